@@ -1,0 +1,305 @@
+"""Intent: what the control plane decided, as plain values. The contract between control and datapath.
+
+Above it nobody knows arrays, below it nobody knows VPCs. It holds decisions, not expanded tables:
+:meth:`Intent.routes_of` derives one router's routes when asked. All ids are 1-based; 0 is *none*.
+
+Routers are the nodes, in the order of the topology. Endpoints are the nodes first (endpoint id ==
+router id), then the hosts, then the pods. Places are where a packet can end: the routers (same ids), then for
+each VPC its router and its internet gateway. Objects are what can have decided a fate: pools, nodes,
+security groups and rules, NACL rules, route entries, with file and line.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from functools import cached_property
+
+from ..errors import Mark
+from ..quantities import Prefix
+from ..vocabulary import (
+    AdjacencyKind, Device, DropReason, Encap, EndpointKind, RouterFlag, RpFilter, TargetKind,
+)
+
+
+@dataclass(frozen=True, slots=True)
+class Object:
+    """Something that decides: ``kind`` is a word of the field (IPPool, Node, SecurityGroup, Route, NetworkAcl …)."""
+
+    kind: str
+    name: str
+    mark: Mark
+
+
+@dataclass(frozen=True, slots=True)
+class Adjacency:
+    """What a route does with a packet.
+
+    ``next_hop``: REMOTE – the on-link address that gets the frame; TUNNEL – the outer destination;
+    else 0 (ATTACHED: the destination itself). ``endpoint`` is set on LOCAL, ``reason`` on DROP.
+    ``mtu`` is the output device's, in bytes of IP total length.
+    """
+
+    kind: AdjacencyKind
+    device: Device
+    mtu: int
+    next_hop: int = 0
+    encap: Encap = Encap.NONE
+    endpoint: int = 0
+    reason: DropReason = DropReason.NONE
+    decided_by: int = 0                   # object id
+
+
+@dataclass(frozen=True, slots=True)
+class Route:
+    """A row of a node's main table as ``ip route`` shows it, with the adjacency it stands for."""
+
+    prefix: Prefix
+    adjacency: Adjacency
+    interface: str                        # eth0, tunl0, vxlan.calico, cali…; "" for a blackhole
+    via: int = 0                          # as printed: for VXLAN the peer's tunnel address
+    protocol: str = "kernel"              # bird, 80, kernel, dhcp, ""
+    onlink: bool = False
+    scope_link: bool = False
+    source: int = 0                       # src … of the route
+    metric: int = 0
+
+
+@dataclass(frozen=True, slots=True)
+class Pool:
+    """An IP pool after conversion to v3 and defaults."""
+
+    name: str
+    prefix: Prefix
+    block_size: int
+    ipip: str                             # Never | Always | CrossSubnet
+    vxlan: str
+    nat_outgoing: bool
+    disabled: bool
+    export: bool                          # not disableBGPExport
+    node_selector: str = "all()"
+    namespace_selector: str = ""
+    allowed_uses: tuple[str, ...] = ("Workload", "Tunnel")
+    automatic: bool = True
+    decided_by: int = 0
+
+
+@dataclass(frozen=True, slots=True)
+class Advert:
+    """A block, or a borrowed or tunnel address, that other nodes learn a route to.
+
+    ``owner`` is the router that has it. ``exported`` is False when nobody learns of it (disableBGPExport
+    with BGP-programmed routes). ``tunnel`` addresses of borrowed blocks are adverts of length 32, too.
+    """
+
+    prefix: Prefix
+    owner: int
+    pool: int                             # index in Intent.pools
+    exported: bool = True
+    borrowed: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class Block:
+    """An IPAM block: affine router (0 none) and who has which ordinal (endpoint ids; node = tunnel address)."""
+
+    prefix: Prefix
+    pool: int
+    affinity: int
+    allocations: Mapping[int, int]        # ordinal → endpoint id
+
+
+@dataclass(frozen=True, slots=True)
+class RoutingInputs:
+    """All that a node's view of *other* nodes' adverts depends on; equal inputs, equal remote routes."""
+
+    recorded: Prefix | None               # Calico's idea of the node's own subnet
+    link: Prefix                          # the interface's prefix
+    gateway: int
+    mtu: int
+    ipip_mtu: int
+    vxlan_mtu: int
+    vpc: str
+    mesh: tuple[str, ...] = ()            # what decides which adverts are learnt at all
+
+
+@dataclass(frozen=True, slots=True)
+class Router:
+    """A node as the datapath sees it."""
+
+    id: int
+    key: int                              # stable: depends on the name only
+    name: str
+    address: int
+    inputs: RoutingInputs
+    subnet: int                           # fabric subnet id
+    zone: str
+    ipip_address: int                     # 0: no such device
+    vxlan_address: int
+    pod_mtu: int
+    rp_filter: RpFilter
+    flags: RouterFlag
+    groups: tuple[int, ...]               # fabric group ids
+    public_address: int                   # 0: none, or not known (RouterFlag.PUBLIC tells)
+    decided_by: int = 0                   # Node object (its mark is where the check is said)
+
+
+@dataclass(frozen=True, slots=True)
+class Endpoint:
+    """A thing with an address. ``router`` is 0 for hosts; ``mtu`` is its own interface's, in bytes."""
+
+    id: int
+    kind: EndpointKind
+    name: str                             # namespace/pod, node/name, host/name
+    address: int                          # 0: it got none (IPAM exhausted)
+    router: int
+    mtu: int
+    interface: str = ""                   # cali… of a pod
+    decided_by: int = 0
+
+
+@dataclass(frozen=True, slots=True)
+class NatRule:
+    """natOutgoing: masquerade what comes from ``sources`` and goes to none of ``exempt`` (nor ``hosts``)."""
+
+    sources: tuple[Prefix, ...]
+    exempt: tuple[Prefix, ...]
+    hosts: frozenset[int] = frozenset()   # exempt too, under natOutgoingExclusions: IPPoolsAndHostIPs
+
+    def matches(self, src: int, dst: int) -> bool:
+        """Whether a new connection with this source and (post-DNAT) destination is masqueraded."""
+        return (
+            any(src in prefix for prefix in self.sources)
+            and not any(dst in prefix for prefix in self.exempt)
+            and dst not in self.hosts
+        )
+
+
+@dataclass(frozen=True, slots=True)
+class FilterRule:
+    """A security-group rule (allow only) or a NACL rule, with names resolved. ``protocol`` None = all."""
+
+    protocol: int | None
+    low: int
+    high: int
+    prefix: Prefix | None = None
+    group: int = 0                        # fabric group id; membership of the *sending interface*
+    allow: bool = True
+    decided_by: int = 0
+
+    def matches(self, protocol: int, port: int, peer: int, peer_groups: tuple[int, ...]) -> bool:
+        """``port`` is the destination port, for ICMP the type, for other protocols 0."""
+        if self.protocol is not None and (protocol != self.protocol or not self.low <= port <= self.high):
+            return False
+        return self.group in peer_groups if self.group else self.prefix is None or peer in self.prefix
+
+
+@dataclass(frozen=True, slots=True)
+class FabricGroup:
+    """A security group (id = position + 1, at most 64)."""
+
+    name: str
+    ingress: tuple[FilterRule, ...]
+    egress: tuple[FilterRule, ...]
+    decided_by: int = 0
+
+
+@dataclass(frozen=True, slots=True)
+class FabricRoute:
+    """An entry of a cloud route table; ``router`` for NODE, ``place`` for INTERNET."""
+
+    prefix: Prefix
+    target: TargetKind
+    router: int = 0
+    place: int = 0
+    decided_by: int = 0
+
+
+@dataclass(frozen=True, slots=True)
+class FabricSubnet:
+    """A subnet (id = position + 1): its router's address, its route table (index) and its NACL rules in order."""
+
+    name: str
+    prefix: Prefix
+    gateway: int
+    table: int
+    place: int                            # the VPC router's place id
+    acl_in: tuple[FilterRule, ...] | None = None     # None: everything passes
+    acl_out: tuple[FilterRule, ...] | None = None
+    vpc: int = 0                          # 1-based
+    zone: str = ""
+    decided_by: int = 0
+
+
+@dataclass(frozen=True, slots=True)
+class Fabric:
+    """The network between the nodes, as a provider runs it."""
+
+    subnets: tuple[FabricSubnet, ...]
+    tables: tuple[tuple[FabricRoute, ...], ...]
+    groups: tuple[FabricGroup, ...]
+    owners: Mapping[int, int]             # address of an interface inside the VPCs → endpoint id
+    decrements_ttl: bool = False          # a Linux router does, the AWS fabric does not
+    routes_pods: bool = False             # provider plain: delivers to whoever has the address
+    blocked_protocols: frozenset[int] = frozenset()
+    mtu: int = 9001
+    internet_mtu: int = 1500
+    decided_by: int = 0
+
+
+@dataclass(frozen=True)
+class Intent:
+    """All decisions for one cluster and one variant."""
+
+    name: str
+    seed: int
+    routers: tuple[Router, ...]
+    endpoints: tuple[Endpoint, ...]
+    pools: tuple[Pool, ...]
+    blocks: tuple[Block, ...]
+    adverts: tuple[Advert, ...]
+    nat: NatRule
+    fabric: Fabric
+    objects: tuple[Object, ...]           # id = position + 1
+    places: tuple[str, ...]               # id = position + 1
+    tunnel_senders: frozenset[int]        # addresses that may send tunnels to any node
+    remote_route: Callable[[RoutingInputs, Advert], Route | None]
+    local_routes: Callable[[int], tuple[Route, ...]]
+    assumptions: tuple[str, ...] = ()
+    failures: tuple[str, ...] = ()        # outcomes to report: pods without address, routes over quota
+    warnings: tuple[str, ...] = field(default=())
+
+    def router(self, router: int) -> Router:
+        return self.routers[router - 1]
+
+    def endpoint(self, endpoint: int) -> Endpoint:
+        return self.endpoints[endpoint - 1]
+
+    def object(self, number: int) -> Object | None:
+        return self.objects[number - 1] if number else None
+
+    def routes_of(self, router: int) -> tuple[Route, ...]:
+        """The main table of one node: what it has itself, then what it learnt of the others."""
+        inputs = self.router(router).inputs
+        learnt = (self.remote_route(inputs, advert) for advert in self.adverts if advert.owner != router and advert.exported)
+        return self.local_routes(router) + tuple(route for route in learnt if route is not None)
+
+    @cached_property
+    def endpoint_ids(self) -> dict[str, int]:
+        """Endpoint ids by name."""
+        return {endpoint.name: endpoint.id for endpoint in self.endpoints}
+
+    @cached_property
+    def address_owners(self) -> dict[int, int]:
+        """Endpoint ids by address (a node's tunnel addresses included)."""
+        owners = {endpoint.address: endpoint.id for endpoint in self.endpoints if endpoint.address}
+        for router in self.routers:
+            for address in (router.ipip_address, router.vxlan_address):
+                if address:
+                    owners[address] = router.id
+        return owners
+
+    def local_addresses(self, router: int) -> frozenset[int]:
+        """Addresses of the node itself: its interface's and its tunnel devices'."""
+        node = self.router(router)
+        return frozenset(address for address in (node.address, node.ipip_address, node.vxlan_address) if address)

@@ -1,0 +1,115 @@
+"""Floor 5 – what happens to packets. (image | intent) + state + wave → results. Two engines, one meaning.
+
+This page is that meaning; the reference engine (plain Python over the Intent) and the compiled core are
+written from it, each in its own way, and must agree on every field of every RESULT, EVENT, CONNECTION and counter.
+
+**A wave** is an array of PACKET. Its packets are in flight together; none answers another of its own
+wave. It is worked leg by leg: every packet's first router, then every packet's second one, and so on; within a leg
+in row order. All state that a leg touches belongs to its router (conntrack, the security groups' tracking at its
+interface, counters), so the order between routers has no meaning.
+
+**Start.** By kind of the ingress endpoint (0 or beyond the last id, or a pod without an address: DROPPED ADDRESS_UNUSED,
+stage ENDPOINT, where 0):
+
+- any: fragment has MF or an offset → UNDETERMINED, stage DEFRAGMENT. ICMP (protocol 1) that is neither echo request
+  nor echo reply → UNDETERMINED, stage CONNTRACK. length < 20 (IPv4 header), or TCP/UDP/ICMP shorter than its own
+  header (40, 28, 28) → DROPPED MALFORMED, stage ENDPOINT. where = the sender's router, 0 for hosts.
+- POD: length > its mtu → with DF DROPPED MTU_EXCEEDED (stage ENDPOINT, detail = the endpoint's object), without UNDETERMINED (stage FRAGMENT).
+  Event VETH IN. Then leg 1 on its router, coming in by VETH.
+- NODE: hook OUTPUT of its router. src 0 means *the kernel chooses*: after LOOKUP the source becomes the tunnel address
+  of the device if the adjacency is a TUNNEL, else the router's address. A src that is not 0 and not one of the
+  router's own addresses: DROPPED SPOOFED_SOURCE, stage SOURCE_CHECK.
+- HOST: src 0 means its address. Event ETHERNET OUT with router 0. If its address is in a fabric subnet it sends from there (FABRIC from that
+  subnet, same-subnet destinations directly); else it comes in through the gateway (FABRIC from outside). Then leg 1
+  on the target router, coming in by ETHERNET.
+- A router with RouterFlag.DOWN neither sends nor receives: DROPPED ENDPOINT_DOWN (stage ENDPOINT when its own pods or itself send,
+  stage FABRIC_IN when something arrives), detail = router's object.
+
+**A leg at router R.** hops += 1. More than MAX_HOPS (32) legs: FORWARDING_LOOP, stage LOOKUP, where R.
+
+1. FABRIC_IN (coming in by ETHERNET), on the wire's header (outer if encapsulated): if it was routed
+   (ResultFlag.ROUTED on this crossing, not directly delivered inside a subnet), the NACL of R's subnet, inbound: first rule that
+   matches decides, none → NACL_IN, where = the subnet's place, detail = rule or subnet. Security groups of R: see *Groups*. Then, if the check is on and
+   the wire's destination is not R.address: DEST_CHECK (detail R). Then event ETHERNET IN.
+   Where the internet gateway translated the destination it has already done so.
+2. DECAPSULATE, if encapsulated and the outer destination is R.address (otherwise it is forwarded as it is: UNDETERMINED,
+   stage DECAPSULATE): CALICO_FILTER and outer source not in Intent.tunnel_senders → TUNNEL_UNKNOWN_SENDER; R has no
+   such tunnel address (device absent) → DROPPED ADDRESS_UNUSED stage DECAPSULATE. ECN (RFC 6040): outer CE and inner Not-ECT → ECN_ILLEGAL;
+   outer CE, inner ECT → inner CE; outer ECT(1), inner ECT(0) → inner ECT(1). Event IPIP/VXLAN IN (outer fields 0).
+   The packet now comes in by that tunnel device.
+3. SOURCE_CHECK. Source multicast, 255.255.255.255, 0/8 or 127/8, or destination 0/8 or 127/8: MARTIAN. By VETH: CALICO_FILTER:
+   source is not the sending endpoint's address → SPOOFED_SOURCE. Otherwise, and on all other devices: source is one of R's own
+   addresses → MARTIAN; rp_filter STRICT and the route to the source does not leave by the device the packet came in by (for VETH: not
+   that very endpoint's) → RPF; LOOSE and no route at all, or a route that is a DROP → RPF. OUTPUT skips this stage.
+4. CONNTRACK: see below. INVALID with CALICO_FILTER → CT_INVALID. In the reply direction the destination (and for SNATed ones
+   destination port) is translated back now, before the lookup.
+5. LOOKUP: own addresses first (LOCAL), then longest prefix match over routes_of(R). No route, multicast or broadcast
+   destination → NO_ROUTE. Blackhole → BLACKHOLE (detail = the block's pool). ATTACHED to an address nobody in that subnet owns
+   (Fabric.owners) → UNREACHABLE; a REMOTE next hop on the link that is neither the gateway nor an owner's: UNREACHABLE.
+6. LOCAL_IN (LOCAL, the node itself): from VETH with HOST_ACTION_DROP → POLICY_EGRESS, detail R's object, stage LOCAL_IN.
+   Otherwise DELIVERED, stage DELIVER.
+7. TTL (not on OUTPUT): ttl ≤ 1 → TTL_EXCEEDED; else decrement.
+8. MTU of the output device (LOCAL pod: the endpoint's mtu): length greater → with DF MTU_EXCEEDED (detail = the route's decider),
+   else UNDETERMINED stage FRAGMENT.
+9. TRANSLATE, only for the packet that opens a connection (and not on INVALID): forwarded: Intent.nat.matches(src, dst) → MASQUERADE to R.address
+   (output device TUNNEL: to its tunnel address). OUTPUT, or forwarded with a local address as source: adjacency TUNNEL and src is not that device's tunnel address → MASQUERADE to it.
+   Never when delivering to a local pod (its adjacency is LOCAL) unless nat matches. Ports: see *Ports*. Packets of a known SNATed connection get the same
+   translation here. The connection is confirmed here (entered into the table), also when nothing was translated.
+10. LOCAL pod: event VETH OUT, DELIVERED (stage DELIVER). An endpoint that is a pod of R but whose node is … down was handled before.
+11. ENCAPSULATE (TUNNEL): event IPIP/VXLAN OUT. Outer src R.address, dst next_hop, TTL (inner's for IPIP, 64 for VXLAN), TOS
+    (DSCP 0; ECN inherited, CE → ECT(0)), DF (copied for IPIP, 0 for VXLAN), length + overhead; VXLAN source port = 32768 + draw(seed, src, dst,
+    protocol << 32 | sport << 16 | dport, …) mod 28232 made symmetric by ordering the two (address, port) pairs. The outer header is looked up again: ATTACHED if next_hop is in
+    R's link prefix, else REMOTE via the gateway. Outer length > R's mtu: with outer DF MTU_EXCEEDED (stage ENCAPSULATE), else UNDETERMINED (stage FRAGMENT).
+12. FABRIC_OUT: event ETHERNET OUT. RESULT.wire = wire length, set on the first time. Check on and wire source is not R.address → SOURCE_CHECK (detail R).
+    Security groups of R, egress. Then FABRIC.
+
+**FABRIC** (stage FABRIC, place = the VPC router of the subnet the packet is in).
+1. protocol (outer) in blocked_protocols → FABRIC_PROTOCOL. length > Fabric.mtu → FABRIC_MTU (DF or not: with DF dropped, without UNDETERMINED).
+2. The next hop (LOCAL link): ATTACHED → the wire's destination, REMOTE → next_hop. If it is not the subnet's gateway: the frame goes straight to the
+   owner of that address in the same subnet (no NACL, no route table, ROUTED not set): NODE → FABRIC_IN there on the next leg; HOST → if the
+   wire's destination is the host's address DELIVERED else DROPPED ADDRESS_UNUSED.
+3. routes_pods (provider plain): deliver to the router or host that owns the wire's destination (Intent.address_owners, also pods: to the pod's node), else EXITED if the
+   destination is in no subnet and no pool, else FABRIC_NO_OWNER.
+4. Otherwise it is routed: ROUTED. decrements_ttl: wire TTL ≤ 1 → TTL_EXCEEDED stage FABRIC; else decrement the wire's TTL (outer if encapsulated), and hops += 1.
+   NACL outbound of the sender's subnet (no match → NACL_OUT). Route table of that subnet, longest match:
+   none → FABRIC_NO_ROUTE; BLACKHOLE → FABRIC_NO_ROUTE (detail = route); QUOTA → ROUTE_QUOTA (detail = route); NAT → UNDETERMINED (detail = route);
+   LOCAL → owner of the wire's destination among Fabric.owners: none → FABRIC_NO_OWNER; HOST → NACL_IN of its subnet, DELIVERED; NODE → next leg.
+   NODE → next leg at that router, whatever the destination. OUTSIDE → step 5 without translation.
+   INTERNET → place = the gateway; encapsulated or not, the wire's source must be the address of a router with PUBLIC or of nothing else:
+   otherwise IGW_NO_PUBLIC_ADDRESS. length > internet_mtu → FABRIC_MTU (DF) or UNDETERMINED. The source becomes public_address if it is known. Then step 5.
+5. Outside: the wire's destination is a HOST's address (not in a subnet) → DELIVERED to it, event ETHERNET IN with router 0. It is the public_address of a router (known) → back in
+   through the gateway to that router (destination translated). Otherwise, provider with an internet gateway or OUTSIDE: EXITED.
+From outside (a HOST sends): destination is a known public_address → translated to the router's address, routed to it. Destination is a router's address with PUBLIC whose
+public_address is not known, or OUTSIDE provider (linux) and Fabric.owners has it → routed to it. Else: FABRIC_NO_ROUTE where = the gateway place (0 if there is none), stage FABRIC.
+From outside counts as ROUTED (NACL_IN and security groups of the target apply; peer_groups empty).
+
+**Groups.** A router without security groups (provider linux, plain) filters nothing. Otherwise egress at R allows if a rule of any of its groups
+matches (protocol, destination port, the wire's destination, peer groups = groups of the router that owns the wire's destination, else ()); ingress: (…, wire's source,
+peer groups = groups of the *router that sent the frame*). ICMP port = type; other protocols 0. Stateful per router: an allowed packet leaves
+an entry (key R, wire's 5-tuple; protocols other than TCP, UDP, ICMP: addresses and protocol only); a packet whose inverted tuple has a live entry is
+allowed without a rule. Times: TCP 432,000 s, UDP 180 s, others 600 s, refreshed by every packet. Rules are asked only when no entry of either direction is alive.
+No match → SG_EGRESS / SG_INGRESS, detail = the object of R's first group. Entries are CONNECTION records with flags bit 0x8000 (TRACKED_BY_FABRIC).
+
+**Conntrack** at R, key (R.key, src, dst, sport, dport, protocol); for ICMP echo sport = dport = identifier, for protocols without ports both 0. A live
+entry (expires > packet time): original direction or reply direction. Otherwise new: TCP with RST, or SYN+ACK → INVALID; TCP without SYN is picked up (ESTABLISHED);
+an ICMP echo reply → INVALID; all else NEW. A known TCP connection: only what forwarding needs – a reply makes it ESTABLISHED, FIN or RST CLOSING. A SYN on a CLOSING connection reopens it as NEW.
+Time-outs: UDP 30 s until a reply, then 120 s (stream); TCP NEW 120 s, ESTABLISHED 432,000 s, CLOSING 120 s; ICMP 30 s; others 600 s; each packet refreshes.
+RESULT.connection = the entry's ordinal (per router, 1-based, in order of confirmation) on the first router; flag NEW if this packet opened it. INVALID packets are neither translated nor entered.
+Only what reaches TRANSLATE or LOCAL_IN confirms a connection: a packet dropped earlier leaves no trace.
+
+**Ports** of MASQUERADE: class of the original source port: 1..511 → 1..511, 512..1023 → 600..1023, else 1024..65535; ICMP id 0..65535;
+protocols without ports: no port. Without RANDOM_FULLY the port is kept if the reply tuple (dst, dport → new source, port) is free on R (no live entry has it in either direction). Otherwise Linux' search
+(nf_nat_l4proto_unique_tuple): for attempts in 128, 64, 32, 16 (the first not more than the range): offset = draw(seed, R.key, src << 32 | dst, sport << 32 | dport << 16 | protocol, round) mod range;
+try that many ports from min + offset on, wrapping inside the range; the first free one wins; stop after a round with attempts ≥ range. None → SNAT_PORTS_EXHAUSTED (stage TRANSLATE), nothing is entered.
+
+**Result.** verdict, reason, stage; where = place id where it ended (router, VPC router, gateway; 0 for outside hosts); src, dst, ports, ttl as at the end; encap, outer_src, outer_dst of the last
+encapsulated leg; flags; detail = object id that decided: on DELIVERED/EXITED the decider of the last adjacency used on the first router. path = verdict | reason << 3 | encap << 9 | min(hops, 15) << 12 | (flags & 0xFF) << 16.
+
+**Counters** (State.links: uint64[routers + 1, len(Device), 2 directions, 2]: packets, bytes of IP total length on that device – one per event;
+State.drops: uint64[places + 1, len(DropReason)]; State.verdicts: uint64[len(Verdict)]).
+
+**Events**: router, device, direction, header as on that interface, endpoint (VETH: the pod; router 0: the host), detail = the adjacency's decider on OUT events, else 0, stage: ENDPOINT (VETH IN, host OUT), ENCAPSULATE (tunnel OUT),
+FABRIC_OUT (ETHERNET OUT), FABRIC_IN (ETHERNET IN), DECAPSULATE (tunnel IN), DELIVER (VETH OUT, host IN). encap is the wrapping that is on the packet on that interface; time = the packet's. Returned sorted by row (stable).
+"""
+
+MAX_HOPS = 32

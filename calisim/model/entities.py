@@ -1,0 +1,184 @@
+"""The things of a topology. All frozen; names are unique per kind; every thing knows where it was written.
+
+Nothing here is decided by a control plane: pods have no address yet (unless the user fixed one),
+security groups are as written, routes are those that the user put into the cloud's tables.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+
+from ..errors import Mark
+from ..quantities import Prefix
+
+NOWHERE = Mark("(built-in)")
+
+
+@dataclass(frozen=True, slots=True)
+class TrafficRule:
+    """One line of a security group: allow ``protocol`` (None = all) to or from ``prefix`` or ``group``.
+
+    ``low``..``high`` are destination ports (for ICMP the type); 0..65535 means any.
+    """
+
+    protocol: int | None
+    low: int = 0
+    high: int = 65535
+    prefix: Prefix | None = None
+    group: str | None = None
+    mark: Mark = NOWHERE
+
+
+@dataclass(frozen=True, slots=True)
+class SecurityGroup:
+    """A stateful, allow-only filter on a node's interface."""
+
+    name: str
+    ingress: tuple[TrafficRule, ...]
+    egress: tuple[TrafficRule, ...]
+    mark: Mark = NOWHERE
+
+
+@dataclass(frozen=True, slots=True)
+class AclRule:
+    """One line of a NACL; the lowest number that matches decides, 32767 denies the rest."""
+
+    number: int
+    allow: bool
+    protocol: int | None
+    prefix: Prefix
+    low: int = 0
+    high: int = 65535
+    mark: Mark = NOWHERE
+
+
+@dataclass(frozen=True, slots=True)
+class NetworkAcl:
+    """A stateless, ordered filter at a subnet's edge (never inside it)."""
+
+    name: str
+    ingress: tuple[AclRule, ...]
+    egress: tuple[AclRule, ...]
+    mark: Mark = NOWHERE
+
+
+@dataclass(frozen=True, slots=True)
+class VpcRoute:
+    """An entry of a cloud route table: ``via`` is ``node``, ``igw``, ``nat`` or ``blackhole`` with a target name."""
+
+    prefix: Prefix
+    via: str
+    target: str = ""
+    mark: Mark = NOWHERE
+
+
+@dataclass(frozen=True, slots=True)
+class RouteTable:
+    """A cloud route table without its implicit local routes; ``quota`` counts every entry but those."""
+
+    name: str
+    routes: tuple[VpcRoute, ...]
+    quota: int
+    mark: Mark = NOWHERE
+
+
+@dataclass(frozen=True, slots=True)
+class Subnet:
+    """A subnet of one zone; ``gateway`` is the cloud router's address in it, ``mtu`` in bytes."""
+
+    name: str
+    vpc: str
+    zone: str
+    prefix: Prefix
+    gateway: int
+    mtu: int
+    table: str
+    acl: str = ""
+    mark: Mark = NOWHERE
+
+
+@dataclass(frozen=True, slots=True)
+class Vpc:
+    """A VPC with its address ranges and everything that hangs on it by name."""
+
+    name: str
+    prefixes: tuple[Prefix, ...]
+    internet_gateway: bool
+    groups: Mapping[str, SecurityGroup]
+    tables: Mapping[str, RouteTable]
+    acls: Mapping[str, NetworkAcl]
+    mark: Mark = NOWHERE
+
+
+@dataclass(frozen=True, slots=True)
+class Node:
+    """A node with one interface. ``recorded`` is what Calico holds as its address (IP with prefix length)."""
+
+    name: str
+    vpc: str
+    subnet: str
+    zone: str
+    address: int
+    recorded: tuple[int, int] | None      # (address, prefix length); None: Calico does not know it
+    source_dest_check: bool
+    groups: tuple[str, ...]
+    labels: Mapping[str, str]
+    mtu: int
+    public_address: int | None            # None: no mapping at the gateway; 0: mapped, address not known
+    instance_type: str = ""
+    group: str = ""                       # the scenario's node group it was counted from
+    down: bool = False
+    ipip_address: int | None = None       # fixed by a Node document
+    vxlan_address: int | None = None
+    cluster_id: str = ""                  # routeReflectorClusterID
+    mark: Mark = NOWHERE
+    check_mark: Mark = NOWHERE            # where the source/destination check is said
+
+
+@dataclass(frozen=True, slots=True)
+class NamedPort:
+    name: str
+    protocol: str
+    port: int
+
+
+@dataclass(frozen=True, slots=True)
+class Pod:
+    """A pod on a node; ``address`` only where the user fixed one, ``pools`` where he asked for some."""
+
+    name: str
+    namespace: str
+    node: str
+    labels: Mapping[str, str]
+    ports: tuple[NamedPort, ...] = ()
+    address: int | None = None
+    pools: tuple[str, ...] = ()
+    mtu: int = 0                          # 0: what Calico gives it
+    group: str = ""
+    mark: Mark = NOWHERE
+
+    @property
+    def id(self) -> str:
+        return f"{self.namespace}/{self.name}"
+
+
+@dataclass(frozen=True, slots=True)
+class Host:
+    """Something with an address that is no node: outside the VPC, or a machine in one of its subnets."""
+
+    name: str
+    address: int
+    mark: Mark = NOWHERE
+
+
+@dataclass(frozen=True, slots=True)
+class Entities:
+    """Everything that exists, in the order in which it was written; the graph is drawn from it."""
+
+    vpcs: Mapping[str, Vpc]
+    subnets: Mapping[str, Subnet]
+    nodes: tuple[Node, ...]
+    pods: tuple[Pod, ...]
+    hosts: tuple[Host, ...]
+    namespaces: Mapping[str, Mapping[str, str]] = field(default_factory=dict)

@@ -1,0 +1,115 @@
+"""Calico's and Kubernetes' documents after reading: v1 converted, defaults filled in, validated.
+
+Field names are Python's, values are Calico's own (``Never``, ``Always``, ``CrossSubnet`` …). What a
+document did not say has Calico's default, so nobody further down knows about YAML or API versions.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+
+from ..errors import Mark
+from ..quantities import Prefix
+
+UNWRITTEN = Mark("(default)")
+
+
+@dataclass(frozen=True, slots=True)
+class IPPool:
+    """projectcalico.org/v3 IPPool (v1 ipPool converted; its name is the CIDR with dashes)."""
+
+    name: str
+    cidr: Prefix
+    block_size: int = 26
+    ipip_mode: str = "Never"
+    vxlan_mode: str = "Never"
+    nat_outgoing: bool = False
+    disabled: bool = False
+    disable_bgp_export: bool = False
+    node_selector: str = "all()"
+    namespace_selector: str = ""
+    allowed_uses: tuple[str, ...] = ("Workload", "Tunnel")
+    assignment_mode: str = "Automatic"
+    mark: Mark = UNWRITTEN
+
+
+@dataclass(frozen=True, slots=True)
+class FelixConfiguration:
+    """The fields of the ``default`` FelixConfiguration that move packets; None = not said."""
+
+    ipip_enabled: bool | None = None
+    vxlan_enabled: bool | None = None
+    ipip_mtu: int = 0
+    vxlan_mtu: int = 0
+    default_endpoint_to_host_action: str | None = None
+    nat_outgoing_exclusions: str = "IPPoolsOnly"
+    external_nodes: tuple[Prefix, ...] = ()
+    disable_conntrack_invalid_check: bool = False
+    allow_ipip_from_workloads: bool = False
+    allow_vxlan_from_workloads: bool = False
+    aws_src_dst_check: str = "DoNothing"
+    program_cluster_routes: str | None = None
+    mark: Mark = UNWRITTEN
+
+
+@dataclass(frozen=True, slots=True)
+class BGPConfiguration:
+    """The ``default`` BGPConfiguration."""
+
+    node_to_node_mesh_enabled: bool = True
+    as_number: int = 64512
+    program_cluster_routes: str | None = None
+    mark: Mark = UNWRITTEN
+
+
+@dataclass(frozen=True, slots=True)
+class IPAMConfiguration:
+    """projectcalico.org/v3 IPAMConfiguration ``default``; 0 blocks per host means Calico's own limit of 20."""
+
+    strict_affinity: bool = False
+    max_blocks_per_host: int = 0
+    auto_allocate_blocks: bool = True
+    mark: Mark = UNWRITTEN
+
+
+@dataclass(frozen=True, slots=True)
+class NodeResource:
+    """What Calico's or Kubernetes' Node document adds to a node of the scenario; None = not said."""
+
+    name: str
+    address: tuple[int, int] | None = None        # IP with prefix length as recorded by Calico
+    internal_address: int | None = None           # Kubernetes' InternalIP
+    ipip_address: int | None = None
+    vxlan_address: int | None = None
+    cluster_id: str = ""
+    labels: Mapping[str, str] = field(default_factory=dict)
+    mark: Mark = UNWRITTEN
+
+
+@dataclass(frozen=True, slots=True)
+class PodResource:
+    """A Kubernetes Pod document: where it runs, its labels, its ports and what it asks of IPAM."""
+
+    name: str
+    namespace: str
+    node: str                                     # "" = spread like the scenario's own pods
+    labels: Mapping[str, str]
+    ports: tuple[tuple[str, str, int], ...] = ()  # (name, protocol, number)
+    address: int | None = None                    # cni.projectcalico.org/ipAddrs
+    pools: tuple[str, ...] = ()                   # cni.projectcalico.org/ipv4pools: names or CIDRs
+    mark: Mark = UNWRITTEN
+
+
+@dataclass(frozen=True, slots=True)
+class Resources:
+    """All documents of a scenario, one field a kind."""
+
+    pools: tuple[IPPool, ...] = ()
+    felix: FelixConfiguration = FelixConfiguration()
+    bgp: BGPConfiguration = BGPConfiguration()
+    ipam: IPAMConfiguration = IPAMConfiguration()
+    reservations: tuple[Prefix, ...] = ()
+    nodes: Mapping[str, NodeResource] = field(default_factory=dict)
+    pods: tuple[PodResource, ...] = ()
+    namespaces: Mapping[str, Mapping[str, str]] = field(default_factory=dict)

@@ -1,0 +1,23 @@
+"""The words of the trade: stages, verdicts, drop reasons, encapsulations and record layouts.
+
+Imports nothing of calisim, so that ``setup.py`` can read it before the package is built and write
+``_vocabulary.pxd`` from it: the compiled core and Python share one list of each.
+"""
+
+from __future__ import annotations
+
+from .encaps import Encap
+from .reasons import DropReason, Severity
+from .records import (
+    ADJACENCY, CLASS, CONNECTION, ENDPOINT, EVENT, PACKET, RESULT, ROUTER, RULE, SUBNET, TARGET,
+)
+from .stages import (
+    AdjacencyKind, ClassFlag, ConnectionState, Device, Direction, EndpointKind, PacketFlag, ResultFlag, RouterFlag,
+    RpFilter, Stage, TargetKind, Verdict,
+)
+
+__all__ = [
+    "ADJACENCY", "CLASS", "CONNECTION", "ENDPOINT", "EVENT", "PACKET", "RESULT", "ROUTER", "RULE", "SUBNET", "TARGET",
+    "AdjacencyKind", "ClassFlag", "ConnectionState", "Device", "Direction", "DropReason", "Encap", "EndpointKind",
+    "PacketFlag", "ResultFlag", "RouterFlag", "RpFilter", "Severity", "Stage", "TargetKind", "Verdict",
+]

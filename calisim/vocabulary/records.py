@@ -1,0 +1,100 @@
+"""Layouts of the records that both languages share (numpy dtypes; C structs are generated from them).
+
+Addresses and ports are in host order, lengths in bytes of IP total length, times in nanoseconds.
+``PACKET`` goes in, ``RESULT`` comes out, row by row; ``EVENT`` is one crossing of one interface.
+Index 0 of every table is *nothing*: a zeroed table drops instead of crashing.
+"""
+
+from __future__ import annotations
+
+import numpy as np
+
+_u8, _u16, _u32, _u64 = "<u1", "<u2", "<u4", "<u8"
+
+
+def _record(*fields: tuple[str, str], size: int) -> np.dtype:
+    dtype = np.dtype(list(fields), align=True)
+    assert dtype.itemsize == size, f"record is {dtype.itemsize} bytes, planned {size}"
+    return dtype
+
+
+# ICMP: sport = identifier, dport = type << 8 | code. src 0 from a node: its kernel chooses the source address.
+PACKET = _record(
+    ("src", _u32), ("dst", _u32), ("sport", _u16), ("dport", _u16),
+    ("protocol", _u8), ("tcp_flags", _u8), ("ttl", _u8), ("tos", _u8),
+    ("length", _u16), ("fragment", _u16),      # bytes; PacketFlag bits
+    ("ingress", _u32),                         # id of the sending endpoint
+    ("time", _u64), size=32,
+)
+
+# src, dst, sport, dport, ttl as they were at the end (after NAT); outer_* of the last encapsulated leg, else 0.
+# wire = bytes on the first node's Ethernet (IP total length with outer header), 0 if it never got there.
+RESULT = _record(
+    ("verdict", _u8), ("reason", _u8), ("stage", _u8), ("encap", _u8),
+    ("where", _u32),                           # place id: router, or the cloud's router or gateway
+    ("src", _u32), ("dst", _u32), ("sport", _u16), ("dport", _u16),
+    ("outer_src", _u32), ("outer_dst", _u32), ("wire", _u16), ("hops", _u8), ("ttl", _u8),
+    ("path", _u32), ("connection", _u32),      # path class; ordinal of the connection on the first router (1-based), 0 none
+    ("detail", _u32), ("flags", _u32),         # object that decided (Intent.objects); ResultFlag bits
+    size=48,
+)
+
+EVENT = _record(
+    ("row", _u32), ("router", _u32), ("endpoint", _u32), ("detail", _u32),
+    ("src", _u32), ("dst", _u32), ("sport", _u16), ("dport", _u16), ("length", _u16), ("fragment", _u16),
+    ("outer_src", _u32), ("outer_dst", _u32), ("outer_length", _u16), ("outer_fragment", _u16),
+    ("outer_sport", _u16), ("outer_ttl", _u8), ("outer_tos", _u8),
+    ("protocol", _u8), ("tcp_flags", _u8), ("ttl", _u8), ("tos", _u8),
+    ("device", _u8), ("direction", _u8), ("encap", _u8), ("stage", _u8),
+    ("time", _u64), size=64,
+)
+
+ADJACENCY = _record(
+    ("kind", _u8), ("encap", _u8), ("device", _u8), ("reason", _u8),   # reason: of kind DROP
+    ("next_hop", _u32),                        # ATTACHED: 0; REMOTE: on-link address; TUNNEL: outer destination
+    ("mtu", _u32), ("detail", _u32), size=16,
+)
+
+# One cell of the address space's partition: what is true of all its addresses, whoever looks.
+CLASS = _record(
+    ("owner", _u32),                           # router that has these addresses, 0 nobody
+    ("base", _u32), ("endpoints", _u32),       # first address; index of its endpoint in FibImage.residents
+    ("flags", _u32), ("detail", _u32), size=20,
+)
+
+ROUTER = _record(
+    ("address", _u32), ("key", _u32), ("group", _u32), ("subnet", _u32),
+    ("ipip_address", _u32), ("vxlan_address", _u32), ("public_address", _u32), ("gateway", _u32),
+    ("mtu", _u32), ("ipip_mtu", _u32), ("vxlan_mtu", _u32), ("pod_mtu", _u32),
+    ("rules_in", _u32), ("rules_in_count", _u32), ("rules_out", _u32), ("rules_out_count", _u32),
+    ("groups", _u64),                          # bit set of its security groups
+    ("flags", _u32), ("detail", _u32), ("group_detail", _u32), ("rp_filter", _u32), size=88,
+)
+
+ENDPOINT = _record(
+    ("address", _u32), ("router", _u32), ("mtu", _u32), ("detail", _u32), ("kind", _u8), size=20,
+)
+
+SUBNET = _record(
+    ("network", _u32), ("mask", _u32), ("gateway", _u32), ("table", _u32), ("place", _u32),
+    ("acl_in", _u32), ("acl_in_count", _u32), ("acl_out", _u32), ("acl_out_count", _u32), ("detail", _u32), ("vpc", _u32),
+    size=44,
+)
+
+# A security-group or NACL rule. protocol 256 = all; group 0 = match by prefix; action 1 allow, 0 deny.
+RULE = _record(
+    ("network", _u32), ("mask", _u32), ("protocol", _u16), ("low", _u16), ("high", _u16), ("action", _u8),
+    ("group", _u64), ("detail", _u32), size=32,
+)
+
+# A route of the cloud's route table, by class.
+TARGET = _record(("kind", _u32), ("router", _u32), ("place", _u32), ("detail", _u32), size=16)
+
+# A tracked connection: both tuples, one cache line. key = ROUTER.key of the router that tracks it.
+CONNECTION = _record(
+    ("key", _u32), ("ordinal", _u32),
+    ("src", _u32), ("dst", _u32), ("sport", _u16), ("dport", _u16),                      # original direction
+    ("reply_src", _u32), ("reply_dst", _u32), ("reply_sport", _u16), ("reply_dport", _u16),
+    ("created", _u64), ("expires", _u64), ("packets", _u32), ("reply_packets", _u32),
+    ("protocol", _u8), ("state", _u8), ("flags", _u16), ("spare", _u32), size=64,
+)

@@ -1,0 +1,163 @@
+"""Where things happen to a packet, and how its journey can end.
+
+The order of :class:`Stage` is the order on a node as the Linux kernel was measured to keep it:
+TTL, MTU, then NAT, then encapsulation; a packet whose TTL has run out never reaches NAT.
+"""
+
+from __future__ import annotations
+
+from enum import IntEnum, IntFlag
+
+
+class Stage(IntEnum):
+    """Stages of a router in the order in which a packet meets them; names appear in traces and counters."""
+
+    NONE = 0
+    ENDPOINT = 1       # the sending or receiving endpoint's own stack
+    FABRIC_IN = 2      # arriving at a network interface: NACL, security group, destination check
+    DECAPSULATE = 3    # outer header off: sender known? ECN legal?
+    SOURCE_CHECK = 4   # anti-spoofing at the pod's veth, rp_filter and martians elsewhere
+    DEFRAGMENT = 5
+    CONNTRACK = 6
+    BALANCE = 7        # service address → endpoint (DNAT)
+    LOOKUP = 8         # longest prefix match → adjacency
+    LOCAL_IN = 9       # addressed to the node itself
+    TTL = 10
+    MTU = 11
+    POLICY = 12
+    TRANSLATE = 13     # natOutgoing and tunnel masquerade (SNAT)
+    FRAGMENT = 14
+    ENCAPSULATE = 15
+    FABRIC_OUT = 16    # leaving a network interface: source check, security group
+    FABRIC = 17        # the cloud's router: NACL, route table, owner, protocol, MTU, gateways
+    DELIVER = 18
+
+
+class Verdict(IntEnum):
+    """How a journey ends. Success: DELIVERED, EXITED. Failure: DROPPED (with a reason), REFUSED.
+
+    UNDETERMINED is neither: the model does not know, and does not guess.
+    """
+
+    NONE = 0
+    DELIVERED = 1      # the addressed endpoint has it
+    EXITED = 2         # left the modelled network towards an address that the scenario does not name
+    DROPPED = 3
+    REFUSED = 4        # the endpoint's own stack said no (port unreachable, RST)
+    UNDETERMINED = 5
+
+    @property
+    def success(self) -> bool:
+        return self in (Verdict.DELIVERED, Verdict.EXITED)
+
+    @property
+    def failure(self) -> bool:
+        return self in (Verdict.DROPPED, Verdict.REFUSED)
+
+
+class AdjacencyKind(IntEnum):
+    """What a route says to do. Index 0 of every adjacency table is DROP, so a zeroed table drops."""
+
+    DROP = 0           # no route, or a blackhole route (the record's reason says which)
+    LOCAL = 1          # an endpoint here: a pod's veth, or the node itself
+    ATTACHED = 2       # on the node's own link: the next hop is the destination itself
+    REMOTE = 3         # through a next hop on the node's own link
+    TUNNEL = 4         # encapsulate to the next hop, then look up the outer header
+
+
+class EndpointKind(IntEnum):
+    """A thing with an address that may send or receive."""
+
+    NONE = 0
+    NODE = 1
+    POD = 2
+    HOST = 3           # outside the cluster
+
+
+class Device(IntEnum):
+    """Kinds of interface of a node; with the router they name a link."""
+
+    NONE = 0
+    VETH = 1           # cali…
+    ETHERNET = 2       # eth0
+    IPIP = 3           # tunl0
+    VXLAN = 4          # vxlan.calico
+    LOOPBACK = 5       # the node's own stack
+
+
+class Direction(IntEnum):
+    """Of an EVENT: which way an interface was crossed, seen from its router."""
+
+    IN = 0
+    OUT = 1
+
+
+class RpFilter(IntEnum):
+    """net.ipv4.conf.*.rp_filter."""
+
+    OFF = 0
+    STRICT = 1
+    LOOSE = 2
+
+
+class TargetKind(IntEnum):
+    """Where a route of the cloud's route table leads. 0 is *no route*."""
+
+    NONE = 0
+    LOCAL = 1          # deliver to whoever owns the address
+    NODE = 2           # to a node's interface, whatever the destination
+    INTERNET = 3       # the internet gateway
+    NAT = 4            # a NAT gateway (not modelled: UNDETERMINED)
+    BLACKHOLE = 5
+    OUTSIDE = 6        # a plain router's leg to the outside: no gateway, no translation
+    QUOTA = 7          # a route that did not fit the table and that nothing else replaces
+
+
+class ConnectionState(IntEnum):
+    """Of a tracked connection, as far as forwarding depends on it."""
+
+    NONE = 0
+    NEW = 1            # first packet seen, no answer yet
+    ESTABLISHED = 2    # an answer was seen, or a TCP connection was picked up in its middle
+    CLOSING = 3        # FIN or RST seen
+
+
+class PacketFlag(IntFlag):
+    """Bits of PACKET.fragment, as in the IPv4 header (offset in units of 8 bytes in the low 13 bits)."""
+
+    DF = 0x4000
+    MF = 0x2000
+    OFFSET = 0x1FFF
+
+
+class ResultFlag(IntFlag):
+    """Bits of RESULT.flags."""
+
+    SNAT = 1           # the source was translated on the way (original direction)
+    UNNAT = 2          # the destination was translated back (reply direction)
+    NEW = 4            # opened a connection on the first router
+    ROUTED = 8         # passed the cloud's router (crossed a subnet)
+    ENCAP = 16         # was encapsulated on some leg
+
+
+class RouterFlag(IntFlag):
+    """Bits of ROUTER.flags."""
+
+    SOURCE_DEST_CHECK = 1
+    CALICO_FILTER = 2       # Calico's chains: INVALID and tunnels from strangers are dropped
+    RANDOM_FULLY = 4        # MASQUERADE --random-fully
+    PUBLIC = 8              # the internet gateway has a public address for it
+    DOWN = 16
+    HOST_ACTION_DROP = 32   # defaultEndpointToHostAction: Drop
+    EXCLUDE_HOSTS = 64      # natOutgoingExclusions: IPPoolsAndHostIPs
+
+
+class ClassFlag(IntFlag):
+    """Bits of CLASS.flags: what is true of every address of a class."""
+
+    POOL = 1           # inside some IP pool (disabled ones too), so exempt from natOutgoing as a destination
+    MASQUERADE = 2     # inside a pool with natOutgoing, so masqueraded as a source
+    BLOCK = 4          # an IPAM block: endpoints by ordinal, blackhole where there is none
+    NODE = 8           # a node's primary address
+    HOST = 16          # the address of a host outside the cluster
+    BORROWED = 32      # one address used on another node than its block's owner
