@@ -92,6 +92,23 @@ def format_address(address: int) -> str:
     return f"{address >> 24}.{address >> 16 & 255}.{address >> 8 & 255}.{address & 255}"
 
 
+_UNITS = {"ns": 1, "us": 10**3, "ms": 10**6, "s": 10**9, "min": 60 * 10**9, "m": 60 * 10**9, "h": 3600 * 10**9, "d": 86400 * 10**9}
+LONGEST_DURATION = 2**62
+
+
+def parse_duration(text: str) -> int:
+    """``"10min"``, ``"1.5 s"`` → nanoseconds. Raises ValueError with a reason a reader can act on."""
+    found = re.fullmatch(r"(\d{1,12}(?:\.\d{1,9})?)\s*([a-z]+)", text.strip())
+    if found is None or found.group(2) not in _UNITS:
+        raise ValueError(f"{text!r} is not a duration; write a number with a unit: {', '.join(_UNITS)}")
+    whole, _, rest = found.group(1).partition(".")
+    unit = _UNITS[found.group(2)]
+    nanoseconds = int(whole) * unit + (int(rest) * unit // 10 ** len(rest) if rest else 0)
+    if nanoseconds > LONGEST_DURATION:
+        raise ValueError(f"{text!r} is longer than the simulator's clock reaches (146 years)")
+    return nanoseconds
+
+
 def _why_not_address(text: str) -> str:
     if ":" in text:
         return f"{text} is an IPv6 address; calisim models IPv4 only"
