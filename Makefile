@@ -1,0 +1,64 @@
+# make compare   set up, build, print what Calico's cross-subnet mode changes against an overlay
+# make test      set up and run the tests            make lint    ruff, mypy, cython-lint
+# make bench     benchmarks                          make clean   remove everything that was made
+#
+# Stamps in .venv/ remember what was installed; the extension is rebuilt when one of its sources is newer.
+
+PYTHON   ?= python3
+SCENARIO ?= scenarios/three-az.yaml
+VENV     := .venv
+BIN      := $(VENV)/bin
+PIP      := $(BIN)/python -m pip --disable-pip-version-check -q
+
+# what the compiled core is made of: Cython, the C it includes, and the vocabulary that becomes _vocabulary.pxd
+SOURCES := $(shell find calisim \( -name '*.pyx' -o -name '*.pxd' -o -name '*.h' -o -path 'calisim/vocabulary/*.py' \) \
+             ! -name _vocabulary.pxd) setup.py pyproject.toml
+
+.PHONY: compare build test lint bench clean requirements
+
+compare: $(VENV)/.built
+	@$(BIN)/calisim compare $(SCENARIO)
+
+build: $(VENV)/.built
+
+test: $(VENV)/.test
+	$(BIN)/python -m pytest
+
+lint: $(VENV)/.dev
+	$(BIN)/ruff check .
+	$(BIN)/mypy
+	$(BIN)/cython-lint calisim
+
+bench: $(VENV)/.test
+	$(BIN)/python -m pytest benchmarks -o python_files='bench_*.py' --benchmark-columns=min,median,stddev,rounds
+
+clean:
+	rm -rf $(VENV) build dist *.egg-info .pytest_cache .mypy_cache .ruff_cache .hypothesis .benchmarks calisim/_vocabulary.pxd
+	find calisim \( -name '*.so' -o -name '*.c' \) -delete
+	find . -name __pycache__ -type d -prune -exec rm -rf {} +
+
+# Everything that apt must have brought, named in one sentence.
+requirements:
+	@missing=; \
+	$(PYTHON) -c 'import ensurepip, venv' 2>/dev/null || missing="$$missing python3-venv"; \
+	$(PYTHON) -c 'import os, sysconfig as s; os.stat(os.path.join(s.get_path("include"), "Python.h"))' 2>/dev/null \
+	  || missing="$$missing python3-dev"; \
+	command -v $(firstword $(CC)) >/dev/null || missing="$$missing gcc"; \
+	test -z "$$missing" || { echo "calisim needs a C compiler and Python with venv and headers: apt-get install$$missing" >&2; exit 1; }
+
+$(BIN)/python: | requirements
+	$(PYTHON) -m venv $(VENV)
+
+# The build's own requirements are installed first and used in place (no isolated second copy of numpy and Cython).
+$(VENV)/.built: $(SOURCES) | $(BIN)/python
+	$(PIP) install $$($(BIN)/python -c 'import tomllib; print(*tomllib.load(open("pyproject.toml", "rb"))["build-system"]["requires"])')
+	$(PIP) install --no-build-isolation --editable .
+	@touch $@
+
+$(VENV)/.test: $(VENV)/.built
+	$(PIP) install --no-build-isolation --editable '.[test]'
+	@touch $@
+
+$(VENV)/.dev: $(VENV)/.test
+	$(PIP) install --no-build-isolation --editable '.[test,dev]'
+	@touch $@
