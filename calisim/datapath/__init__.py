@@ -2,6 +2,7 @@
 
 This page is that meaning; the reference engine (plain Python over the Intent) and the compiled core are
 written from it, each in its own way, and must agree on every field of every RESULT, EVENT, CONNECTION and counter.
+**Readings** at the end settles what the sections before leave open; it is as binding.
 
 **A wave** is an array of PACKET. Its packets are in flight together; none answers another of its own
 wave. It is worked leg by leg: every packet's first router, then every packet's second one, and so on; within a leg
@@ -51,7 +52,7 @@ stage ENDPOINT, where 0):
 7. TTL (not on OUTPUT): ttl ≤ 1 → TTL_EXCEEDED; else decrement.
 8. MTU of the output device (LOCAL pod: the endpoint's mtu): length greater → with DF MTU_EXCEEDED (detail = the route's decider),
    else UNDETERMINED stage FRAGMENT.
-9. TRANSLATE, only for the packet that opens a connection (and not on INVALID): forwarded: Intent.nat.matches(src, dst) → MASQUERADE to R.address
+9. TRANSLATE, only for the packet that opens a connection (and not on INVALID): Intent.nat.matches(src, dst) (OUTPUT, too) → MASQUERADE to R.address
    (output device TUNNEL: to its tunnel address). OUTPUT, or forwarded with a local address as source: adjacency TUNNEL and src is not that device's tunnel address → MASQUERADE to it.
    Never when delivering to a local pod (its adjacency is LOCAL) unless nat matches. Ports: see *Ports*. Packets of a known SNATed connection get the same
    translation here. The connection is confirmed here (entered into the table), also when nothing was translated.
@@ -110,6 +111,33 @@ State.drops: uint64[places + 1, len(DropReason)]; State.verdicts: uint64[len(Ver
 
 **Events**: router, device, direction, header as on that interface, endpoint (VETH: the pod; router 0: the host), detail = the adjacency's decider on OUT events, else 0, stage: ENDPOINT (VETH IN, host OUT), ENCAPSULATE (tunnel OUT),
 FABRIC_OUT (ETHERNET OUT), FABRIC_IN (ETHERNET IN), DECAPSULATE (tunnel IN), DELIVER (VETH OUT, host IN). encap is the wrapping that is on the packet on that interface; time = the packet's. Returned sorted by row (stable).
+
+**Readings.** One line each; where a section says more, the section holds.
+
+- detail is 0 and stage is the section's heading wherever nothing else is said. In FABRIC where = place. Sentences are checked in the order in which they stand.
+- Start: ENDPOINT_DOWN of the sender comes after the "any" checks and before those by kind. Only the ICMP type (dport >> 8) is looked at. Refusals in Start leave hops 0.
+- hops is counted at the beginning of a leg, also of one that ends in FORWARDING_LOOP (first check) or ENDPOINT_DOWN (second; stage FABRIC_IN).
+- OUTPUT with src 0: a LOOKUP of dst chooses the source before CONNTRACK (a loss there is a loss at LOOKUP); the packet's own LOOKUP follows as for all.
+- A tunnel device without address masquerades to, and sends from, R.address.
+- TCP of a known connection: FIN or RST → CLOSING; else SYN without ACK on CLOSING → NEW; else a reply on NEW → ESTABLISHED. Of other protocols: a reply → ESTABLISHED.
+  State, expiry and the packet counters change at CONNTRACK, whatever becomes of the packet; a new entry has packets 1, created = the packet's time.
+- ICMP echo: the port that is translated (and translated back) is the identifier, RESULT.sport. ICMP type in a key plays no part; protocols without ports keep RESULT's ports as sent.
+- Of several live entries that match one tuple, the one confirmed first counts; within one entry the original direction does. A tuple is free if no live entry has it in either direction.
+- MASQUERADE that keeps address and port (source already R.address) is no SNAT: flag SNAT is set where the entry's reply destination differs from the packet's source address or port.
+- LOCAL to the node itself has R's object (decided_by) as its decider and no MTU. LOCAL_IN confirms after its check; DELIVERED there has where R, no event.
+- Deliveries to hosts: event, stage DELIVER, where 0. ADDRESS_UNUSED at a host: stage FABRIC, where place.
+- "Nobody in that subnet owns": Fabric.owners has no such address, or it lies outside the prefix of R's fabric subnet. ENCAPSULATE's second lookup: ATTACHED if next_hop is in
+  R.inputs.link and somebody owns it, nobody → UNREACHABLE (stage LOOKUP); the same for a HOST's direct destination (stage ENDPOINT, where 0).
+- A HOST inside: its next hop is the destination if its subnet's prefix has it and it is not the gateway's address, else the gateway. Then FABRIC from 1. on; peer_groups empty.
+- NACLs and groups see the wire's header; protocols without ports: port 0. A NACL rule's peer is the wire's source inbound, its destination outbound; peer_groups (). NACL_OUT's detail is as NACL_IN's.
+  NACL_IN of a host: stage FABRIC_IN. peer_groups are empty for what came in from outside, hairpinned through the internet gateway included. Egress: the owner by Fabric.owners, if it is a NODE.
+- Groups' entries have the conntrack key of the wire's header (ICMP: identifier twice; neither TCP, UDP nor ICMP: ports 0), state NEW until a packet the other way makes it ESTABLISHED, reply tuple inverted, ordinals counted apart
+  from conntrack's (both per router, from 1).
+- From outside: decrements_ttl decrements (and counts a hop) before delivery; no other check of FABRIC applies; with routes_pods step 3 decides, ROUTED not set (place 0). The gateway place is that of the first INTERNET route in Fabric.tables, OUTSIDE provider means
+  that some table has an OUTSIDE route. A HOST of Fabric.owners is delivered as in step 4 (LOCAL). A public address belongs to a router with PUBLIC.
+- VXLAN's source port: pairs (address, port) as in the conntrack key of the inner header after NAT, a ≤ b: 32768 + draw(seed, a.address, b.address, protocol << 32 | a.port << 16 | b.port) mod 28232.
+- connections() shows what is alive at the latest packet time seen. Waves come in the order of time; what had expired before the earliest packet of a wave may be forgotten by it.
+- path's hops: min(hops, 15) in bits 12..15; all of it modulo 2³².
 """
 
 MAX_HOPS = 32
