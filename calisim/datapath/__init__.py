@@ -38,14 +38,14 @@ stage ENDPOINT, where 0):
    such tunnel address (device absent) → DROPPED ADDRESS_UNUSED stage DECAPSULATE. ECN (RFC 6040): outer CE and inner Not-ECT → ECN_ILLEGAL;
    outer CE, inner ECT → inner CE; outer ECT(1), inner ECT(0) → inner ECT(1). Event IPIP/VXLAN IN (outer fields 0).
    The packet now comes in by that tunnel device.
-3. SOURCE_CHECK. Source multicast, 255.255.255.255, 0/8 or 127/8, or destination 0/8 or 127/8: MARTIAN. By VETH: CALICO_FILTER:
-   source is not the sending endpoint's address → SPOOFED_SOURCE. Otherwise, and on all other devices: source is one of R's own
+3. SOURCE_CHECK. Source multicast, 255.255.255.255, 0/8 or 127/8, or destination 0/8 or 127/8: MARTIAN. By VETH under CALICO_FILTER:
+   source is not the sending endpoint's address → SPOOFED_SOURCE, and that is all. By VETH without it, and on all other devices: source is one of R's own
    addresses → MARTIAN; rp_filter STRICT and the route to the source does not leave by the device the packet came in by (for VETH: not
    that very endpoint's) → RPF; LOOSE and no route at all, or a route that is a DROP → RPF. OUTPUT skips this stage.
 4. CONNTRACK: see below. INVALID with CALICO_FILTER → CT_INVALID. In the reply direction the destination (and for SNATed ones
    destination port) is translated back now, before the lookup.
-5. LOOKUP: own addresses first (LOCAL), then longest prefix match over routes_of(R). No route, multicast or broadcast
-   destination → NO_ROUTE. Blackhole → BLACKHOLE (detail = the block's pool). ATTACHED to an address nobody in that subnet owns
+5. LOOKUP: own addresses first (LOCAL), then longest prefix match over routes_of(R); of equal prefixes the first in its order.
+   No route, or destination multicast, 255.255.255.255, 0/8 or 127/8 → NO_ROUTE. Blackhole → BLACKHOLE (detail = the block's pool). ATTACHED to an address nobody in that subnet owns
    (Fabric.owners) → UNREACHABLE; a REMOTE next hop on the link that is neither the gateway nor an owner's: UNREACHABLE.
 6. LOCAL_IN (LOCAL, the node itself): from VETH with HOST_ACTION_DROP → POLICY_EGRESS, detail R's object, stage LOCAL_IN.
    Otherwise DELIVERED, stage DELIVER.
@@ -91,17 +91,23 @@ an entry (key R, wire's 5-tuple; protocols other than TCP, UDP, ICMP: addresses 
 allowed without a rule. Times: TCP 432,000 s, UDP 180 s, others 600 s, refreshed by every packet. Rules are asked only when no entry of either direction is alive.
 No match → SG_EGRESS / SG_INGRESS, detail = the object of R's first group. Entries are CONNECTION records with flags bit 0x8000 (TRACKED_BY_FABRIC).
 
-**Conntrack** at R, key (R.key, src, dst, sport, dport, protocol); for ICMP echo sport = dport = identifier, for protocols without ports both 0. A live
-entry (expires > packet time): original direction or reply direction. Otherwise new: TCP with RST, or SYN+ACK → INVALID; TCP without SYN is picked up (ESTABLISHED);
+**Conntrack** at R, key (R.key, src, dst, sport, dport, protocol); for ICMP echo sport = identifier and dport = 0x0800 (type 8) or 0 (type 0), as
+in Linux: the inverse of a request is the reply with the same identifier, so that a request is never taken for a reply; for protocols without ports both 0. A live
+entry (expires > packet time): original direction or reply direction. Otherwise new: TCP with RST, FIN or SYN+ACK, or with neither SYN nor ACK → INVALID (nf_conntrack_proto_tcp); ACK without SYN is picked up (ESTABLISHED);
 an ICMP echo reply → INVALID; all else NEW. A known TCP connection: only what forwarding needs – a reply makes it ESTABLISHED, FIN or RST CLOSING. A SYN on a CLOSING connection reopens it as NEW.
 Time-outs: UDP 30 s until a reply, then 120 s (stream); TCP NEW 120 s, ESTABLISHED 432,000 s, CLOSING 120 s; ICMP 30 s; others 600 s; each packet refreshes.
 RESULT.connection = the entry's ordinal (per router, 1-based, in order of confirmation) on the first router; flag NEW if this packet opened it. INVALID packets are neither translated nor entered.
 Only what reaches TRANSLATE or LOCAL_IN confirms a connection: a packet dropped earlier leaves no trace.
 
-**Ports** of MASQUERADE: class of the original source port: 1..511 → 1..511, 512..1023 → 600..1023, else 1024..65535; ICMP id 0..65535;
-protocols without ports: no port. Without RANDOM_FULLY the port is kept if the reply tuple (dst, dport → new source, port) is free on R (no live entry has it in either direction). Otherwise Linux' search
-(nf_nat_l4proto_unique_tuple): for attempts in 128, 64, 32, 16 (the first not more than the range): offset = draw(seed, R.key, src << 32 | dst, sport << 32 | dport << 16 | protocol, round) mod range;
+**Ports** of MASQUERADE: class of the original source port: 0..511 → 1..511, 512..1023 → 600..1023, else 1024..65535; ICMP id 0..65535;
+protocols without ports: no port, SNAT_PORTS_EXHAUSTED if the reply tuple is taken. Without RANDOM_FULLY: (a) the mapping sticks to (source, source port), as measured: of R's SNATed connections with the
+same protocol, source and source port (before translation) the one confirmed last; if it is alive and its new address is this one's, its port if free; (b) the own port if the reply tuple (dst, dport → new source, port)
+is free on R (no live entry has it in either direction). Otherwise, and at once with RANDOM_FULLY, Linux' search
+(nf_nat_l4proto_unique_tuple): for attempts in 128, 64, 32, 16, 8 (rounds 0, 1, …; the first not more than the range): offset = draw(seed, R.key, src << 32 | dst, sport << 32 | dport << 16 | protocol, round) mod range;
 try that many ports from min + offset on, wrapping inside the range; the first free one wins; stop after a round with attempts ≥ range. None → SNAT_PORTS_EXHAUSTED (stage TRANSLATE), nothing is entered.
+(src, sport, dport of the draw are the packet's before translation, for ICMP as in the key.) **Null binding**: every other opening packet, at LOCAL_IN too, keeps its source address, and its port unless its reply tuple is taken;
+then the search gives another one (Linux does the same: a node's own connection never shares a tuple with a pod's masqueraded one). So no two live entries of a router share a tuple. An entry that is no longer alive
+when a new one takes one of its tuples is gone for good, whatever the time of later packets.
 
 **Result.** verdict, reason, stage; where = place id where it ended (router, VPC router, gateway; 0 for outside hosts); src, dst, ports, ttl as at the end; encap, outer_src, outer_dst of the last
 encapsulated leg; flags; detail = object id that decided: on DELIVERED/EXITED the decider of the last adjacency used on the first router. path = verdict | reason << 3 | encap << 9 | min(hops, 15) << 12 | (flags & 0xFF) << 16.
@@ -115,14 +121,14 @@ FABRIC_OUT (ETHERNET OUT), FABRIC_IN (ETHERNET IN), DECAPSULATE (tunnel IN), DEL
 **Readings.** One line each; where a section says more, the section holds.
 
 - detail is 0 and stage is the section's heading wherever nothing else is said. In FABRIC where = place. Sentences are checked in the order in which they stand.
-- Start: ENDPOINT_DOWN of the sender comes after the "any" checks and before those by kind. Only the ICMP type (dport >> 8) is looked at. Refusals in Start leave hops 0.
+- Start: ENDPOINT_DOWN of the sender comes after the "any" checks and before those by kind. Only the ICMP type (dport >> 8) is looked at, 8 or 0. Refusals in Start leave hops 0.
 - hops is counted at the beginning of a leg, also of one that ends in FORWARDING_LOOP (first check) or ENDPOINT_DOWN (second; stage FABRIC_IN).
 - OUTPUT with src 0: a LOOKUP of dst chooses the source before CONNTRACK (a loss there is a loss at LOOKUP); the packet's own LOOKUP follows as for all.
 - A tunnel device without address masquerades to, and sends from, R.address.
 - TCP of a known connection: FIN or RST → CLOSING; else SYN without ACK on CLOSING → NEW; else a reply on NEW → ESTABLISHED. Of other protocols: a reply → ESTABLISHED.
   State, expiry and the packet counters change at CONNTRACK, whatever becomes of the packet; a new entry has packets 1, created = the packet's time.
-- ICMP echo: the port that is translated (and translated back) is the identifier, RESULT.sport. ICMP type in a key plays no part; protocols without ports keep RESULT's ports as sent.
-- Of several live entries that match one tuple, the one confirmed first counts; within one entry the original direction does. A tuple is free if no live entry has it in either direction.
+- ICMP echo: the port that is translated (and translated back) is the identifier, RESULT.sport. Protocols without ports keep RESULT's ports as sent.
+- Of an entry whose two tuples are equal the original direction counts. A null binding that moves the port is SNAT; MASQUERADE and null bindings share *Ports*, but (a) and RANDOM_FULLY are MASQUERADE's alone.
 - MASQUERADE that keeps address and port (source already R.address) is no SNAT: flag SNAT is set where the entry's reply destination differs from the packet's source address or port.
 - LOCAL to the node itself has R's object (decided_by) as its decider and no MTU. LOCAL_IN confirms after its check; DELIVERED there has where R, no event.
 - Deliveries to hosts: event, stage DELIVER, where 0. ADDRESS_UNUSED at a host: stage FABRIC, where place.
@@ -131,12 +137,16 @@ FABRIC_OUT (ETHERNET OUT), FABRIC_IN (ETHERNET IN), DECAPSULATE (tunnel IN), DEL
 - A HOST inside: its next hop is the destination if its subnet's prefix has it and it is not the gateway's address, else the gateway. Then FABRIC from 1. on; peer_groups empty.
 - NACLs and groups see the wire's header; protocols without ports: port 0. A NACL rule's peer is the wire's source inbound, its destination outbound; peer_groups (). NACL_OUT's detail is as NACL_IN's.
   NACL_IN of a host: stage FABRIC_IN. peer_groups are empty for what came in from outside, hairpinned through the internet gateway included. Egress: the owner by Fabric.owners, if it is a NODE.
-- Groups' entries have the conntrack key of the wire's header (ICMP: identifier twice; neither TCP, UDP nor ICMP: ports 0), state NEW until a packet the other way makes it ESTABLISHED, reply tuple inverted, ordinals counted apart
+- Groups' entries have the conntrack key of the wire's header (neither TCP, UDP nor ICMP: ports 0), state NEW until a packet the other way makes it ESTABLISHED, reply tuple inverted, ordinals counted apart
   from conntrack's (both per router, from 1).
-- From outside: decrements_ttl decrements (and counts a hop) before delivery; no other check of FABRIC applies; with routes_pods step 3 decides, ROUTED not set (place 0). The gateway place is that of the first INTERNET route in Fabric.tables, OUTSIDE provider means
+- From outside: decrements_ttl decrements (and counts a hop) before delivery; no other check of FABRIC applies; the choice comes first (FABRIC_NO_ROUTE wins over TTL_EXCEEDED);
+  with routes_pods step 3 decides instead, nothing is decremented, ROUTED not set (place 0). The gateway place is that of the first INTERNET route in Fabric.tables, OUTSIDE provider means
   that some table has an OUTSIDE route. A HOST of Fabric.owners is delivered as in step 4 (LOCAL). A public address belongs to a router with PUBLIC.
 - VXLAN's source port: pairs (address, port) as in the conntrack key of the inner header after NAT, a ≤ b: 32768 + draw(seed, a.address, b.address, protocol << 32 | a.port << 16 | b.port) mod 28232.
 - connections() shows what is alive at the latest packet time seen. Waves come in the order of time; what had expired before the earliest packet of a wave may be forgotten by it.
+- The decider on DELIVERED and EXITED is the first leg's adjacency (the tunnel's, not the outer header's); 0 if no router looked it up. FABRIC_PROTOCOL and FABRIC_MTU of step 1: Fabric.decided_by.
+  FABRIC_NO_OWNER after a route, IGW_NO_PUBLIC_ADDRESS and the gateway's FABRIC_MTU: that route. ENCAPSULATE's MTU_EXCEEDED: the tunnel route's. Of equal prefixes of a route table, and of hosts with one address, the first.
+- outer_src and outer_dst are as on the wire at the end (a gateway may have translated them), of the last encapsulated leg.
 - path's hops: min(hops, 15) in bits 12..15; all of it modulo 2³².
 """
 
