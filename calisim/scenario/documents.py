@@ -6,13 +6,30 @@ know what the fields mean; that is :mod:`calisim.scenario.manifests`' business.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
 from ..errors import Mark
 
 Path = tuple[str | int, ...]
+
+
+class Beneath(Mapping[Path, Mark]):
+    """The places beneath one path of a larger document, seen from there."""
+
+    def __init__(self, marks: Mapping[Path, Mark], prefix: Path) -> None:
+        self._marks, self._prefix = marks, prefix
+
+    def __getitem__(self, path: Path) -> Mark:
+        return self._marks[self._prefix + path]
+
+    def __iter__(self) -> Iterator[Path]:
+        depth = len(self._prefix)
+        return (path[depth:] for path in self._marks if path[:depth] == self._prefix)
+
+    def __len__(self) -> int:
+        return sum(1 for _ in self)
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -55,28 +72,30 @@ class Document:
             return str(_mapping(self.value.get("metadata")).get("cidr") or "")
         return str(_mapping(self.value.get("spec")).get("cidr") or "") if self.kind == "IPPool" else ""
 
-    def replaces(self, other: Document) -> bool:
-        """True when applying this one overwrites the other: same kind and name; v1 pools also by CIDR."""
-        if self.pool_cidr and other.pool_cidr and "ipPool" in (self.kind, other.kind):
-            return self.pool_cidr == other.pool_cidr
-        return bool(self.name) and self._identity == other._identity
-
     @property
-    def _identity(self) -> tuple[str, str, str, str]:
+    def identity(self) -> tuple[str, ...]:
+        """Two documents with the same identity are one resource; () for a document without a name."""
         group = self.api_version.rpartition("/")[0].removeprefix("crd.")
-        return group, self.kind, self.namespace, self.name
+        return (group, self.kind, self.namespace, self.name) if self.name else ()
 
 
 def apply(documents: Iterable[Document], more: Iterable[Document]) -> tuple[Document, ...]:
-    """The documents after ``calicoctl apply -f`` of more: each replaces what it names, in its place, or is added."""
+    """The documents after ``calicoctl apply -f`` of more: each replaces what it names, in its place, or is added.
+
+    A v1 pool is known by its CIDR, so it replaces (and is replaced by) any pool of that CIDR.
+    """
     result = list(documents)
+    named = {document.identity: position for position, document in enumerate(result)}
+    pools: dict[str, int] = {document.pool_cidr: position for position, document in enumerate(result)}
     for document in more:
-        for position, other in enumerate(result):
-            if document.replaces(other):
-                result[position] = document
-                break
-        else:
+        position = named.get(document.identity) if document.identity else None
+        if position is None and (cidr := document.pool_cidr) in pools and cidr:
+            position = pools[cidr] if "ipPool" in (document.kind, result[pools[cidr]].kind) else None
+        if position is None:
+            position = len(result)
             result.append(document)
+        result[position] = document
+        named[document.identity] = pools[document.pool_cidr] = position
     return tuple(result)
 
 

@@ -6,50 +6,118 @@ integers); relations between sections are :mod:`calisim.scenario.checks`' busine
 
 from __future__ import annotations
 
-from typing import Annotated, Any, Literal
+import re
+from collections.abc import Iterable, Mapping
+from functools import cache
+from types import UnionType
+from typing import Annotated, Any, Literal, Union, get_args, get_origin
 
-from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, PlainSerializer, PrivateAttr, WithJsonSchema
+from pydantic import (
+    BaseModel, BeforeValidator, ConfigDict, Discriminator, Field, PlainSerializer, PlainValidator, PrivateAttr, Tag, WithJsonSchema,
+    model_validator,
+)
 from pydantic.alias_generators import to_camel
 
 from ..errors import Mark
-from ..quantities import Prefix, format_address, parse_address, parse_prefix
+from ..quantities import Prefix, format_address, parse_address, parse_duration, parse_prefix
 from .resources import UNWRITTEN
 
 
-def _prefix(value: Any) -> Prefix:
+def _text(value: Any, example: str) -> str:
     if not isinstance(value, str):
-        raise ValueError(f"{value!r} is not an IPv4 prefix; write it as text, for example 10.0.0.0/16")
-    return parse_prefix(value)
+        raise ValueError(f"text is expected; {example}")
+    return value
+
+
+def _prefix(value: Any) -> Prefix:
+    return parse_prefix(_text(value, "for example 10.0.0.0/16"))
 
 
 def _address(value: Any) -> int:
-    if not isinstance(value, str):
-        raise ValueError(f"{value!r} is not an IPv4 address; write it as text, for example 10.0.0.1")
-    return parse_address(value)
+    return parse_address(_text(value, "for example 10.0.0.1"))
 
 
-Cidr = Annotated[
-    Any, BeforeValidator(_prefix), PlainSerializer(str), WithJsonSchema({"type": "string", "examples": ["10.0.0.0/16"]})]
+def _public_address(value: Any) -> bool | int:
+    return value if isinstance(value, bool) else _address(value)
+
+
+def _protocol(value: Any) -> int | str:
+    if isinstance(value, int) and not isinstance(value, bool) and 0 <= value <= 255:
+        return value
+    if isinstance(value, str) and value.lower() in PROTOCOLS:
+        return value.lower()
+    raise ValueError(f"a protocol is one of {', '.join(PROTOCOLS)}, or a number from 0 to 255")
+
+
+def _ports(value: Any) -> int | str:
+    found = _RANGE.fullmatch(str(value)) if isinstance(value, (int, str)) and not isinstance(value, bool) else None
+    if found is None or not int(found[1]) <= int(found[2] or found[1]) <= 65535:
+        raise ValueError("a port is a number from 0 to 65535, or a range as 1000-2000")
+    return value if found[2] else int(found[1])
+
+
+def _duration(value: Any) -> str:
+    parse_duration(_text(value, "for example 10min"))
+    return str(value)
+
+
+def _rp_filter(value: Any) -> Any:
+    return "off" if value is False else value          # YAML reads the bare word off as false
+
+
+def _variant_kind(value: Any) -> str:
+    return "own" if isinstance(value, dict) else "name"
+
+
+PROTOCOLS = ("tcp", "udp", "icmp", "ipip", "all")
+_RANGE = re.compile(r"(\d{1,5})(?:-(\d{1,5}))?")
+_TEXT = {"type": "string"}
+
+Cidr = Annotated[Prefix, PlainValidator(_prefix), PlainSerializer(str), WithJsonSchema(_TEXT | {"examples": ["10.0.0.0/16"]})]
 Address = Annotated[
-    Any, BeforeValidator(_address), PlainSerializer(format_address), WithJsonSchema({"type": "string", "examples": ["10.0.0.1"]})]
+    int, PlainValidator(_address), PlainSerializer(format_address), WithJsonSchema(_TEXT | {"examples": ["10.0.0.1"]})]
+PublicAddress = Annotated[bool | int, PlainValidator(_public_address), WithJsonSchema({"type": ["boolean", "string"]})]
 Labels = dict[str, str]
-Protocol = Annotated[int | str, Field(description="tcp, udp, icmp, ipip, all, or a number 0..255")]
-PortSpec = Annotated[int | str, Field(description="a port, or a range as 1000-2000")]
+Protocol = Annotated[
+    int | str, PlainValidator(_protocol), Field(description="tcp, udp, icmp, ipip, all, or a number 0..255"),
+    WithJsonSchema({"anyOf": [{"enum": list(PROTOCOLS)}, {"type": "integer", "minimum": 0, "maximum": 255}]})]
+PortSpec = Annotated[
+    int | str, PlainValidator(_ports), Field(description="a port, or a range as 1000-2000"),
+    WithJsonSchema({"type": ["integer", "string"]})]
+Duration = Annotated[str, PlainValidator(_duration), WithJsonSchema(_TEXT | {"examples": ["10min"]})]
 
 
 class Section(BaseModel):
-    """A mapping of the file. ``mark`` is where it stands, ``mark_of(key)`` where one of its values does."""
+    """A mapping of the file. ``mark`` is where it stands, ``mark_of(field)`` where one of its values does."""
 
-    model_config = ConfigDict(alias_generator=to_camel, validate_by_name=True, validate_by_alias=True, extra="forbid", frozen=True)
+    model_config = ConfigDict(alias_generator=to_camel, validate_by_name=True, validate_by_alias=True, extra="forbid", frozen=True,
+                              strict=True)
     _mark: Mark = PrivateAttr(default=UNWRITTEN)
-    _marks: dict[str, Mark] = PrivateAttr(default_factory=dict)
+    _path: tuple[str | int, ...] = PrivateAttr(default=())
+    _marks: Mapping[tuple[str | int, ...], Mark] = PrivateAttr(default_factory=dict)
+
+    @model_validator(mode="before")
+    @classmethod
+    def _null_is_unsaid(cls, value: Any) -> Any:
+        """A key without a value is as good as no key, as in Kubernetes."""
+        if isinstance(value, dict) and None in value.values():
+            return {key: inner for key, inner in value.items() if inner is not None}
+        return {} if value is None else value
 
     @property
     def mark(self) -> Mark:
         return self._mark
 
-    def mark_of(self, key: str) -> Mark:
-        return self._marks.get(key, self._mark)
+    def mark_of(self, field: str) -> Mark:
+        """The place of a value by the name of its field, or the section's own place if it is not written."""
+        found = type(self).model_fields.get(field)
+        return self._marks.get((*self._path, found.alias if found and found.alias else field), self._mark)
+
+    @classmethod
+    @cache
+    def keys(cls) -> tuple[str, ...]:
+        """The section's keys as the file spells them."""
+        return tuple(found.alias or name for name, found in cls.model_fields.items())
 
 
 class Metadata(Section):
@@ -61,7 +129,7 @@ class Metadata(Section):
 
 class Settings(Section):
     nat_ports: Literal["random-fully", "keep"] = "random-fully"
-    rp_filter: Literal["strict", "loose", "off"] = "strict"
+    rp_filter: Annotated[Literal["strict", "loose", "off"], BeforeValidator(_rp_filter)] = "strict"
     filter: Literal["calico", "none"] = "calico"
     era: str = Field("3.32", description="Calico version whose behaviour is modelled; from 3.33 on Felix owns IPIP routes")
 
@@ -140,7 +208,7 @@ class NodeGroup(Section):
     instance_type: str = ""
     labels: Labels = {}
     mtu: int | None = Field(None, ge=576, le=65535, description="of eth0, bytes")
-    public_ip: bool | Address | None = Field(None, alias="publicIP", description="true, false or the address")
+    public_ip: PublicAddress | None = Field(None, alias="publicIP", description="true, false or the address")
     down: bool = False
 
 
@@ -180,19 +248,19 @@ class TrafficSet(Section):
     ttl: int = Field(64, ge=0, le=255)
     tos: int = Field(0, ge=0, le=255)
     df: bool = True
-    wait: str | None = Field(None, description="time since the set before, e.g. 10min; 1ms if not said")
+    wait: Duration | None = Field(None, description="time since the set before, e.g. 10min; 1ms if not said")
 
 
 class VariantSpec(Section):
     name: str
     set: dict[str, Any] = {}
-    apply: list[str] = []
+    apply: list[str | dict[str, Any]] = Field([], description="files relative to the scenario, or documents as they are")
 
 
 class Step(Section):
     title: str
     set: dict[str, Any] = {}
-    apply: list[str] = []
+    apply: list[str | dict[str, Any]] = Field([], description="files relative to the scenario, or documents as they are")
     pools: Literal["none"] | None = None
 
 
@@ -232,7 +300,7 @@ class Spec(Section):
     pods: list[PodGroup] = []
     hosts: list[HostSpec] = []
     traffic: list[TrafficSet] = []
-    variants: list[str | VariantSpec] = []
+    variants: list[Annotated[Annotated[str, Tag("name")] | Annotated[VariantSpec, Tag("own")], Discriminator(_variant_kind)]] = []
     steps: list[Step] = []
     expect: list[Expectation] = []
     manifests: list[str] = Field([], description="files with Calico and Kubernetes documents, relative to this file")
@@ -243,3 +311,30 @@ class ScenarioFile(Section):
     kind: Literal["Scenario"]
     metadata: Metadata
     spec: Spec
+
+
+@cache
+def section_at(path: tuple[str | int, ...]) -> type[Section] | None:
+    """The model of the section at a path of the file; None for plain values, lists and mappings of names."""
+    kinds: tuple[Any, ...] = (ScenarioFile,)
+    for element in path:
+        kinds = tuple(inner for kind in kinds for inner in _inside(kind, element))
+    return next((kind for kind in kinds if isinstance(kind, type) and issubclass(kind, Section)), None)
+
+
+def _inside(kind: Any, element: str | int) -> Iterable[Any]:
+    """The types that a value inside a value of that type may have, unions taken apart."""
+    if isinstance(kind, type) and issubclass(kind, Section):
+        found = [field.annotation for name, field in kind.model_fields.items() if (field.alias or name) == element]
+    else:
+        wanted = list if isinstance(element, int) else dict
+        found = [get_args(kind)[-1]] if get_origin(kind) is wanted else []
+    return [part for annotation in found for part in _alternatives(annotation)]
+
+
+def _alternatives(annotation: Any) -> Iterable[Any]:
+    if get_origin(annotation) is Annotated:
+        return _alternatives(get_args(annotation)[0])
+    if get_origin(annotation) in (Union, UnionType):
+        return [part for member in get_args(annotation) for part in _alternatives(member)]
+    return [annotation]

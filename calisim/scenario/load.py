@@ -1,0 +1,83 @@
+"""A scenario file → Scenario: reads the file and what it names, tries every step and variant, tells all problems at once."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterable
+from pathlib import Path as FilePath
+
+from ..errors import Mark, Problem, ScenarioError
+from . import variants
+from .documents import Document, apply as applied
+from .library import Library, read
+from .reader import Yaml, dotted
+from .scenario import Draft, Scenario, edit, understand
+from .schema import VariantSpec
+from .unpack import unpack
+
+
+def load(path: str | os.PathLike[str], *, set: Iterable[str] = (), apply: Iterable[str] = ()) -> Scenario:
+    """Read a scenario file. ``set``: PATH=VALUE texts; ``apply``: files of documents, ``-`` is standard input.
+
+    Raises ScenarioError with every problem of the file, of the files it names and of the edits.
+    """
+    shown = os.fspath(path)
+    content, problem = read(FilePath(shown), shown)
+    if problem is not None:
+        raise ScenarioError([problem])
+    library = Library(FilePath(shown).parent)
+    written, problems = library.yaml(shown, content)
+    if not written or not _is_scenario(written[0]):
+        raise ScenarioError(library.illustrate(problems or [_no_scenario(shown, written)]))
+    documents, faults = unpack(written[1:])
+    more, faults_of_files = _manifests(written[0], library)
+    problems += [*faults, *faults_of_files]
+    draft = Draft(shown, written[0], applied((), [*documents, *more]), library)
+    draft = edit(draft, set, apply, problems)
+    scenario = understand(draft, problems=problems)
+    _rehearse(scenario)
+    return scenario
+
+
+def _is_scenario(written: Yaml) -> bool:
+    value = written.value
+    return isinstance(value, dict) and (value.get("kind") == "Scenario" or str(value.get("apiVersion", "")).startswith("calisim/"))
+
+
+def _no_scenario(file: str, written: list[Yaml]) -> Problem:
+    start = "begin it with apiVersion: calisim/v1 and kind: Scenario"
+    if not written:
+        return Problem(Mark(file), "", "the file is empty", start)
+    value = written[0].value
+    kind = value.get("kind") if isinstance(value, dict) else None
+    what = f"is {kind}" if isinstance(kind, str) else "says no kind" if isinstance(value, dict) else "is not a mapping"
+    return Problem(written[0].mark, "", f"the first document {what}; it has to be the Scenario", start)
+
+
+def _manifests(written: Yaml, library: Library) -> tuple[list[Document], list[Problem]]:
+    """Resources of the files under ``manifests:``. A faulty list is left to the schema."""
+    spec = written.value.get("spec")
+    names = spec.get("manifests") if isinstance(spec, dict) else None
+    found: list[Document] = []
+    problems: list[Problem] = []
+    for position, name in enumerate(names if isinstance(names, list) else []):
+        if isinstance(name, str):
+            path = ("spec", "manifests", position)
+            documents, faults = library.named(name, written.mark_of(path), dotted(path))
+            found += documents
+            problems += faults
+    return found, problems
+
+
+def _rehearse(scenario: Scenario) -> None:
+    """Every step and every variant of the user's own is tried, so that their faults are told now, too."""
+    problems: list[Problem] = []
+    changed = [count for count in range(1, len(scenario.spec.steps) + 1)]
+    own = [one.name for one in scenario.spec.variants if isinstance(one, VariantSpec) and one.name not in variants.BUILT_IN]
+    for derive, argument in [*((scenario.after_steps, n) for n in changed), *((scenario.with_variant, name) for name in own)]:
+        try:
+            derive(argument)          # type: ignore[operator]
+        except ScenarioError as error:
+            problems += error.problems
+    if problems:
+        raise ScenarioError(scenario.draft.library.illustrate(problems))

@@ -1,0 +1,220 @@
+"""Scenario: what the user wrote, understood – and cheaply written differently (variants, steps, ``--set``, ``--apply``).
+
+A :class:`Draft` is raw values and documents with their places; :func:`understand` makes a Scenario of it or
+raises with every problem. All changes are made to the draft, so a text is read once only.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, field, replace
+from typing import Any
+
+from ..errors import Mark, Problem, ScenarioError, UsageError
+from . import checks, edits, manifests, pools, variants
+from .documents import Document, apply
+from .faults import validate
+from .library import Library
+from .reader import Yaml, dotted
+from .resources import Resources
+from .schema import ScenarioFile, Spec, Step, VariantSpec
+from .unpack import unpack_value
+
+
+@dataclass(frozen=True, slots=True)
+class Draft:
+    """A scenario before it is understood. ``set_aside`` are pool documents that a step took out of force (None: none did)."""
+
+    path: str
+    written: Yaml
+    documents: tuple[Document, ...]
+    library: Library = field(repr=False)
+    set_aside: tuple[Document, ...] | None = None
+
+    def assigned(self, assignments: Iterable[tuple[str, Any, Mark]], problems: list[Problem]) -> Draft:
+        """With values set by dotted paths."""
+        assigner = edits.Assigner(self.written)
+        for path, value, mark in assignments:
+            assigner.assign(path, value, mark)
+        problems += assigner.problems
+        return replace(self, written=assigner.written())
+
+    def applied(self, documents: Iterable[Document]) -> Draft:
+        return replace(self, documents=apply(self.documents, documents))
+
+    def without_pools(self) -> Draft:
+        """Pool documents in force are set aside."""
+        kept = tuple(document for document in self.documents if not document.pool_cidr)
+        aside = tuple(document for document in self.documents if document.pool_cidr)
+        return replace(self, documents=kept, set_aside=(*(self.set_aside or ()), *aside))
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Scenario:
+    """What the user wrote, typed; every value knows its file, line and column.
+
+    ``resources`` are Calico's and Kubernetes' documents after conversion, with the variant's edits; ``assumptions``
+    are sentences on what had to be supposed, ``warnings`` on what was understood but is not modelled.
+    """
+
+    draft: Draft = field(repr=False)
+    file: ScenarioFile = field(repr=False)
+    converted: Resources = field(repr=False)
+    resources: Resources = field(repr=False)
+    warnings: tuple[str, ...] = ()
+    assumptions: tuple[str, ...] = ()
+    variant: str = variants.AS_IS
+
+    @property
+    def path(self) -> str:
+        return self.draft.path
+
+    @property
+    def name(self) -> str:
+        return self.file.metadata.name
+
+    @property
+    def spec(self) -> Spec:
+        return self.file.spec
+
+    @property
+    def documents(self) -> tuple[Document, ...]:
+        return self.draft.documents
+
+    @property
+    def variant_ids(self) -> tuple[str, ...]:
+        """The variants that the scenario asks to compare; all built-in ones if it names none."""
+        listed = [one if isinstance(one, str) else one.name for one in self.spec.variants]
+        return tuple(dict.fromkeys(listed)) or tuple(id for id in variants.BUILT_IN if id != variants.AS_IS)
+
+    def select_variants(self, text: str) -> tuple[str, ...]:
+        """``a,b`` or ``all`` of a command line → ids."""
+        return variants.select(text, self._own_variants())
+
+    def with_variant(self, id: str) -> Scenario:
+        """The scenario as the variant has it: the documents, then the variant's edits."""
+        if self.variant != variants.AS_IS:
+            raise UsageError(f"this is variant {self.variant} already; derive {id} from the scenario itself")
+        if id == variants.AS_IS:
+            return self
+        own = self._own_variants().get(id)
+        if own is not None:
+            position = next(i for i, one in enumerate(self.spec.variants) if one is own)
+            changed = self._changed(self.draft, own, ("spec", "variants", position))
+            return replace(understand(changed, self), variant=id)
+        variants.select(id, self._own_variants())
+        return replace(self, resources=variants.BUILT_IN[id].edit(self.resources), variant=id)
+
+    def after_steps(self, count: int) -> Scenario:
+        """The state after the first ``count`` steps; each keeps what went before."""
+        steps = self.spec.steps
+        if not 0 <= count <= len(steps):
+            raise UsageError(f"there is no step {count}; the scenario has {len(steps)}")
+        draft = self.draft
+        for position, step in enumerate(steps[:count]):
+            draft = self._changed(draft, step, ("spec", "steps", position))
+        return understand(draft, self) if count else self
+
+    def edited(self, set: Iterable[str] = (), apply: Iterable[str] = ()) -> Scenario:
+        """With ``PATH=VALUE`` assignments and the documents of files (``-``: standard input) on top."""
+        problems: list[Problem] = []
+        draft = edit(self.draft, set, apply, problems)
+        _stop(problems, self.draft.library)
+        return understand(draft, self) if draft is not self.draft else self
+
+    def line_of(self, mark: Mark) -> str:
+        """The line that a mark points at, as written."""
+        return self.draft.library.line_of(mark)
+
+    def _own_variants(self) -> Mapping[str, VariantSpec]:
+        return {one.name: one for one in self.spec.variants if isinstance(one, VariantSpec)}
+
+    def _changed(self, draft: Draft, change: Step | VariantSpec, path: tuple[str | int, ...]) -> Draft:
+        """The draft after a step or under a variant of the user's own."""
+        written = self.draft.written
+        problems: list[Problem] = []
+        if isinstance(change, Step) and change.pools == "none":
+            draft = draft.without_pools()
+        if change.set:
+            draft = draft.assigned(
+                ((key, value, written.keys.get((*path, "set", key), change.mark)) for key, value in change.set.items()), problems)
+        draft = draft.applied(_documents(change.apply, (*path, "apply"), draft.library, written, problems))
+        _stop(problems, draft.library)
+        return draft
+
+
+def edit(draft: Draft, set: Iterable[str], apply: Iterable[str], problems: list[Problem]) -> Draft:
+    """``--set`` and ``--apply`` of one call."""
+    assignments = []
+    for text in set:
+        path, value, faults = edits.parse_assignment(text)
+        problems += faults
+        if not faults:
+            assignments.append((path, value, Mark(f"--set {path}")))
+    if assignments:
+        draft = draft.assigned(assignments, problems)
+    for name in apply:
+        documents, faults = draft.library.applied(name)
+        problems += faults
+        draft = draft.applied(documents)
+    return draft
+
+
+def understand(draft: Draft, before: Scenario | None = None, problems: Sequence[Problem] = ()) -> Scenario:
+    """The scenario of a draft; raises ScenarioError with these problems and all that are found.
+
+    ``before`` is the scenario that the draft was derived from: what did not change is not understood anew.
+    """
+    found = list(problems)
+    library = draft.library
+    if before is not None and before.draft.written is draft.written:
+        file: ScenarioFile | None = before.file
+    else:
+        file, faults, _ = validate(draft.written, library.line_of)
+        found += faults
+    if before is not None and before.draft.documents == draft.documents:
+        converted, warnings = before.converted, before.warnings
+    else:
+        converted, told, faults = manifests.convert(draft.documents)
+        warnings = tuple(told)
+        found += faults
+    _stop(found, library)
+    assert file is not None
+    found += checks.check(file, converted)
+    awaited = [*(draft.set_aside or ()), *_documents_of_changes(file, draft, found)]
+    _stop(found, library)
+    subnets = [subnet.cidr for vpc in file.spec.vpcs.values() for subnet in vpc.subnets.values()]
+    resources, assumptions = pools.complete(converted, awaited, subnets, set_aside=draft.set_aside is not None)
+    return Scenario(draft, file, converted, resources, warnings, assumptions)
+
+
+def _documents_of_changes(file: ScenarioFile, draft: Draft, problems: list[Problem]) -> list[Document]:
+    """All documents that some step or variant applies."""
+    found: list[Document] = []
+    for section in ("steps", "variants"):
+        for position, change in enumerate(getattr(file.spec, section)):
+            if not isinstance(change, str):
+                path = ("spec", section, position, "apply")
+                found += _documents(change.apply, path, draft.library, draft.written, problems)
+    return found
+
+
+def _documents(
+    items: Iterable[str | dict[str, Any]], path: tuple[str | int, ...], library: Library, written: Yaml, problems: list[Problem],
+) -> list[Document]:
+    """Resources under an ``apply:``: files by name, or documents written in place."""
+    found: list[Document] = []
+    for position, item in enumerate(items):
+        where = (*path, position)
+        if isinstance(item, str):
+            documents, faults = library.named(item, written.mark_of(where), dotted(where))
+            found += documents
+            problems += faults
+        else:
+            unpack_value(item, where, written, found, problems)
+    return found
+
+
+def _stop(problems: Sequence[Problem], library: Library) -> None:
+    if problems:
+        raise ScenarioError(library.illustrate(problems))
