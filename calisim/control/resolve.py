@@ -1,0 +1,240 @@
+"""Topology → Intent: the one place where the order of the resolvers is written.
+
+Objects are numbered as they are named; endpoints are the nodes, then the hosts, then the pods.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from hashlib import sha1
+
+from ..errors import Problem, ScenarioError
+from ..model.entities import Node, Pod
+from ..model.topology import Topology
+from ..quantities import Prefix, format_address, network_of
+from ..scenario.resources import IPPool
+from ..vocabulary import Encap, EndpointKind, RouterFlag, RpFilter
+from ..vocabulary.chance import fnv1a_32
+from .addresses import Addresses, allocate, pools_of
+from .encapsulation import tunnel_of
+from .fabric import Wiring, wire
+from .intent import Advert, Block, Endpoint, Intent, Pool, Router, RoutingInputs
+from .mtu import device_mtu, pod_mtu
+from .nat import nat_rule
+from .objects import Objects
+from .owners import Owners, era_of, owners
+from .routing import Peer, RoutingTables, export_allowed
+
+_RP_FILTERS = {"off": RpFilter.OFF, "strict": RpFilter.STRICT, "loose": RpFilter.LOOSE}
+
+
+def resolve(topology: Topology) -> Intent:
+    """All that the control plane decides. Raises ScenarioError where two things would have one address."""
+    objects = Objects()
+    felix, era = topology.resources.felix, era_of(topology.settings.era)
+    written = pools_of(topology)
+    pools = tuple(_pool(pool, objects) for pool in written)
+    enabled = {
+        Encap.IPIP: _enabled(felix.ipip_enabled, pools, Encap.IPIP), Encap.VXLAN: _enabled(felix.vxlan_enabled, pools, Encap.VXLAN)}
+    routes_by = owners(era, topology.resources.bgp.program_cluster_routes, felix.program_cluster_routes)
+    wiring = wire(topology, objects)
+    addresses = allocate(topology, written, enabled)
+    routers = _routers(topology, wiring, addresses, enabled, objects)
+    endpoints = _endpoints(topology, routers, addresses, objects)
+    _refuse_clashes(topology, endpoints, routers, wiring)
+    affinities = {node.name: number for number, node in enumerate(topology.entities.nodes, start=1)}
+    blocks = _blocks(addresses, affinities)
+    nodes = topology.entities.nodes
+    tables = RoutingTables(
+        era, routes_by, pools, [_peer(node, router) for node, router in zip(nodes, routers, strict=True)], routers,
+        [subnet.decided_by for subnet in wiring.fabric.subnets], _by_router(endpoints), _affine(blocks))
+    return Intent(
+        name=topology.name, seed=topology.seed, routers=routers, endpoints=endpoints, pools=pools, blocks=blocks,
+        adverts=_adverts(blocks, endpoints, pools, routes_by),
+        nat=nat_rule(written, felix.nat_outgoing_exclusions, (_recorded(node) for node in nodes), felix.external_nodes),
+        fabric=wiring.fabric, objects=tuple(objects.all), places=wiring.places, tunnel_senders=_senders(topology),
+        remote_route=tables.remote_route, local_routes=tables.local_routes,
+        assumptions=_assumptions(topology, routes_by), failures=(*addresses.failures, *wiring.failures),
+        warnings=topology.warnings)
+
+
+def _pool(pool: IPPool, objects: Objects) -> Pool:
+    return Pool(
+        pool.name, pool.cidr, pool.block_size, pool.ipip_mode, pool.vxlan_mode, pool.nat_outgoing, pool.disabled,
+        not pool.disable_bgp_export, pool.node_selector, pool.namespace_selector, pool.allowed_uses,
+        pool.assignment_mode == "Automatic", objects.add("IPPool", pool.name, pool.mark))
+
+
+def _enabled(said: bool | None, pools: Sequence[Pool], encap: Encap) -> bool:
+    """Felix' ipipEnabled or vxlanEnabled; not said: on where some pool, disabled ones counted, uses it."""
+    return any(tunnel_of(pool.ipip, pool.vxlan)[0] is encap for pool in pools) if said is None else said
+
+
+def _recorded(node: Node) -> int:
+    return node.recorded[0] if node.recorded else node.address
+
+
+def _routers(
+    topology: Topology, wiring: Wiring, addresses: Addresses, enabled: Mapping[Encap, bool], objects: Objects,
+) -> tuple[Router, ...]:
+    felix, settings, entities = topology.resources.felix, topology.settings, topology.entities
+    configured = {"ipip": felix.ipip_mtu, "vxlan": felix.vxlan_mtu}
+    devices = [name for name, encap in (("ipip", Encap.IPIP), ("vxlan", Encap.VXLAN)) if enabled[encap]]
+    common = RouterFlag(0)
+    if settings.filter == "calico":
+        common |= RouterFlag.CALICO_FILTER
+    if settings.nat_ports == "random-fully":
+        common |= RouterFlag.RANDOM_FULLY
+    if felix.default_endpoint_to_host_action == "Drop":       # not said: Accept, as the shipped manifests set it
+        common |= RouterFlag.HOST_ACTION_DROP
+    if felix.nat_outgoing_exclusions == "IPPoolsAndHostIPs":
+        common |= RouterFlag.EXCLUDE_HOSTS
+    mesh = ("mesh",) if topology.resources.bgp.node_to_node_mesh_enabled else ()
+    keys = _keys([node.name for node in entities.nodes])
+    routers = []
+    for number, node in enumerate(entities.nodes, start=1):
+        subnet = entities.subnets[node.subnet]
+        mtus = {name: device_mtu(name, node.mtu, configured[name]) if name in devices else 0 for name in configured}
+        inputs = RoutingInputs(
+            network_of(*node.recorded) if node.recorded else None, subnet.prefix, subnet.gateway, node.mtu, mtus["ipip"], mtus["vxlan"],
+            node.vpc, () if node.cluster_id else mesh)
+        flags = common
+        flags |= RouterFlag.SOURCE_DEST_CHECK if node.source_dest_check else RouterFlag(0)
+        flags |= RouterFlag.DOWN if node.down else RouterFlag(0)
+        flags |= RouterFlag.PUBLIC if node.public_address is not None else RouterFlag(0)
+        routers.append(Router(
+            number, keys[number - 1], node.name, node.address, inputs, wiring.subnets[node.subnet], node.zone,
+            addresses.ipip.get(node.name, 0), addresses.vxlan.get(node.name, 0), pod_mtu(node.mtu, devices, configured),
+            _RP_FILTERS[settings.rp_filter], flags,
+            tuple(wiring.groups[node.vpc, name] for name in node.groups) if topology.provider.security_groups else (),
+            node.public_address or 0, objects.add("Node", node.name, node.check_mark)))
+    return tuple(routers)
+
+
+def _keys(names: Sequence[str]) -> list[int]:
+    """A number for each name that depends on the name alone, but for the rare pair with one hash."""
+    taken: set[int] = {0}
+    keys = []
+    for name in names:
+        key, attempt = fnv1a_32(name), 0
+        while key in taken:
+            attempt += 1
+            key = fnv1a_32(f"{name}#{attempt}")
+        taken.add(key)
+        keys.append(key)
+    return keys
+
+
+def _endpoints(
+    topology: Topology, routers: Sequence[Router], addresses: Addresses, objects: Objects,
+) -> tuple[Endpoint, ...]:
+    entities = topology.entities
+    endpoints = [
+        Endpoint(router.id, EndpointKind.NODE, f"node/{router.name}", router.address, router.id, router.inputs.mtu, "eth0",
+                 router.decided_by)
+        for router in routers]
+    outside = topology.limits.internet_mtu or topology.provider.internet_mtu
+    for host in entities.hosts:
+        mtu = next((subnet.mtu for subnet in entities.subnets.values() if host.address in subnet.prefix), outside)
+        endpoints.append(Endpoint(
+            len(endpoints) + 1, EndpointKind.HOST, f"host/{host.name}", host.address, 0, mtu, "eth0",
+            objects.add("Host", host.name, host.mark)))
+    by_name = {router.name: router for router in routers}
+    for number, (pod, address) in enumerate(zip(entities.pods, addresses.pods, strict=True), start=len(endpoints) + 1):
+        router = by_name[pod.node]
+        endpoints.append(Endpoint(
+            number, EndpointKind.POD, pod.id, address, router.id, pod.mtu or router.pod_mtu, interface_name(pod),
+            objects.add("Endpoint", pod.id, pod.mark)))
+    return tuple(endpoints)
+
+
+def interface_name(pod: Pod) -> str:
+    """The host's end of a pod's veth, as Calico's CNI plugin names it."""
+    return "cali" + sha1(f"{pod.namespace}.{pod.name}".encode(), usedforsecurity=False).hexdigest()[:11]
+
+
+def _refuse_clashes(topology: Topology, endpoints: Sequence[Endpoint], routers: Sequence[Router], wiring: Wiring) -> None:
+    """A pod or tunnel address that a node, a host or a subnet's router has, too: nothing could tell the two apart."""
+    taken = {subnet.gateway: f"the router of subnet {subnet.name}" for subnet in wiring.fabric.subnets}
+    taken.update((endpoint.address, endpoint.name) for endpoint in endpoints if endpoint.kind is not EndpointKind.POD)
+    names = {endpoint.address: endpoint.name for endpoint in endpoints if endpoint.kind is EndpointKind.POD and endpoint.address in taken}
+    for router in routers:
+        names.update((address, f"a tunnel device of {router.name}")
+                     for address in (router.ipip_address, router.vxlan_address) if address in taken)
+    if names:
+        address, name = next(iter(names.items()))
+        pool = next((pool for pool in pools_of(topology) if address in pool.cidr), None)
+        more = f" ({len(names) - 1} more like this)" if len(names) > 1 else ""
+        mark = pool.mark if pool else topology.entities.nodes[0].mark
+        raise ScenarioError([Problem(
+            mark, f"IPPool {pool.name}" if pool else "", f"{format_address(address)} would belong to {name} and to {taken[address]}{more}",
+            "choose a pool CIDR that overlaps no subnet and no host")])
+
+
+def _blocks(addresses: Addresses, affinities: Mapping[str, int]) -> tuple[Block, ...]:
+    blocks = sorted(addresses.ipam.blocks.values(), key=lambda block: block.prefix)
+    return tuple(
+        Block(block.prefix, block.pool, affinities.get(block.affinity, 0), dict(sorted(block.used.items()))) for block in blocks)
+
+
+def _adverts(
+    blocks: Sequence[Block], endpoints: Sequence[Endpoint], pools: Sequence[Pool], routes_by: Owners,
+) -> tuple[Advert, ...]:
+    """Every block of a node, and every address that another node than the block's uses."""
+    adverts = []
+    for block in blocks:
+        pool = pools[block.pool]
+        if block.affinity:
+            adverts.append(Advert(block.prefix, block.affinity, block.pool, export_allowed(pool, routes_by, inside_own_block=True)))
+        single = export_allowed(pool, routes_by, inside_own_block=False)
+        for ordinal, endpoint in block.allocations.items():
+            user = endpoints[endpoint - 1].router
+            if user != block.affinity:
+                adverts.append(Advert(Prefix(block.prefix.network + ordinal, 32), user, block.pool, single, borrowed=True))
+    return tuple(adverts)
+
+
+def _by_router(endpoints: Sequence[Endpoint]) -> dict[int, list[Endpoint]]:
+    pods: dict[int, list[Endpoint]] = {}
+    for endpoint in endpoints:
+        if endpoint.kind is EndpointKind.POD and endpoint.address:
+            pods.setdefault(endpoint.router, []).append(endpoint)
+    return pods
+
+
+def _affine(blocks: Sequence[Block]) -> dict[int, list[Block]]:
+    owned: dict[int, list[Block]] = {}
+    for block in blocks:
+        owned.setdefault(block.affinity, []).append(block)
+    return owned
+
+
+def _peer(node: Node, router: Router) -> Peer:
+    return Peer(_recorded(node), router.vxlan_address, node.vpc, router.inputs.mesh)
+
+
+def _senders(topology: Topology) -> frozenset[int]:
+    """Nodes as Calico recorded them, and those hosts that externalNodesList names."""
+    external = topology.resources.felix.external_nodes
+    hosts = (host.address for host in topology.entities.hosts if any(host.address in prefix for prefix in external))
+    return frozenset([*(_recorded(node) for node in topology.entities.nodes), *hosts])
+
+
+def _assumptions(topology: Topology, routes_by: Owners) -> tuple[str, ...]:
+    resources = topology.resources
+    said = []
+    if not resources.pools:
+        pool = pools_of(topology)
+        said.append(f"no IPPool document: calico-node creates {pool[0].name} ({pool[0].cidr}, no encapsulation, natOutgoing)"
+                    if pool else "no IPPool document, and no default pool is free of node addresses")
+    if routes_by.contested:
+        said.append("BIRD and Felix both program cluster routes, so real routes would flap; BIRD's are taken")
+    if any(node.cluster_id for node in topology.entities.nodes):
+        said.append("route reflectors leave the mesh, and BGPPeer documents are not modelled: they exchange no routes")
+    if any(node.public_address == 0 for node in topology.entities.nodes):
+        said.append("nodes have a public address at the internet gateway (publicIP says otherwise)")
+    if resources.felix.disable_conntrack_invalid_check:
+        said.append("disableConntrackInvalidCheck is not modelled")
+    if resources.felix.allow_ipip_from_workloads or resources.felix.allow_vxlan_from_workloads:
+        said.append("encapsulated packets from pods are not modelled")
+    return tuple(said)

@@ -1,0 +1,144 @@
+"""A node's main routing table: its own link and pods, and what it learns of the blocks of others.
+
+BIRD's routes follow its kernel filter (:mod:`.owners`), Felix' its route managers (felix/calc/l3_route_resolver.go,
+felix/dataplane/linux: route_mgr, vxlan_mgr, ipip_mgr, noencap_mgr). A node decides alone, with its own recorded prefix.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+
+from ..quantities import Prefix
+from ..vocabulary import AdjacencyKind, Device, DropReason, Encap
+from ..vocabulary.encaps import encapsulation
+from .encapsulation import encapsulate
+from .intent import Adjacency, Advert, Block, Endpoint, Pool, Route, Router, RoutingInputs
+from .owners import Owners, kernel_filter
+
+ETHERNET = "eth0"
+TUNL0 = encapsulation(Encap.IPIP).device
+VXLAN_CALICO = encapsulation(Encap.VXLAN).device
+FELIX_PROTOCOL = "80"
+WORKLOAD_METRIC_ERA = (3, 32)      # from here on Felix gives workload routes its ipv4NormalRoutePriority
+WORKLOAD_METRIC = 1024
+DHCP_METRIC = 100
+
+
+@dataclass(frozen=True, slots=True)
+class Peer:
+    """A node as others know it: the address that Calico recorded, its VTEP, its VPC and its BGP sessions."""
+
+    address: int
+    vxlan_address: int
+    vpc: str
+    mesh: tuple[str, ...]
+
+
+@dataclass(frozen=True)
+class RoutingTables:
+    """Everything that routes are derived from; :meth:`remote_route` and :meth:`local_routes` are the Intent's callables."""
+
+    era: tuple[int, int]
+    owners: Owners
+    pools: Sequence[Pool]
+    peers: Sequence[Peer]                         # by router id - 1
+    routers: Sequence[Router]
+    subnet_objects: Sequence[int]                 # object ids by fabric subnet id - 1
+    residents: Mapping[int, Sequence[Endpoint]]   # pods with an address, by router
+    blocks: Mapping[int, Sequence[Block]]         # affine blocks, by router
+
+    def remote_route(self, inputs: RoutingInputs, advert: Advert) -> Route | None:
+        """The route of a node with these inputs to an advert of another, or None where nobody tells it one."""
+        pool, peer = self.pools[advert.pool], self.peers[advert.owner - 1]
+        owner = self.owners.of(pool.ipip, pool.vxlan)
+        if owner == "bird":
+            return self._bird(inputs, advert, pool, peer) if inputs.mesh and inputs.mesh == peer.mesh else None
+        return self._felix(inputs, advert, pool, peer) if owner == "felix" else None
+
+    def _bird(self, inputs: RoutingInputs, advert: Advert, pool: Pool, peer: Peer) -> Route:
+        rule = kernel_filter(pool.ipip, pool.vxlan, self.owners, inputs.recorded)
+        if rule.tunnel_to(peer.address) and inputs.ipip_mtu:
+            adjacency = _tunnel(Encap.IPIP, inputs.ipip_mtu, peer, pool)
+            return Route(advert.prefix, adjacency, TUNL0, peer.address, "bird", onlink=True)
+        # BIRD resolves the BGP next hop: on the link it is the peer, else whatever the route to the peer goes through
+        via = peer.address if _on_link(inputs, peer) else inputs.gateway
+        return Route(advert.prefix, _native(inputs, via, pool), ETHERNET, via, "bird")
+
+    def _felix(self, inputs: RoutingInputs, advert: Advert, pool: Pool, peer: Peer) -> Route | None:
+        encap = encapsulate(pool.ipip, pool.vxlan, inputs.recorded, peer.address)
+        if encap is Encap.NONE:
+            if not _on_link(inputs, peer):
+                return None                       # the kernel refuses a next hop that is on no link
+            return Route(advert.prefix, _native(inputs, peer.address, pool), ETHERNET, peer.address, FELIX_PROTOCOL)
+        if encap is Encap.IPIP:
+            if not inputs.ipip_mtu:
+                return None
+            return Route(
+                advert.prefix, _tunnel(encap, inputs.ipip_mtu, peer, pool), TUNL0, peer.address, FELIX_PROTOCOL, onlink=True)
+        if not inputs.vxlan_mtu or not peer.vxlan_address:
+            return None
+        adjacency = _tunnel(encap, inputs.vxlan_mtu, peer, pool)
+        if advert.prefix == Prefix(peer.vxlan_address, 32):      # its own next hop: directly on the device
+            return Route(advert.prefix, adjacency, VXLAN_CALICO, protocol="", scope_link=True)
+        return Route(advert.prefix, adjacency, VXLAN_CALICO, peer.vxlan_address, "", onlink=True)
+
+    def local_routes(self, number: int) -> tuple[Route, ...]:
+        """What a node has without hearing of others: default, link, pods, blackholes of its blocks."""
+        router = self.routers[number - 1]
+        return (*self._link(router), *self._blackholes(number), *(self._workload(pod) for pod in self.residents.get(number, ())))
+
+    def _link(self, router: Router) -> tuple[Route, ...]:
+        inputs, decider = router.inputs, self.subnet_objects[router.subnet - 1]
+        attached = Adjacency(AdjacencyKind.ATTACHED, Device.ETHERNET, inputs.mtu, decided_by=decider)
+        gateway = Adjacency(AdjacencyKind.REMOTE, Device.ETHERNET, inputs.mtu, inputs.gateway, decided_by=decider)
+        return (
+            Route(Prefix(0, 0), gateway, ETHERNET, inputs.gateway, "dhcp", source=router.address, metric=DHCP_METRIC),
+            Route(inputs.link, attached, ETHERNET, scope_link=True, source=router.address),
+            Route(
+                Prefix(inputs.gateway, 32), attached, ETHERNET, protocol="dhcp", scope_link=True, source=router.address,
+                metric=DHCP_METRIC),
+        )
+
+    def _blackholes(self, number: int) -> list[Route]:
+        """One for each own block of more than one address; a /32 would hide its pod."""
+        routes = []
+        for block in self.blocks.get(number, ()):
+            pool = self.pools[block.pool]
+            owner = self.owners.of(pool.ipip, pool.vxlan)
+            if owner and block.prefix.length < 32:
+                drop = Adjacency(
+                    AdjacencyKind.DROP, Device.NONE, 0, reason=DropReason.BLACKHOLE, decided_by=pool.decided_by)
+                routes.append(Route(block.prefix, drop, "", protocol="bird" if owner == "bird" else FELIX_PROTOCOL))
+        return routes
+
+    def _workload(self, pod: Endpoint) -> Route:
+        local = Adjacency(AdjacencyKind.LOCAL, Device.VETH, pod.mtu, endpoint=pod.id, decided_by=pod.decided_by)
+        metric = WORKLOAD_METRIC if self.era >= WORKLOAD_METRIC_ERA else 0
+        return Route(Prefix(pod.address, 32), local, pod.interface, protocol="", scope_link=True, metric=metric)
+
+
+def export_allowed(pool: Pool, owners: Owners, *, inside_own_block: bool) -> bool:
+    """Whether other nodes can learn an advert of this pool.
+
+    BIRD exports a whole block of any pool, a single (borrowed) address of enabled pools only, and nothing of a pool
+    with disableBGPExport. What Felix programs does not depend on BGP.
+    """
+    if owners.of(pool.ipip, pool.vxlan) != "bird":
+        return True
+    return pool.export and (inside_own_block or not pool.disabled)
+
+
+def _on_link(inputs: RoutingInputs, peer: Peer) -> bool:
+    return inputs.vpc == peer.vpc and peer.address in inputs.link
+
+
+def _native(inputs: RoutingInputs, via: int, pool: Pool) -> Adjacency:
+    return Adjacency(AdjacencyKind.REMOTE, Device.ETHERNET, inputs.mtu, via, decided_by=pool.decided_by)
+
+
+def _tunnel(encap: Encap, mtu: int, peer: Peer, pool: Pool) -> Adjacency:
+    device = Device.IPIP if encap is Encap.IPIP else Device.VXLAN
+    return Adjacency(AdjacencyKind.TUNNEL, device, mtu, peer.address, encap, decided_by=pool.decided_by)
+
+
