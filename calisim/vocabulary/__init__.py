@@ -9,15 +9,17 @@ from __future__ import annotations
 from .encaps import Encap
 from .reasons import DropReason, Severity
 from .records import (
-    ADJACENCY, CLASS, CONNECTION, ENDPOINT, EVENT, PACKET, RESULT, ROUTER, RULE, SUBNET, TARGET,
+    ADJACENCY, CLASS, CONNECTION, ENDPOINT, EVENT, FABRIC, PACKET, RESULT, ROUTER, RULE, SUBNET, TARGET,
 )
 from .stages import (
-    AdjacencyKind, ClassFlag, ConnectionState, Device, Direction, EndpointKind, PacketFlag, ResultFlag, RouterFlag,
+    AdjacencyFlag, AdjacencyKind, ClassFlag, ConnectionFlag, ConnectionState, Device, Direction, EndpointKind, FabricFlag,
+    PacketFlag, ResultFlag, RouterFlag,
     RpFilter, Stage, TargetKind, Verdict,
 )
 
 __all__ = [
-    "ADJACENCY", "CLASS", "CONNECTION", "ENDPOINT", "EVENT", "PACKET", "RESULT", "ROUTER", "RULE", "SUBNET", "TARGET",
-    "AdjacencyKind", "ClassFlag", "ConnectionState", "Device", "Direction", "DropReason", "Encap", "EndpointKind",
+    "ADJACENCY", "CLASS", "CONNECTION", "ENDPOINT", "EVENT", "FABRIC", "PACKET", "RESULT", "ROUTER", "RULE", "SUBNET", "TARGET",
+    "AdjacencyFlag", "AdjacencyKind", "ClassFlag", "ConnectionFlag", "ConnectionState", "Device", "Direction", "DropReason",
+    "Encap", "EndpointKind", "FabricFlag",
     "PacketFlag", "ResultFlag", "RouterFlag", "RpFilter", "Severity", "Stage", "TargetKind", "Verdict",
 ]

@@ -49,36 +49,48 @@ EVENT = _record(
     ("time", _u64), size=64,
 )
 
+# owner: router whose advert made the route; that router itself looks at fallback, the next best one without its adverts.
 ADJACENCY = _record(
     ("kind", _u8), ("encap", _u8), ("device", _u8), ("reason", _u8),   # reason: of kind DROP
     ("next_hop", _u32),                        # ATTACHED: 0; REMOTE: on-link address; TUNNEL: outer destination
-    ("mtu", _u32), ("detail", _u32), size=16,
+    ("mtu", _u32), ("detail", _u32), ("owner", _u32), ("fallback", _u32),
+    ("length", _u8), ("flags", _u8), size=28,  # prefix length of the route; AdjacencyFlag
 )
 
 # One cell of the address space's partition: what is true of all its addresses, whoever looks.
 CLASS = _record(
-    ("owner", _u32),                           # router that has these addresses, 0 nobody
-    ("base", _u32), ("endpoints", _u32),       # first address; index of its endpoint in FibImage.residents
-    ("flags", _u32), ("detail", _u32), size=20,
+    ("base", _u32), ("residents", _u32),       # endpoint of an address: FibImage.residents[residents + address - base]
+    ("holder", _u32), ("holder_detail", _u32),  # router that drops what is left of the block (blackhole); decider
+    ("interface", _u32), ("host", _u32),       # endpoint with this address inside the fabric; host outside it
+    ("public", _u32),                          # router that the internet gateway gives this address
+    ("flags", _u16), ("holder_length", _u8), size=32,
 )
 
 ROUTER = _record(
     ("address", _u32), ("key", _u32), ("group", _u32), ("subnet", _u32),
     ("ipip_address", _u32), ("vxlan_address", _u32), ("public_address", _u32), ("gateway", _u32),
-    ("mtu", _u32), ("ipip_mtu", _u32), ("vxlan_mtu", _u32), ("pod_mtu", _u32),
+    ("link", _u32), ("link_mask", _u32), ("mtu", _u32), ("detail", _u32),
     ("rules_in", _u32), ("rules_in_count", _u32), ("rules_out", _u32), ("rules_out_count", _u32),
     ("groups", _u64),                          # bit set of its security groups
-    ("flags", _u32), ("detail", _u32), ("group_detail", _u32), ("rp_filter", _u32), size=88,
+    ("flags", _u32), ("group_detail", _u32), ("rp_filter", _u32), size=88,
 )
 
 ENDPOINT = _record(
-    ("address", _u32), ("router", _u32), ("mtu", _u32), ("detail", _u32), ("kind", _u8), size=20,
+    ("address", _u32), ("router", _u32), ("subnet", _u32), ("mtu", _u32),
+    ("detail", _u32), ("route_detail", _u32),  # its own object; decider of its node's route to it
+    ("kind", _u8), size=28,
 )
 
+# acl_*: rules of a NACL; filtered_* 0: it has none and everything passes.
 SUBNET = _record(
-    ("network", _u32), ("mask", _u32), ("gateway", _u32), ("table", _u32), ("place", _u32),
-    ("acl_in", _u32), ("acl_in_count", _u32), ("acl_out", _u32), ("acl_out_count", _u32), ("detail", _u32), ("vpc", _u32),
-    size=44,
+    ("network", _u32), ("mask", _u32), ("gateway", _u32), ("table", _u32), ("place", _u32), ("detail", _u32),
+    ("acl_in", _u32), ("acl_in_count", _u32), ("acl_out", _u32), ("acl_out_count", _u32),
+    ("filtered_in", _u8), ("filtered_out", _u8), size=44,
+)
+
+# What holds for the network between the nodes as a whole (one record).
+FABRIC = _record(
+    ("seed", _u64), ("mtu", _u32), ("internet_mtu", _u32), ("gateway_place", _u32), ("flags", _u32), size=24,
 )
 
 # A security-group or NACL rule. protocol 256 = all; group 0 = match by prefix; action 1 allow, 0 deny.
@@ -87,7 +99,7 @@ RULE = _record(
     ("group", _u64), ("detail", _u32), size=32,
 )
 
-# A route of the cloud's route table, by class.
+# A route of a cloud route table.
 TARGET = _record(("kind", _u32), ("router", _u32), ("place", _u32), ("detail", _u32), size=16)
 
 # A tracked connection: both tuples, one cache line. key = ROUTER.key of the router that tracks it.

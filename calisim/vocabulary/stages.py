@@ -155,9 +155,29 @@ class RouterFlag(IntFlag):
 class ClassFlag(IntFlag):
     """Bits of CLASS.flags: what is true of every address of a class."""
 
-    POOL = 1           # inside some IP pool (disabled ones too), so exempt from natOutgoing as a destination
-    MASQUERADE = 2     # inside a pool with natOutgoing, so masqueraded as a source
-    BLOCK = 4          # an IPAM block: endpoints by ordinal, blackhole where there is none
-    NODE = 8           # a node's primary address
-    HOST = 16          # the address of a host outside the cluster
-    BORROWED = 32      # one address used on another node than its block's owner
+    POOL = 1           # inside some IP pool
+    MASQUERADE = 2     # inside a pool with natOutgoing: masqueraded as a source …
+    EXEMPT = 4         # … unless the destination is one of these
+    SUBNET = 8         # inside a subnet of the fabric
+    TUNNEL_SENDER = 16  # may send tunnels to any node
+    RESIDENTS = 32     # FibImage.residents says who has each of its addresses
+
+
+class AdjacencyFlag(IntFlag):
+    """Bits of ADJACENCY.flags."""
+
+    OWN_DECIDER = 1    # decided by the object of the router that looks (its own link, its default route)
+
+
+class FabricFlag(IntFlag):
+    """Bits of FABRIC.flags."""
+
+    DECREMENTS_TTL = 1
+    ROUTES_PODS = 2
+    OUTSIDE = 4        # some table has a leg to the outside that translates nothing
+
+
+class ConnectionFlag(IntFlag):
+    """Bits of CONNECTION.flags."""
+
+    TRACKED_BY_FABRIC = 0x8000     # the security groups' entry, not the router's conntrack

@@ -1,0 +1,323 @@
+"""compile(): Intent → FibImage. Interns decisions to integers; CompileError where a limit of the layout is hit.
+
+The union of all prefixes that anybody asks about cuts the address space into classes. What is true of a class whoever
+looks (residents, pool, subnet, owner) stands in its CLASS record; what depends on the looking router is one row per
+*FIB group* – the routers whose RoutingInputs and uplink routes are equal – filled by that group's own longest match.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from dataclasses import replace
+
+import numpy as np
+
+from ..control.intent import Adjacency, FilterRule, Intent, Route, Router, RoutingInputs
+from ..errors import CompileError
+from ..quantities import Prefix, format_address
+from ..vocabulary import (
+    ADJACENCY, CLASS, ENDPOINT, FABRIC, ROUTER, RULE, SUBNET, TARGET,
+    AdjacencyFlag, AdjacencyKind, ClassFlag, DropReason, EndpointKind, FabricFlag, RouterFlag, TargetKind,
+)
+from . import lpm
+from .image import FibImage, freeze
+
+MOST_CELLS = 1 << 26                  # of rows, of residents: 256 MB each
+MOST_GROUPS = 64                      # security groups are a bit set
+
+
+def compile(intent: Intent) -> FibImage:
+    """The tables that the compiled core forwards by."""
+    routing = _Routing(intent)
+    space = _AddressSpace(intent, routing)
+    rules = _Rules(intent)
+    target_rows, targets = _targets(intent, space)
+    arrays = {
+        "lpm": lpm.build(space.starts, space.classes_of_intervals), "classes": space.records, "residents": space.residents,
+        "rows": routing.rows(space), "adjacencies": routing.records(),
+        "routers": _routers(intent, routing, rules), "endpoints": _endpoints(intent, routing), "subnets": _subnets(intent, rules),
+        "target_rows": target_rows, "targets": targets, "rules": rules.records(),
+        "blocked": np.array([p in intent.fabric.blocked_protocols for p in range(256)], np.uint8), "fabric": _fabric(intent),
+    }
+    return FibImage(**{name: freeze(array) for name, array in arrays.items()}, places=len(intent.places))
+
+
+class _Routing:
+    """Every router's routes, without writing them out: uplink routes and FIB group of each, blackholes, deciders of pods' routes."""
+
+    def __init__(self, intent: Intent) -> None:
+        self.intent = intent
+        self.groups: dict[tuple[RoutingInputs, tuple[Route, ...]], int] = {}
+        self.group_of: list[int] = []
+        self.holders: dict[Prefix, tuple[int, int]] = {}           # blackholed prefix → router, decider
+        self.deciders: dict[int, int] = {}                         # endpoint → decider of the route to it
+        self._adjacencies: dict[tuple[int, ...], int] = {_NOTHING: 0}
+        for router in intent.routers:
+            self._add(router)
+        _refuse_nested(self.holders)
+
+    def _add(self, router: Router) -> None:
+        uplink = []
+        for route in self.intent.local_routes(router.id):
+            kind = route.adjacency.kind
+            if kind is AdjacencyKind.LOCAL:
+                self.deciders[route.adjacency.endpoint] = route.adjacency.decided_by
+            elif kind is AdjacencyKind.DROP:
+                other, _ = self.holders.setdefault(route.prefix, (router.id, route.adjacency.decided_by))
+                if other != router.id:
+                    raise CompileError(f"the block {route.prefix} belongs to {self.intent.router(other).name} and to {router.name}")
+            else:
+                uplink.append(_anonymous(route, router))
+        self.group_of.append(self.groups.setdefault((router.inputs, tuple(uplink)), len(self.groups)))
+
+    @property
+    def prefixes(self) -> Iterable[Prefix]:
+        """All that routes are about."""
+        yield from self.holders
+        yield from (advert.prefix for advert in self.intent.adverts if advert.exported)
+        for _, uplink in self.groups:
+            yield from (route.prefix for route in uplink)
+
+    def rows(self, space: _AddressSpace) -> np.ndarray:
+        """FIB group × class → adjacency."""
+        if len(self.groups) * len(space.records) > MOST_CELLS:
+            raise CompileError(
+                f"{len(self.groups):,} different views of {len(space.records):,} prefixes do not fit the table of routes "
+                f"({MOST_CELLS:,} cells): give the nodes of one subnet the same prefix and MTU")
+        rows = np.zeros((max(len(self.groups), 1), len(space.records)), np.uint32)
+        for (inputs, uplink), number in self.groups.items():
+            rows[number] = self._row(inputs, uplink, space)
+        return rows
+
+    def _row(self, inputs: RoutingInputs, uplink: tuple[Route, ...], space: _AddressSpace) -> np.ndarray:
+        routes: list[tuple[Prefix, Adjacency, int]] = [(route.prefix, route.adjacency, 0) for route in uplink]
+        for advert in self.intent.adverts:
+            if advert.exported and (learnt := self.intent.remote_route(inputs, advert)) is not None:
+                routes.append((learnt.prefix, learnt.adjacency, advert.owner))
+        intervals = lpm.Intervals([prefix for prefix, _, _ in routes])
+        numbers = np.zeros(len(routes) + 1, np.uint32)             # the last one, index −1, is *no route*
+        for index in sorted(range(len(routes)), key=lambda i: (routes[i][0].length, routes[i][0].network, -i)):    # parents first
+            prefix, adjacency, owner = routes[index]
+            parent = intervals.parents[index]
+            while owner and parent >= 0 and routes[parent][2] == owner:
+                parent = intervals.parents[parent]
+            numbers[index] = self._intern(adjacency, prefix.length, owner, int(numbers[parent]) if owner else 0)
+        return numbers[intervals.match(space.samples)]
+
+    def _intern(self, adjacency: Adjacency, length: int, owner: int, fallback: int) -> int:
+        flags = AdjacencyFlag.OWN_DECIDER if adjacency.decided_by == _OWN else 0
+        record = (
+            adjacency.kind, adjacency.encap, adjacency.device, adjacency.reason, adjacency.next_hop, adjacency.mtu,
+            0 if flags else adjacency.decided_by, owner, fallback, length, flags)
+        return self._adjacencies.setdefault(record, len(self._adjacencies))
+
+    def records(self) -> np.ndarray:
+        return np.array(list(self._adjacencies), ADJACENCY)
+
+
+_OWN = -1                             # decided by the looking router's own object
+_NOTHING = (AdjacencyKind.DROP, 0, 0, DropReason.NO_ROUTE, 0, 0, 0, 0, 0, 0, 0)
+
+
+def _anonymous(route: Route, router: Router) -> Route:
+    """The route as every router of the group could have it."""
+    if route.adjacency.decided_by and route.adjacency.decided_by == router.decided_by:
+        return replace(route, adjacency=replace(route.adjacency, decided_by=_OWN))
+    return route
+
+
+def _refuse_nested(holders: Mapping[Prefix, tuple[int, int]]) -> None:
+    prefixes = list(holders)
+    for inner, outer in enumerate(lpm.Intervals(prefixes).parents):
+        if outer >= 0 and holders[prefixes[inner]][0] != holders[prefixes[outer]][0]:
+            raise CompileError(f"the block {prefixes[inner]} lies inside the block {prefixes[outer]} of another node")
+
+
+class _AddressSpace:
+    """The classes: a partition of all addresses such that every question has one answer per class."""
+
+    def __init__(self, intent: Intent, routing: _Routing) -> None:
+        owners = _owners(intent)
+        blocks = sorted({block.prefix for block in intent.blocks})
+        inside = lpm.Intervals(blocks).match(np.array(list(owners), np.int64)) >= 0 if owners else np.zeros(0, bool)
+        strangers = [Prefix(address, 32) for address, known in zip(owners, inside, strict=True) if not known]
+        slices = sorted(blocks + strangers)
+        public = _public(intent)
+        hosts = {e.address: e.id for e in intent.endpoints if e.kind is EndpointKind.HOST and e.address}
+        interfaces = intent.fabric.owners
+        flagged: dict[ClassFlag, list[Prefix]] = {
+            ClassFlag.POOL: [pool.prefix for pool in intent.pools],
+            ClassFlag.MASQUERADE: list(intent.nat.sources),
+            ClassFlag.EXEMPT: [*intent.nat.exempt, *_singles(intent.nat.hosts)],
+            ClassFlag.SUBNET: [subnet.prefix for subnet in intent.fabric.subnets],
+            ClassFlag.TUNNEL_SENDER: _singles(intent.tunnel_senders),
+        }
+        union = {
+            *routing.prefixes, *slices, *_singles(public), *_singles(hosts), *_singles(interfaces),
+            *(prefix for prefixes in flagged.values() for prefix in prefixes),
+            *(route.prefix for table in intent.fabric.tables for route in table)}
+        prefixes = sorted(union)
+        intervals = lpm.Intervals(prefixes)
+        self.starts = intervals.starts
+        used, first = np.unique(intervals.matches, return_index=True)     # prefixes that still match something
+        self.samples = np.concatenate([[0], self.starts[first[used >= 0]]])       # an address of each class; class 0 has none
+        numbers = np.zeros(len(prefixes) + 1, np.int64)
+        numbers[used[used >= 0]] = np.arange(1, len(self.samples))
+        self.classes_of_intervals = numbers[intervals.matches]
+        self.records = np.zeros(len(self.samples), CLASS)
+        for flag, prefixes in flagged.items():
+            self._flag(flag, lpm.Intervals(prefixes).match(self.samples) >= 0)
+        for name, values in (("interface", interfaces), ("host", {a: e for a, e in hosts.items() if a not in interfaces}),
+                             ("public", public)):
+            self._set(name, _singles(values), np.fromiter(values.values(), np.int64, len(values)))
+        self._hold(routing)
+        self.residents = self._place(slices, owners)
+        self.records[0] = np.zeros((), CLASS)
+
+    def _flag(self, flag: ClassFlag, where: np.ndarray) -> None:
+        self.records["flags"][where] |= np.uint16(flag)
+
+    def _set(self, name: str, prefixes: list[Prefix], values: np.ndarray) -> None:
+        """Field ``name`` of every class inside a prefix becomes the prefix's value."""
+        found = lpm.Intervals(prefixes).match(self.samples)
+        self.records[name][found >= 0] = values[found[found >= 0]]
+
+    def _hold(self, routing: _Routing) -> None:
+        prefixes = list(routing.holders)
+        holders = np.array([(*routing.holders[p], p.length) for p in prefixes], np.int64).reshape(-1, 3)
+        for column, name in enumerate(("holder", "holder_detail", "holder_length")):
+            self._set(name, prefixes, holders[:, column])
+
+    def _place(self, slices: list[Prefix], owners: Mapping[int, int]) -> np.ndarray:
+        """The residents of each slice (a block, or one address outside all blocks), one after the other."""
+        sizes = np.array([prefix.size for prefix in slices], np.int64)
+        if sizes.sum() > MOST_CELLS:
+            raise CompileError(f"the IPAM blocks hold {sizes.sum():,} addresses, more than the table's {MOST_CELLS:,}: make them smaller")
+        offsets = np.concatenate([[1], 1 + np.cumsum(sizes)])       # index 0 is nobody
+        residents = np.zeros(offsets[-1], np.uint32)
+        intervals = lpm.Intervals(slices)
+        networks = np.array([prefix.network for prefix in slices], np.int64)
+        addresses = np.fromiter(owners, np.int64, len(owners))
+        home = intervals.match(addresses)
+        residents[offsets[home] + addresses - networks[home]] = np.fromiter(owners.values(), np.uint32, len(owners))
+        self._set("base", slices, networks)
+        self._set("residents", slices, offsets[:-1])
+        self._flag(ClassFlag.RESIDENTS, intervals.match(self.samples) >= 0)
+        return residents
+
+
+def _singles(addresses: Iterable[int]) -> list[Prefix]:
+    return [Prefix(address, 32) for address in addresses]
+
+
+def _owners(intent: Intent) -> dict[int, int]:
+    """Who has each address (:attr:`Intent.address_owners`); CompileError if two have one."""
+    owners: dict[int, int] = {}
+    claims = [(endpoint.address, endpoint.id) for endpoint in intent.endpoints if endpoint.address]
+    claims += [(a, router.id) for router in intent.routers for a in (router.ipip_address, router.vxlan_address) if a]
+    for address, endpoint in claims:
+        if owners.setdefault(address, endpoint) != endpoint:
+            raise CompileError(
+                f"{intent.endpoint(owners[address]).name} and {intent.endpoint(endpoint).name} have one address, {format_address(address)}")
+    return owners
+
+
+def _public(intent: Intent) -> dict[int, int]:
+    """Router of each public address that is known."""
+    public: dict[int, int] = {}
+    for router in intent.routers:
+        if router.flags & RouterFlag.PUBLIC and router.public_address:
+            other = public.setdefault(router.public_address, router.id)
+            if other != router.id:
+                raise CompileError(
+                    f"{intent.router(other).name} and {router.name} have one public address, {format_address(router.public_address)}")
+    return public
+
+
+class _Rules:
+    """The rule table: runs of rules, equal runs once."""
+
+    def __init__(self, intent: Intent) -> None:
+        self._rules: list[tuple[int, ...]] = [(0,) * 8]
+        self._runs: dict[tuple[FilterRule, ...], int] = {}
+        if len(intent.fabric.groups) > MOST_GROUPS:
+            raise CompileError(
+                f"{len(intent.fabric.groups)} security groups, and the packet core knows {MOST_GROUPS}: merge groups with equal rules")
+
+    def run(self, rules: tuple[FilterRule, ...]) -> tuple[int, int]:
+        """Where these rules stand: index of the first, count."""
+        if rules not in self._runs:
+            self._runs[rules] = len(self._rules)
+            self._rules += [
+                (prefix.network, prefix.mask, 256 if rule.protocol is None else rule.protocol, rule.low, rule.high, rule.allow,
+                 1 << rule.group - 1 if rule.group else 0, rule.decided_by)
+                for rule in rules for prefix in [rule.prefix or Prefix(0, 0)]]
+        return self._runs[rules], len(rules)
+
+    def records(self) -> np.ndarray:
+        return np.array(self._rules, RULE)
+
+
+def _routers(intent: Intent, routing: _Routing, rules: _Rules) -> np.ndarray:
+    rows: list[tuple[int, ...]] = [(0,) * len(ROUTER.names or ())]
+    groups = intent.fabric.groups
+    for router, group in zip(intent.routers, routing.group_of, strict=True):
+        if not 1 <= router.subnet <= len(intent.fabric.subnets):
+            raise CompileError(f"{router.name} is in no subnet of the fabric")
+        mine = [groups[number - 1] for number in router.groups]
+        inputs = router.inputs
+        rows.append((
+            router.address, router.key, group, router.subnet, router.ipip_address, router.vxlan_address, router.public_address,
+            inputs.gateway, inputs.link.network, inputs.link.mask, inputs.mtu, router.decided_by,
+            *rules.run(tuple(rule for g in mine for rule in g.ingress)), *rules.run(tuple(rule for g in mine for rule in g.egress)),
+            sum(1 << number - 1 for number in set(router.groups)), router.flags,
+            mine[0].decided_by if mine else 0, router.rp_filter))
+    keys = {router.key for router in intent.routers}
+    if len(keys) < len(intent.routers):
+        raise CompileError("two nodes' names have one 32-bit hash (FNV-1a): rename one of them")
+    return np.array(rows, ROUTER)
+
+
+def _endpoints(intent: Intent, routing: _Routing) -> np.ndarray:
+    rows: list[tuple[int, ...]] = [(0,) * len(ENDPOINT.names or ())]
+    homes = lpm.Intervals([subnet.prefix for subnet in intent.fabric.subnets])
+    addresses = np.array([endpoint.address for endpoint in intent.endpoints], np.int64)
+    for endpoint, home in zip(intent.endpoints, homes.match(addresses) + 1, strict=True):
+        subnet = int(home) if intent.fabric.owners.get(endpoint.address) == endpoint.id else 0
+        rows.append((
+            endpoint.address, endpoint.router, subnet, endpoint.mtu, endpoint.decided_by,
+            routing.deciders.get(endpoint.id, 0), endpoint.kind))
+    return np.array(rows, ENDPOINT)
+
+
+def _subnets(intent: Intent, rules: _Rules) -> np.ndarray:
+    rows: list[tuple[int, ...]] = [(0,) * len(SUBNET.names or ())]
+    for subnet in intent.fabric.subnets:
+        rows.append((
+            subnet.prefix.network, subnet.prefix.mask, subnet.gateway, subnet.table, subnet.place, subnet.decided_by,
+            *rules.run(subnet.acl_in or ()), *rules.run(subnet.acl_out or ()), subnet.acl_in is not None, subnet.acl_out is not None))
+    return np.array(rows, SUBNET)
+
+
+def _targets(intent: Intent, space: _AddressSpace) -> tuple[np.ndarray, np.ndarray]:
+    """Cloud route table × class → target; the targets."""
+    targets: dict[tuple[int, ...], int] = {(TargetKind.NONE, 0, 0, 0): 0}
+    rows = np.zeros((max(len(intent.fabric.tables), 1), len(space.records)), np.uint32)
+    if rows.size > MOST_CELLS:
+        raise CompileError(f"{len(rows):,} route tables over {len(space.records):,} prefixes do not fit ({MOST_CELLS:,} cells)")
+    for number, table in enumerate(intent.fabric.tables):
+        table = tuple(sorted(table, key=lambda route: route.prefix))
+        numbers = [targets.setdefault((r.target, r.router, r.place, r.decided_by), len(targets)) for r in table]
+        rows[number] = np.array([*numbers, 0], np.uint32)[lpm.Intervals([r.prefix for r in table]).match(space.samples)]
+    return rows, np.array(list(targets), TARGET)
+
+
+def _fabric(intent: Intent) -> np.ndarray:
+    fabric = intent.fabric
+    routes = [route for table in fabric.tables for route in table]
+    flags = FabricFlag(0)
+    flags |= FabricFlag.DECREMENTS_TTL if fabric.decrements_ttl else FabricFlag(0)
+    flags |= FabricFlag.ROUTES_PODS if fabric.routes_pods else FabricFlag(0)
+    flags |= FabricFlag.OUTSIDE if any(route.target is TargetKind.OUTSIDE for route in routes) else FabricFlag(0)
+    gateway = next((route.place for route in routes if route.target is TargetKind.INTERNET), 0)
+    return np.array([(intent.seed & (1 << 64) - 1, fabric.mtu, fabric.internet_mtu, gateway, flags)], FABRIC)

@@ -1,0 +1,108 @@
+"""FibImage: an Intent as named arrays of integers, with a digest. Serializable; the compiled core reads nothing else.
+
+It knows what the arrays are called and that they belong together, not how they came about (:mod:`.compiler`).
+"""
+
+from __future__ import annotations
+
+import hashlib
+import os
+import tempfile
+import zipfile
+from dataclasses import dataclass, fields
+from functools import cached_property
+from pathlib import Path
+
+import numpy as np
+
+from ..errors import StaleBuildError, UsageError
+from ..vocabulary import ADJACENCY, CLASS, ENDPOINT, FABRIC, ROUTER, RULE, SUBNET, TARGET
+
+DTYPES: dict[str, np.dtype] = {
+    "lpm": np.dtype("<u4"), "classes": CLASS, "residents": np.dtype("<u4"), "rows": np.dtype("<u4"), "adjacencies": ADJACENCY,
+    "routers": ROUTER, "endpoints": ENDPOINT, "subnets": SUBNET, "target_rows": np.dtype("<u4"), "targets": TARGET,
+    "rules": RULE, "blocked": np.dtype("u1"), "fabric": FABRIC,
+}
+
+
+@dataclass(frozen=True, eq=False)
+class FibImage:
+    """The tables of one cluster and one variant. Index 0 of each record table is *nothing*.
+
+    ``lpm`` (16-8-8, address → class) · ``classes`` · ``residents`` (endpoint ids, block by block) · ``rows`` (FIB group ×
+    class → adjacency) · ``adjacencies`` · ``routers`` · ``endpoints`` · ``subnets`` · ``target_rows`` (cloud route table ×
+    class → target) · ``targets`` · ``rules`` (security groups, NACLs) · ``blocked`` (1 per IP protocol that the fabric
+    refuses) · ``fabric`` (one record).
+    """
+
+    lpm: np.ndarray
+    classes: np.ndarray
+    residents: np.ndarray
+    rows: np.ndarray
+    adjacencies: np.ndarray
+    routers: np.ndarray
+    endpoints: np.ndarray
+    subnets: np.ndarray
+    target_rows: np.ndarray
+    targets: np.ndarray
+    rules: np.ndarray
+    blocked: np.ndarray
+    fabric: np.ndarray
+    places: int
+
+    @property
+    def arrays(self) -> dict[str, np.ndarray]:
+        return {field.name: getattr(self, field.name) for field in fields(self) if field.name != "places"}
+
+    @property
+    def nbytes(self) -> int:
+        """Bytes of all tables."""
+        return sum(array.nbytes for array in self.arrays.values())
+
+    @cached_property
+    def digest(self) -> str:
+        """SHA-256 over names, layouts and contents: equal decisions, equal digest."""
+        total = hashlib.sha256(f"places {self.places}".encode())
+        for name, array in self.arrays.items():
+            total.update(f"{name} {array.shape} {array.dtype.descr}".encode())
+            total.update(array.tobytes())
+        return total.hexdigest()
+
+    def describe(self) -> list[tuple[str, tuple[int, ...], int]]:
+        """Name, shape and bytes of each table."""
+        return [(name, array.shape, array.nbytes) for name, array in self.arrays.items()]
+
+    def save(self, path: str | os.PathLike[str]) -> None:
+        """Write an ``.npz`` that :meth:`load` reads; the file is whole or absent."""
+        target = Path(path)
+        handle, name = tempfile.mkstemp(dir=target.parent, prefix=f".{target.name}.")
+        try:
+            with os.fdopen(handle, "wb") as file:
+                np.savez_compressed(file, places=np.array(self.places), digest=np.array(self.digest), **self.arrays)
+            os.replace(name, target)
+        except BaseException:
+            os.unlink(name)
+            raise
+
+    @staticmethod
+    def load(path: str | os.PathLike[str]) -> FibImage:
+        """Read what :meth:`save` wrote. Raises UsageError (no such image) or StaleBuildError (other layouts)."""
+        try:
+            with np.load(path, allow_pickle=False) as file:
+                arrays = {name: file[name] for name in DTYPES}
+                places, digest = int(file["places"]), str(file["digest"])
+        except (OSError, KeyError, ValueError, zipfile.BadZipFile) as error:
+            raise UsageError(f"{path} is not a saved FIB image: {error}") from error
+        for name, array in arrays.items():
+            if array.dtype != DTYPES[name]:
+                raise StaleBuildError(f"{path} was saved by another version of calisim ({name} differs): compile the scenario again")
+        image = FibImage(**arrays, places=places)
+        if image.digest != digest:
+            raise UsageError(f"{path} is damaged: its contents do not match its digest")
+        return image
+
+
+def freeze(array: np.ndarray) -> np.ndarray:
+    """Tables are values: nobody writes to them after the compiler."""
+    array.flags.writeable = False
+    return array
