@@ -1,0 +1,198 @@
+"""Seeded random worlds and waves, meant to hit every branch of both engines, not to look like anybody's cluster.
+
+``random_intent(Random(seed))`` and ``random_wave(intent, Random(seed), count)`` are functions of the seed alone;
+``worlds`` is the hypothesis strategy over them. TAILS are the batch sizes around the frame of the compiled core.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Generator
+from random import Random
+
+import numpy as np
+from hypothesis import strategies as st
+
+from calisim.control.intent import FilterRule, Intent
+from calisim.traffic.batch import ACK, FIN, ICMP, PSH, RST, SYN, TCP, UDP, packet
+from calisim.traffic.flows import reply_wave
+from calisim.vocabulary import EndpointKind, RpFilter, TargetKind
+from tests.intents import Cluster, allow, deny
+
+TAILS = (0, 1, 2, 255, 256, 257)
+SECOND = 1_000_000_000
+ODD_ADDRESSES = (0, 1, 0x7F000001, 0xE0000005, 0xEFFFFFFF, 0xF0000001, 0xFFFFFFFF, 0x08080808, 0x0AF40000, 0x0A000102)
+PEERS = ("10.0.1.0/24", "10.0.0.0/16", "10.244.0.0/16", "0.0.0.0/0", "10.0.1.11/32")
+MODES = ("Never", "Always", "CrossSubnet")
+
+worlds = st.integers(0, 2**32 - 1)
+
+
+def random_intent(rng: Random) -> Intent:
+    """A small cluster of 0..6 nodes with odd masks, filters, pools, borrowed addresses and cloud routes."""
+    cluster = Cluster(seed=rng.getrandbits(63), mtu=rng.choice((1500, 1500, 9001, 576)))
+    provider = rng.choice(("aws", "aws", "aws", "linux", "plain"))
+    cluster.fabric = {
+        "decrements_ttl": provider == "linux", "routes_pods": provider == "plain",
+        "blocked_protocols": frozenset(rng.choice(((), (), (), (4,), (17, 47)))),
+        "mtu": rng.choice((9001, 1500, 1490)), "internet_mtu": rng.choice((1500, 1400)),
+    }
+    _add_subnets(cluster, rng)
+    for _ in range(rng.choice((0, 0, 1, 3))):
+        cluster.group(_rules(rng, groups=3), _rules(rng, groups=3))
+    _add_nodes(cluster, rng)
+    _add_pods(cluster, rng)
+    _add_cloud_routes(cluster, rng, provider)
+    for address in rng.sample(("203.0.113.10", "198.51.100.7", "10.0.1.200", "10.0.2.201", "10.244.9.9"), rng.randint(0, 3)):
+        cluster.host(address)
+    cluster.strangers |= {0xCB00710A} if rng.random() < 0.3 else set()
+    return cluster.build()
+
+
+def _rules(rng: Random, groups: int = 0, *, acl: bool = False) -> list[FilterRule]:
+    """Up to four rules; half of the lists end in *everything*, so that not all packets die here."""
+    rules = []
+    for _ in range(rng.randint(0, 3)):
+        protocol = rng.choice((None, 1, 4, 6, 17, 17, 47))
+        port = rng.choice(((0, 65535), (80, 80), (4789, 4789), (8, 8), (0, 0), (1024, 65535)))
+        peer = {} if rng.random() < 0.4 else {"prefix": rng.choice(PEERS)}
+        if acl and rng.random() < 0.3:
+            rules.append(deny(protocol, port, **peer))
+        elif groups and rng.random() < 0.4:
+            rules.append(allow(protocol, port, group=rng.randint(1, groups)))
+        else:
+            rules.append(allow(protocol, port, **peer))
+    return rules + ([allow()] if rng.random() < 0.6 else [])
+
+
+def _add_subnets(cluster: Cluster, rng: Random) -> None:
+    prefixes = ["10.0.1.0/24", "10.0.2.0/24", "10.0.3.0/26", "10.1.1.0/24"][:rng.randint(1, 4)]
+    for prefix in prefixes:
+        acl_in, acl_out = ((_rules(rng, acl=True), _rules(rng, acl=True)) if rng.random() < 0.2 else (None, None))
+        vpc = 2 if prefix.startswith("10.1.") else 1
+        cluster.subnet(prefix, vpc=vpc, table=rng.choice((0, 0, 1)), acl_in=acl_in, acl_out=acl_out)
+
+
+def _add_nodes(cluster: Cluster, rng: Random) -> None:
+    world = {"check": rng.random() < 0.2, "calico": rng.random() < 0.7, "rp_filter": rng.choice(tuple(RpFilter))}
+    for number in range(1, rng.choice((0, 1, 2, 3, 4, 6)) + 1):
+        subnet = rng.randint(1, len(cluster.subnets))
+        if rng.random() < 0.2:
+            world = {"check": rng.random() < 0.5, "calico": rng.random() < 0.5, "rp_filter": rng.choice(tuple(RpFilter))}
+        cluster.node(
+            cluster.subnets[subnet - 1].prefix.network + 10 + number, subnet=subnet,
+            recorded=rng.choice((-1, -1, -1, 32, 16, 28, None)),
+            ipip=f"10.244.{number}.1" if rng.random() < 0.8 else 0, vxlan=f"10.244.{number}.2" if rng.random() < 0.8 else 0,
+            ipip_mtu=rng.choice((None, None, None, 1480, 1500)), vxlan_mtu=rng.choice((None, None, None, 1450, 1500)),
+            pod_mtu=rng.choice((0, 1450, 1480)), random_fully=rng.random() < 0.4, down=rng.random() < 0.06,
+            host_action_drop=rng.random() < 0.2, public=rng.choice((None, 0, 0, f"198.51.100.{100 + number}")),
+            groups=tuple(sorted(rng.sample(range(1, len(cluster.groups) + 1), rng.randint(0, len(cluster.groups))))), **world)
+
+
+def _add_pods(cluster: Cluster, rng: Random) -> None:
+    cluster.pool(
+        "10.244.0.0/16", ipip=(mode := rng.choice(MODES)), vxlan=rng.choice(MODES) if mode == "Never" else "Never",
+        nat_outgoing=rng.random() < 0.7, export=rng.random() < 0.95)
+    if rng.random() < 0.4:                    # a second pool, sometimes over the nodes' own addresses
+        cluster.pool(
+            rng.choice(("10.50.0.0/16", "10.0.2.0/24", "10.0.0.0/8", "203.0.113.0/24")), ipip=rng.choice(MODES),
+            nat_outgoing=rng.random() < 0.5, disabled=rng.random() < 0.3)
+    for number in range(1, len(cluster.routers) + 1):
+        cluster.block(f"10.244.{number}.0/{rng.choice((26, 26, 26, 28, 24))}", number)
+        if rng.random() < 0.2:
+            cluster.block(f"10.244.200.{number}/32", number)
+            cluster.pod(f"10.244.200.{number}", number)
+        for ordinal in range(rng.randint(0, 3)):
+            cluster.pod(f"10.244.{number}.{ordinal + 3}", number, mtu=rng.choice((0, 0, 0, 1500, 1400)))
+        if rng.random() < 0.2:                # borrowed out of another block, or out of nobody's
+            address = f"10.244.{rng.randint(1, len(cluster.routers) + 1)}.{60 + number}"
+            cluster.pod(address, number)
+            cluster.borrow(address, number)
+        if rng.random() < 0.1:
+            cluster.pod(0, number)
+        if len(cluster.pools) > 1 and rng.random() < 0.5:
+            base = cluster.pools[1].prefix.network
+            cluster.block(str(cluster.pools[1].prefix._replace(network=base + number * 64, length=26)), number, pool=1)
+            cluster.pod(base + number * 64 + 5, number)
+
+
+def _add_cloud_routes(cluster: Cluster, rng: Random, provider: str) -> None:
+    for table in range(len(cluster.tables)):
+        cluster.cloud_route("10.0.0.0/16", table=table)
+        if rng.random() < 0.6:
+            cluster.cloud_route("10.1.0.0/16", table=table)
+        outside = TargetKind.OUTSIDE if provider == "linux" else TargetKind.INTERNET
+        if rng.random() < 0.8:
+            cluster.cloud_route("0.0.0.0/0", rng.choice((outside, outside, outside, outside, TargetKind.NAT)), vpc=1, table=table)
+        for number in range(1, len(cluster.routers) + 1):
+            if rng.random() < 0.2:
+                via = rng.randint(1, len(cluster.routers))
+                cluster.cloud_route(f"10.244.{number}.0/26", TargetKind.NODE, router=via, table=table)
+            elif rng.random() < 0.1:
+                target = rng.choice((TargetKind.BLACKHOLE, TargetKind.QUOTA))
+                cluster.cloud_route(f"10.244.{number}.0/26", target, table=table)
+
+
+def conversation(intent: Intent, rng: Random, count: int, waves: int = 4) -> Generator[np.ndarray, np.ndarray, None]:
+    """Waves in the order of time; send each one's RESULT array back, for some waves are answers, some come again later."""
+    wave, now = random_wave(intent, rng, count), SECOND
+    for _ in range(waves):
+        results = yield wave
+        now = max(now, int(wave["time"].max(initial=0))) + rng.choice((0, 1, 40, 200, 700, 500_000)) * SECOND
+        choice = rng.random()
+        if choice < 0.5 and len(answers := reply_wave(wave, results, intent)):
+            wave = answers
+        elif choice < 0.8:
+            wave = wave.copy()
+            wave["time"] = now + np.arange(len(wave), dtype=np.uint64)
+        else:
+            wave = random_wave(intent, rng, count, start=now)
+
+
+def addresses_of_interest(intent: Intent) -> list[int]:
+    """Everything that has an address, its neighbours in number, the edges of prefixes, and what nobody may use."""
+    known = {e.address for e in intent.endpoints} | {s.gateway for s in intent.fabric.subnets}
+    for router in intent.routers:
+        known |= {router.ipip_address, router.vxlan_address, router.public_address}
+    for ranged in (*intent.blocks, *intent.pools, *intent.fabric.subnets):
+        prefix = ranged.prefix
+        known |= {prefix.network, prefix.last}
+    near = {address + step & 0xFFFFFFFF for address in known for step in (-1, 1)}
+    return sorted(known) * 4 + sorted(near) + list(ODD_ADDRESSES)
+
+
+def random_wave(intent: Intent, rng: Random, count: int, *, start: int = SECOND, spread: int = 1000 * SECOND) -> np.ndarray:
+    """``count`` packets; few ports and few addresses, so that connections clash, return and expire."""
+    if not count:
+        return packet()[:0]
+    targets = addresses_of_interest(intent)
+    senders = [endpoint.id for endpoint in intent.endpoints] * 20 + [0, len(intent.endpoints) + 1]
+    return np.concatenate([_random_packet(intent, rng, targets, senders, start + rng.randrange(spread)) for _ in range(count)])
+
+
+def _random_packet(intent: Intent, rng: Random, targets: list[int], senders: list[int], time: int) -> np.ndarray:
+    ingress = rng.choice(senders)
+    sender = intent.endpoint(ingress) if 0 < ingress <= len(intent.endpoints) else None
+    own = sender.address if sender else 0
+    if sender and sender.kind is EndpointKind.NODE:
+        own = rng.choice((0, 0, own, intent.router(sender.router).ipip_address))
+    protocol = rng.choice((TCP, TCP, TCP, UDP, UDP, ICMP, ICMP, 4, 47, 132, 255))
+    sport = rng.choice((0, 1, 53, 511, 512, 700, 1023, 1024, 40000, 40001, 65535))
+    dport = rng.choice((0, 53, 80, 80, 4789, 40000))
+    if protocol == ICMP:
+        dport = rng.choice((0x0800,) * 8 + (0, 0, 0x0801, 0x0B00, 0x0304))
+    return packet(
+        ingress=ingress, src=own if rng.random() < 0.93 else rng.choice(targets), dst=rng.choice(targets), protocol=protocol,
+        sport=sport, dport=dport, time=time, df=rng.random() < 0.7, tos=rng.choice((0, 1, 2, 3, 0xB8, 0xBB)),
+        tcp_flags=rng.choice((SYN, SYN, SYN, ACK, PSH | ACK, SYN | ACK, RST, FIN | ACK, FIN, 0)) if protocol == TCP else 0,
+        ttl=rng.choice((0, 1, 2, 3, 4, 64, 64, 64, 255)),
+        length=rng.choice((60, 60, 100, 576, 1000, 1000, 20, 19, 28, 27, 40, 39, 0, 65535, *_edges(intent, rng))),
+        **({"fragment": rng.choice((0x2000, 0x2010, 0x0001, 0x6000))} if rng.random() < 0.01 else {}))
+
+
+def _edges(intent: Intent, rng: Random) -> list[int]:
+    """A length that an MTU of this world just admits, and its neighbours."""
+    mtus = {1500, intent.fabric.mtu, intent.fabric.internet_mtu} | {e.mtu for e in intent.endpoints}
+    for router in intent.routers:
+        mtus |= {mtu for mtu in (router.inputs.ipip_mtu, router.inputs.vxlan_mtu) if mtu}
+    mtu = rng.choice(sorted(mtus))
+    return [mtu - 1, mtu, mtu + 1, mtu - 20, mtu - 50, mtu - 19, mtu - 49]
