@@ -113,3 +113,4 @@ class Resources:
     nodes: Mapping[str, NodeResource] = field(default_factory=dict)
     pods: tuple[PodResource, ...] = ()
     namespaces: Mapping[str, Mapping[str, str]] = field(default_factory=dict)
+    namespace_pools: Mapping[str, tuple[str, ...]] = field(default_factory=dict)   # a namespace's ipv4pools, for all its pods

@@ -1,0 +1,87 @@
+"""Every kind that may stand in a document: the rule that judges it, and what it means where it is not modelled."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+
+from .. import kubernetes
+from . import bgp, endpoints, felix, ipam, legacy
+from .rules import Rule, anything
+
+CALICO = "projectcalico.org"
+CORE = ""
+
+_POLICY = "policies are not evaluated yet: no packet is allowed or dropped by it"
+_SETS = "policies are not evaluated yet, and nothing else reads it"
+_PEERS = "BGP sessions are not modelled one by one: nodes learn each other's routes through the mesh"
+_SERVICE = "services are not balanced yet: send to the pods behind it"
+_WORKLOAD = "it makes pods only in a live cluster: describe them under pods: or add the Pod documents"
+_STATE = "calisim allocates addresses itself"
+_BYSTANDER = "it moves no packet"
+
+
+@dataclass(frozen=True, slots=True)
+class Kind:
+    """``unmodelled`` is the sentence for a warning; "" where the kind becomes part of the model."""
+
+    group: str
+    name: str
+    rule: Rule = anything
+    unmodelled: str = ""
+
+    @property
+    def api_version(self) -> str:
+        """As a document of this kind writes it."""
+        return {CALICO: "projectcalico.org/v3", CORE: "v1"}.get(self.group, f"{self.group}/v1")
+
+
+def _kinds(group: str, unmodelled: str, names: str) -> Iterator[Kind]:
+    for name in names.split():
+        yield Kind(group, name, RULES.get(name, anything) if group == CALICO else anything, unmodelled)
+
+
+RULES: dict[str, Rule] = {**ipam.RULES, **felix.RULES, **bgp.RULES, **endpoints.RULES}
+SPECS: dict[str, Rule] = {**ipam.SPECS, **felix.SPECS, **bgp.SPECS, **endpoints.SPECS}
+PARTS: dict[str, Rule] = endpoints.PARTS
+
+KINDS: dict[tuple[str, str], Kind] = {(kind.group, kind.name): kind for kind in (
+    *_kinds(CALICO, "", "IPPool FelixConfiguration BGPConfiguration IPAMConfiguration IPReservation Node"),
+    Kind(CALICO, "IPAMConfig", RULES["IPAMConfiguration"]),          # its name as a CRD
+    *(Kind(CORE, name, rule) for name, rule in {**kubernetes.RULES, "ipPool": legacy.POOL, "node": legacy.NODE}.items()),
+    *_kinds(CALICO, _POLICY, """
+        NetworkPolicy GlobalNetworkPolicy StagedNetworkPolicy StagedGlobalNetworkPolicy StagedKubernetesNetworkPolicy Profile Tier
+        HostEndpoint"""),
+    *_kinds(CALICO, _SETS, "NetworkSet GlobalNetworkSet"),
+    *_kinds(CALICO, _PEERS, "BGPPeer BGPFilter"),
+    *_kinds(CALICO, _STATE, "BlockAffinity IPAMBlock IPAMHandle WorkloadEndpoint"),
+    *_kinds(CALICO, _BYSTANDER, "CalicoNodeStatus ClusterInformation KubeControllersConfiguration"),
+    *_kinds(CORE, _POLICY, "policy profile hostEndpoint"),
+    *_kinds(CORE, _PEERS, "bgpPeer"),
+    *_kinds(CORE, _STATE, "workloadEndpoint"),
+    *_kinds(CORE, _SERVICE, "Service Endpoints"),
+    *_kinds(CORE, _WORKLOAD, "ReplicationController PodTemplate"),
+    *_kinds(CORE, _BYSTANDER, """
+        ConfigMap Secret ServiceAccount Event LimitRange PersistentVolume PersistentVolumeClaim ResourceQuota Binding ComponentStatus"""),
+    *_kinds("apps", _WORKLOAD, "Deployment DaemonSet ReplicaSet StatefulSet ControllerRevision"),
+    *_kinds("batch", _WORKLOAD, "Job CronJob"),
+    *_kinds("autoscaling", _BYSTANDER, "HorizontalPodAutoscaler"),
+    *_kinds("policy", _BYSTANDER, "PodDisruptionBudget PodSecurityPolicy"),
+    *_kinds("discovery.k8s.io", _SERVICE, "EndpointSlice"),
+    *_kinds("networking.k8s.io", _POLICY, "NetworkPolicy"),
+    *_kinds("networking.k8s.io", _SERVICE, "Ingress IngressClass"),
+    *_kinds("policy.networking.k8s.io", _POLICY, "AdminNetworkPolicy BaselineAdminNetworkPolicy ClusterNetworkPolicy"),
+    *_kinds("rbac.authorization.k8s.io", _BYSTANDER, "Role RoleBinding ClusterRole ClusterRoleBinding"),
+    *_kinds("apiextensions.k8s.io", _BYSTANDER, "CustomResourceDefinition"),
+    *_kinds("operator.tigera.io", "write the IPPool and FelixConfiguration that the operator makes of it", "Installation"),
+    *_kinds("operator.tigera.io", _BYSTANDER, "APIServer TigeraStatus Goldmane Whisker"),
+    *_kinds("storage.k8s.io", _BYSTANDER, "StorageClass"),
+    *_kinds("scheduling.k8s.io", _BYSTANDER, "PriorityClass"),
+    *_kinds("admissionregistration.k8s.io", _BYSTANDER, "ValidatingWebhookConfiguration MutatingWebhookConfiguration"),
+    *_kinds("coordination.k8s.io", _BYSTANDER, "Lease"),
+)}
+
+
+def group_of(api_version: str) -> str:
+    """``projectcalico.org/v3`` and ``crd.projectcalico.org/v1`` are one group; ``v1`` is the core group, ""."""
+    return api_version.rpartition("/")[0].removeprefix("crd.")
