@@ -1,0 +1,65 @@
+"""The project as a whole: what it says of itself, and what its scenarios rest on."""
+
+from __future__ import annotations
+
+import re
+import subprocess
+from pathlib import Path
+
+import pytest
+import yaml
+
+ROOT = Path(__file__).resolve().parent.parent
+SCENARIOS = sorted((ROOT / "scenarios").glob("*.yaml")) + sorted((ROOT / "scenarios" / "large").glob("*.yaml"))
+
+# Paths of somebody's machine, other trees than this one, and unfinished work have no place in what is shipped.
+FORBIDDEN = {
+    "a path of one machine": re.compile(r"(?<![\w./-])/(?:home|root|Users|work)/\w"),
+    "a neighbouring tree": re.compile(r"\.\./shared/(?!conformance\b)"),
+    "a hidden library": re.compile(r"/\.library\b"),
+    "a tracker's number": re.compile(r"(?i)(?<![\w/#])(?:issue|ticket) #?\d+"),
+    "unfinished work": re.compile(r"\b(?:TO" r"DO|FIX" r"ME|XX" r"X|HA" r"CK)\b"),
+}
+
+
+def shipped() -> list[Path]:
+    """The files under version control; all text files where there is no git."""
+    listed = subprocess.run(["git", "ls-files", "-z"], cwd=ROOT, capture_output=True, check=False)
+    if listed.returncode:
+        pytest.skip("not a git checkout")
+    return [ROOT / name for name in listed.stdout.decode().split("\0") if name and (ROOT / name).is_file()]
+
+
+@pytest.mark.parametrize("what", FORBIDDEN)
+def test_speaks_of_itself_alone(what: str) -> None:
+    found = [
+        f"{path.relative_to(ROOT)}:{number}: {line.strip()}"
+        for path in shipped() if path != Path(__file__) and path.name != "LICENSE"
+        for number, line in enumerate(path.read_text(errors="replace").splitlines(), 1)
+        if FORBIDDEN[what].search(line) and not re.search(r"https?://\S+/issues?/\d+", line)
+    ]
+    assert not found, "\n".join([f"{what}:", *found])
+
+
+def test_there_are_scenarios() -> None:
+    assert len(SCENARIOS) >= 10
+
+
+@pytest.mark.parametrize("path", SCENARIOS, ids=lambda path: path.stem)
+def test_scenario_says_what_it_rests_on(path: Path) -> None:
+    text = path.read_text()
+    head = text[: text.index("apiVersion:")]
+    assert all(word in head for word in ("# Question", "# Answer", "# By hand")), "the header says question, answer and numbers"
+    document = next(yaml.safe_load_all(text))
+    metadata = document["metadata"]
+    assert metadata["name"] == path.stem and metadata["description"]
+    assert metadata["fidelity"] in ("documented", "measured", "assumed")
+    assert metadata["sources"] and all(re.match(r"https://[\w.-]+/\S+$", source) for source in metadata["sources"])
+    assert document["spec"]["expect"], "a scenario without expectations proves nothing"
+
+
+def test_version_is_said_once() -> None:
+    """In calisim/__init__.py; the package's metadata reads it there."""
+    assert re.search(r'^__version__ = "\d+\.\d+\.\d+"$', (ROOT / "calisim" / "__init__.py").read_text(), re.MULTILINE)
+    assert not re.search(r"^version = \"", (ROOT / "pyproject.toml").read_text(), re.MULTILINE)
+    assert "## Unreleased" in (ROOT / "CHANGELOG.md").read_text()
