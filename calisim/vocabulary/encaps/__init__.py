@@ -1,6 +1,6 @@
 """Encapsulations: one file each, holding everything that is true of that encapsulation.
 
-Adding one is adding a file with an ``ENCAPSULATION``; the enum, the tables of the core, the
+Adding one is adding a file with an ``ENCAPSULATION`` and naming it here; the tables of the core, the
 scenario's spelling and the reports follow from it.
 """
 
@@ -13,8 +13,13 @@ from .layout import Encapsulation
 
 ENCAPSULATIONS: tuple[Encapsulation, ...] = (none.ENCAPSULATION, ipip.ENCAPSULATION, vxlan.ENCAPSULATION)
 
-Encap = IntEnum("Encap", {encapsulation.name.upper(): encapsulation.code for encapsulation in ENCAPSULATIONS})
-Encap.__doc__ = "How a packet is wrapped on the wire between nodes; codes are those of :data:`ENCAPSULATIONS`."
+
+class Encap(IntEnum):
+    """How a packet is wrapped on the wire between nodes; codes are those of :data:`ENCAPSULATIONS`."""
+
+    NONE = none.ENCAPSULATION.code
+    IPIP = ipip.ENCAPSULATION.code
+    VXLAN = vxlan.ENCAPSULATION.code
 
 
 def encapsulation(encap: int) -> Encapsulation:
