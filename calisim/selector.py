@@ -221,7 +221,8 @@ _COMPARISONS: dict[str, tuple[Callable[[str | None, Any], bool], bool]] = {
     "starts with": (_starts_with, False),
     "ends with": (_ends_with, False),
 }
-_SPELLINGS = [(re.compile(symbol.replace(" ", "[ \t]*") + (r"\b" if symbol[0].isalpha() else "")), symbol) for symbol in _COMPARISONS]
+_SPELLINGS = [
+    (re.compile(symbol.replace(" ", "[ \t]*") + (r"\b" if symbol[0].isalpha() else "")), symbol) for symbol in _COMPARISONS]
 _BLANKS = re.compile("[ \t]*")
 _LABEL = re.compile(r"[A-Za-z0-9_./-]+")
 _STRING = re.compile(r"'[^']*'|\"[^\"]*\"")

@@ -13,7 +13,16 @@ from ..errors import Mark
 from ..quantities import parse_address
 from .calico.convert import recorded_address
 from .calico.rules import Fault, Faults, Rule, integer, many, one_of, said, shown, table, text
-from .calico.values import IS_ADDRESS, IS_ADDRESS_V4, IS_DNS_LABEL, IS_INTERFACE_V4, IS_LABEL_KEY, IS_LABEL_VALUE, IS_NAME, interface
+from .calico.values import (
+    IS_ADDRESS,
+    IS_ADDRESS_V4,
+    IS_DNS_LABEL,
+    IS_INTERFACE_V4,
+    IS_LABEL_KEY,
+    IS_LABEL_VALUE,
+    IS_NAME,
+    interface,
+)
 from .resources import NodeResource, PodResource
 
 _POOLS = "cni.projectcalico.org/ipv4pools"
@@ -75,7 +84,8 @@ def _metadata(annotations: Mapping[str, Rule], name: Rule = IS_NAME) -> Rule:
     }, required=("name",))
 
 
-_PORT = excerpt({"name": text(), "protocol": one_of("TCP", "UDP", "SCTP"), "containerPort": integer(1, 65535)}, required=("containerPort",))
+_PORT = excerpt(
+    {"name": text(), "protocol": one_of("TCP", "UDP", "SCTP"), "containerPort": integer(1, 65535)}, required=("containerPort",))
 
 NODE = excerpt({
     "metadata": _metadata({_RECORDED: IS_INTERFACE_V4, _IPIP: IS_ADDRESS_V4, _VXLAN: IS_ADDRESS_V4, _CLUSTER_ID: IS_ADDRESS_V4}),
@@ -127,7 +137,8 @@ def _internal_address(addresses: list[Mapping[str, str]]) -> int | None:
 
 def is_endpoint(document: Mapping[str, Any]) -> bool:
     """False for pods that have no interface of their own (any more)."""
-    return not _part(document, "spec").get("hostNetwork") and _part(document, "status").get("phase") not in ("Succeeded", "Failed")
+    finished = _part(document, "status").get("phase") in ("Succeeded", "Failed")
+    return not finished and not _part(document, "spec").get("hostNetwork")
 
 
 def pod(document: Mapping[str, Any], mark: Mark) -> PodResource:

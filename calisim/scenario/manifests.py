@@ -88,8 +88,8 @@ class _Conversion:
         first = self.seen.setdefault(key, document)
         if first is document:
             return False
-        self.complain(document, Fault(f"{document.kind} {document.name} is described twice (first at {first.mark})", "keep one of the two",
-                                      ("metadata", "name")))
+        message = f"{document.kind} {document.name} is described twice (first at {first.mark})"
+        self.complain(document, Fault(message, "keep one of the two", ("metadata", "name")))
         return True
 
     def complain(self, document: Document, fault: Fault) -> None:
@@ -107,8 +107,8 @@ class _Conversion:
     def read_pool(self, document: Document, value: Mapping[str, Any] | None = None) -> None:
         pool = calico.pool(value or document.value, document.mark)
         if (other := self.pools.get(pool.name)) is not None:
-            self.complain(document, Fault(f"there is a pool named {pool.name} already, at {other[1].mark}", "keep one of the two",
-                                          ("metadata",)))
+            message = f"there is a pool named {pool.name} already, at {other[1].mark}"
+            self.complain(document, Fault(message, "keep one of the two", ("metadata",)))
         else:
             self.pools[pool.name] = (pool, document)
 

@@ -61,7 +61,7 @@ def _communities(spec: Mapping[str, Any]) -> Faults:
         for place, used in enumerate(advertisement["communities"]):
             if used not in names:
                 for fault in IS_COMMUNITY(used):
-                    hint = "" if ":" in used else f"define a community of that name under communities; defined: {', '.join(sorted(names)) or 'none'}"
+                    hint = "" if ":" in used else "define a community of that name under communities:"
                     yield Fault(fault.message, hint, ("prefixAdvertisements", position, "communities", place))
 
 
@@ -69,7 +69,7 @@ def _mesh(spec: Mapping[str, Any]) -> Faults:
     if spec.get("nodeToNodeMeshEnabled") is False:
         for field in ("nodeMeshPassword", "nodeMeshMaxRestartTime"):
             if said(spec, field):
-                yield Fault("it is for the node-to-node mesh, which nodeToNodeMeshEnabled: false turns off", "remove one of the two", (field,))
+                yield Fault("it is for the mesh, which nodeToNodeMeshEnabled: false turns off", "remove one of the two", (field,))
 
 
 _CIDRS = many(record({"cidr": IS_NETWORK}))
@@ -135,7 +135,8 @@ def _reachable(spec: Mapping[str, Any]) -> Faults:
 
 def _next_hop(spec: Mapping[str, Any]) -> Faults:
     if spec.get("keepOriginalNextHop") and said(spec, "nextHopMode"):
-        yield Fault("keepOriginalNextHop is the old spelling of nextHopMode: Keep", "keep nextHopMode only", ("keepOriginalNextHop",))
+        yield Fault("keepOriginalNextHop is the old spelling of nextHopMode: Keep", "keep nextHopMode only",
+                    ("keepOriginalNextHop",))
 
 
 PEER_SPEC = record(

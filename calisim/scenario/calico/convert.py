@@ -57,7 +57,7 @@ def pool(document: Mapping[str, Any], mark: Mark) -> IPPool:
         disable_bgp_export=bool(spec.get("disableBGPExport")),
         node_selector=spec.get("nodeSelector") or "all()",
         namespace_selector=spec.get("namespaceSelector") or "",
-        allowed_uses=tuple(spec.get("allowedUses") or IPPool.__dataclass_fields__["allowed_uses"].default),
+        allowed_uses=tuple(spec.get("allowedUses") or ("Workload", "Tunnel")),
         assignment_mode=spec.get("assignmentMode") or "Automatic",
         mark=mark,
     )
@@ -72,8 +72,7 @@ def felix(document: Mapping[str, Any], mark: Mark) -> FelixConfiguration:
         vxlan_mtu=spec.get("vxlanMTU") or 0,
         default_endpoint_to_host_action=ACTIONS.get(str(spec.get("defaultEndpointToHostAction") or "").casefold()),
         nat_outgoing_exclusions=spec.get("natOutgoingExclusions") or "IPPoolsOnly",
-        external_nodes=tuple(
-            prefix(text, "spec", "externalNodesList", position) for position, text in enumerate(spec.get("externalNodesList") or ())),
+        external_nodes=tuple(map(prefix, spec.get("externalNodesList") or ())),
         disable_conntrack_invalid_check=bool(spec.get("disableConntrackInvalidCheck")),
         allow_ipip_from_workloads=bool(spec.get("allowIPIPPacketsFromWorkloads")),
         allow_vxlan_from_workloads=bool(spec.get("allowVXLANPacketsFromWorkloads")),

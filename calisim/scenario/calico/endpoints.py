@@ -119,6 +119,8 @@ def _nat_inside(spec: Mapping[str, Any]) -> Faults:
             yield Fault(f"{nat['internalIP']} is not one of ipNetworks", path=("ipNATs", position, "internalIP"))
 
 
+_NAT = record(
+    {"internalIP": IS_INTERFACE, "externalIP": IS_INTERFACE}, required=("internalIP", "externalIP"), relations=(_same_family,))
 WORKLOAD_SPEC = record(
     {
         "orchestrator": IS_NAME,
@@ -129,8 +131,7 @@ WORKLOAD_SPEC = record(
         "endpoint": IS_NAME,
         "serviceAccountName": IS_NAME,
         "ipNetworks": many(_single_address),
-        "ipNATs": many(record(
-            {"internalIP": IS_INTERFACE, "externalIP": IS_INTERFACE}, required=("internalIP", "externalIP"), relations=(_same_family,))),
+        "ipNATs": many(_NAT),
         "ipv4Gateway": IS_INTERFACE_V4,
         "ipv6Gateway": IS_INTERFACE_V6,
         "profiles": many(IS_NAME),

@@ -204,7 +204,8 @@ def _node_selector(document: Mapping[str, Any]) -> Faults:
     """``default`` is for all nodes and ``node.NAME`` for one; every other name needs a selector to be for any."""
     name = document["metadata"]["name"]
     if (name == "default" or name.startswith("node.")) and (document.get("spec") or {}).get("nodeSelector"):
-        yield Fault(f"the configuration named {name} already says which nodes it is for", "give it another name", ("spec", "nodeSelector"))
+        yield Fault(f"the configuration named {name} already says which nodes it is for", "give it another name",
+                    ("spec", "nodeSelector"))
 
 
 SPEC = record(FIELDS, relations=(_tables,))

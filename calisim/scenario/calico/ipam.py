@@ -28,7 +28,7 @@ def small_pool(cidr: Network, block_size: int) -> Faults:
 def link_local(cidr: Network) -> Faults:
     """No pool lies in a link-local range."""
     reserved = _LINK_LOCAL[cidr.version]
-    if cidr.overlaps(reserved):  # type: ignore[arg-type]
+    if cidr.overlaps(reserved):
         yield Fault(f"{cidr} overlaps the link-local range {reserved}", "take another range")
 
 
@@ -52,7 +52,8 @@ def encapsulates(spec: Mapping[str, Any], mode: str) -> bool:
 def _encapsulation(spec: Mapping[str, Any]) -> Faults:
     ipip, vxlan = encapsulates(spec, "ipipMode"), encapsulates(spec, "vxlanMode")
     if ipip and vxlan:
-        yield Fault("a pool has one encapsulation; ipipMode and vxlanMode both ask for theirs", "set one of the two to Never", ("vxlanMode",))
+        yield Fault("a pool has one encapsulation; ipipMode and vxlanMode both ask for theirs", "set one of the two to Never",
+                    ("vxlanMode",))
     if ipip and network(spec["cidr"]).version == 6:
         yield Fault("IPIP carries IPv4 only; an IPv6 pool needs ipipMode: Never", "use vxlanMode", ("ipipMode",))
 
@@ -60,14 +61,16 @@ def _encapsulation(spec: Mapping[str, Any]) -> Faults:
 def _uses(spec: Mapping[str, Any]) -> Faults:
     uses = spec.get("allowedUses") or []
     if "Tunnel" in uses and spec.get("namespaceSelector"):
-        yield Fault("a pool for tunnel addresses serves nodes, not namespaces", "drop Tunnel from allowedUses", ("namespaceSelector",))
+        yield Fault("a pool for tunnel addresses serves nodes, not namespaces", "drop Tunnel from allowedUses",
+                    ("namespaceSelector",))
     if "LoadBalancer" in uses:
         yield from _load_balancer(spec, uses)
 
 
 def _load_balancer(spec: Mapping[str, Any], uses: list[str]) -> Faults:
     if len(set(uses)) > 1:
-        yield Fault("LoadBalancer cannot be combined with other uses", "give load balancers a pool of their own", ("allowedUses",))
+        yield Fault("LoadBalancer cannot be combined with other uses", "give load balancers a pool of their own",
+                    ("allowedUses",))
     for mode in ("ipipMode", "vxlanMode"):
         if encapsulates(spec, mode):
             yield Fault("a LoadBalancer pool is not encapsulated", "set it to Never", (mode,))

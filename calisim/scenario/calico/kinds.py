@@ -62,7 +62,8 @@ KINDS: dict[tuple[str, str], Kind] = {(kind.group, kind.name): kind for kind in 
     *_kinds(CORE, _SERVICE, "Service Endpoints"),
     *_kinds(CORE, _WORKLOAD, "ReplicationController PodTemplate"),
     *_kinds(CORE, _BYSTANDER, """
-        ConfigMap Secret ServiceAccount Event LimitRange PersistentVolume PersistentVolumeClaim ResourceQuota Binding ComponentStatus"""),
+        Binding ComponentStatus ConfigMap Event LimitRange PersistentVolume PersistentVolumeClaim ResourceQuota Secret
+        ServiceAccount"""),
     *_kinds("apps", _WORKLOAD, "Deployment DaemonSet ReplicaSet StatefulSet ControllerRevision"),
     *_kinds("batch", _WORKLOAD, "Job CronJob"),
     *_kinds("autoscaling", _BYSTANDER, "HorizontalPodAutoscaler"),

@@ -17,7 +17,7 @@ _BOOKKEEPING = (
 )
 
 
-def annotations(value: Any) -> Faults:
+def annotation_table(value: Any) -> Faults:
     """Annotation names as labels', any text as value, 256 KiB in all."""
     faults = list(table(annotation_key, text())(value))
     yield from faults
@@ -34,13 +34,14 @@ def metadata(name: Rule = IS_NAME, *, relations: tuple[Relation, ...] = ()) -> R
         "name": name,
         "namespace": IS_NAME,
         "labels": table(IS_LABEL_KEY, IS_LABEL_VALUE),
-        "annotations": annotations,
+        "annotations": annotation_table,
     }
     return record(fields, required=("name",), relations=relations)
 
 
 def resource(
-    spec: Rule, *, name: Rule = IS_NAME, meta: tuple[Relation, ...] = (), relations: tuple[Relation, ...] = (), needs_spec: bool = False,
+    spec: Rule, *, name: Rule = IS_NAME, meta: tuple[Relation, ...] = (), relations: tuple[Relation, ...] = (),
+    needs_spec: bool = False,
 ) -> Rule:
     """A whole document around a spec. ``relations`` see the document."""
     return record(

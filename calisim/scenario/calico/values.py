@@ -99,9 +99,11 @@ IS_DNS_LABEL = text(LABEL_NAME, "a name of lower-case letters, digits and -", at
 IS_INTERFACE_NAME = text(r"\*|[a-zA-Z0-9_.-]{1,15}", "an interface name (1 to 15 of A-Z a-z 0-9 _ . -)")
 IS_INTERFACE_FILTER = text("[a-zA-Z0-9:._+-]{1,15}", "an interface name or a prefix followed by +")
 IS_INTERFACE_WILDCARD = text("[a-zA-Z0-9_.*-]{1,15}", "an interface name, * allowed as wildcard")
-IS_PORT_NAME = text(r"(?=.{1,15}$)(?=.*[a-z])[a-z0-9]+(-[a-z0-9]+)*", "a port name (at most 15 lower-case letters, digits, single -)")
+IS_PORT_NAME = text(
+    r"(?=.{1,15}$)(?=.*[a-z])[a-z0-9]+(-[a-z0-9]+)*", "a port name (at most 15 lower-case letters, digits, single -)")
 _QUALIFIED_NAME = r"[A-Za-z0-9]([-A-Za-z0-9_.]{0,61}[A-Za-z0-9])?"
-IS_LABEL_KEY = text(rf"((?=[^/]{{1,{MAX_NAME}}}/){SUBDOMAIN}/)?{_QUALIFIED_NAME}", "a label name ([prefix/]name, name at most 63 characters)")
+IS_LABEL_KEY = text(
+    rf"((?=[^/]{{1,{MAX_NAME}}}/){SUBDOMAIN}/)?{_QUALIFIED_NAME}", "a label name ([prefix/]name, name at most 63 characters)")
 IS_LABEL_VALUE = text(rf"({_QUALIFIED_NAME})?", "a label value (at most 63 letters, digits, - _ .)")
 
 
