@@ -11,15 +11,12 @@ from dataclasses import dataclass, field
 
 from ..model.entities import Node
 from ..model.topology import Topology
-from ..quantities import parse_prefix, plural
+from ..quantities import plural
 from ..scenario.resources import IPPool
 from ..selector import parse
 from ..vocabulary import Encap
 from .encapsulation import tunnel_of
 from .ipam import Failure, Ipam
-
-DEFAULT_POOL = "default-ipv4-ippool"
-_DEFAULT_CIDRS = ("192.168.0.0/16", *(f"172.{number}.0.0/16" for number in range(16, 32)))
 
 CURES = {
     Failure.NO_QUALIFIED_POOL: "enable an IP pool that selects the node (nodeSelector, namespaceSelector, allowedUses)",
@@ -29,18 +26,6 @@ CURES = {
     Failure.NOT_IN_POOL: "choose an address of an enabled IP pool",
     Failure.IN_USE: "choose an address that nobody has",
 }
-
-
-def pools_of(topology: Topology) -> tuple[IPPool, ...]:
-    """The IP pools of the cluster; where no document brings one, the pool that calico-node creates at its first start."""
-    if topology.resources.pools:
-        return topology.resources.pools
-    addresses = [node.address for node in topology.entities.nodes]
-    for text in _DEFAULT_CIDRS:
-        cidr = parse_prefix(text)
-        if not any(address in cidr for address in addresses):
-            return (IPPool(DEFAULT_POOL, cidr, nat_outgoing=True),)
-    return ()
 
 
 @dataclass(slots=True)

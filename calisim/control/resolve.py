@@ -15,7 +15,7 @@ from ..quantities import Prefix, format_address, network_of
 from ..scenario.resources import IPPool
 from ..vocabulary import Encap, EndpointKind, RouterFlag, RpFilter
 from ..vocabulary.chance import fnv1a_32
-from .addresses import Addresses, allocate, pools_of
+from .addresses import Addresses, allocate
 from .encapsulation import tunnel_of
 from .fabric import Wiring, wire
 from .intent import Advert, Block, Endpoint, Intent, Pool, Router, RoutingInputs
@@ -32,7 +32,7 @@ def resolve(topology: Topology) -> Intent:
     """All that the control plane decides. Raises ScenarioError where two things would have one address."""
     objects = Objects()
     felix, era = topology.resources.felix, era_of(topology.settings.era)
-    written = pools_of(topology)
+    written = topology.resources.pools
     pools = tuple(_pool(pool, objects) for pool in written)
     enabled = {
         Encap.IPIP: _enabled(felix.ipip_enabled, pools, Encap.IPIP), Encap.VXLAN: _enabled(felix.vxlan_enabled, pools, Encap.VXLAN)}
@@ -163,7 +163,7 @@ def _refuse_clashes(topology: Topology, endpoints: Sequence[Endpoint], routers: 
                      for address in (router.ipip_address, router.vxlan_address) if address in taken)
     if names:
         address, name = next(iter(names.items()))
-        pool = next((pool for pool in pools_of(topology) if address in pool.cidr), None)
+        pool = next((pool for pool in topology.resources.pools if address in pool.cidr), None)
         more = f" ({len(names) - 1} more like this)" if len(names) > 1 else ""
         mark = pool.mark if pool else topology.entities.nodes[0].mark
         raise ScenarioError([Problem(
@@ -222,11 +222,7 @@ def _senders(topology: Topology) -> frozenset[int]:
 
 def _assumptions(topology: Topology, routes_by: Owners) -> tuple[str, ...]:
     resources = topology.resources
-    said = []
-    if not resources.pools:
-        pool = pools_of(topology)
-        said.append(f"no IPPool document: calico-node creates {pool[0].name} ({pool[0].cidr}, no encapsulation, natOutgoing)"
-                    if pool else "no IPPool document, and no default pool is free of node addresses")
+    said = list(topology.assumptions)
     if routes_by.contested:
         said.append("BIRD and Felix both program cluster routes, so real routes would flap; BIRD's are taken")
     if any(node.cluster_id for node in topology.entities.nodes):

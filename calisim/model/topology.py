@@ -34,6 +34,7 @@ class Topology:
     resources: Resources
     settings: Settings
     limits: Limits
+    assumptions: tuple[str, ...] = ()
     warnings: tuple[str, ...] = ()
 
     @cached_property
@@ -65,7 +66,7 @@ def build(scenario: Scenario) -> Topology:
     namespaces = pods.namespaces(resources, running)
     return Topology(
         scenario.name, spec.seed, Entities(vpcs, subnets, placed, running, hosts, namespaces), profile, resources,
-        spec.settings, spec.limits, tuple(warnings),
+        spec.settings, spec.limits, scenario.assumptions, tuple(warnings),
     )
 
 
