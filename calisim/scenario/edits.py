@@ -1,7 +1,8 @@
 """Changes of a scenario for one call: ``--set PATH=VALUE`` and the ``set:`` of steps and variants.
 
 A path is dotted and starts at ``spec``; an element is a key, the ``name`` of a list's item, its position,
-or ``*`` for all; a key with dots in it stands in double quotes. Values are never changed in place: what is on the way to a changed value is copied.
+or ``*`` for all; a key with dots in it stands in double quotes. Values are never changed in place: what is on the
+way to a changed value is copied.
 """
 
 from __future__ import annotations
@@ -68,7 +69,7 @@ class Assigner:
         """The keys or positions of the container that the element means; none and a problem if there is no such thing."""
         if isinstance(container, list):
             known = [_name(item) for item in container]
-            chosen: list[Any] = list(range(len(known))) if element == "*" else [i for i, name in enumerate(known) if name == element]
+            chosen: list[Any] = [i for i, name in enumerate(known) if element in ("*", name)]
             if not chosen and element.isdecimal() and int(element) < len(known):
                 chosen = [int(element)]
         elif isinstance(container, dict):
@@ -82,7 +83,8 @@ class Assigner:
         if not chosen:
             near = difflib.get_close_matches(element, known, 1)
             hint = f"did you mean {near[0]}?" if near else f"there is: {', '.join(known[:12])}" if known else "it is empty"
-            self._complain(mark, reader.dotted(where), f"there is no {element} here" if element != "*" else "there is nothing here", hint)
+            message = "there is nothing here" if element == "*" else f"there is no {element} here"
+            self._complain(mark, reader.dotted(where), message, hint)
         return chosen
 
     def _descend(self, where: Path, container: Any, key: Any, mark: Mark) -> Any:

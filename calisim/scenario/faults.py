@@ -7,7 +7,8 @@ from __future__ import annotations
 
 import difflib
 import re
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping
+from dataclasses import dataclass
 from typing import Any
 
 from pydantic import ValidationError
@@ -19,6 +20,8 @@ from .schema import ScenarioFile, Section, section_at
 
 LineOf = Callable[[Mark], str]
 
+_HEADER = {"apiVersion": "calisim/v1", "kind": "Scenario", "metadata": {"name": "nameless"}}
+_ROUNDS = 8                       # of leaving out: a fault climbs at most as many levels as the schema has
 _EXPECTED = {
     "string_type": "text", "int_type": "a whole number", "int_from_float": "a whole number", "bool_type": "true or false",
     "list_type": "a list", "dict_type": "a mapping", "model_type": "a mapping", "model_attributes_type": "a mapping",
@@ -29,36 +32,105 @@ _BOUNDS = {
 }
 
 
-def validate(written: Yaml, line_of: LineOf) -> tuple[ScenarioFile | None, list[Problem], list[Path]]:
-    """The typed file, or None with the problems and the paths of the faulty values."""
+@dataclass(frozen=True, slots=True)
+class Reading:
+    """The typed file. With problems, faulty values are left out of it; ``unsure`` are the keys of spec that lost some.
+
+    ``file`` is None where too little was left to make sense of.
+    """
+
+    file: ScenarioFile | None
+    problems: tuple[Problem, ...] = ()
+    unsure: frozenset[str] = frozenset()
+
+
+def read_file(written: Yaml, line_of: LineOf) -> Reading:
+    """A raw value against the schema."""
+    file, faults = _attempt(written.value)
+    if file is not None:
+        place(file, (), written, {})
+        return Reading(file)
+    grouped: dict[Path, list[Mapping[str, Any]]] = {}
+    for fault in faults:
+        grouped.setdefault(_path(fault, written.value), []).append(fault)
+    problems = tuple(_problem(path, group, written, line_of) for path, group in grouped.items())
+    unsure = frozenset(str(path[1]) for path in grouped if len(path) > 1 and path[0] == "spec")
+    return Reading(_what_is_left(written, grouped), problems, unsure)
+
+
+def _what_is_left(written: Yaml, grouped: Mapping[Path, list[Mapping[str, Any]]]) -> ScenarioFile | None:
+    """The file without its faulty values; what needs one of them goes, too, until the rest is well-formed."""
+    cuts = {path[:-1] if group[0]["type"] == "missing" else path for path, group in grouped.items()}
+    for _ in range(_ROUNDS):
+        kept: dict[Path, list[int]] = {}
+        value = _without(written.value, cuts, (), kept)
+        if not isinstance(value, dict):
+            return None
+        file, faults = _attempt({**value, **_HEADER})
+        if file is not None:
+            place(file, (), written, kept)
+            return file
+        for fault in faults:
+            path = _original(_path(fault, value), kept)
+            cuts.add(path[:-1] if fault["type"] == "missing" else path)
+    return None
+
+
+def _attempt(value: Any) -> tuple[ScenarioFile | None, list[Any]]:
     try:
-        file = ScenarioFile.model_validate(written.value, by_alias=True, by_name=False)
+        return ScenarioFile.model_validate(value, by_alias=True, by_name=False), []
     except ValidationError as error:
-        faults: dict[Path, list[Mapping[str, Any]]] = {}
-        for fault in error.errors(include_url=False):
-            faults.setdefault(_path(fault, written.value), []).append(fault)
-        return None, [_problem(path, group, written, line_of) for path, group in faults.items()], list(faults)
-    place(file, (), written)
-    return file, [], []
+        return None, list(error.errors(include_url=False))
 
 
-def place(section: Section, path: Path, written: Yaml) -> None:
+def _without(value: Any, cuts: Collection[Path], path: Path, kept: dict[Path, list[int]]) -> Any:
+    """A copy without the values at some paths; ``kept`` gets the original positions of what is left of each list."""
+    if isinstance(value, dict):
+        return {key: _without(inner, cuts, (*path, key), kept) for key, inner in value.items() if (*path, key) not in cuts}
+    if isinstance(value, list):
+        kept[path] = [position for position in range(len(value)) if (*path, position) not in cuts]
+        return [_without(value[position], cuts, (*path, position), kept) for position in kept[path]]
+    return value
+
+
+def _original(path: Path, kept: Mapping[Path, list[int]]) -> Path:
+    """A path in what is left → the path in the file."""
+    where: Path = ()
+    for element in path:
+        where = (*where, kept[where][element] if isinstance(element, int) and where in kept else element)
+    return where
+
+
+def problem(section: Section, field: str, message: str, hint: str = "", *inner: str | int) -> Problem:
+    """A problem of one value of a section."""
+    return Problem(section.mark_of(field, *inner), dotted(section.path_of(field, *inner)), message, hint)
+
+
+def nearest(name: str, known: Iterable[str]) -> str:
+    """Which of the known names was meant, or what there is."""
+    listed = [str(one) for one in known]
+    near = difflib.get_close_matches(name, listed, 1)
+    return f"did you mean {near[0]}?" if near else f"there is: {', '.join(listed[:12])}" if listed else "there is none"
+
+
+def place(section: Section, path: Path, written: Yaml, kept: Mapping[Path, list[int]]) -> None:
     """Tell a section and all sections inside where they were written."""
     section._path, section._marks = path, written.marks
     section._mark = written.keys.get(path) or written.mark_of(path)
     for name, field in type(section).model_fields.items():
         if name in section.model_fields_set:
-            for where, inner in _sections(getattr(section, name), (*path, field.alias or name)):
-                place(inner, where, written)
+            for where, inner in _sections(getattr(section, name), (*path, field.alias or name), kept):
+                place(inner, where, written, kept)
 
 
-def _sections(value: Any, path: Path) -> Iterator[tuple[Path, Section]]:
+def _sections(value: Any, path: Path, kept: Mapping[Path, list[int]]) -> Iterator[tuple[Path, Section]]:
     if isinstance(value, Section):
         yield path, value
     elif isinstance(value, list):
+        positions = kept.get(path)
         for position, item in enumerate(value):
             if isinstance(item, Section):
-                yield (*path, position), item
+                yield (*path, positions[position] if positions else position), item
     elif isinstance(value, dict):
         for key, item in value.items():
             if isinstance(item, Section):
@@ -83,7 +155,8 @@ def _problem(path: Path, faults: list[Mapping[str, Any]], written: Yaml, line_of
     kind, given = fault["type"], fault["input"]
     mark = written.mark_of(path)
     if kind == "missing":
-        return Problem(written.keys.get(path[:-1]) or mark, dotted(path), "this key is missing", f"add {path[-1]}:{_meaning(path)}")
+        mark = written.keys.get(path[:-1]) or mark
+        return Problem(mark, dotted(path), "this key is missing", f"add {path[-1]}: …{_meaning(path)}")
     if kind == "extra_forbidden":
         return Problem(written.keys.get(path, mark), dotted(path), "this key is unknown", _nearest_key(path))
     if kind == "value_error":
@@ -92,11 +165,13 @@ def _problem(path: Path, faults: list[Mapping[str, Any]], written: Yaml, line_of
         return _not_among(mark, path, given, fault["ctx"]["expected"])
     if kind in _BOUNDS:
         bound, words = _BOUNDS[kind]
-        return Problem(mark, dotted(path), f"{given} is {words.format(format(fault['ctx'][bound], ','))}", _meaning(path).strip(" #"))
+        message = f"{given} is {words.format(format(fault['ctx'][bound], ','))}"
+        return Problem(mark, dotted(path), message, _meaning(path).strip(" #"))
     if kind == "too_short":
         return Problem(mark, dotted(path), "this is empty", f"at least {fault['ctx']['min_length']} is needed")
     expected = " or ".join(dict.fromkeys(_EXPECTED.get(one["type"], one["msg"]) for one in faults))
-    return Problem(mark, dotted(path), f"{expected} is expected, not {_shown(given)}", _cure(given, expected, line_of(mark), mark))
+    message = f"{expected} is expected, not {_shown(given)}"
+    return Problem(mark, dotted(path), message, _cure(given, expected, line_of(mark), mark))
 
 
 def _fact_and_cure(sentence: str) -> tuple[str, str]:
@@ -109,7 +184,8 @@ def _not_among(mark: Mark, path: Path, given: Any, expected: str) -> Problem:
     choices = re.findall(r"'([^']*)'", expected)
     near = difflib.get_close_matches(str(given).lower(), choices, 1)
     listed = choices[0] if len(choices) == 1 else f"{', '.join(choices[:-1])} or {choices[-1]}"
-    return Problem(mark, dotted(path), f"{_shown(given)} is not {listed}", f"did you mean {near[0]}?" if near else f"write {listed}")
+    hint = f"did you mean {near[0]}?" if near else f"write {listed}"
+    return Problem(mark, dotted(path), f"{_shown(given)} is not {listed}", hint)
 
 
 def _nearest_key(path: Path) -> str:

@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import os
 from collections.abc import Iterable
+from functools import partial
 from pathlib import Path as FilePath
 
 from ..errors import Mark, Problem, ScenarioError
-from . import variants
 from .documents import Document, apply as applied
 from .library import Library, read
 from .reader import Yaml, dotted
@@ -41,7 +41,9 @@ def load(path: str | os.PathLike[str], *, set: Iterable[str] = (), apply: Iterab
 
 def _is_scenario(written: Yaml) -> bool:
     value = written.value
-    return isinstance(value, dict) and (value.get("kind") == "Scenario" or str(value.get("apiVersion", "")).startswith("calisim/"))
+    if not isinstance(value, dict):
+        return False
+    return value.get("kind") == "Scenario" or str(value.get("apiVersion", "")).startswith("calisim/")
 
 
 def _no_scenario(file: str, written: list[Yaml]) -> Problem:
@@ -72,11 +74,13 @@ def _manifests(written: Yaml, library: Library) -> tuple[list[Document], list[Pr
 def _rehearse(scenario: Scenario) -> None:
     """Every step and every variant of the user's own is tried, so that their faults are told now, too."""
     problems: list[Problem] = []
-    changed = [count for count in range(1, len(scenario.spec.steps) + 1)]
-    own = [one.name for one in scenario.spec.variants if isinstance(one, VariantSpec) and one.name not in variants.BUILT_IN]
-    for derive, argument in [*((scenario.after_steps, n) for n in changed), *((scenario.with_variant, name) for name in own)]:
+    steps = range(1, len(scenario.spec.steps) + 1)
+    own = [one.name for one in scenario.spec.variants if isinstance(one, VariantSpec)]
+    attempts = [partial(scenario.after_steps, count) for count in steps]
+    attempts += [partial(scenario.with_variant, name) for name in own]
+    for attempt in attempts:
         try:
-            derive(argument)          # type: ignore[operator]
+            attempt()
         except ScenarioError as error:
             problems += error.problems
     if problems:

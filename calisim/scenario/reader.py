@@ -64,7 +64,8 @@ def decode(content: bytes, file: str) -> tuple[str, list[Problem]]:
         before = content[:error.start]
         line = before.count(b"\n") + 1
         column = len(before.rpartition(b"\n")[2].decode("utf-8", "replace")) + 1
-        return "", [Problem(Mark(file, line, column), "", f"byte 0x{content[error.start]:02x} is not UTF-8 text", "save the file as UTF-8")]
+        message = f"byte 0x{content[error.start]:02x} is not UTF-8 text"
+        return "", [Problem(Mark(file, line, column), "", message, "save the file as UTF-8")]
     return text, _control_characters(text, file)
 
 
@@ -326,13 +327,14 @@ def _next_document(text: str, line: int) -> int | None:
 
 
 _CURES = (
-    ("mapping values are not allowed", "a colon too many in one line, or an indentation that fits no line above; quote text with a colon"),
+    ("mapping values are not allowed", "quote text that has a colon in it, or mend the indentation"),
     ("unexpected end of stream", "close the quote"),
     ("did not find expected ',' or ']'", "close the list with ]"),
     ("did not find expected ',' or '}'", "close the mapping with }"),
     ("could not find expected ':'", "write a key, a colon and a space"),
     ("did not find expected key", "the line's indentation fits no line above"),
     ("did not find expected '-' indicator", "the line's indentation fits no item of the list"),
+    ("did not find expected node content", "quote the value: it begins with a character that means something in YAML"),
     ("cannot start any token", "quote text that begins with @, ` or %"),
 )
 
@@ -347,8 +349,8 @@ def _syntax(error: yaml.MarkedYAMLError, text: str, file: str, first_line: int) 
         tabs = [(number, row.index("\t")) for number, row in enumerate(stretch)
                 if number >= line and "\t" in row[:len(row) - len(row.lstrip())]]
         if tabs and tabs[0][0] == line:
-            return [Problem(Mark(file, first_line + number + 1, column + 1), "", "a tab indents this line; YAML takes spaces only",
-                            "replace the tab by spaces") for number, column in tabs[:_MAX_FAULTS]]
+            return [Problem(Mark(file, first_line + number + 1, column + 1), "", "a tab indents this line",
+                            "YAML takes spaces only") for number, column in tabs[:_MAX_FAULTS]]
     if error.context and error.context_mark and error.context_mark.line < line:
         problem = f"{problem} {error.context} that begins in line {error.context_mark.line + first_line + 1}"
     hint = next((cure for sign, cure in _CURES if sign in problem), "mend the syntax here")

@@ -13,7 +13,7 @@ from typing import Any
 from ..errors import Mark, Problem, ScenarioError, UsageError
 from . import checks, edits, manifests, pools, variants
 from .documents import Document, apply
-from .faults import validate
+from .faults import Reading, read_file
 from .library import Library
 from .reader import Yaml, dotted
 from .resources import Resources
@@ -168,19 +168,22 @@ def understand(draft: Draft, before: Scenario | None = None, problems: Sequence[
     found = list(problems)
     library = draft.library
     if before is not None and before.draft.written is draft.written:
-        file: ScenarioFile | None = before.file
+        reading = Reading(before.file)
     else:
-        file, faults, _ = validate(draft.written, library.line_of)
-        found += faults
+        reading = read_file(draft.written, library.line_of)
     if before is not None and before.draft.documents == draft.documents:
         converted, warnings = before.converted, before.warnings
+        unsure = reading.unsure
     else:
         converted, told, faults = manifests.convert(draft.documents)
         warnings = tuple(told)
+        unsure = reading.unsure | ({"nodes", "pods"} if faults else set())
         found += faults
-    _stop(found, library)
-    assert file is not None
-    found += checks.check(file, converted)
+    found += reading.problems
+    file = reading.file
+    if file is None:
+        raise ScenarioError(library.illustrate(found))
+    found += checks.check(file, converted, unsure)
     awaited = [*(draft.set_aside or ()), *_documents_of_changes(file, draft, found)]
     _stop(found, library)
     subnets = [subnet.cidr for vpc in file.spec.vpcs.values() for subnet in vpc.subnets.values()]

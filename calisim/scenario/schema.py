@@ -8,25 +8,31 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterable, Mapping
+from difflib import get_close_matches
 from functools import cache
 from types import UnionType
 from typing import Annotated, Any, Literal, Union, get_args, get_origin
 
 from pydantic import (
-    BaseModel, BeforeValidator, ConfigDict, Discriminator, Field, PlainSerializer, PlainValidator, PrivateAttr, Tag, WithJsonSchema,
-    model_validator,
+    BaseModel, BeforeValidator, ConfigDict, Discriminator, Field, PlainSerializer, PlainValidator, PrivateAttr, Tag,
+    WithJsonSchema, model_validator,
 )
 from pydantic.alias_generators import to_camel
 
 from ..errors import Mark
 from ..quantities import Prefix, format_address, parse_address, parse_duration, parse_prefix
+from ..vocabulary import DropReason
 from .resources import UNWRITTEN
 
 
 def _text(value: Any, example: str) -> str:
     if not isinstance(value, str):
-        raise ValueError(f"text is expected; {example}")
+        raise ValueError(f"text is expected, not {_short(value)}; {example}")
     return value
+
+
+def _short(value: Any) -> str:
+    return f"{str(value)[:40]!r}" if isinstance(value, str) else str(value)[:40]
 
 
 def _prefix(value: Any) -> Prefix:
@@ -42,17 +48,19 @@ def _public_address(value: Any) -> bool | int:
 
 
 def _protocol(value: Any) -> int | str:
-    if isinstance(value, int) and not isinstance(value, bool) and 0 <= value <= 255:
-        return value
-    if isinstance(value, str) and value.lower() in PROTOCOLS:
-        return value.lower()
-    raise ValueError(f"a protocol is one of {', '.join(PROTOCOLS)}, or a number from 0 to 255")
+    if isinstance(value, (int, str)) and not isinstance(value, bool):
+        text = str(value).lower()
+        if text in PROTOCOLS:
+            return text
+        if text.isdecimal() and int(text[:4]) <= 255:
+            return int(text)
+    raise ValueError(f"{_short(value)} is no protocol: write {', '.join(PROTOCOLS[:-1])} or a number from 0 to 255")
 
 
 def _ports(value: Any) -> int | str:
     found = _RANGE.fullmatch(str(value)) if isinstance(value, (int, str)) and not isinstance(value, bool) else None
     if found is None or not int(found[1]) <= int(found[2] or found[1]) <= 65535:
-        raise ValueError("a port is a number from 0 to 65535, or a range as 1000-2000")
+        raise ValueError(f"{_short(value)} is no port: write a number from 0 to 65535, or a range as 1000-2000")
     return value if found[2] else int(found[1])
 
 
@@ -65,11 +73,20 @@ def _rp_filter(value: Any) -> Any:
     return "off" if value is False else value          # YAML reads the bare word off as false
 
 
+def _reason(value: Any) -> str:
+    name = _text(value, "for example SOURCE_CHECK")
+    if name not in DropReason.__members__ or name == "NONE":
+        near = get_close_matches(name.upper(), DropReason.__members__, 1)
+        cure = f"did you mean {near[0]}?" if near else "calisim explain lists them"
+        raise ValueError(f"{_short(value)} is no drop reason: {cure}")
+    return name
+
+
 def _variant_kind(value: Any) -> str:
     return "own" if isinstance(value, dict) else "name"
 
 
-PROTOCOLS = ("tcp", "udp", "icmp", "ipip", "all")
+PROTOCOLS = ("tcp", "udp", "icmp", "ipip", "ip-in-ip", "gre", "esp", "sctp", "all", "-1")
 _RANGE = re.compile(r"(\d{1,5})(?:-(\d{1,5}))?")
 _TEXT = {"type": "string"}
 
@@ -84,16 +101,20 @@ Protocol = Annotated[
 PortSpec = Annotated[
     int | str, PlainValidator(_ports), Field(description="a port, or a range as 1000-2000"),
     WithJsonSchema({"type": ["integer", "string"]})]
+Reason = Annotated[str, PlainValidator(_reason), WithJsonSchema({"enum": list(DropReason.__members__)[1:]})]
+Fate = Literal["delivered", "exited", "dropped", "refused", "undetermined"]
+Scope = Literal["same-node", "same-subnet", "other-subnet", "other-vpc", "external", "node"]
+Wrapping = Literal["none", "ipip", "vxlan"]
 Duration = Annotated[str, PlainValidator(_duration), WithJsonSchema(_TEXT | {"examples": ["10min"]})]
 
 
 class Section(BaseModel):
     """A mapping of the file. ``mark`` is where it stands, ``mark_of(field)`` where one of its values does."""
 
-    model_config = ConfigDict(alias_generator=to_camel, validate_by_name=True, validate_by_alias=True, extra="forbid", frozen=True,
-                              strict=True)
-    _mark: Mark = PrivateAttr(default=UNWRITTEN)
-    _path: tuple[str | int, ...] = PrivateAttr(default=())
+    model_config = ConfigDict(
+        alias_generator=to_camel, validate_by_name=True, validate_by_alias=True, extra="forbid", frozen=True, strict=True)
+    _mark: Mark = PrivateAttr(default_factory=lambda: UNWRITTEN)     # a plain default would be deep-copied
+    _path: tuple[str | int, ...] = PrivateAttr(default_factory=tuple)
     _marks: Mapping[tuple[str | int, ...], Mark] = PrivateAttr(default_factory=dict)
 
     @model_validator(mode="before")
@@ -108,10 +129,15 @@ class Section(BaseModel):
     def mark(self) -> Mark:
         return self._mark
 
-    def mark_of(self, field: str) -> Mark:
-        """The place of a value by the name of its field, or the section's own place if it is not written."""
+    def path_of(self, field: str, *inner: str | int) -> tuple[str | int, ...]:
+        """Path in the file of a value of this section, by the name of its field."""
         found = type(self).model_fields.get(field)
-        return self._marks.get((*self._path, found.alias if found and found.alias else field), self._mark)
+        return (*self._path, found.alias if found and found.alias else field, *inner)
+
+    def mark_of(self, field: str, *inner: str | int) -> Mark:
+        """The place of a value by the name of its field, or the section's own place if it is not written."""
+        path = self.path_of(field, *inner)
+        return self._marks.get(path) or self._marks.get(path[:len(path) - len(inner)], self._mark)
 
     @classmethod
     @cache
@@ -169,7 +195,7 @@ class AclRuleSpec(Section):
     action: Literal["allow", "deny"]
     protocol: Protocol = "all"
     port: PortSpec | None = None
-    cidr: Cidr = Prefix(0, 0)
+    cidr: Cidr = Field("0.0.0.0/0", validate_default=True)
 
 
 class NetworkAclSpec(Section):
@@ -215,7 +241,7 @@ class NodeGroup(Section):
 class PortName(Section):
     name: str = ""
     port: int = Field(ge=1, le=65535)
-    protocol: str = "TCP"
+    protocol: Literal["TCP", "UDP", "SCTP"] = "TCP"
 
 
 class PodGroup(Section):
@@ -265,10 +291,10 @@ class Step(Section):
 
 
 class CountSpec(Section):
-    encap: str | None = None
-    fate: str | None = None
-    reason: str | None = None
-    scope: str | None = None
+    encap: Wrapping | None = None
+    fate: Fate | None = None
+    reason: Reason | None = None
+    scope: Scope | None = None
     traffic: str | None = None
     snat: bool | None = None
 
@@ -279,10 +305,10 @@ class Expectation(Section):
     protocol: Protocol = "tcp"
     port: int | None = Field(None, ge=0, le=65535)
     size: int | None = Field(None, ge=20, le=65535)
-    scope: str | None = None
-    fate: str | None = None
-    reason: str | None = None
-    encap: str | None = None
+    scope: Scope | None = None
+    fate: Fate | None = None
+    reason: Reason | None = None
+    encap: Wrapping | None = None
     snat: bool | None = None
     count: CountSpec | None = None
     value: int | None = Field(None, alias="is")
