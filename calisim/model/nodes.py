@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
 from ..errors import Mark, Problem
@@ -13,7 +13,7 @@ from .entities import Host, Node, Subnet, Vpc
 from .providers import Provider
 
 if TYPE_CHECKING:
-    from ..scenario.resources import NodeResource, Resources
+    from ..scenario.resources import FelixConfiguration, NodeResource, Resources
     from ..scenario.schema import NodeGroup, Spec
 
 HOSTNAME_LABEL, ZONE_LABEL = "kubernetes.io/hostname", "topology.kubernetes.io/zone"
@@ -34,7 +34,8 @@ def nodes(
     for item in wanted:
         if item.address is None:
             item.address = free.next(item)
-        made.append(_node(item, resources.nodes.get(item.name), subnets[item.group.subnet], vpcs, profile, problems))
+        node = _node(item, resources.nodes.get(item.name), subnets[item.group.subnet], vpcs, profile, problems)
+        made.append(_as_felix_sets(node, resources.felix, profile))
     known = {node.name for node in made}
     warnings.extend(
         f"{document.mark}: Node {name} is not in the scenario, so the document changes nothing"
@@ -160,6 +161,13 @@ def _node(
         document.ipip_address if document else None, document.vxlan_address if document else None,
         document.cluster_id if document else "",
         group.mark, group.mark_of("sourceDestCheck"))
+
+
+def _as_felix_sets(node: Node, felix: FelixConfiguration, profile: Provider) -> Node:
+    """awsSrcDstCheck: Felix changes the flag of every node it runs on (felix/aws), where the cloud has such a flag."""
+    if not profile.source_dest_check or felix.aws_src_dst_check == "DoNothing":
+        return node
+    return replace(node, source_dest_check=felix.aws_src_dst_check == "Enable", check_mark=felix.mark)
 
 
 def _labels(item: _Wanted, document: NodeResource | None, subnet: Subnet) -> dict[str, str]:
