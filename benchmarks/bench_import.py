@@ -1,0 +1,15 @@
+"""What the command line feels like before it does anything."""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+from typing import Any
+
+import pytest
+
+
+@pytest.mark.parametrize("arguments", [["-c", "pass"], ["-c", "import calisim"], ["-m", "calisim", "--help"]], ids=" ".join)
+def bench_start(benchmark: Any, arguments: list[str]) -> None:
+    """The first is Python alone: subtract it."""
+    benchmark.pedantic(subprocess.run, ([sys.executable, *arguments],), {"check": True, "capture_output": True}, rounds=10, warmup_rounds=1)

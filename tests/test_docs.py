@@ -1,0 +1,74 @@
+"""What the documentation shows can be done as shown: commands run, links lead somewhere, generated pages are current."""
+
+from __future__ import annotations
+
+import os
+import re
+import shlex
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).resolve().parent.parent
+PAGES = [ROOT / "README.md", ROOT / "CONTRIBUTING.md", *sorted((ROOT / "docs").glob("*.md"))]
+
+# Set up an environment of their own, take minutes, or run these very tests.
+NOT_HERE = ("make", ".ci/run", "git", "pip", "python -m venv", "apt-get", "source", ". .venv")
+
+
+def commands() -> list[tuple[str, str]]:
+    """(page, command) of every shell block; a here-document belongs to its command."""
+    found = []
+    for page in PAGES:
+        for block in re.findall(r"^```(?:sh|bash|console)\n(.*?)^```", page.read_text(), re.DOTALL | re.MULTILINE):
+            prompt = any(line.startswith("$ ") for line in block.splitlines())
+            for line in statements(block):
+                if prompt and not line.startswith("$ "):
+                    continue                          # output
+                command = re.sub(r"\s+#.*$", "", line.removeprefix("$ "), flags=re.MULTILINE).strip()
+                if command and not command.startswith(("#", *NOT_HERE)):
+                    found.append((page.name, command))
+    return found
+
+
+def statements(block: str) -> list[str]:
+    """Lines of a block, those of a here-document and continued ones joined to their first."""
+    joined: list[str] = []
+    end = ""
+    for line in block.splitlines():
+        if end or (joined and joined[-1].endswith("\\")):
+            joined[-1] += "\n" + line
+            end = "" if line == end else end
+            continue
+        joined.append(line)
+        here = re.search(r"<<\s*-?'?(\w+)'?", line)
+        end = here[1] if here else ""
+    return joined
+
+
+@pytest.mark.parametrize(("page", "command"), commands(), ids=lambda value: value.splitlines()[0][:60])
+def test_command_runs(page: str, command: str) -> None:
+    """With this interpreter's calisim in front; exit 1 (a check said no) is allowed, 2 (wrong call) is not."""
+    environment = {**os.environ, "PATH": f"{Path(sys.executable).parent}:{os.environ['PATH']}", "PYTHONPATH": str(ROOT), "COLUMNS": "120"}
+    done = subprocess.run(
+        command, shell=True, cwd=ROOT, env=environment, capture_output=True, text=True, timeout=120, check=False, executable="/bin/bash")
+    assert done.returncode in (0, 1), f"{page}: {shlex.quote(command)}: {done.returncode}\n{done.stdout}{done.stderr}"
+    assert "Traceback" not in done.stderr
+
+
+@pytest.mark.parametrize("page", PAGES, ids=lambda page: page.name)
+def test_links_lead_somewhere(page: Path) -> None:
+    targets = re.findall(r"\]\((?!https?:|#)([^)#\s]+)", page.read_text())
+    assert [target for target in targets if not (page.parent / target).exists()] == []
+
+
+def test_readme_shows_commands() -> None:
+    assert any(page == "README.md" for page, _ in commands())
+
+
+def test_reasons_page_is_current() -> None:
+    done = subprocess.run(
+        [sys.executable, str(ROOT / "docs" / "reasons.py"), "--check"], env={**os.environ, "PYTHONPATH": str(ROOT)}, check=False)
+    assert done.returncode == 0, "run python docs/reasons.py"
