@@ -25,13 +25,9 @@ def validity(case: Case) -> str | None:
 
 
 def canonical(case: Case) -> str | None:
-    """Canonical text, which parses to itself, and the identifier made of it."""
+    """Canonical text, and the identifier made of it."""
     found = selector.parse(case["selector"])
-    return (
-        different(found.canonical, case["canonical"])
-        or different(selector.parse(found.canonical).canonical, case["canonical"])
-        or (different(found.uid, case["uid"]) if "uid" in case else None)
-    )
+    return different(found.canonical, case["canonical"]) or (different(found.uid, case["uid"]) if "uid" in case else None)
 
 
 def prefixed(case: Case) -> str | None:

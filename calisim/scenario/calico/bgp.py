@@ -72,6 +72,8 @@ def _mesh(spec: Mapping[str, Any]) -> Faults:
                 yield Fault("it is for the mesh, which nodeToNodeMeshEnabled: false turns off", "remove one of the two", (field,))
 
 
+_COMMUNITY = record({"name": IS_NAME, "value": IS_COMMUNITY}, required=("name", "value"))
+_ADVERTISEMENT = record({"cidr": IS_NETWORK, "communities": many(text())}, required=("cidr", "communities"))
 _CIDRS = many(record({"cidr": IS_NETWORK}))
 
 CONFIGURATION_SPEC = record(
@@ -83,9 +85,8 @@ CONFIGURATION_SPEC = record(
         "serviceExternalIPs": _CIDRS,
         "serviceClusterIPs": _CIDRS,
         "serviceLoadBalancerAggregation": one_of("Enabled", "Disabled"),
-        "communities": many(record({"name": IS_NAME, "value": IS_COMMUNITY}, required=("name", "value")), at_most=500),
-        "prefixAdvertisements": many(
-            record({"cidr": IS_NETWORK, "communities": many(text())}, required=("cidr", "communities")), at_most=500),
+        "communities": many(_COMMUNITY, at_most=500),
+        "prefixAdvertisements": many(_ADVERTISEMENT, at_most=500),
         "listenPort": integer(1, 65535),
         "nodeMeshPassword": _PASSWORD,
         "nodeMeshMaxRestartTime": _TIME,
@@ -213,12 +214,12 @@ def _filter_rule(version: int) -> Rule:
     )
 
 
-FILTER_SPEC = record({
-    "exportV4": many(_filter_rule(4)),
-    "importV4": many(_filter_rule(4)),
-    "exportV6": many(_filter_rule(6)),
-    "importV6": many(_filter_rule(6)),
-})
+_FILTERS = {4: _filter_rule(4), 6: _filter_rule(6)}
+FILTER_SPEC = record({f"{way}V{version}": many(rule) for version, rule in _FILTERS.items() for way in ("export", "import")})
 
 SPECS = {"BGPConfiguration": CONFIGURATION_SPEC, "BGPPeer": PEER_SPEC, "BGPFilter": FILTER_SPEC}
 RULES = {name: resource(spec) for name, spec in SPECS.items()}
+PARTS = {
+    "BGPFilterOperation": _OPERATION, "BGPFilterRuleV4": _FILTERS[4], "BGPFilterRuleV6": _FILTERS[6],
+    "Community": _COMMUNITY, "PrefixAdvertisement": _ADVERTISEMENT,
+}

@@ -35,17 +35,18 @@ def _not_empty(bgp: Mapping[str, Any]) -> Faults:
         yield Fault("bgp says nothing", "add ipv4Address: with the prefix length of the node's subnet, or remove bgp")
 
 
+_NODE_BGP = record(
+    {
+        "asNumber": as_number_rule,
+        "ipv4Address": IS_INTERFACE_V4,
+        "ipv6Address": IS_INTERFACE_V6,
+        "ipv4IPIPTunnelAddr": IS_ADDRESS_V4,
+        "routeReflectorClusterID": IS_ADDRESS_V4,
+    },
+    relations=(_not_empty,),
+)
 NODE_SPEC = record({
-    "bgp": record(
-        {
-            "asNumber": as_number_rule,
-            "ipv4Address": IS_INTERFACE_V4,
-            "ipv6Address": IS_INTERFACE_V6,
-            "ipv4IPIPTunnelAddr": IS_ADDRESS_V4,
-            "routeReflectorClusterID": IS_ADDRESS_V4,
-        },
-        relations=(_not_empty,),
-    ),
+    "bgp": _NODE_BGP,
     "ipv4VXLANTunnelAddr": IS_ADDRESS_V4,
     "ipv6VXLANTunnelAddr": IS_ADDRESS_V6,
     "vxlanTunnelMACAddr": _MAC,
@@ -147,4 +148,4 @@ WORKLOAD_SPEC = record(
 
 SPECS = {"Node": NODE_SPEC, "WorkloadEndpoint": WORKLOAD_SPEC, "HostEndpoint": HOST_SPEC}
 RULES = {name: resource(spec) for name, spec in SPECS.items()}
-PARTS = {"WorkloadEndpointPort": WORKLOAD_PORT, "EndpointPort": HOST_PORT}
+PARTS = {"EndpointPort": HOST_PORT, "IPNAT": _NAT, "NodeBGPSpec": _NODE_BGP, "WorkloadEndpointPort": WORKLOAD_PORT}

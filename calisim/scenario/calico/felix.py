@@ -44,7 +44,6 @@ _MARK = integer(0, 0xFFFFFFFF)
 _PRIORITY = integer(1, MAX_PRIORITY)
 _FILTERS = many(IS_INTERFACE_FILTER)
 _INTERVAL = text(r"([0-9]+(\.[0-9]+)?(ms|s|m|h))*", "a duration such as 90s")
-_KEYS_AND_VALUES = text(r"\s*|(\s*\w[\w-]*=[^,]*)?(,(\s*\w[\w-]*=[^,]*)?)*", "a list such as Name=true,Other=false")
 
 
 def _not_negative(value: Any) -> Faults:
@@ -88,7 +87,7 @@ def _in_order(spec: Mapping[str, Any]) -> Faults:
 _TABLE_RANGE = record({"min": integer(1, 250), "max": integer(1, 250)}, required=("min", "max"), relations=(_in_order,))
 _TABLE_ID_RANGE = record(
     {"min": integer(1, 0xFFFFFFFF), "max": integer(1, 0xFFFFFFFF)}, required=("min", "max"), relations=(_in_order,))
-_FAILSAFE = many(record({"protocol": _any_case("TCP", "UDP", "SCTP"), "port": _PORT, "net": IS_INTERFACE}, required=("port",)))
+_FAILSAFE = record({"protocol": one_of("TCP", "UDP", "SCTP"), "port": _PORT, "net": IS_INTERFACE}, required=("port",))
 _CONNTRACK_TIMEOUT = text(r"(([0-9]*(\.[0-9]*)?(ms|s|h|m|us))+|Auto)", "a duration or Auto")
 
 
@@ -144,8 +143,7 @@ FIELDS: dict[str, Rule] = {
     **_fields(IS_REGULAR_EXPRESSION, """
         bpfDataIfacePattern bpfDisableGROForIfaces bpfL3IfacePattern logDebugFilenameRegex mtuIfacePattern"""),
     **_fields(many(IS_INTERFACE), "bpfDSROptoutCIDRs bpfExcludeCIDRsFromNAT"),
-    **_fields(_KEYS_AND_VALUES, "featureDetectOverride featureGates"),
-    **_fields(_FAILSAFE, "failsafeInboundHostPorts failsafeOutboundHostPorts"),
+    **_fields(many(_FAILSAFE), "failsafeInboundHostPorts failsafeOutboundHostPorts"),
     **_fields(IS_INTERFACE_NAME, "wireguardInterfaceName wireguardInterfaceNameV6"),
     "awsSrcDstCheck": one_of("DoNothing", "Enable", "Disable"),
     "bpfAttachType": one_of("TC", "TCX"),
@@ -171,6 +169,8 @@ FIELDS: dict[str, Rule] = {
     "deviceRouteSourceAddress": IS_ADDRESS_V4,
     "deviceRouteSourceAddressIPv6": IS_ADDRESS_V6,
     "externalNodesList": many(IS_INTERFACE_V4),
+    "featureDetectOverride": text(r"([\w-]+=(true|false)?,)*([\w-]+=(true|false)?)?", "a list such as Feature=true,Other="),
+    "featureGates": text(r"([\w-]+=[^=,]+,)*([\w-]+=[^=,]+)?", "a list such as Feature=Enabled,Other=1"),
     "flowLogsPolicyEvaluationMode": one_of("None", "Continuous"),
     "healthTimeoutOverrides": many(_TIMEOUT),
     "interfaceExclude": parsed(_excluded_interfaces),
@@ -211,6 +211,10 @@ def _node_selector(document: Mapping[str, Any]) -> Faults:
 SPEC = record(FIELDS, relations=(_tables,))
 SPECS = {"FelixConfiguration": SPEC}
 RULES = {"FelixConfiguration": resource(SPEC, relations=(_node_selector,))}
+PARTS = {
+    "HealthTimeoutOverride": _TIMEOUT, "ProtoPort": _FAILSAFE,
+    "RouteTableIDRange": _TABLE_ID_RANGE, "RouteTableRange": _TABLE_RANGE,
+}
 
 # Fields that would move packets, and what calisim does instead. Said in a warning when a document sets one.
 UNMODELLED = {

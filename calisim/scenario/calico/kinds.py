@@ -43,7 +43,7 @@ def _kinds(group: str, unmodelled: str, names: str) -> Iterator[Kind]:
 
 RULES: dict[str, Rule] = {**ipam.RULES, **felix.RULES, **bgp.RULES, **endpoints.RULES}
 SPECS: dict[str, Rule] = {**ipam.SPECS, **felix.SPECS, **bgp.SPECS, **endpoints.SPECS}
-PARTS: dict[str, Rule] = endpoints.PARTS
+PARTS: dict[str, Rule] = {**felix.PARTS, **bgp.PARTS, **endpoints.PARTS}
 
 KINDS: dict[tuple[str, str], Kind] = {(kind.group, kind.name): kind for kind in (
     *_kinds(CALICO, "", "IPPool FelixConfiguration BGPConfiguration IPAMConfiguration IPReservation Node"),
