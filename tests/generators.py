@@ -44,7 +44,8 @@ def random_intent(rng: Random) -> Intent:
     _add_cloud_routes(cluster, rng, provider)
     for address in rng.sample(("203.0.113.10", "198.51.100.7", "10.0.1.200", "10.0.2.201", "10.244.9.9"), rng.randint(0, 3)):
         cluster.host(address)
-    cluster.strangers |= {0xCB00710A} if rng.random() < 0.3 else set()
+    if cluster.routers and rng.random() < 0.2:
+        cluster.outcasts.add(rng.choice(cluster.routers).address)
     return cluster.build()
 
 
@@ -74,7 +75,7 @@ def _add_subnets(cluster: Cluster, rng: Random) -> None:
 
 def _add_nodes(cluster: Cluster, rng: Random) -> None:
     world = {"check": rng.random() < 0.2, "calico": rng.random() < 0.7, "rp_filter": rng.choice(tuple(RpFilter))}
-    for number in range(1, rng.choice((0, 1, 2, 3, 4, 6)) + 1):
+    for number in range(1, rng.choice((0, 1, 2, 2, 3, 3, 3, 4, 4, 6)) + 1):
         subnet = rng.randint(1, len(cluster.subnets))
         if rng.random() < 0.2:
             world = {"check": rng.random() < 0.5, "calico": rng.random() < 0.5, "rp_filter": rng.choice(tuple(RpFilter))}
@@ -139,7 +140,7 @@ def conversation(intent: Intent, rng: Random, count: int, waves: int = 4) -> Gen
         results = yield wave
         now = max(now, int(wave["time"].max(initial=0))) + rng.choice((0, 1, 40, 200, 700, 500_000)) * SECOND
         choice = rng.random()
-        if choice < 0.5 and len(answers := reply_wave(wave, results, intent)):
+        if choice < 0.65 and len(answers := reply_wave(wave, results, intent)):
             wave = answers
         elif choice < 0.8:
             wave = wave.copy()
@@ -185,7 +186,7 @@ def _random_packet(intent: Intent, rng: Random, targets: list[int], senders: lis
         sport=sport, dport=dport, time=time, df=rng.random() < 0.7, tos=rng.choice((0, 1, 2, 3, 0xB8, 0xBB)),
         tcp_flags=rng.choice((SYN, SYN, SYN, ACK, PSH | ACK, SYN | ACK, RST, FIN | ACK, FIN, 0)) if protocol == TCP else 0,
         ttl=rng.choice((0, 1, 2, 3, 4, 64, 64, 64, 255)),
-        length=rng.choice((60, 60, 100, 576, 1000, 1000, 20, 19, 28, 27, 40, 39, 0, 65535, *_edges(intent, rng))),
+        length=rng.choice((*(60, 100, 576, 1000) * 8, 20, 19, 28, 27, 40, 39, 0, 65535, *_edges(intent, rng) * 2)),
         **({"fragment": rng.choice((0x2000, 0x2010, 0x0001, 0x6000))} if rng.random() < 0.01 else {}))
 
 

@@ -63,6 +63,7 @@ class Cluster:
     hosts: list[Endpoint] = field(default_factory=list)
     pods: list[Endpoint] = field(default_factory=list)
     strangers: set[int] = field(default_factory=set)    # addresses that may send tunnels besides the nodes
+    outcasts: set[int] = field(default_factory=set)     # nodes whose tunnels nobody accepts
     exempt_hosts: set[int] = field(default_factory=set)
 
     def _object(self, kind: str, name: str) -> int:
@@ -195,7 +196,7 @@ class Cluster:
                 frozenset(self.exempt_hosts)),
             fabric=fabric, objects=tuple(self.objects),
             places=(*(r.name for r in self.routers), *(p for v in range(1, vpcs + 1) for p in (f"vpc-{v}", f"igw-{v}"))),
-            tunnel_senders=frozenset(r.address for r in self.routers) | self.strangers,
+            tunnel_senders=frozenset(r.address for r in self.routers) - self.outcasts | self.strangers,
             remote_route=self._remote_route, local_routes=cache(lambda router: self._local_routes(router, endpoints)))
 
     def _endpoints(self) -> tuple[Endpoint, ...]:

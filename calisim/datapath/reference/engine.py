@@ -1,0 +1,112 @@
+"""The door of the reference: a wave in, results out, leg by leg."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from ...control.intent import Endpoint, Intent
+from ...vocabulary import Device, Direction, DropReason, EndpointKind, PacketFlag, RouterFlag, Stage
+from .. import MAX_HOPS
+from .fabric import FabricWalker
+from .journal import Journal
+from .node import NodeWalker
+from .routes import Routes
+from .state import ReferenceState
+from .walk import ICMP, TCP, UDP, Header, JourneyEnds, Walk, drop, exceeds, undetermined
+
+if TYPE_CHECKING:
+    from ..engine import Results
+
+LEAST_LENGTH = {TCP: 40, UDP: 28, ICMP: 28}
+
+
+class ReferenceEngine:
+    """Plain Python over the Intent: slow, obvious, and right where the compiled core is in doubt."""
+
+    def __init__(self, intent: Intent) -> None:
+        self.intent = intent
+        self._routes = Routes(intent)
+
+    def new_state(self) -> ReferenceState:
+        return ReferenceState(self.intent)
+
+    def forward(self, wave: np.ndarray, state: ReferenceState, *, events: bool = False, threads: int = 1) -> Results:
+        """Every packet to its end; ``threads`` has no meaning here. The wave is not changed."""
+        from ..engine import Results       # engine.py knows both twins, so it is looked up late
+
+        journal = Journal(state, len(wave), events=events)
+        fabric = FabricWalker(self.intent, state, journal)
+        node = NodeWalker(self.intent, state, journal, self._routes, fabric)
+        state.latest = max(state.latest, int(wave["time"].max(initial=0)))
+        under_way = self._started(wave, fabric, journal)
+        while under_way:
+            under_way = [walk for walk in under_way if self._goes_on(walk, node, journal)]
+        return Results(journal.results, journal.events())
+
+    def _started(self, wave: np.ndarray, fabric: FabricWalker, journal: Journal) -> list[Walk]:
+        under_way = []
+        for row, record in enumerate(wave):
+            walk = self._walk(row, record)
+            try:
+                self._start(walk, fabric, journal)
+                under_way.append(walk)
+            except JourneyEnds as end:
+                journal.finish(walk, end)
+        return under_way
+
+    def _walk(self, row: int, record: np.void) -> Walk:
+        number, fragment = int(record["ingress"]), int(record["fragment"])
+        fields = {name: int(record[name]) for name in ("src", "dst", "sport", "dport", "protocol", "ttl", "tos", "length")}
+        known = 0 < number <= len(self.intent.endpoints)
+        return Walk(
+            row=row, time=int(record["time"]), sender=self.intent.endpoint(number) if known else None,
+            inner=Header(**fields, df=bool(fragment & PacketFlag.DF)), tcp_flags=int(record["tcp_flags"]), fragment=fragment)
+
+    def _start(self, walk: Walk, fabric: FabricWalker, journal: Journal) -> None:
+        """From the sender to its first router: what its own stack refuses never gets there."""
+        sender = walk.sender
+        if sender is None or (sender.kind is EndpointKind.POD and not sender.address):
+            drop(DropReason.ADDRESS_UNUSED, 0, stage=Stage.ENDPOINT)
+        self._refuse_unmodelled(walk, sender.router)
+        if sender.kind is EndpointKind.HOST:
+            self._start_host(walk, sender, fabric, journal)
+            return
+        router = self.intent.router(sender.router)
+        if router.flags & RouterFlag.DOWN:
+            drop(DropReason.ENDPOINT_DOWN, router.id, router.decided_by, stage=Stage.ENDPOINT)
+        walk.router, walk.device = router.id, Device.LOOPBACK
+        if sender.kind is EndpointKind.POD:
+            exceeds(
+                walk.inner, sender.mtu, DropReason.MTU_EXCEEDED, router.id, sender.decided_by,
+                stage=Stage.ENDPOINT, unless_df=Stage.FRAGMENT)
+            walk.device = Device.VETH
+            journal.cross(walk, router.id, Device.VETH, Direction.IN, Stage.ENDPOINT, endpoint=sender.id)
+
+    def _refuse_unmodelled(self, walk: Walk, where: int) -> None:
+        header = walk.inner
+        if walk.fragment & (PacketFlag.MF | PacketFlag.OFFSET):
+            undetermined(Stage.DEFRAGMENT, where)
+        if header.protocol == ICMP and header.icmp_type not in (0, 8):
+            undetermined(Stage.CONNTRACK, where)
+        if header.length < LEAST_LENGTH.get(header.protocol, 20):
+            drop(DropReason.MALFORMED, where, stage=Stage.ENDPOINT)
+
+    def _start_host(self, walk: Walk, host: Endpoint, fabric: FabricWalker, journal: Journal) -> None:
+        walk.inner.src = walk.inner.src or host.address
+        journal.cross(walk, 0, Device.ETHERNET, Direction.OUT, Stage.ENDPOINT, endpoint=host.id)
+        fabric.from_host(walk, host)
+
+    def _goes_on(self, walk: Walk, node: NodeWalker, journal: Journal) -> bool:
+        """One leg; False when the journey ended with it."""
+        walk.legs += 1
+        walk.hops += 1
+        try:
+            if walk.legs > MAX_HOPS:
+                drop(DropReason.FORWARDING_LOOP, walk.router)
+            node.leg(walk)
+        except JourneyEnds as end:
+            journal.finish(walk, end)
+            return False
+        return True

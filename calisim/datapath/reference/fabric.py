@@ -1,0 +1,271 @@
+"""The network between the nodes: security groups at an interface, NACLs, the cloud's router and its gateways.
+
+Order and meaning are AWS' as documented (VPC User Guide: route tables, security groups, NACLs, internet gateways);
+a plain Linux router and a network that routes pods differ by flags of the Intent.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import NoReturn
+
+from ...control.intent import Endpoint, Fabric, FabricRoute, FabricSubnet, FilterRule, Intent, Router
+from ...vocabulary import (
+    ConnectionState, Device, Direction, DropReason, EndpointKind, ResultFlag, RouterFlag, Stage, TargetKind, Verdict,
+)
+from .journal import Journal, succeed
+from .state import ReferenceState
+from .tracking import Connection, group_timeout, next_state
+from .walk import Header, Walk, drop, exceeds, undetermined
+
+
+class FabricWalker:
+    """Takes packets from an interface to the next one."""
+
+    def __init__(self, intent: Intent, state: ReferenceState, journal: Journal) -> None:
+        self.intent, self.state, self.journal = intent, state, journal
+        self.fabric: Fabric = intent.fabric
+        routes = [route for table in self.fabric.tables for route in table]
+        self.gateway_place = next((route.place for route in routes if route.target is TargetKind.INTERNET), 0)
+        self.has_outside = any(route.target is TargetKind.OUTSIDE for route in routes)
+
+    # ---- who is where ----------------------------------------------------------------------------------------
+
+    def subnet(self, number: int) -> FabricSubnet:
+        return self.fabric.subnets[number - 1]
+
+    def subnet_of(self, address: int) -> FabricSubnet | None:
+        """The first subnet that has this address."""
+        return next((subnet for subnet in self.fabric.subnets if address in subnet.prefix), None)
+
+    def owner(self, subnet: FabricSubnet, address: int) -> Endpoint | None:
+        """Who answers for an address on the link of a subnet."""
+        number = self.fabric.owners.get(address, 0)
+        return self.intent.endpoint(number) if number and address in subnet.prefix else None
+
+    def groups_of_address(self, address: int) -> tuple[int, ...]:
+        """Security groups of the node that has this address inside the network."""
+        number = self.fabric.owners.get(address, 0)
+        if not number or self.intent.endpoint(number).kind is not EndpointKind.NODE:
+            return ()
+        return self.intent.router(self.intent.endpoint(number).router).groups
+
+    # ---- filters ---------------------------------------------------------------------------------------------
+
+    def check_acl(self, subnet: FabricSubnet, header: Header, *, inbound: bool) -> None:
+        """Stateless, in order; the peer is the source inbound, the destination outbound."""
+        rules = subnet.acl_in if inbound else subnet.acl_out
+        if rules is None:
+            return
+        peer = header.src if inbound else header.dst
+        rule = _first_match(rules, header, peer, ())
+        if rule is None or not rule.allow:
+            reason = DropReason.NACL_IN if inbound else DropReason.NACL_OUT
+            drop(reason, subnet.place, rule.decided_by if rule else subnet.decided_by)
+
+    def check_groups(self, walk: Walk, router: Router, *, inbound: bool) -> None:
+        """Stateful and allow-only; what is tracked, in either direction, needs no rule."""
+        if not router.groups:
+            return
+        header, table = walk.wire, self.state.groups[router.key]
+        flow = header.flow
+        entry = table.find(flow, walk.time)
+        if entry is not None:
+            is_reply = flow != entry.original
+            entry.state = next_group_state(entry, is_reply=is_reply)
+            entry.expires = walk.time + group_timeout(flow.protocol, entry.state)
+            entry.packets, entry.reply_packets = entry.packets + (not is_reply), entry.reply_packets + is_reply
+            return
+        peer = header.src if inbound else header.dst
+        peer_groups = walk.peer_groups if inbound else self.groups_of_address(header.dst)
+        groups = [self.fabric.groups[number - 1] for number in router.groups]
+        rules = [rule for group in groups for rule in (group.ingress if inbound else group.egress)]
+        if _first_match(rules, header, peer, peer_groups) is None:
+            drop(DropReason.SG_INGRESS if inbound else DropReason.SG_EGRESS, router.id, groups[0].decided_by)
+        expires = walk.time + group_timeout(flow.protocol, ConnectionState.NEW)
+        table.enter(Connection(flow, flow.inverse, ConnectionState.NEW, walk.time, expires))
+
+    # ---- from an interface to the next -------------------------------------------------------------------------
+
+    def from_router(self, walk: Walk, router: Router, next_hop: int) -> None:
+        self._from_subnet(walk, self.subnet(router.subnet), next_hop, router.groups)
+
+    def from_host(self, walk: Walk, host: Endpoint) -> None:
+        """A machine that is no node sends: on its own link, or from outside through the gateway."""
+        subnet = self.subnet_of(host.address)
+        if subnet is None:
+            self._from_outside(walk)
+            return
+        destination = walk.wire.dst
+        direct = destination in subnet.prefix and destination != subnet.gateway
+        if direct and self.owner(subnet, destination) is None:
+            drop(DropReason.UNREACHABLE, 0, stage=Stage.ENDPOINT)
+        self._from_subnet(walk, subnet, destination if direct else subnet.gateway, ())
+
+    def _from_subnet(self, walk: Walk, subnet: FabricSubnet, next_hop: int, groups: tuple[int, ...]) -> None:
+        header, place = walk.wire, subnet.place
+        walk.peer_groups = groups
+        if header.protocol in self.fabric.blocked_protocols:
+            drop(DropReason.FABRIC_PROTOCOL, place, self.fabric.decided_by)
+        exceeds(
+            header, self.fabric.mtu, DropReason.FABRIC_MTU, place, self.fabric.decided_by,
+            stage=Stage.FABRIC, unless_df=Stage.FABRIC)
+        if next_hop != subnet.gateway:
+            self._straight(walk, subnet, next_hop)
+        elif self.fabric.routes_pods:
+            self._to_whoever_has_it(walk, place)
+        else:
+            self._routed(walk, subnet)
+
+    def _straight(self, walk: Walk, subnet: FabricSubnet, next_hop: int) -> None:
+        """A frame to a neighbour on the link: neither NACL nor route table see it."""
+        owner = self.owner(subnet, next_hop)
+        assert owner is not None, "a lookup gave a next hop that nobody has"
+        if owner.kind is EndpointKind.NODE:
+            self._to_router(walk, owner.router, crossed=False)
+        elif walk.wire.dst == owner.address:
+            self._to_host(walk, owner)
+        else:
+            drop(DropReason.ADDRESS_UNUSED, subnet.place, stage=Stage.FABRIC)
+
+    def _to_whoever_has_it(self, walk: Walk, place: int) -> None:
+        """A network that knows every pod (provider plain)."""
+        destination = walk.wire.dst
+        number = self.intent.address_owners.get(destination, 0)
+        if number:
+            owner = self.intent.endpoint(number)
+            if owner.kind is EndpointKind.HOST:
+                self._to_host(walk, owner)
+            self._to_router(walk, owner.router, crossed=False)
+        elif self.subnet_of(destination) or any(destination in pool.prefix for pool in self.intent.pools):
+            drop(DropReason.FABRIC_NO_OWNER, place)
+        else:
+            raise succeed(Verdict.EXITED, Stage.FABRIC, place)
+
+    def _routed(self, walk: Walk, subnet: FabricSubnet) -> None:
+        """The cloud's router: TTL where it has one, NACL of the sender's subnet, route table, target."""
+        header, place = walk.wire, subnet.place
+        walk.flags |= ResultFlag.ROUTED
+        self._decrement(walk, place)
+        self.check_acl(subnet, header, inbound=False)
+        route = _longest_match(self.fabric.tables[subnet.table], header.dst)
+        if route is None:
+            drop(DropReason.FABRIC_NO_ROUTE, place)
+        match route.target:
+            case TargetKind.LOCAL:
+                self._to_owner(walk, place, route)
+            case TargetKind.NODE:
+                self._to_router(walk, route.router, crossed=True)
+            case TargetKind.INTERNET:
+                self._through_gateway(walk, route)
+            case TargetKind.OUTSIDE:
+                self._outside(walk, place)
+            case TargetKind.NAT:
+                undetermined(Stage.FABRIC, place, route.decided_by)
+            case TargetKind.QUOTA:
+                drop(DropReason.ROUTE_QUOTA, place, route.decided_by)
+            case _:
+                drop(DropReason.FABRIC_NO_ROUTE, place, route.decided_by)
+
+    def _decrement(self, walk: Walk, place: int) -> None:
+        if not self.fabric.decrements_ttl:
+            return
+        if walk.wire.ttl <= 1:
+            drop(DropReason.TTL_EXCEEDED, place, stage=Stage.FABRIC)
+        walk.wire.ttl -= 1
+        walk.hops += 1
+
+    def _to_owner(self, walk: Walk, place: int, route: FabricRoute) -> None:
+        number = self.fabric.owners.get(walk.wire.dst, 0)
+        if not number:
+            drop(DropReason.FABRIC_NO_OWNER, place, route.decided_by)
+        self._deliver_routed(walk, self.intent.endpoint(number))
+
+    def _deliver_routed(self, walk: Walk, owner: Endpoint) -> None:
+        """To an interface inside, through its subnet's NACL (a node's is asked when the packet comes in)."""
+        if owner.kind is EndpointKind.NODE:
+            self._to_router(walk, owner.router, crossed=True)
+            return
+        subnet = self.subnet_of(owner.address)
+        assert subnet is not None, "owners holds addresses inside subnets"
+        self.check_acl(subnet, walk.wire, inbound=True)
+        self._to_host(walk, owner)
+
+    def _through_gateway(self, walk: Walk, route: FabricRoute) -> None:
+        """Stateless 1:1 translation of node addresses that have a public one; nothing else gets out."""
+        header, place = walk.wire, route.place
+        router = next((r for r in self.intent.routers if r.address == header.src and r.flags & RouterFlag.PUBLIC), None)
+        if router is None:
+            drop(DropReason.IGW_NO_PUBLIC_ADDRESS, place, route.decided_by)
+        exceeds(
+            header, self.fabric.internet_mtu, DropReason.FABRIC_MTU, place, route.decided_by,
+            stage=Stage.FABRIC, unless_df=Stage.FABRIC)
+        header.src = router.public_address or header.src
+        self._outside(walk, place)
+
+    def _outside(self, walk: Walk, place: int) -> None:
+        destination = walk.wire.dst
+        if (host := self._outside_host(destination)) is not None:
+            self._to_host(walk, host)
+        elif (router := self._with_public(destination)) is not None:
+            walk.wire.dst, walk.peer_groups = router.address, ()
+            self._to_router(walk, router.id, crossed=True)
+        else:
+            raise succeed(Verdict.EXITED, Stage.FABRIC, place)
+
+    def _from_outside(self, walk: Walk) -> None:
+        """A host beyond the gateway sends: only what has a public address, or is not behind a gateway, is reached."""
+        destination = walk.wire.dst
+        walk.peer_groups = ()
+        if self.fabric.routes_pods:
+            self._to_whoever_has_it(walk, self.gateway_place)
+            return
+        owner = self._reached_from_outside(destination)
+        if owner is None:
+            drop(DropReason.FABRIC_NO_ROUTE, self.gateway_place)
+        walk.flags |= ResultFlag.ROUTED
+        self._decrement(walk, self.gateway_place)
+        walk.wire.dst = owner.address
+        self._deliver_routed(walk, owner)
+
+    def _reached_from_outside(self, address: int) -> Endpoint | None:
+        if (public := self._with_public(address)) is not None:
+            return self.intent.endpoint(public.id)
+        for router in self.intent.routers:
+            if router.address == address and router.flags & RouterFlag.PUBLIC and not router.public_address:
+                return self.intent.endpoint(router.id)
+        inside = self.fabric.owners.get(address, 0)
+        return self.intent.endpoint(inside) if inside and self.has_outside else None
+
+    def _with_public(self, address: int) -> Router | None:
+        """The router to which the gateway maps a public address."""
+        known = (r for r in self.intent.routers if r.flags & RouterFlag.PUBLIC and r.public_address)
+        return next((router for router in known if router.public_address == address), None)
+
+    def _outside_host(self, address: int) -> Endpoint | None:
+        return next((
+            endpoint for endpoint in self.intent.endpoints
+            if endpoint.kind is EndpointKind.HOST and endpoint.address == address and self.subnet_of(address) is None), None)
+
+    def _to_router(self, walk: Walk, router: int, *, crossed: bool) -> None:
+        walk.router, walk.device, walk.crossed = router, Device.ETHERNET, crossed
+
+    def _to_host(self, walk: Walk, host: Endpoint) -> NoReturn:
+        self.journal.cross(walk, 0, Device.ETHERNET, Direction.IN, Stage.DELIVER, endpoint=host.id)
+        raise succeed(Verdict.DELIVERED, Stage.DELIVER, 0)
+
+
+def next_group_state(entry: Connection, *, is_reply: bool) -> ConnectionState:
+    """The cloud does not look at TCP flags: an answer establishes, nothing closes."""
+    return next_state(entry.state, entry.original, 0, is_reply=is_reply)
+
+
+def _first_match(
+    rules: Sequence[FilterRule], header: Header, peer: int, peer_groups: tuple[int, ...],
+) -> FilterRule | None:
+    return next((rule for rule in rules if rule.matches(header.protocol, header.filter_port, peer, peer_groups)), None)
+
+
+def _longest_match(routes: tuple[FabricRoute, ...], address: int) -> FabricRoute | None:
+    """Longest prefix; of equal ones the first (max keeps the first of equals)."""
+    return max((r for r in routes if address in r.prefix), key=lambda route: route.prefix.length, default=None)

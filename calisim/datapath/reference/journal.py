@@ -1,0 +1,86 @@
+"""What an engine writes down about a wave: events, counters and one RESULT per packet."""
+
+from __future__ import annotations
+
+import numpy as np
+
+from ...vocabulary import EVENT, RESULT, Device, Direction, DropReason, Encap, PacketFlag, Stage, Verdict
+from .state import ReferenceState
+from .walk import Header, JourneyEnds, Walk
+
+_MASK = 0xFFFFFFFF
+
+
+class Journal:
+    """Collects the events of a wave if they are wanted; counts them in any case."""
+
+    def __init__(self, state: ReferenceState, rows: int, *, events: bool) -> None:
+        self.results = np.zeros(rows, dtype=RESULT)
+        self._state = state
+        self._events: list[dict[str, int]] | None = [] if events else None
+
+    def cross(
+        self, walk: Walk, router: int, device: Device, direction: Direction, stage: Stage, *, endpoint: int = 0, detail: int = 0,
+    ) -> None:
+        """A packet crosses an interface as it is now."""
+        counters = self._state.links[router, device, direction]
+        counters[0] += np.uint64(1)
+        counters[1] += np.uint64(walk.wire.length)
+        if self._events is None:
+            return
+        event = {
+            "row": walk.row, "router": router, "endpoint": endpoint, "detail": detail, "device": device, "direction": direction,
+            "stage": stage, "time": walk.time, "tcp_flags": walk.tcp_flags, "fragment": walk.fragment, **_fields(walk.inner),
+        }
+        if walk.outer is not None:
+            event |= {
+                "encap": walk.encap, "outer_src": walk.outer.src, "outer_dst": walk.outer.dst,
+                "outer_length": walk.outer.length, "outer_fragment": PacketFlag.DF if walk.outer.df else 0,
+                "outer_sport": walk.outer.sport, "outer_ttl": walk.outer.ttl, "outer_tos": walk.outer.tos,
+            }
+        self._events.append(event)
+
+    def finish(self, walk: Walk, end: JourneyEnds) -> None:
+        """Write the RESULT of a packet and count how it ended."""
+        inner, outer, encap = walk.inner, walk.last_outer, walk.last_encap
+        hops = walk.hops & 0xFF
+        result = {
+            "verdict": end.verdict, "reason": end.reason, "stage": end.stage, "encap": encap, "where": end.where,
+            "src": inner.src, "dst": inner.dst, "sport": inner.sport, "dport": inner.dport, "ttl": inner.ttl,
+            "outer_src": outer.src if outer else 0, "outer_dst": outer.dst if outer else 0,
+            "wire": walk.wire_length, "hops": hops, "path": _path(end, encap, hops, walk.flags),
+            "connection": walk.connection, "detail": walk.decider if end.verdict.success else end.detail,
+            "flags": walk.flags,
+        }
+        for name, value in result.items():
+            self.results[walk.row][name] = value
+        self._state.verdicts[end.verdict] += np.uint64(1)
+        if end.reason is not DropReason.NONE:
+            self._state.drops[end.where, end.reason] += np.uint64(1)
+
+    def events(self) -> np.ndarray | None:
+        """EVENT records by row, each row's in the order of its journey."""
+        if self._events is None:
+            return None
+        made = np.zeros(len(self._events), dtype=EVENT)
+        for record, event in zip(made, sorted(self._events, key=lambda event: event["row"]), strict=True):
+            for name, value in event.items():
+                record[name] = value
+        return made
+
+
+def _fields(header: Header) -> dict[str, int]:
+    return {
+        name: getattr(header, name)
+        for name in ("src", "dst", "sport", "dport", "protocol", "ttl", "tos", "length")}
+
+
+def _path(end: JourneyEnds, encap: Encap, hops: int, flags: int) -> int:
+    """The shape of the journey as one number."""
+    shape: int = end.verdict | end.reason << 3 | encap << 9 | min(hops, 15) << 12 | (flags & 0xFF) << 16
+    return shape & _MASK
+
+
+def succeed(verdict: Verdict, stage: Stage, where: int) -> JourneyEnds:
+    """The end of a journey that reached its aim; its detail is the first leg's decider."""
+    return JourneyEnds(verdict, stage, where)

@@ -1,0 +1,43 @@
+"""What outlives a wave: connections per router and counters."""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from collections.abc import Iterator
+
+import numpy as np
+
+from ...control.intent import Intent
+from ...vocabulary import CONNECTION, ConnectionFlag, Device, Direction, DropReason, Verdict
+from .tracking import Connection, ConnectionTable
+
+
+class ReferenceState:
+    """Tables by ``Router.key`` and counters by link, by place and reason, by verdict."""
+
+    def __init__(self, intent: Intent) -> None:
+        self.conntrack: defaultdict[int, ConnectionTable] = defaultdict(ConnectionTable)
+        self.groups: defaultdict[int, ConnectionTable] = defaultdict(ConnectionTable)
+        self.links = np.zeros((len(intent.routers) + 1, len(Device), len(Direction), 2), dtype=np.uint64)
+        self.drops = np.zeros((len(intent.places) + 1, len(DropReason)), dtype=np.uint64)
+        self.verdicts = np.zeros(len(Verdict), dtype=np.uint64)
+        self.latest = 0                    # time of the latest packet seen, ns
+
+    def connections(self) -> np.ndarray:
+        """CONNECTION records of what is alive at the latest packet time, sorted by key, tracker and ordinal."""
+        rows = sorted(self._live(), key=lambda row: (row[0], row[1], row[2].ordinal))
+        found = np.zeros(len(rows), dtype=CONNECTION)
+        for record, (key, flags, entry) in zip(found, rows, strict=True):
+            record["key"], record["flags"], record["ordinal"] = key, flags, entry.ordinal
+            for prefix, flow in (("", entry.original), ("reply_", entry.reply)):
+                for name in ("src", "dst", "sport", "dport"):
+                    record[prefix + name] = getattr(flow, name)
+            record["protocol"] = entry.original.protocol
+            for name in ("state", "created", "expires", "packets", "reply_packets"):
+                record[name] = getattr(entry, name)
+        return found
+
+    def _live(self) -> Iterator[tuple[int, int, Connection]]:
+        for flags, tables in ((0, self.conntrack), (ConnectionFlag.TRACKED_BY_FABRIC, self.groups)):
+            for key, table in tables.items():
+                yield from ((key, flags, entry) for entry in table if entry.expires > self.latest)

@@ -1,0 +1,177 @@
+"""Connections and the source ports they get: Linux' conntrack and the cloud's tracking of security groups.
+
+A table belongs to one router. No two live entries share a flow, in whichever direction (Linux keeps both
+directions of all connections in one hash). The port search is nf_nat_core.c's.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+
+from ...vocabulary import ConnectionState
+from ...vocabulary.chance import draw
+from .walk import ICMP, TCP, UDP, Flow
+
+SECOND = 1_000_000_000
+FIN, SYN, RST, ACK = 1, 2, 4, 16
+FIRST_ROUND, LAST_ROUND = 128, 8           # NF_NAT_MAX_ATTEMPTS, halved while it is at least 16
+
+
+@dataclass(slots=True, eq=False)
+class Connection:
+    """An entry: the flow of its first packet and the flow of the answers, after NAT."""
+
+    original: Flow
+    reply: Flow
+    state: ConnectionState
+    created: int
+    expires: int
+    ordinal: int = 0
+    packets: int = 1
+    reply_packets: int = 0
+
+    @property
+    def translated(self) -> Flow:
+        """The original direction as it leaves the router."""
+        return self.reply.inverse
+
+    @property
+    def is_translated(self) -> bool:
+        return self.translated != self.original
+
+
+class ConnectionTable:
+    """All connections of one router, found by either flow; ``by_source`` remembers who was translated last."""
+
+    def __init__(self) -> None:
+        self._entries: dict[Flow, Connection] = {}
+        self._by_source: dict[tuple[int, int, int], Connection] = {}
+        self._count = 0
+
+    def find(self, flow: Flow, time: int) -> Connection | None:
+        """The live connection that has this flow in one of its directions."""
+        entry = self._entries.get(flow)
+        return entry if entry is not None and entry.expires > time else None
+
+    def enter(self, connection: Connection) -> None:
+        """Confirm a connection; expired ones that have one of its flows go for good."""
+        for flow in (connection.original, connection.reply):
+            if (stale := self._entries.get(flow)) is not None:
+                del self._entries[stale.original]
+                self._entries.pop(stale.reply, None)
+                stale.expires = 0
+        self._count += 1
+        connection.ordinal = self._count
+        self._entries[connection.reply] = connection
+        self._entries[connection.original] = connection
+        if connection.is_translated:
+            flow = connection.original
+            self._by_source[flow.protocol, flow.src, flow.sport] = connection
+
+    def last_translated(self, flow: Flow) -> Connection | None:
+        """The connection from the same source and port that was translated last."""
+        return self._by_source.get((flow.protocol, flow.src, flow.sport))
+
+    def __iter__(self) -> Iterator[Connection]:
+        """Every connection once."""
+        return (entry for flow, entry in self._entries.items() if flow == entry.original)
+
+
+def opening_state(flow: Flow, tcp_flags: int) -> ConnectionState:
+    """State of the connection that a packet without one opens; NONE: it is INVALID (nf_conntrack_proto_tcp, _icmp)."""
+    if flow.protocol == ICMP:
+        return ConnectionState.NEW if flow.dport else ConnectionState.NONE
+    if flow.protocol != TCP:
+        return ConnectionState.NEW
+    if tcp_flags & (RST | FIN) or not tcp_flags & (SYN | ACK) or tcp_flags & (SYN | ACK) == SYN | ACK:
+        return ConnectionState.NONE
+    return ConnectionState.NEW if tcp_flags & SYN else ConnectionState.ESTABLISHED
+
+
+def next_state(state: ConnectionState, flow: Flow, tcp_flags: int, *, is_reply: bool) -> ConnectionState:
+    """State after one more packet, as far as forwarding depends on it."""
+    if flow.protocol == TCP:
+        if tcp_flags & (FIN | RST):
+            return ConnectionState.CLOSING
+        if state is ConnectionState.CLOSING and tcp_flags & (SYN | ACK) == SYN:
+            return ConnectionState.NEW
+    return ConnectionState.ESTABLISHED if is_reply and state is ConnectionState.NEW else state
+
+
+def conntrack_timeout(protocol: int, state: ConnectionState) -> int:
+    """Nanoseconds of silence after which Linux forgets a connection (nf_conntrack_*_timeout)."""
+    if protocol == TCP:
+        return (432_000 if state is ConnectionState.ESTABLISHED else 120) * SECOND
+    if protocol == UDP:
+        return (120 if state is ConnectionState.ESTABLISHED else 30) * SECOND
+    return (30 if protocol == ICMP else 600) * SECOND
+
+
+def group_timeout(protocol: int, state: ConnectionState) -> int:
+    """Nanoseconds after which AWS forgets a tracked flow (VPC guide, security group connection tracking)."""
+    return {TCP: 432_000, UDP: 180}.get(protocol, 600) * SECOND
+
+
+def port_range(flow: Flow) -> tuple[int, int]:
+    """Lowest port and number of ports of the class in which a clash is resolved."""
+    if flow.protocol == ICMP:
+        return 0, 65536
+    if flow.sport < 512:
+        return 1, 511
+    return (600, 424) if flow.sport < 1024 else (1024, 64512)
+
+
+@dataclass(frozen=True, slots=True)
+class PortChooser:
+    """Finds the source port under which a new connection may leave a router."""
+
+    table: ConnectionTable
+    seed: int
+    key: int                               # of the router
+    time: int
+
+    def masquerade(self, flow: Flow, address: int, *, random_fully: bool) -> Flow | None:
+        """``flow`` with its new source address and port; None: no port is free."""
+        wanted = flow._replace(src=address)
+        if flow.protocol not in (TCP, UDP, ICMP):
+            return wanted if self._free(wanted) else None
+        if not random_fully:
+            sticky = self._sticky(wanted, flow)
+            if sticky is not None and self._free(sticky):
+                return sticky
+            if self._free(wanted):
+                return wanted
+        return self._search(wanted, flow)
+
+    def bind(self, flow: Flow) -> Flow | None:
+        """``flow`` as it is, with another source port only if somebody's answers look like its own (null binding)."""
+        if self._free(flow):
+            return flow
+        return self._search(flow, flow) if flow.protocol in (TCP, UDP, ICMP) else None
+
+    def _free(self, translated: Flow) -> bool:
+        return self.table.find(translated.inverse, self.time) is None
+
+    def _sticky(self, wanted: Flow, flow: Flow) -> Flow | None:
+        """The mapping sticks to (source, source port): another destination gets the port of the last one."""
+        last = self.table.last_translated(flow)
+        if last is None or last.expires <= self.time or last.translated.src != wanted.src:
+            return None
+        return wanted._replace(sport=last.translated.sport)
+
+    def _search(self, wanted: Flow, flow: Flow) -> Flow | None:
+        """nf_nat_l4proto_unique_tuple: ever shorter runs of ports, each from a random start."""
+        low, size = port_range(flow)
+        attempts, round_number = min(FIRST_ROUND, size), 0
+        while True:
+            start = draw(
+                self.seed, self.key, flow.src << 32 | flow.dst, flow.sport << 32 | flow.dport << 16 | flow.protocol,
+                round_number)
+            for step in range(attempts):
+                candidate = wanted._replace(sport=low + (start % size + step) % size)
+                if self._free(candidate):
+                    return candidate
+            if attempts >= size or attempts <= LAST_ROUND:
+                return None
+            attempts, round_number = attempts // 2, round_number + 1

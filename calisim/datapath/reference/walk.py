@@ -1,0 +1,127 @@
+"""A packet on its way: its headers, where it is, and how its journey ends.
+
+Stages change a :class:`Walk` and pass it on; the one that ends the journey raises :class:`JourneyEnds`.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import NamedTuple, NoReturn
+
+from ...control.intent import Endpoint
+from ...vocabulary import Device, DropReason, Encap, ResultFlag, Stage, Verdict
+
+TCP, UDP, ICMP = 6, 17, 1
+ECHO_REQUEST, ECHO_REPLY = 0x0800, 0x0000
+
+
+class Flow(NamedTuple):
+    """What identifies a connection in one direction. ICMP echo: identifier, then type and code; no ports: zeros."""
+
+    src: int
+    dst: int
+    sport: int
+    dport: int
+    protocol: int
+
+    @property
+    def inverse(self) -> Flow:
+        """The flow of the answers: an echo request's is the reply with the same identifier."""
+        if self.protocol == ICMP:
+            return Flow(self.dst, self.src, self.sport, ECHO_REPLY if self.dport == ECHO_REQUEST else ECHO_REQUEST, ICMP)
+        return Flow(self.dst, self.src, self.dport, self.sport, self.protocol)
+
+
+@dataclass(slots=True)
+class Header:
+    """An IPv4 header with the ports behind it (ICMP: identifier, type << 8 | code)."""
+
+    src: int
+    dst: int
+    sport: int
+    dport: int
+    protocol: int
+    ttl: int
+    tos: int
+    length: int                    # IP total length, bytes
+    df: bool
+
+    @property
+    def flow(self) -> Flow:
+        if self.protocol in (TCP, UDP):
+            return Flow(self.src, self.dst, self.sport, self.dport, self.protocol)
+        if self.protocol == ICMP:
+            return Flow(self.src, self.dst, self.sport, ECHO_REQUEST if self.icmp_type == 8 else ECHO_REPLY, ICMP)
+        return Flow(self.src, self.dst, 0, 0, self.protocol)
+
+    @property
+    def icmp_type(self) -> int:
+        return self.dport >> 8
+
+    @property
+    def filter_port(self) -> int:
+        """What a rule of a security group or a NACL compares: destination port, ICMP type, else 0."""
+        if self.protocol in (TCP, UDP):
+            return self.dport
+        return self.icmp_type if self.protocol == ICMP else 0
+
+
+@dataclass(slots=True)
+class Walk:
+    """One row of a wave."""
+
+    row: int
+    time: int
+    sender: Endpoint | None
+    inner: Header
+    tcp_flags: int
+    fragment: int                  # the field as sent
+    # the next leg
+    router: int = 0                # 0: no leg to come
+    device: Device = Device.NONE   # by which the packet comes in; LOOPBACK: the node's own (hook OUTPUT)
+    outer: Header | None = None
+    encap: Encap = Encap.NONE      # of outer
+    crossed: bool = False          # came through the cloud's router, not straight over the subnet
+    peer_groups: tuple[int, ...] = ()
+    # what the RESULT tells
+    legs: int = 0
+    hops: int = 0
+    wire_length: int = 0
+    flags: ResultFlag = ResultFlag(0)
+    connection: int = 0
+    decider: int = 0               # of the first leg's adjacency
+    last_outer: Header | None = None
+    last_encap: Encap = Encap.NONE
+
+    @property
+    def wire(self) -> Header:
+        """The header that the network between the nodes sees."""
+        return self.outer or self.inner
+
+
+class JourneyEnds(Exception):
+    """How, where and why a packet's journey ends."""
+
+    def __init__(
+        self, verdict: Verdict, stage: Stage, where: int, reason: DropReason = DropReason.NONE, detail: int = 0,
+    ) -> None:
+        super().__init__(verdict, stage, where, reason, detail)
+        self.verdict, self.stage, self.where, self.reason, self.detail = verdict, stage, where, reason, detail
+
+
+def drop(reason: DropReason, where: int, detail: int = 0, *, stage: Stage | None = None) -> NoReturn:
+    """DROPPED at the stage that usually decides this reason, or at ``stage``."""
+    raise JourneyEnds(Verdict.DROPPED, reason.stage if stage is None else stage, where, reason, detail)
+
+
+def undetermined(stage: Stage, where: int, detail: int = 0) -> NoReturn:
+    """Nobody measured what happens next, so nothing is claimed."""
+    raise JourneyEnds(Verdict.UNDETERMINED, stage, where, detail=detail)
+
+
+def exceeds(header: Header, limit: int, reason: DropReason, where: int, detail: int, *, stage: Stage, unless_df: Stage) -> None:
+    """Ends the journey of what is longer than ``limit``: with DF a loss, without it fragments, which are not modelled."""
+    if header.length > limit:
+        if header.df:
+            drop(reason, where, detail, stage=stage)
+        undetermined(unless_df, where)
