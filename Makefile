@@ -30,7 +30,7 @@ lint: $(VENV)/.dev
 	$(BIN)/cython-lint calisim
 
 bench: $(VENV)/.test
-	$(BIN)/python -m pytest benchmarks -o python_files='bench_*.py' --benchmark-columns=min,median,stddev,rounds
+	$(BIN)/python -m pytest benchmarks -o python_files='bench_*.py' -o python_functions='bench_*' --benchmark-columns=min,median,stddev,rounds
 
 clean:
 	rm -rf $(VENV) build dist *.egg-info .pytest_cache .mypy_cache .ruff_cache .hypothesis .benchmarks calisim/_vocabulary.pxd

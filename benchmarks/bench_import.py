@@ -12,4 +12,5 @@ import pytest
 @pytest.mark.parametrize("arguments", [["-c", "pass"], ["-c", "import calisim"], ["-m", "calisim", "--help"]], ids=" ".join)
 def bench_start(benchmark: Any, arguments: list[str]) -> None:
     """The first is Python alone: subtract it."""
-    benchmark.pedantic(subprocess.run, ([sys.executable, *arguments],), {"check": True, "capture_output": True}, rounds=10, warmup_rounds=1)
+    start = {"check": True, "capture_output": True}
+    benchmark.pedantic(subprocess.run, ([sys.executable, *arguments],), start, rounds=10, warmup_rounds=1)

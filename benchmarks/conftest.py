@@ -59,7 +59,7 @@ def pod_packets(intent: Any, count: int, *, seed: int = 1, outside: float = 0.0)
     from calisim.vocabulary import EndpointKind, PacketFlag
 
     chance = np.random.default_rng(seed)
-    pods = np.array([(one.id, one.address) for one in intent.endpoints if one.kind is EndpointKind.POD and one.address], np.uint32)
+    pods = np.array([(one.id, one.address) for one in intent.endpoints if one.kind is EndpointKind.POD], np.uint32)
     host = next(one.address for one in intent.endpoints if one.kind is EndpointKind.HOST)
     sender, receiver = chance.integers(len(pods), size=count), chance.integers(len(pods), size=count)
     packets = np.zeros(count, calisim.PACKET)
