@@ -22,7 +22,7 @@ Made from `calisim/vocabulary/reasons.py` by `python docs/reasons.py`; do not ed
 A lost packet has exactly one reason, the stage that decided, the place where it happened and, where there is one, the object
 that decided, with file and line. Codes and names are stable. *Severity* says how to take a loss: **error** is almost surely a
 misconfiguration, **warning** lies in the network's nature, **expected** means that a rule did its work. Words in braces are
-filled in with the packet's own facts. Each example is a scenario that loses a packet for this reason and no other; `calisim check`
+filled in with the packet's own facts. Each example is a scenario that loses a packet for this reason and no other; `check`
 runs it (where no traffic set can make such a packet, it stands beside the scenario in `<reason>.packets.yaml`).
 
 """
