@@ -138,7 +138,8 @@ def _configuration(case: Case) -> IPAMConfiguration:
     fields: dict[str, Any] = {}
     for holder in (case, *(case.get(key) or {} for key in ("config", "ipam_config", "IPAMConfiguration"))):
         for name, key in (
-            ("strict_affinity", "strictAffinity"), ("max_blocks_per_host", "maxBlocksPerHost"), ("auto_allocate_blocks", "autoAllocateBlocks"),
+            ("strict_affinity", "strictAffinity"), ("max_blocks_per_host", "maxBlocksPerHost"),
+            ("auto_allocate_blocks", "autoAllocateBlocks"),
         ):
             if (value := holder.get(key, holder.get(name))) is not None:
                 fields[name] = value

@@ -33,49 +33,57 @@ class Wiring:
 
 
 def wire(topology: Topology, objects: Objects) -> Wiring:
-    """Resolve the topology's network. Raises ScenarioError for routes to unknown nodes and too many groups."""
+    """Resolve the topology's network. Raises ScenarioError for more security groups than an interface's set can hold."""
     entities, profile, limits = topology.entities, topology.provider, topology.limits
-    problems: list[Problem] = []
-    failures: list[str] = []
-    places = [node.name for node in entities.nodes]
-    for name in entities.vpcs:
-        places += [f"vpc/{name}", f"igw/{name}"]
-    groups = {(vpc.name, name): 0 for vpc in entities.vpcs.values() for name in vpc.groups} if profile.security_groups else {}
-    groups = {key: number for number, key in enumerate(groups, start=1)}
+    groups = _group_ids(topology)
     fabric_groups = tuple(
-        _group(vpc, group, groups, objects) for vpc in entities.vpcs.values() for group in vpc.groups.values()
-        if (vpc.name, group.name) in groups)
-    if len(fabric_groups) > MAX_GROUPS:
-        problems.append(Problem(
-            next(iter(entities.vpcs.values())).mark, "spec.vpcs", f"there are {len(fabric_groups)} security groups; the most is {MAX_GROUPS}",
-            "merge groups with equal rules"))
+        _group(vpc, vpc.groups[name], groups, objects) for vpc in entities.vpcs.values() for name in vpc.groups
+        if (vpc.name, name) in groups)
+    failures: list[str] = []
     routers = {node.name: number for number, node in enumerate(entities.nodes, start=1)}
-    tables: dict[tuple[str, str], int] = {}
-    fabric_tables = []
-    for number, vpc in enumerate(entities.vpcs.values()):
+    numbers: dict[tuple[str, str], int] = {}
+    tables: list[tuple[FabricRoute, ...]] = []
+    places = list(routers)
+    for vpc in entities.vpcs.values():
+        places += [f"vpc/{vpc.name}", f"igw/{vpc.name}"]
         for table in vpc.tables.values():
-            tables[vpc.name, table.name] = len(fabric_tables)
-            gateway = len(routers) + 2 * number + 2
-            fabric_tables.append(_table(topology, vpc, table, routers, gateway, objects, failures, problems))
+            numbers[vpc.name, table.name] = len(tables)
+            tables.append(_table(topology, vpc, table, routers, len(places), objects, failures))
+    blocked = profile.blocked_protocols if limits.blocked_protocols is None else frozenset(limits.blocked_protocols)
+    fabric = Fabric(
+        _subnets(topology, numbers, objects), tuple(tables), fabric_groups, _owners(topology), profile.decrements_ttl,
+        profile.routes_pods, blocked, limits.mtu or profile.fabric_mtu, limits.internet_mtu or profile.internet_mtu,
+        objects.add("Provider", profile.name, limits.mark))
     subnets = {name: number for number, name in enumerate(entities.subnets, start=1)}
-    vpc_numbers = {name: number for number, name in enumerate(entities.vpcs, start=1)}
-    fabric_subnets = []
+    return Wiring(fabric, subnets, groups, tuple(places), failures)
+
+
+def _group_ids(topology: Topology) -> dict[tuple[str, str], int]:
+    """Ids of (VPC, group); none where the provider filters nothing."""
+    if not topology.provider.security_groups:
+        return {}
+    keys = [(vpc.name, name) for vpc in topology.entities.vpcs.values() for name in vpc.groups]
+    if len(keys) > MAX_GROUPS:
+        vpc = topology.entities.vpcs[keys[MAX_GROUPS][0]]
+        raise ScenarioError([Problem(
+            vpc.groups[keys[MAX_GROUPS][1]].mark, "securityGroups",
+            f"there are {len(keys)} security groups; the most is {MAX_GROUPS}", "merge groups with equal rules")])
+    return {key: number for number, key in enumerate(keys, start=1)}
+
+
+def _subnets(topology: Topology, tables: Mapping[tuple[str, str], int], objects: Objects) -> tuple[FabricSubnet, ...]:
+    entities = topology.entities
+    vpcs = {name: number for number, name in enumerate(entities.vpcs, start=1)}
+    subnets = []
     for name, subnet in entities.subnets.items():
-        acl = entities.vpcs[subnet.vpc].acls.get(subnet.acl) if subnet.acl and profile.security_groups else None
-        number = vpc_numbers[subnet.vpc]
-        fabric_subnets.append(FabricSubnet(
-            name, subnet.prefix, subnet.gateway, tables[subnet.vpc, subnet.table], len(routers) + 2 * number - 1,
+        number = vpcs[subnet.vpc]
+        filtered = subnet.acl and topology.provider.security_groups
+        acl = entities.vpcs[subnet.vpc].acls[subnet.acl] if filtered else None
+        subnets.append(FabricSubnet(
+            name, subnet.prefix, subnet.gateway, tables[subnet.vpc, subnet.table], len(entities.nodes) + 2 * number - 1,
             _acl(acl.name, acl.ingress, objects) if acl else None, _acl(acl.name, acl.egress, objects) if acl else None,
             number, subnet.zone, objects.add("Subnet", name, subnet.mark)))
-    if problems:
-        raise ScenarioError(problems)
-    blocked = profile.blocked_protocols if limits.blocked_protocols is None else frozenset(limits.blocked_protocols)
-    return Wiring(
-        Fabric(
-            tuple(fabric_subnets), tuple(fabric_tables), fabric_groups, _owners(topology), profile.decrements_ttl, profile.routes_pods,
-            blocked, limits.mtu or profile.fabric_mtu, limits.internet_mtu or profile.internet_mtu,
-            objects.add("Provider", profile.name, limits.mark)),
-        subnets, groups, tuple(places), failures)
+    return tuple(subnets)
 
 
 def _owners(topology: Topology) -> dict[int, int]:
@@ -91,43 +99,39 @@ def _owners(topology: Topology) -> dict[int, int]:
 
 def _table(
     topology: Topology, vpc: Vpc, table: RouteTable, routers: Mapping[str, int], gateway: int, objects: Objects,
-    failures: list[str], problems: list[Problem],
+    failures: list[str],
 ) -> tuple[FabricRoute, ...]:
     """Local routes first, then the written ones; both count against the quota, as the VPC's own limit counts them."""
     name = table.name if len(topology.entities.vpcs) == 1 else f"{vpc.name}/{table.name}"
     local = objects.add("Route", f"local in route table {name}", vpc.mark)
     routes = [FabricRoute(prefix, TargetKind.LOCAL, decided_by=local) for prefix in vpc.prefixes]
     room = max(table.quota - len(routes), 0)
-    fitting, excess = table.routes[:room], table.routes[room:]
-    for route in fitting:
-        target, router, place = _target(route, routers, gateway, problems)
-        routes.append(FabricRoute(route.prefix, target, router, place, objects.add("Route", f"{route.prefix} in route table {name}", route.mark)))
+    for route in table.routes[:room]:
+        target, router, place = _target(route, routers, gateway, topology.provider.internet_gateways)
+        decider = objects.add("Route", f"{route.prefix} in route table {name}", route.mark)
+        routes.append(FabricRoute(route.prefix, target, router, place, decider))
     if not topology.provider.internet_gateways and not any(route.prefix == ANYWHERE for route in table.routes):
         outside = objects.add("Route", f"default in route table {name}", table.mark)
         routes.append(FabricRoute(ANYWHERE, TargetKind.OUTSIDE, decided_by=outside))
-    kept = list(routes)
+    excess = table.routes[room:]
+    covering = [route.prefix for route in routes if route.prefix != ANYWHERE]
     for route in excess:
-        _target(route, routers, gateway, problems)
-        if not any(other.prefix.length and other.prefix.covers(route.prefix) for other in kept):
-            decider = objects.add("Route", f"{route.prefix} in route table {name} (over the quota of {table.quota})", route.mark)
+        if not any(prefix.covers(route.prefix) for prefix in covering):
+            decider = objects.add("Route", f"{route.prefix} in route table {name}, over its quota of {table.quota}", route.mark)
             routes.append(FabricRoute(route.prefix, TargetKind.QUOTA, decided_by=decider))
     if excess:
-        first, last = excess[0].prefix, excess[-1].prefix
+        listed = f"{excess[0].prefix}{f' … {excess[-1].prefix}' if len(excess) > 1 else ''}"
         failures.append(
-            f"route table {name}: {plural(len(excess), 'route')} ({first}{f' to {last}' if len(excess) > 1 else ''}) not created: "
-            f"the quota of {plural(table.quota, 'route')} is used up; raise spec.limits.routesPerTable, aggregate, or encapsulate")
+            f"route table {name}: {plural(len(excess), 'route')} not created ({listed}), for the quota of {table.quota} "
+            "is used up; raise spec.limits.routesPerTable, aggregate the routes, or encapsulate across subnets")
     return tuple(routes)
 
 
-def _target(
-    route: VpcRoute, routers: Mapping[str, int], gateway: int, problems: list[Problem],
-) -> tuple[TargetKind, int, int]:
+def _target(route: VpcRoute, routers: Mapping[str, int], gateway: int, gateways: bool) -> tuple[TargetKind, int, int]:
     if route.via == "node":
-        if route.target not in routers:
-            problems.append(Problem(route.mark, "via", f"there is no node {route.target}", "name a node of the scenario"))
-        return TargetKind.NODE, routers.get(route.target, 0), 0
+        return TargetKind.NODE, routers[route.target], 0
     if route.via == "igw":
-        return TargetKind.INTERNET, 0, gateway
+        return (TargetKind.INTERNET, 0, gateway) if gateways else (TargetKind.OUTSIDE, 0, 0)
     return (TargetKind.NAT if route.via == "nat" else TargetKind.BLACKHOLE), 0, 0
 
 

@@ -41,7 +41,7 @@ class AllocationBlock:
     affinity: str
     free: deque[int]
     claimed: float = 0.0
-    used: dict[int, object] = field(default_factory=dict)      # ordinal → handle
+    used: dict[int, int] = field(default_factory=dict)         # ordinal → handle
 
     @property
     def sort_key(self) -> str:
@@ -130,7 +130,7 @@ class Ipam:
 
     def assign(
         self, host: str, count: int = 1, *, use: str = "Workload", namespace: str | None = None, pools: Sequence[str] = (),
-        max_blocks: int = 0, handles: Sequence[object] = (),
+        max_blocks: int = 0, handles: Sequence[int] = (),
     ) -> Assignment:
         """Up to ``count`` addresses for ``host``; ``pools`` are names or CIDRs and switch every selector off."""
         plan = self._plan(host, namespace, tuple(pools), use)
@@ -149,7 +149,8 @@ class Ipam:
         while len(addresses) < count and self.configuration.auto_allocate_blocks:
             if owned >= limit:
                 return Assignment(
-                    tuple(addresses), (), tuple(new), Failure.BLOCK_LIMIT, f"{host} has {owned} blocks, and its limit is {limit}")
+                    tuple(addresses), (), tuple(new), Failure.BLOCK_LIMIT,
+                    f"{host} has {owned} blocks, and its limit is {limit}")
             claimed = self._claim(host, plan)
             if claimed is None:
                 break
@@ -170,7 +171,7 @@ class Ipam:
             tuple(addresses), tuple(addresses[own:]), tuple(new),
             Failure.STRICT_AFFINITY if strict else Failure.NO_FREE_ADDRESS, message)
 
-    def assign_address(self, host: str, address: int, handle: object = None) -> Assignment:
+    def assign_address(self, host: str, address: int, handle: int = 0) -> Assignment:
         """That very address, wherever it lies in an enabled pool; no selector is asked."""
         source = next((source for source in self._sources if address in source.pool.cidr and not source.pool.disabled), None)
         text = format_address(address)
@@ -198,7 +199,7 @@ class Ipam:
         """Give addresses back: ordinals go to the end of their block's queue, lowest first."""
         for address in sorted(addresses):
             block = self.block_of(address)
-            if block is None or block.used.pop(address - block.prefix.network, self) is self:
+            if block is None or block.used.pop(address - block.prefix.network, None) is None:
                 continue
             if not any(address in reserved for reserved in self._reservations):
                 block.free.append(address - block.prefix.network)
@@ -229,15 +230,16 @@ class Ipam:
         return self._plans[key]
 
     def _choose(self, host: str, namespace: str | None, requested: tuple[str, ...], use: str) -> _Plan:
-        enabled = sorted((source for source in self._sources if not source.pool.disabled), key=lambda source: source.pool.name)
+        enabled = [source for source in self._sources if not source.pool.disabled]
+        enabled.sort(key=lambda source: source.pool.name)
         if not enabled:
             return _Plan((), failure=Failure.NO_QUALIFIED_POOL, message="no IP pool is enabled")
         if requested:
             by_name = {key: source for source in reversed(enabled) for key in (source.pool.name, str(source.pool.cidr))}
             unknown = [name for name in requested if name not in by_name]
             if unknown:
-                return _Plan(
-                    (), failure=Failure.NO_QUALIFIED_POOL, message=f"pool {', '.join(unknown)} was asked for, but is unknown or disabled")
+                message = f"pool {', '.join(unknown)} was asked for, but is unknown or disabled"
+                return _Plan((), failure=Failure.NO_QUALIFIED_POOL, message=message)
             chosen = [by_name[name] for name in requested]
         else:
             chosen = [source for source in enabled if self._selects(source.pool, host, namespace)]
@@ -292,11 +294,11 @@ class Ipam:
                 del source.blocks[number]
                 source.unclaimed += 1
 
-    def _take(self, block: AllocationBlock, wanted: int, addresses: list[int], handles: Iterator[object]) -> None:
+    def _take(self, block: AllocationBlock, wanted: int, addresses: list[int], handles: Iterator[int]) -> None:
         network, free, used = block.prefix.network, block.free, block.used
         for _ in range(min(wanted, len(free))):
             ordinal = free.popleft()
-            used[ordinal] = next(handles, None)
+            used[ordinal] = next(handles, 0)
             addresses.append(network + ordinal)
             self._room[block.pool] -= 1
 
@@ -327,7 +329,7 @@ class Ipam:
             and any(block.prefix.overlaps(prefix) for block in other.blocks.values())
             for other in source.overlapping)
 
-    def _borrow(self, host: str, plan: _Plan, count: int, addresses: list[int], handles: Iterator[object]) -> None:
+    def _borrow(self, host: str, plan: _Plan, count: int, addresses: list[int], handles: Iterator[int]) -> None:
         for source in plan.sources:
             while len(addresses) < count and (self._room[source.index] or source.overlapping):
                 lender = self._lender(host, source)

@@ -35,7 +35,8 @@ def resolve(topology: Topology) -> Intent:
     written = topology.resources.pools
     pools = tuple(_pool(pool, objects) for pool in written)
     enabled = {
-        Encap.IPIP: _enabled(felix.ipip_enabled, pools, Encap.IPIP), Encap.VXLAN: _enabled(felix.vxlan_enabled, pools, Encap.VXLAN)}
+        Encap.IPIP: _enabled(felix.ipip_enabled, pools, Encap.IPIP),
+        Encap.VXLAN: _enabled(felix.vxlan_enabled, pools, Encap.VXLAN)}
     routes_by = owners(era, topology.resources.bgp.program_cluster_routes, felix.program_cluster_routes)
     wiring = wire(topology, objects)
     addresses = allocate(topology, written, enabled)
@@ -96,8 +97,8 @@ def _routers(
         subnet = entities.subnets[node.subnet]
         mtus = {name: device_mtu(name, node.mtu, configured[name]) if name in devices else 0 for name in configured}
         inputs = RoutingInputs(
-            network_of(*node.recorded) if node.recorded else None, subnet.prefix, subnet.gateway, node.mtu, mtus["ipip"], mtus["vxlan"],
-            node.vpc, () if node.cluster_id else mesh)
+            network_of(*node.recorded) if node.recorded else None, subnet.prefix, subnet.gateway, node.mtu,
+            mtus["ipip"], mtus["vxlan"], node.vpc, () if node.cluster_id else mesh)
         flags = common
         flags |= RouterFlag.SOURCE_DEST_CHECK if node.source_dest_check else RouterFlag(0)
         flags |= RouterFlag.DOWN if node.down else RouterFlag(0)
@@ -153,28 +154,33 @@ def interface_name(pod: Pod) -> str:
     return "cali" + sha1(f"{pod.namespace}.{pod.name}".encode(), usedforsecurity=False).hexdigest()[:11]
 
 
-def _refuse_clashes(topology: Topology, endpoints: Sequence[Endpoint], routers: Sequence[Router], wiring: Wiring) -> None:
+def _refuse_clashes(
+    topology: Topology, endpoints: Sequence[Endpoint], routers: Sequence[Router], wiring: Wiring,
+) -> None:
     """A pod or tunnel address that a node, a host or a subnet's router has, too: nothing could tell the two apart."""
     taken = {subnet.gateway: f"the router of subnet {subnet.name}" for subnet in wiring.fabric.subnets}
     taken.update((endpoint.address, endpoint.name) for endpoint in endpoints if endpoint.kind is not EndpointKind.POD)
-    names = {endpoint.address: endpoint.name for endpoint in endpoints if endpoint.kind is EndpointKind.POD and endpoint.address in taken}
-    for router in routers:
-        names.update((address, f"a tunnel device of {router.name}")
-                     for address in (router.ipip_address, router.vxlan_address) if address in taken)
-    if names:
-        address, name = next(iter(names.items()))
-        pool = next((pool for pool in topology.resources.pools if address in pool.cidr), None)
-        more = f" ({len(names) - 1} more like this)" if len(names) > 1 else ""
-        mark = pool.mark if pool else topology.entities.nodes[0].mark
-        raise ScenarioError([Problem(
-            mark, f"IPPool {pool.name}" if pool else "", f"{format_address(address)} would belong to {name} and to {taken[address]}{more}",
-            "choose a pool CIDR that overlaps no subnet and no host")])
+    clashes = [
+        (address, f"a tunnel device of {router.name}")
+        for router in routers for address in (router.ipip_address, router.vxlan_address) if address in taken]
+    clashes += [
+        (endpoint.address, f"pod {endpoint.name}")
+        for endpoint in endpoints if endpoint.kind is EndpointKind.POD and endpoint.address in taken]
+    if not clashes:
+        return
+    address, name = clashes[0]
+    pool = next(pool for pool in topology.resources.pools if address in pool.cidr)
+    more = f" ({len(clashes) - 1:,} more like this)" if len(clashes) > 1 else ""
+    raise ScenarioError([Problem(
+        pool.mark, f"IPPool {pool.name}", f"{format_address(address)} would belong to {name} and to {taken[address]}{more}",
+        "choose a pool CIDR that overlaps no subnet and no host")])
 
 
 def _blocks(addresses: Addresses, affinities: Mapping[str, int]) -> tuple[Block, ...]:
     blocks = sorted(addresses.ipam.blocks.values(), key=lambda block: block.prefix)
     return tuple(
-        Block(block.prefix, block.pool, affinities.get(block.affinity, 0), dict(sorted(block.used.items()))) for block in blocks)
+        Block(block.prefix, block.pool, affinities.get(block.affinity, 0), dict(sorted(block.used.items())))
+        for block in blocks)
 
 
 def _adverts(
@@ -185,7 +191,8 @@ def _adverts(
     for block in blocks:
         pool = pools[block.pool]
         if block.affinity:
-            adverts.append(Advert(block.prefix, block.affinity, block.pool, export_allowed(pool, routes_by, inside_own_block=True)))
+            whole = export_allowed(pool, routes_by, inside_own_block=True)
+            adverts.append(Advert(block.prefix, block.affinity, block.pool, whole))
         single = export_allowed(pool, routes_by, inside_own_block=False)
         for ordinal, endpoint in block.allocations.items():
             user = endpoints[endpoint - 1].router

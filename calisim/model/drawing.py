@@ -19,7 +19,8 @@ def draw(entities: Entities) -> networkx.Graph:
             graph.add_edge(f"router/{vpc.name}", f"igw/{vpc.name}")
     for subnet in entities.subnets.values():
         graph.add_node(f"subnet/{subnet.name}", kind="subnet", entity=subnet)
-        graph.add_edge(f"router/{subnet.vpc}", f"subnet/{subnet.name}", address=subnet.gateway, table=subnet.table, acl=subnet.acl)
+        graph.add_edge(
+            f"router/{subnet.vpc}", f"subnet/{subnet.name}", address=subnet.gateway, table=subnet.table, acl=subnet.acl)
     for node in entities.nodes:
         graph.add_node(f"node/{node.name}", kind="node", entity=node)
         graph.add_edge(

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from itertools import cycle, islice
 from typing import TYPE_CHECKING
 
-from ..errors import Mark, Problem
-from ..selector import SelectorError, parse
+from ..errors import Problem
+from ..scenario.faults import problem
+from ..selector import parse
 from .entities import NamedPort, Node, Pod
 
 if TYPE_CHECKING:
@@ -24,14 +25,15 @@ def pods(spec: Spec, resources: Resources, nodes: tuple[Node, ...], problems: li
     turn, neither gives NAME alone; single pods without a node share one turn.
     """
     made: dict[tuple[str, str], Pod] = {}
-    turn = cycle(nodes) if nodes else None
-    for position, group in enumerate(spec.pods):
-        path = f"spec.pods[{position}]"
-        candidates = _candidates(group, nodes, path, problems)
-        single = group.count is None and group.per_node is None and group.node is None and group.nodes is None
-        places = list(islice(turn, 1)) if single and turn else candidates
+    turn = cycle(nodes)
+    for group in spec.pods:
+        places = _places(group, nodes, turn)
+        if not places and group.count != 0 and group.per_node != 0:
+            problems.append(problem(
+                group, "nodes", f"no node is there to run pod {group.namespace}/{group.name}",
+                "let the selector choose a node" if group.nodes else "add nodes"))
         for pod in _counted(group, places):
-            _add(pod, made, path, problems)
+            _add(pod, made, problems)
     _documents(resources, nodes, made, turn, problems)
     return tuple(made.values())
 
@@ -42,67 +44,56 @@ def namespaces(resources: Resources, pods: tuple[Pod, ...]) -> Mapping[str, Mapp
     return {name: {NAMESPACE_LABEL: name, **resources.namespaces.get(name, {})} for name in names}
 
 
-def _candidates(group: PodGroup, nodes: tuple[Node, ...], path: str, problems: list[Problem]) -> list[Node]:
+def _places(group: PodGroup, nodes: tuple[Node, ...], turn: Iterator[Node]) -> list[Node]:
+    """The nodes that a group may run on, in the order in which it fills them."""
     if group.node is not None:
-        chosen = [node for node in nodes if node.name == group.node]
-        if not chosen:
-            problems.append(Problem(group.mark_of("node"), f"{path}.node", f"there is no node {group.node}", "name a node of the scenario"))
-        return chosen
-    if group.nodes is None:
-        chosen = list(nodes)
-    else:
-        try:
-            selector = parse(group.nodes)
-        except SelectorError as error:
-            problems.append(Problem(group.mark_of("nodes"), f"{path}.nodes", str(error)))
-            return []
-        chosen = [node for node in nodes if selector.matches(node.labels)]
-    if not chosen and (group.count != 0 and group.per_node != 0):
-        problems.append(Problem(
-            group.mark, path, f"no node is there to run pod {group.name}", "let the selector choose a node" if group.nodes else "add nodes"))
-    return chosen
+        return [node for node in nodes if node.name == group.node]
+    if group.nodes is not None:
+        selector = parse(group.nodes)
+        return [node for node in nodes if selector.matches(node.labels)]
+    if group.count is None and group.per_node is None:
+        return list(islice(turn, 1))
+    return list(nodes)
 
 
-def _counted(group: PodGroup, places: list[Node]) -> list[Pod]:
-    shared = (group.namespace, group.labels, tuple(NamedPort(port.name, port.protocol, port.port) for port in group.ports))
+def _counted(group: PodGroup, places: list[Node]) -> Iterator[Pod]:
+    names: Iterable[tuple[str, Node]]
     if group.per_node is not None:
-        names = [(f"{group.name}-{node.name}-{number}", node) for node in places for number in range(group.per_node)]
+        names = ((f"{group.name}-{node.name}-{number}", node) for node in places for number in range(group.per_node))
     elif group.count is not None:
-        names = [(f"{group.name}-{number}", node) for number, node in zip(range(group.count), cycle(places), strict=False)]
+        names = ((f"{group.name}-{number}", node) for number, node in zip(range(group.count), cycle(places), strict=False))
     else:
-        names = [(group.name, node) for node in places[:1]]
-    namespace, labels, ports = shared
-    asked = tuple(group.pools)
-    return [
-        Pod(name, namespace, node.name, labels, ports, group.ip, asked, 0, group.name, group.mark) for name, node in names
-    ]
+        names = ((group.name, node) for node in places[:1])
+    ports = tuple(NamedPort(port.name, port.protocol, port.port) for port in group.ports)
+    pools, labels = tuple(group.pools), group.labels
+    for name, node in names:
+        yield Pod(name, group.namespace, node.name, labels, ports, group.ip, pools, 0, group.name, group.mark)
 
 
-def _add(pod: Pod, made: dict[tuple[str, str], Pod], path: str, problems: list[Problem]) -> None:
+def _add(pod: Pod, made: dict[tuple[str, str], Pod], problems: list[Problem]) -> None:
     key = (pod.namespace, pod.name)
     if key in made:
         problems.append(Problem(
-            pod.mark, path, f"pod {pod.id} is there already ({made[key].mark})", "give one of them another name or namespace"))
+            pod.mark, f"pod {pod.id}", f"there are two pods of this name (the other: {made[key].mark})",
+            "give one of them another name or namespace"))
     made[key] = pod
 
 
 def _documents(
-    resources: Resources, nodes: tuple[Node, ...], made: dict[tuple[str, str], Pod], turn: cycle[Node] | None,
+    resources: Resources, nodes: tuple[Node, ...], made: dict[tuple[str, str], Pod], turn: Iterator[Node],
     problems: list[Problem],
 ) -> None:
     known = {node.name for node in nodes}
     for document in resources.pods:
-        where = f"Pod {document.namespace}/{document.name}"
-        node = document.node or (next(turn).name if turn else "")
-        if node not in known:
+        name = document.node or next((node.name for node in turn), "")
+        if name not in known:
             problems.append(Problem(
-                document.mark, where, f"there is no node {node}" if node else "no node is there to run it",
+                document.mark, f"pod {document.namespace}/{document.name}",
+                f"there is no node {name}" if name else "no node is there to run it",
                 "name a node of the scenario in spec.nodeName"))
             continue
         ports = tuple(NamedPort(*port) for port in document.ports)
         _add(
-            Pod(document.name, document.namespace, node, document.labels, ports, document.address, document.pools,
+            Pod(document.name, document.namespace, name, document.labels, ports, document.address, document.pools,
                 mark=document.mark),
-            made, where, problems)
-
-
+            made, problems)

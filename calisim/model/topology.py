@@ -10,7 +10,7 @@ from dataclasses import dataclass, replace
 from functools import cached_property
 from typing import TYPE_CHECKING
 
-from ..errors import Problem, ScenarioError, UsageError
+from ..errors import Problem, ScenarioError
 from . import clouds, nodes, pods
 from .entities import Entities, Host
 from .providers import Provider, provider
@@ -20,7 +20,7 @@ if TYPE_CHECKING:
 
     from ..scenario.resources import Resources
     from ..scenario.scenario import Scenario
-    from ..scenario.schema import Limits, Settings, Spec
+    from ..scenario.schema import Limits, Settings
 
 
 @dataclass(frozen=True)
@@ -46,35 +46,17 @@ class Topology:
 
 
 def build(scenario: Scenario) -> Topology:
-    """The topology of a scenario. Raises ScenarioError with every problem found."""
+    """The topology of a scenario. Raises ScenarioError with every problem that only the counting out could show."""
     spec, resources = scenario.spec, scenario.resources
+    profile = provider(spec.provider)
     problems: list[Problem] = []
-    try:
-        profile = provider(spec.provider)
-    except UsageError as error:
-        raise ScenarioError([Problem(spec.mark_of("provider"), "spec.provider", str(error))]) from None
-    warnings: list[str] = []
-    vpcs, subnets = clouds.vpcs(spec, profile, problems, warnings)
-    hosts = _hosts(spec, problems)
-    placed = nodes.nodes(spec, resources, profile, vpcs, subnets, hosts, problems, warnings)
-    if problems:
-        raise ScenarioError(problems)
-    vpcs = {name: replace(vpc, groups=clouds.with_default_group(vpc, placed)) for name, vpc in vpcs.items()}
+    vpcs, subnets = clouds.vpcs(spec, profile)
+    hosts = tuple(Host(host.name, host.ip, host.mark) for host in spec.hosts)
+    placed = nodes.nodes(spec, resources, profile, vpcs, subnets, hosts, problems)
     running = pods.pods(spec, resources, placed, problems)
     if problems:
         raise ScenarioError(problems)
-    namespaces = pods.namespaces(resources, running)
+    vpcs = {name: replace(vpc, groups=clouds.with_default_group(vpc, placed)) for name, vpc in vpcs.items()}
     return Topology(
-        scenario.name, spec.seed, Entities(vpcs, subnets, placed, running, hosts, namespaces), profile, resources,
-        spec.settings, spec.limits, scenario.assumptions, tuple(warnings),
-    )
-
-
-def _hosts(spec: Spec, problems: list[Problem]) -> tuple[Host, ...]:
-    hosts: dict[str, Host] = {}
-    for number, host in enumerate(spec.hosts):
-        if host.name in hosts:
-            problems.append(Problem(
-                host.mark_of("name"), f"spec.hosts[{number}].name", f"there are two hosts called {host.name}", "give each its own name"))
-        hosts[host.name] = Host(host.name, host.ip, host.mark)
-    return tuple(hosts.values())
+        scenario.name, spec.seed, Entities(vpcs, subnets, placed, running, hosts, pods.namespaces(resources, running)), profile,
+        resources, spec.settings, spec.limits, scenario.assumptions, tuple(nodes.superfluous(resources, placed)))
