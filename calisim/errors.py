@@ -39,10 +39,17 @@ class Problem:
     def __str__(self) -> str:
         head = f"{self.mark}: {self.path}: {self.message}" if self.path else f"{self.mark}: {self.message}"
         if not self.text:
-            return f"{head}\n  {self.hint}" if self.hint else head
-        gutter = f"{self.mark.line:7d} | "
-        caret = " " * (len(gutter) - 2) + "| " + " " * max(self.mark.column - 1, 0) + "^"
-        return "\n".join([head, gutter + self.text, f"{caret} {self.hint}".rstrip()])
+            lines = [head, f"  {self.hint}"] if self.hint else [head]
+        else:
+            gutter = f"{self.mark.line:7d} | "
+            caret = " " * (len(gutter) - 2) + "| " + " " * max(self.mark.column - 1, 0) + "^"
+            lines = [head, gutter + self.text, f"{caret} {self.hint}".rstrip()]
+        return "\n".join(map(_printable, lines))
+
+
+def _printable(line: str) -> str:
+    """A line that a terminal shows and does not obey: values of an input may hold escape sequences."""
+    return "".join(letter if letter.isprintable() else f"\\x{ord(letter):02x}" for letter in line)
 
 
 class CalisimError(Exception):

@@ -7,7 +7,8 @@ What lies under the pods – VPCs, subnets, nodes' addresses – is judged in :m
 from __future__ import annotations
 
 import re
-from collections.abc import Collection, Iterable, Mapping
+from collections.abc import Collection, Iterable, Iterator, Mapping
+from itertools import chain, islice
 from pathlib import Path as FilePath
 from pkgutil import iter_modules
 
@@ -16,10 +17,10 @@ from ..errors import Problem
 from ..quantities import plural
 from ..selector import SelectorError, parse
 from .cloud_checks import check_cloud
-from .faults import nearest, problem
-from .names import Names, Reference, parse_reference
+from .faults import MAX_PROBLEMS, nearest, problem
+from .names import Names, Reference, numbered, parse_reference
 from .resources import Resources
-from .schema import Expectation, HostSpec, NodeGroup, PodGroup, ScenarioFile, Section, Spec, VariantSpec
+from .schema import CountSpec, Expectation, HostSpec, NodeGroup, PodGroup, ScenarioFile, Section, Spec, VariantSpec
 from .variants import BUILT_IN
 
 MAX_NODES = 100_000
@@ -34,192 +35,167 @@ def check(file: ScenarioFile, resources: Resources, unsure: Collection[str] = ()
     spec = file.spec
     hidden = {"nodes": "node", "pods": "pod", "hosts": "host"}
     names = Names(spec, resources, frozenset(hidden[key] for key in unsure if key in hidden))
-    problems = [*_provider(spec), *check_cloud(spec, names, unsure)]
-    for checker in (_unique, _spelled, _pods, _amounts):
-        problems += checker(spec, names)
-    problems += _traffic(spec, names)
-    problems += _variants_and_expectations(spec, names, unsure)
-    return problems
+    found = (
+        _provider(spec), check_cloud(spec, names, unsure), _unique(spec), _spelled(spec), _pods(spec, names),
+        _amounts(spec, names), _traffic(spec, names), _variants(spec), _expectations(spec, names, unsure))
+    return list(islice(chain.from_iterable(found), MAX_PROBLEMS))
 
 
-def _provider(spec: Spec) -> list[Problem]:
+def _provider(spec: Spec) -> Iterator[Problem]:
     known = sorted(module.name for module in iter_modules([str(FilePath(model.__file__).parent / "providers")]))
-    if spec.provider in known:
-        return []
-    return [problem(spec, "provider", f"{spec.provider!r} is no provider", nearest(spec.provider, known))]
+    if spec.provider not in known:
+        yield problem(spec, "provider", f"{spec.provider!r} is no provider", nearest(spec.provider, known))
 
 
-def _unique(spec: Spec, names: Names) -> list[Problem]:
+def _unique(spec: Spec) -> Iterator[Problem]:
     """Names that two groups have; a group without a count can also be named like a counted one's member."""
-    problems = []
+    own = [one for one in spec.variants if isinstance(one, VariantSpec)]
     kinds: list[tuple[str, Iterable[Section], str]] = [
         ("node group", spec.nodes, "name"), ("host", spec.hosts, "name"), ("traffic set", spec.traffic, "name"),
-        ("step", spec.steps, "title"), ("variant", [one for one in spec.variants if isinstance(one, VariantSpec)], "name")]
+        ("step", spec.steps, "title"), ("variant", own, "name")]
     for kind, sections, field in kinds:
-        problems += _repeated(kind, ((getattr(section, field), section) for section in sections), field)
-    problems += _repeated("pod group", ((f"{group.namespace}/{group.name}", group) for group in spec.pods), "name")
+        yield from _repeated(kind, ((getattr(section, field), section) for section in sections), field)
+    yield from _repeated("pod group", ((f"{group.namespace}/{group.name}", group) for group in spec.pods), "name")
+    counts = {group.name: group.count for group in spec.nodes if group.count is not None}
     for group in spec.nodes:
-        base, _, _ = group.name.rpartition("-")
-        if group.count is None and base and any(one.name == base for one in spec.nodes) and _counted_out(spec, group.name, base):
-            problems.append(problem(group, "name", f"{group.name} is also a node of group {base}", "give it another name"))
-    return problems
+        base, number = numbered(group.name)
+        if group.count is None and 1 <= number <= counts.get(base, 0):
+            yield problem(group, "name", f"{group.name} is also a node of group {base}", "give it another name")
 
 
-def _counted_out(spec: Spec, name: str, base: str) -> bool:
-    digits = name[len(base) + 1:]
-    counts = [one.count for one in spec.nodes if one.name == base and one.count is not None]
-    return digits.isdecimal() and digits[0] != "0" and any(int(digits[:9]) <= count for count in counts)
-
-
-def _repeated(kind: str, sections: Iterable[tuple[str, Section]], field: str) -> list[Problem]:
+def _repeated(kind: str, sections: Iterable[tuple[str, Section]], field: str) -> Iterator[Problem]:
     first: dict[str, Section] = {}
-    problems = []
     for name, section in sections:
         if name in first:
-            problems.append(problem(section, field, f"there are two {kind}s called {name} (the first in line "
-                                    f"{first[name].mark.line})", "give one of them another name"))
+            yield problem(section, field, f"there are two {kind}s called {name} (the first in line {first[name].mark.line})",
+                          "give one of them another name")
         first.setdefault(name, section)
-    return problems
 
 
-def _spelled(spec: Spec, names: Names) -> list[Problem]:
+def _spelled(spec: Spec) -> Iterator[Problem]:
     """Names and labels that Kubernetes would not take."""
-    problems = []
     groups: list[NodeGroup | PodGroup | HostSpec] = [*spec.nodes, *spec.pods, *spec.hosts]
     for group in groups:
         if not _NAME.fullmatch(group.name):
-            problems.append(problem(group, "name", f"{group.name!r} is no name", "lower-case letters, digits, - and . only"))
+            yield problem(group, "name", f"{group.name!r} is no name", "lower-case letters, digits, - and . only")
         for key, value in getattr(group, "labels", {}).items():
             if not _LABEL_VALUE.fullmatch(value):
-                problems.append(problem(group, "labels", f"{value!r} is no value of a label",
-                                        "up to 63 letters, digits, -, _ and ., ends with a letter or digit", key))
-    return problems
+                yield problem(group, "labels", f"{value!r} is no value of a label",
+                              "up to 63 letters, digits, -, _ and ., beginning and ending with a letter or digit", key)
 
 
-def _pods(spec: Spec, names: Names) -> list[Problem]:
-    problems = []
+def _pods(spec: Spec, names: Names) -> Iterator[Problem]:
     for group in spec.pods:
         if group.count is not None and group.per_node is not None:
-            problems.append(problem(group, "per_node", "count and perNode exclude each other", "keep one of the two"))
+            yield problem(group, "per_node", "count and perNode exclude each other", "keep one of the two")
         if group.node is not None and group.nodes is not None:
-            problems.append(problem(group, "nodes", "node and nodes exclude each other", "keep one of the two"))
+            yield problem(group, "nodes", "node and nodes exclude each other", "keep one of the two")
         if group.node is not None and not names.has_node(group.node) and "node" not in names.unsure:
-            problems.append(problem(group, "node", f"there is no node {group.node}", names.nearest_node(group.node)))
+            yield problem(group, "node", f"there is no node {group.node}", names.nearest_node(group.node))
         if group.nodes is not None:
-            problems += _selector(group, "nodes", group.nodes)
+            try:
+                parse(group.nodes)
+            except SelectorError as error:
+                yield _not_a_selector(group, "nodes", error)
         if group.ip is not None and (group.per_node is not None or (group.count or 1) > 1):
-            problems.append(problem(group, "ip", "one address cannot belong to several pods", "leave out count and perNode"))
-    return problems
+            yield problem(group, "ip", "one address cannot belong to several pods", "leave out count and perNode")
 
 
-def _amounts(spec: Spec, names: Names) -> list[Problem]:
+def _amounts(spec: Spec, names: Names) -> Iterator[Problem]:
     """Counts that are fine alone and too many together."""
     nodes = names.node_count()
     pods = sum(names.pod_count(group, nodes) for group in spec.pods)
-    problems = []
     if nodes > MAX_NODES:
-        problems.append(problem(spec, "nodes", f"these are {plural(nodes, 'node')}", f"calisim builds up to {MAX_NODES:,}"))
+        yield problem(spec, "nodes", f"these are {plural(nodes, 'node')}", f"calisim builds up to {MAX_NODES:,}")
     if pods > MAX_PODS:
-        problems.append(problem(spec, "pods", f"these are {plural(pods, 'pod')}", f"calisim builds up to {MAX_PODS:,}"))
-    return problems
-
-
-def _selector(section: Section, field: str, text: str) -> list[Problem]:
-    try:
-        parse(text)
-    except SelectorError as error:
-        return [_not_a_selector(section, field, error)]
-    return []
+        yield problem(spec, "pods", f"these are {plural(pods, 'pod')}", f"calisim builds up to {MAX_PODS:,}")
 
 
 def _not_a_selector(section: Section, field: str, error: SelectorError) -> Problem:
     return problem(section, field, f"this is no selector: {error}", "for example app == 'web' && tier in {'a', 'b'}, or all()")
 
 
-def _end(section: Section, field: str, text: str, names: Names, problems: list[Problem]) -> Reference | None:
-    """The reference that a text is, if it is one and names somebody."""
+def _end(section: Section, field: str, text: str, names: Names) -> tuple[Reference | None, Problem | None]:
+    """The reference that a text is, or why it names nobody."""
     try:
         reference = parse_reference(text)
+        sentence = names.unknown(reference)
     except SelectorError as error:
-        problems.append(_not_a_selector(section, field, error))
-        return None
+        return None, _not_a_selector(section, field, error)
     except ValueError as error:
-        message, _, hint = str(error).partition(": ")
-        problems.append(problem(section, field, message, hint))
-        return None
-    if unknown := names.unknown(reference):
-        message, _, hint = unknown.partition(": ")
-        hint = hint or "write NAMESPACE/POD, node/NAME, host/NAME, an address or a selector"
-        problems.append(problem(section, field, message, hint))
-        return None
-    return reference
+        sentence = str(error)
+    if not sentence:
+        return reference, None
+    message, _, hint = sentence.partition(": ")
+    return None, problem(section, field, message, hint or "write NAMESPACE/POD, node/NAME, host/NAME, an address or a selector")
 
 
-def _traffic(spec: Spec, names: Names) -> list[Problem]:
-    problems: list[Problem] = []
+def _traffic(spec: Spec, names: Names) -> Iterator[Problem]:
     nodes = names.node_count()
     counts = [(names.pod_count(group, nodes), {**group.labels, NAMESPACE: group.namespace}) for group in spec.pods]
     counts += [(1, {**pod.labels, NAMESPACE: pod.namespace}) for pod in names.resources.pods]
     everybody = max(sum(count for count, _ in counts), 1)
     for one in spec.traffic:
-        ends = _end(one, "source", one.source, names, problems), _end(one, "destination", one.destination, names, problems)
-        if everybody ** 2 * one.packets <= spec.limits.packets:
-            continue
         packets = one.packets
-        for end in ends:
-            packets *= _members(end, counts) if end is not None else 0
+        for field, text in (("source", one.source), ("destination", one.destination)):
+            end, fault = _end(one, field, text, names)
+            if fault is not None:
+                yield fault
+            if everybody ** 2 * one.packets > spec.limits.packets:
+                packets *= _members(end, counts)
         if packets > spec.limits.packets:
-            problems.append(problem(one, "source", f"this traffic set makes {plural(packets, 'packet')}, limits.packets allows "
-                                    f"{spec.limits.packets:,}", "choose fewer ends, fewer packets, or raise limits.packets"))
-    return problems
+            yield problem(one, "source", f"this traffic set makes {plural(packets, 'packet')}, limits.packets allows "
+                          f"{spec.limits.packets:,}", "choose fewer ends, fewer packets, or raise limits.packets")
 
 
-def _members(end: Reference, counts: Iterable[tuple[int, Mapping[str, str]]]) -> int:
-    selector = end.selector
-    return 1 if selector is None else sum(count for count, labels in counts if selector.matches(labels))
+def _members(end: Reference | None, counts: Iterable[tuple[int, Mapping[str, str]]]) -> int:
+    """How many endpoints a reference can mean at most."""
+    if end is None or end.selector is None:
+        return 1
+    return sum(count for count, labels in counts if end.selector.matches(labels))
 
 
-def _variants_and_expectations(spec: Spec, names: Names, unsure: Collection[str]) -> list[Problem]:
-    problems: list[Problem] = []
-    own = [one.name for one in spec.variants if isinstance(one, VariantSpec)]
-    known = list(dict.fromkeys([*BUILT_IN, *own]))
+def _known_variants(spec: Spec) -> list[str]:
+    return list(dict.fromkeys([*BUILT_IN, *(one.name for one in spec.variants if isinstance(one, VariantSpec))]))
+
+
+def _variants(spec: Spec) -> Iterator[Problem]:
+    known = _known_variants(spec)
     for position, one in enumerate(spec.variants):
         if isinstance(one, str) and one not in known:
-            problems.append(problem(spec, "variants", f"there is no variant {one}", nearest(one, known), position))
+            yield problem(spec, "variants", f"there is no variant {one}", nearest(one, known), position)
         elif isinstance(one, VariantSpec) and one.name in BUILT_IN:
-            problems.append(problem(one, "name", f"{one.name} is a variant of calisim's own", "choose another name"))
-    for expectation in spec.expect:
-        if expectation.variant is not None and expectation.variant not in known and "variants" not in unsure:
-            problems.append(problem(expectation, "variant", f"there is no variant {expectation.variant}",
-                                    nearest(expectation.variant, known)))
+            yield problem(one, "name", f"{one.name} is a variant of calisim's own", "choose another name")
+
+
+def _expectations(spec: Spec, names: Names, unsure: Collection[str]) -> Iterator[Problem]:
+    known, titles, sets = _known_variants(spec), [one.title for one in spec.steps], [one.name for one in spec.traffic]
+    for one in spec.expect:
+        if one.variant is not None and one.variant not in known and "variants" not in unsure:
+            yield problem(one, "variant", f"there is no variant {one.variant}", nearest(one.variant, known))
         if "steps" not in unsure:
-            problems += _step(spec, expectation)
-        problems += _expectation(spec, expectation, names, unsure)
-    return problems
+            yield from _step(one, titles)
+        if one.count is not None:
+            yield from _count(one, one.count, sets if "traffic" not in unsure else None)
+        elif one.source is None or one.destination is None:
+            yield problem(one, "destination" if one.source is not None else "source", "an expectation is about a pair or a count",
+                          "write from: and to:, or count: with is:")
+        for field, text in (("source", one.source), ("destination", one.destination)):
+            fault = _end(one, field, text, names)[1] if text is not None else None
+            if fault is not None:
+                yield fault
 
 
-def _step(spec: Spec, expectation: Expectation) -> list[Problem]:
-    step, titles = expectation.step, [one.title for one in spec.steps]
-    if step is None or step in titles or (isinstance(step, int) and 1 <= step <= len(titles)):
-        return []
-    if isinstance(step, int):
-        return [problem(expectation, "step", f"there is no step {step}", f"the scenario has {plural(len(titles), 'step')}")]
-    return [problem(expectation, "step", f"there is no step {step!r}", nearest(step, titles))]
+def _step(one: Expectation, titles: list[str]) -> Iterator[Problem]:
+    step = one.step
+    if isinstance(step, int) and not 1 <= step <= len(titles):
+        yield problem(one, "step", f"there is no step {step}", f"the scenario has {plural(len(titles), 'step')}")
+    elif isinstance(step, str) and step not in titles:
+        yield problem(one, "step", f"there is no step {step!r}", nearest(step, titles))
 
 
-def _expectation(spec: Spec, one: Expectation, names: Names, unsure: Collection[str]) -> list[Problem]:
-    problems: list[Problem] = []
-    if one.count is not None:
-        if one.value is None:
-            problems.append(problem(one, "count", "a count needs the number that is expected", "add is: NUMBER"))
-        sets, wanted = [traffic.name for traffic in spec.traffic], one.count.traffic
-        if wanted is not None and wanted not in sets and "traffic" not in unsure:
-            problems.append(problem(one.count, "traffic", f"there is no traffic set {wanted}", nearest(wanted, sets)))
-    elif one.source is None or one.destination is None:
-        field = "destination" if one.source is not None else "source"
-        problems.append(problem(one, field, "an expectation is about a pair or a count",
-                                "write from: and to:, or count: with is:"))
-    for field, text in (("source", one.source), ("destination", one.destination)):
-        if text is not None:
-            _end(one, field, text, names, problems)
-    return problems
+def _count(one: Expectation, count: CountSpec, sets: list[str] | None) -> Iterator[Problem]:
+    if one.value is None:
+        yield problem(one, "count", "a count needs the number that is expected", "add is: NUMBER")
+    if count.traffic is not None and sets is not None and count.traffic not in sets:
+        yield problem(count, "traffic", f"there is no traffic set {count.traffic}", nearest(count.traffic, sets))

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Collection, Iterable, Iterator
 
 from ..errors import Problem
@@ -15,15 +16,15 @@ AWS_RESERVED_FIRST, AWS_RESERVED_LAST = 4, 1   # AWS docs, "Subnet CIDR blocks":
 _AWS_SHORTEST, _AWS_LONGEST = 16, 28           # AWS docs, "VPC CIDR blocks" and "Subnet CIDR blocks"
 
 
-def check_cloud(spec: Spec, names: Names, unsure: Collection[str]) -> list[Problem]:
+def check_cloud(spec: Spec, names: Names, unsure: Collection[str]) -> Iterator[Problem]:
     """All problems of the VPCs and of the nodes' places in them."""
-    problems = [*_vpc_overlaps(spec), *_public_addresses(spec)]
-    for vpc_name, vpc in spec.vpcs.items():
-        problems += [*_subnets(vpc_name, vpc), *_sizes(spec, vpc), *_routes(vpc_name, vpc, names)]
-        problems += [*_groups(vpc_name, vpc), *_acls(vpc)]
+    yield from _vpc_overlaps(spec)
+    for name, vpc in spec.vpcs.items():
+        for faults in (_subnets(name, vpc), _sizes(spec, vpc), _routes(name, vpc, names), _groups(name, vpc), _acls(vpc)):
+            yield from faults
     if "vpcs" not in unsure:
-        problems += _nodes(spec)
-    return problems
+        yield from _nodes(spec)
+    yield from _public_addresses(spec)
 
 
 def _vpc_overlaps(spec: Spec) -> Iterator[Problem]:
@@ -161,8 +162,8 @@ def _nodes(spec: Spec) -> Iterator[Problem]:
 
 def _subnets_by_name(spec: Spec) -> dict[str, tuple[str, SubnetSpec]]:
     """Subnets by name; where two VPCs have one of the same name, by VPC/NAME."""
-    every = [name for vpc in spec.vpcs.values() for name in vpc.subnets]
-    return {name if every.count(name) == 1 else f"{vpc_name}/{name}": (vpc_name, subnet)
+    every = Counter(name for vpc in spec.vpcs.values() for name in vpc.subnets)
+    return {name if every[name] == 1 else f"{vpc_name}/{name}": (vpc_name, subnet)
             for vpc_name, vpc in spec.vpcs.items() for name, subnet in vpc.subnets.items()}
 
 

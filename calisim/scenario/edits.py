@@ -27,7 +27,9 @@ def parse_assignment(text: str) -> tuple[str, Any, list[Problem]]:
     path, equals, written = text.partition("=")
     if not equals or not path:
         return path, None, [Problem(mark, "", f"{text!r} is not PATH=VALUE", "for example --set nodes.*.sourceDestCheck=true")]
-    documents, problems = reader.parse(written, f"--set {path}")
+    content, problems = reader.decode(written.encode("utf-8", "surrogateescape"), f"--set {path}")
+    documents, faults = reader.parse(content, f"--set {path}") if not problems else ([], problems)
+    problems = faults
     if len(documents) > 1:
         problems.append(Problem(mark, path, "the value is more than one YAML document", "give one value"))
     return path, documents[0].value if documents else None, problems

@@ -9,6 +9,7 @@ import difflib
 import re
 from collections.abc import Callable, Collection, Iterable, Iterator, Mapping
 from dataclasses import dataclass
+from itertools import islice
 from typing import Any
 
 from pydantic import ValidationError
@@ -21,6 +22,7 @@ from .schema import ScenarioFile, Section, section_at
 LineOf = Callable[[Mark], str]
 
 _HEADER = {"apiVersion": "calisim/v1", "kind": "Scenario", "metadata": {"name": "nameless"}}
+MAX_PROBLEMS = 100                # of one kind that are told at once; nobody reads more
 _ROUNDS = 8                       # of leaving out: a fault climbs at most as many levels as the schema has
 _EXPECTED = {
     "string_type": "text", "int_type": "a whole number", "int_from_float": "a whole number", "bool_type": "true or false",
@@ -53,7 +55,7 @@ def read_file(written: Yaml, line_of: LineOf) -> Reading:
     grouped: dict[Path, list[Mapping[str, Any]]] = {}
     for fault in faults:
         grouped.setdefault(_path(fault, written.value), []).append(fault)
-    problems = tuple(_problem(path, group, written, line_of) for path, group in grouped.items())
+    problems = tuple(_problem(path, group, written, line_of) for path, group in islice(grouped.items(), MAX_PROBLEMS))
     unsure = frozenset(str(path[1]) for path in grouped if len(path) > 1 and path[0] == "spec")
     return Reading(_what_is_left(written, grouped), problems, unsure)
 
@@ -108,7 +110,7 @@ def problem(section: Section, field: str, message: str, hint: str = "", *inner: 
 
 def nearest(name: str, known: Iterable[str]) -> str:
     """Which of the known names was meant, or what there is."""
-    listed = [str(one) for one in known]
+    listed = [str(one) for one in islice(known, 1000)]
     near = difflib.get_close_matches(name, listed, 1)
     return f"did you mean {near[0]}?" if near else f"there is: {', '.join(listed[:12])}" if listed else "there is none"
 

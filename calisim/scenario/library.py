@@ -60,7 +60,7 @@ class Library:
     def line_of(self, mark: Mark) -> str:
         """The line as written, "" where there is none."""
         lines = self.texts.get(mark.file, [])
-        return lines[mark.line - 1].rstrip("\r") if 0 < mark.line <= len(lines) else ""
+        return lines[mark.line - 1] if 0 < mark.line <= len(lines) else ""
 
     def illustrate(self, problems: Iterable[Problem]) -> tuple[Problem, ...]:
         """Each problem once, in the order of the files, with its line."""

@@ -19,7 +19,7 @@ from .schema import NodeGroup, PodGroup, Spec
 
 _NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]*(/[A-Za-z0-9][A-Za-z0-9._-]*){0,2}")
 _ADDRESS_LIKE = re.compile(r"[\d.]+|[\da-fA-F]*:[\da-fA-F:.]*")
-_MOST_CANDIDATES = 5000           # names that a did-you-mean looks through
+_MOST_CANDIDATES = 1000           # names that a did-you-mean looks through
 
 
 @dataclass(frozen=True, slots=True)
@@ -77,7 +77,7 @@ class Names:
         group = self._nodes.get(name)
         if group is not None and group.count is None:
             return True
-        base, number = _numbered(name)
+        base, number = numbered(name)
         group = self._nodes.get(base)
         return group is not None and group.count is not None and 1 <= number <= group.count
 
@@ -87,7 +87,7 @@ class Names:
         group = self._pods.get((namespace, name))
         if group is not None and group.count is None and group.per_node is None:
             return True
-        rest, number = _numbered(name)
+        rest, number = numbered(name)
         for base, node in _splits(rest):
             group = self._pods.get((namespace, base))
             if group is None:
@@ -137,8 +137,8 @@ class Names:
         return 1 if group.count is None else group.count
 
     def _nearest(self, name: str) -> str:
-        full = [*(f"node/{one}" for one in islice(self._node_names(), _MOST_CANDIDATES)), *(f"host/{one}" for one in self._hosts),
-                *islice(self._pod_names(), _MOST_CANDIDATES)]
+        every = (f"node/{one}" for one in self._node_names()), (f"host/{one}" for one in self._hosts), self._pod_names()
+        full = [one for names in every for one in islice(names, _MOST_CANDIDATES)]
         candidates = full if "/" in name else [one.partition("/")[2] for one in full]
         near = difflib.get_close_matches(name, candidates, 1)
         return f": did you mean {near[0]}?" if near else ""
@@ -157,7 +157,7 @@ class Names:
                 yield from [base] if group.count is None else (f"{base}-{n}" for n in range(group.count))
 
 
-def _numbered(name: str) -> tuple[str, int]:
+def numbered(name: str) -> tuple[str, int]:
     """``a-12`` → ("a", 12); ("", -1) where no number ends the name."""
     base, _, digits = name.rpartition("-")
     if not base or not digits.isdecimal() or len(digits) > 9 or (digits[0] == "0" and digits != "0"):

@@ -66,7 +66,7 @@ def decode(content: bytes, file: str) -> tuple[str, list[Problem]]:
         column = len(before.rpartition(b"\n")[2].decode("utf-8", "replace")) + 1
         message = f"byte 0x{content[error.start]:02x} is not UTF-8 text"
         return "", [Problem(Mark(file, line, column), "", message, "save the file as UTF-8")]
-    return text, _control_characters(text, file)
+    return text.replace("\r\n", "\n").replace("\r", "\n"), _control_characters(text, file)
 
 
 def parse(text: str, file: str) -> tuple[list[Yaml], list[Problem]]:
@@ -83,7 +83,7 @@ def parse(text: str, file: str) -> tuple[list[Yaml], list[Problem]]:
             problems += _syntax(error, text, file, first_line)
             mark = error.problem_mark or error.context_mark
             rest = _next_document(text, mark.line if mark else 0)
-            if rest is None:
+            if rest is None or len(problems) >= _MAX_FAULTS:
                 break
             text, first_line = text[rest:], first_line + text.count("\n", 0, rest)
             continue

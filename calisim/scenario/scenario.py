@@ -99,9 +99,7 @@ class Scenario:
             return self
         own = self._own_variants().get(id)
         if own is not None:
-            position = next(i for i, one in enumerate(self.spec.variants) if one is own)
-            changed = self._changed(self.draft, own, ("spec", "variants", position))
-            return replace(understand(changed, self), variant=id)
+            return replace(understand(self._changed(self.draft, own), self), variant=id)
         variants.select(id, self._own_variants())
         return replace(self, resources=variants.BUILT_IN[id].edit(self.resources), variant=id)
 
@@ -111,8 +109,8 @@ class Scenario:
         if not 0 <= count <= len(steps):
             raise UsageError(f"there is no step {count}; the scenario has {len(steps)}")
         draft = self.draft
-        for position, step in enumerate(steps[:count]):
-            draft = self._changed(draft, step, ("spec", "steps", position))
+        for step in steps[:count]:
+            draft = self._changed(draft, step)
         return understand(draft, self) if count else self
 
     def edited(self, set: Iterable[str] = (), apply: Iterable[str] = ()) -> Scenario:
@@ -129,16 +127,15 @@ class Scenario:
     def _own_variants(self) -> Mapping[str, VariantSpec]:
         return {one.name: one for one in self.spec.variants if isinstance(one, VariantSpec)}
 
-    def _changed(self, draft: Draft, change: Step | VariantSpec, path: tuple[str | int, ...]) -> Draft:
+    def _changed(self, draft: Draft, change: Step | VariantSpec) -> Draft:
         """The draft after a step or under a variant of the user's own."""
         written = self.draft.written
         problems: list[Problem] = []
         if isinstance(change, Step) and change.pools == "none":
             draft = draft.without_pools()
         if change.set:
-            draft = draft.assigned(
-                ((key, value, written.keys.get((*path, "set", key), change.mark)) for key, value in change.set.items()), problems)
-        draft = draft.applied(_documents(change.apply, (*path, "apply"), draft.library, written, problems))
+            draft = draft.assigned(_assignments(change, written), problems)
+        draft = draft.applied(_documents(change.apply, change.path_of("apply"), draft.library, written, problems))
         _stop(problems, draft.library)
         return draft
 
@@ -146,14 +143,14 @@ class Scenario:
 def edit(draft: Draft, set: Iterable[str], apply: Iterable[str], problems: list[Problem]) -> Draft:
     """``--set`` and ``--apply`` of one call."""
     assignments = []
-    for text in set:
+    for text in [set] if isinstance(set, str) else set:
         path, value, faults = edits.parse_assignment(text)
         problems += faults
         if not faults:
             assignments.append((path, value, Mark(f"--set {path}")))
     if assignments:
         draft = draft.assigned(assignments, problems)
-    for name in apply:
+    for name in [apply] if isinstance(apply, str) else apply:
         documents, faults = draft.library.applied(name)
         problems += faults
         draft = draft.applied(documents)
@@ -184,6 +181,8 @@ def understand(draft: Draft, before: Scenario | None = None, problems: Sequence[
     if file is None:
         raise ScenarioError(library.illustrate(found))
     found += checks.check(file, converted, unsure)
+    if before is None:
+        found += _misdirected(file, draft)
     awaited = [*(draft.set_aside or ()), *_documents_of_changes(file, draft, found)]
     _stop(found, library)
     subnets = [subnet.cidr for vpc in file.spec.vpcs.values() for subnet in vpc.subnets.values()]
@@ -191,14 +190,25 @@ def understand(draft: Draft, before: Scenario | None = None, problems: Sequence[
     return Scenario(draft, file, converted, resources, warnings, assumptions)
 
 
+def _misdirected(file: ScenarioFile, draft: Draft) -> list[Problem]:
+    """Paths under ``set:`` of steps and variants that lead nowhere."""
+    problems: list[Problem] = []
+    for change in (*file.spec.steps, *file.spec.variants):
+        if not isinstance(change, str) and change.set:
+            draft.assigned(_assignments(change, draft.written), problems)
+    return problems
+
+
+def _assignments(change: Step | VariantSpec, written: Yaml) -> list[tuple[str, Any, Mark]]:
+    return [(key, value, written.keys.get(change.path_of("set", key), change.mark)) for key, value in change.set.items()]
+
+
 def _documents_of_changes(file: ScenarioFile, draft: Draft, problems: list[Problem]) -> list[Document]:
     """All documents that some step or variant applies."""
     found: list[Document] = []
-    for section in ("steps", "variants"):
-        for position, change in enumerate(getattr(file.spec, section)):
-            if not isinstance(change, str):
-                path = ("spec", section, position, "apply")
-                found += _documents(change.apply, path, draft.library, draft.written, problems)
+    for change in (*file.spec.steps, *file.spec.variants):
+        if not isinstance(change, str):
+            found += _documents(change.apply, change.path_of("apply"), draft.library, draft.written, problems)
     return found
 
 
