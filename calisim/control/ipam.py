@@ -144,7 +144,8 @@ class Ipam:
         eligible = [block for block in self._affine.get(host, ()) if block.pool in plan.usable]
         for block in eligible:
             self._take(block, count - len(addresses), addresses, names)
-        limit = min((value for value in (max_blocks, self.configuration.max_blocks_per_host) if value), default=DEFAULT_MAX_BLOCKS)
+        limits = [value for value in (max_blocks, self.configuration.max_blocks_per_host) if value]
+        limit = min(limits, default=DEFAULT_MAX_BLOCKS)
         owned = len(eligible)
         while len(addresses) < count and self.configuration.auto_allocate_blocks:
             if owned >= limit:

@@ -231,13 +231,11 @@ def _assumptions(topology: Topology, routes_by: Owners) -> tuple[str, ...]:
     resources = topology.resources
     said = list(topology.assumptions)
     if routes_by.contested:
-        said.append("BIRD and Felix both program cluster routes, so real routes would flap; BIRD's are taken")
+        said.append("BIRD and Felix both program cluster routes, so real ones would flap; BIRD's are taken.")
     if any(node.cluster_id for node in topology.entities.nodes):
-        said.append("route reflectors leave the mesh, and BGPPeer documents are not modelled: they exchange no routes")
-    if any(node.public_address == 0 for node in topology.entities.nodes):
-        said.append("nodes have a public address at the internet gateway (publicIP says otherwise)")
+        said.append("Route reflectors leave the mesh, and BGPPeer documents are not modelled: they exchange no routes.")
     if resources.felix.disable_conntrack_invalid_check:
-        said.append("disableConntrackInvalidCheck is not modelled")
+        said.append("disableConntrackInvalidCheck is not modelled: INVALID packets are dropped.")
     if resources.felix.allow_ipip_from_workloads or resources.felix.allow_vxlan_from_workloads:
-        said.append("encapsulated packets from pods are not modelled")
+        said.append("Encapsulated packets from pods are dropped; allowIPIPPacketsFromWorkloads and its twin are not modelled.")
     return tuple(said)

@@ -75,7 +75,7 @@ class VpcRoute:
 
 @dataclass(frozen=True, slots=True)
 class RouteTable:
-    """A cloud route table without its implicit local routes; ``quota`` counts every entry but those."""
+    """A cloud route table without its implicit local routes; those count against ``quota``, too."""
 
     name: str
     routes: tuple[VpcRoute, ...]

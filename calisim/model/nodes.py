@@ -45,6 +45,13 @@ def superfluous(resources: Resources, nodes: tuple[Node, ...]) -> Iterator[str]:
             yield f"{document.mark}: the scenario has no node {name}, so its document changes nothing"
 
 
+def supposed(spec: Spec, vpcs: Mapping[str, Vpc], subnets: Mapping[str, Subnet], profile: Provider) -> Iterator[str]:
+    """What a scenario leaves open and this model decides."""
+    silent = [group.name for group in spec.nodes if group.public_ip is None and vpcs[subnets[group.subnet].vpc].internet_gateway]
+    if silent and profile.public_by_default:
+        yield f"Nodes have public addresses at the internet gateway; say publicIP: false for those without ({', '.join(silent)})."
+
+
 @dataclass(slots=True)
 class _Wanted:
     """A node that is to be: its name, its group, its place in it and its document."""

@@ -57,6 +57,7 @@ def build(scenario: Scenario) -> Topology:
     if problems:
         raise ScenarioError(problems)
     vpcs = {name: replace(vpc, groups=clouds.with_default_group(vpc, placed)) for name, vpc in vpcs.items()}
+    assumptions = (*scenario.assumptions, *nodes.supposed(spec, vpcs, subnets, profile))
     return Topology(
         scenario.name, spec.seed, Entities(vpcs, subnets, placed, running, hosts, pods.namespaces(resources, running)), profile,
-        resources, spec.settings, spec.limits, scenario.assumptions, tuple(nodes.superfluous(resources, placed)))
+        resources, spec.settings, spec.limits, assumptions, tuple(nodes.superfluous(resources, placed)))
