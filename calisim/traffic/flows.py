@@ -7,14 +7,121 @@ whose answers are wanted.
 
 from __future__ import annotations
 
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from typing import TypeVar
+
 import numpy as np
 
 from ..control.intent import Intent
-from ..vocabulary import PACKET, PacketFlag, Verdict
-from .batch import ACK, ECHO_REPLY, ECHO_REQUEST, FIN, ICMP, PSH, RST, SYN, TCP
+from ..errors import UsageError
+from ..scenario.schema import TrafficSet
+from ..vocabulary import PACKET, EndpointKind, PacketFlag, Verdict
+from .batch import ACK, ECHO_REPLY, ECHO_REQUEST, FIN, FIRST_SOURCE_PORT, ICMP, PORTS, PSH, RST, SYN, TCP, packet, protocol_number
+from .endpoints import Labels, resolve_destinations, resolve_endpoints
 
+__all__ = ["Flows", "answered", "plan", "reply_wave", "resolve_endpoints", "waves"]
+
+LONGEST_WAVE = 2**20                 # rows
+SOURCE_PORTS = 65536 - FIRST_SOURCE_PORT
+T = TypeVar("T")
 ANSWER_DELAY = 1_000                 # ns between a packet and its answer: nothing expires, the order in time is kept
 BARE_SEGMENT = 40                    # bytes of a TCP segment without options and payload
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Flows:
+    """Who sends what to whom: every sender to every receiver but itself, senders in order, then receivers.
+
+    ``left_out`` counts packets that cannot be made: nobody can write down the address of a pod that got none.
+    (Such a pod does send: what leaves it has no valid source and ends at once, with a reason.)
+    """
+
+    senders: np.ndarray              # endpoint ids
+    sources: np.ndarray              # addresses; 0: the node's kernel chooses
+    receivers: np.ndarray            # endpoint ids, 0: an address that nobody has
+    addresses: np.ndarray
+    packets_per_pair: int
+    left_out: int
+    template: np.ndarray             # PACKET of one row: what all packets share
+    source_port: int | None          # None: counts up per sender; protocols without ports keep the template's
+
+    @property
+    def packets(self) -> int:
+        """How many packets :meth:`waves` makes."""
+        return int(self._pairs_up_to()[-1]) * self.packets_per_pair
+
+    def waves(self, longest: int = LONGEST_WAVE) -> Iterator[np.ndarray]:
+        """PACKET arrays of at most ``longest`` rows, one after the other, each only when it is asked for."""
+        ends, own = self._pairs_up_to(), self._own_position()
+        for first in range(0, self.packets, longest):
+            rows = np.arange(first, min(first + longest, self.packets), dtype=np.int64)
+            pair = rows // self.packets_per_pair
+            sender = np.searchsorted(ends, pair, side="right") - 1
+            flow = pair - ends[sender]
+            receiver = flow + ((own[sender] >= 0) & (flow >= own[sender]))
+            yield self._made(sender, receiver, flow)
+
+    def _made(self, sender: np.ndarray, receiver: np.ndarray, flow: np.ndarray) -> np.ndarray:
+        wave = np.repeat(self.template, len(sender))
+        wave["ingress"], wave["src"], wave["dst"] = self.senders[sender], self.sources[sender], self.addresses[receiver]
+        if self.source_port is None:
+            wave["sport"] = FIRST_SOURCE_PORT + flow % SOURCE_PORTS
+        return wave
+
+    def _pairs_up_to(self) -> np.ndarray:
+        """Number of pairs before each sender; the last is that of all."""
+        per_sender = len(self.receivers) - (self._own_position() >= 0)
+        return np.concatenate([[0], np.cumsum(per_sender, dtype=np.int64)])
+
+    def _own_position(self) -> np.ndarray:
+        """Where each sender stands among the receivers; -1: it is none of them."""
+        position = np.full(int(max(self.senders.max(initial=0), self.receivers.max(initial=0))) + 1, -1, dtype=np.int64)
+        position[self.receivers] = np.arange(len(self.receivers))
+        position[0] = -1
+        return position[self.senders]
+
+
+def waves(traffic_set: TrafficSet, intent: Intent, labels: Labels) -> Iterator[np.ndarray]:
+    """The packets of a traffic set, at most 2**20 at a time; all of a set leave at time 0."""
+    return plan(traffic_set, intent, labels).waves()
+
+
+def plan(traffic_set: TrafficSet, intent: Intent, labels: Labels) -> Flows:
+    """Who sends what to whom in a traffic set. Raises UsageError that names the set and the side that is wrong."""
+    protocol = protocol_number(traffic_set.protocol)
+    senders = np.array(_side(traffic_set, "from", lambda text: resolve_endpoints(text, intent, labels)), dtype=np.int64)
+    receivers, addresses = _side(traffic_set, "to", lambda text: resolve_destinations(text, intent, labels))
+    reachable = addresses != 0
+    unreachable = receivers[~reachable]
+    impossible = len(senders) * len(unreachable) - int(np.isin(senders, unreachable).sum())
+    chosen = [intent.endpoint(number) for number in senders.tolist()]
+    has_ports = protocol in PORTS
+    return Flows(
+        senders=senders,
+        sources=np.array([0 if e.kind is EndpointKind.NODE else e.address for e in chosen], dtype=np.int64),
+        receivers=receivers[reachable], addresses=addresses[reachable],
+        packets_per_pair=traffic_set.packets, left_out=impossible * traffic_set.packets,
+        template=_template(traffic_set, protocol),
+        source_port=None if has_ports and traffic_set.sport is None else traffic_set.sport or 0)
+
+
+def _side(traffic_set: TrafficSet, side: str, resolve: Callable[[str], T]) -> T:
+    text = traffic_set.source if side == "from" else traffic_set.destination
+    try:
+        return resolve(text)
+    except UsageError as error:
+        raise UsageError(f"traffic set {traffic_set.name!r}, {side}: {error}") from None
+
+
+def _template(traffic_set: TrafficSet, protocol: int) -> np.ndarray:
+    """TCP packets are segments in the middle of a connection, which Linux picks up; ICMP ones are echo requests."""
+    fields = {"length": traffic_set.size, "ttl": traffic_set.ttl, "tos": traffic_set.tos, "df": traffic_set.df}
+    if traffic_set.sport is not None:
+        fields["sport"] = traffic_set.sport
+    if traffic_set.port is not None and protocol != ICMP:
+        fields["dport"] = traffic_set.port
+    return packet(protocol=protocol, **fields)
 
 
 def answered(wave: np.ndarray, results: np.ndarray) -> np.ndarray:
