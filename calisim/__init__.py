@@ -1,0 +1,81 @@
+"""calisim – what does a packet meet on its way through a Kubernetes cluster with Calico on AWS?
+
+Five values are handed from floor to floor, each frozen once made::
+
+    scenario file ─► Scenario ─► Topology ─► Intent ─► FibImage ─► compiled core ─┐
+    (what the         what the    what        what the  the same    same records,   ├─► Run ─► analysis ─► report
+     user wrote)      user wrote  exists      control   as flat     must agree      │          answers     text, JSON
+                                              plane     arrays      bit for bit     │
+                                              decided └───────────► reference ──────┘
+
+Floors, each importing only from lower ones::
+
+    9 cli          command line: one file per command
+    8 conformance  judges: recorded behaviour of the real thing against this model
+    7 report       answers → text, JSON, JUnit XML
+    6 analysis     run → answers, one question per file
+    5 datapath     what happens to packets, twice: reference (plain Python) and fast (Cython)
+      traffic      traffic sets → packets
+    4 fib          Intent → integer tables
+    3 control      Topology → Intent: IPAM, routing, encapsulation, NAT
+    2 model        Scenario → Topology; what a cloud provider allows
+    1 scenario     text → Scenario
+    0 vocabulary   reasons, stages, record layouts; errors, quantities, selector
+
+In Python::
+
+    import calisim
+
+    network = calisim.load("scenarios/three-az.yaml").build("calico-cross-subnet")
+    run = network.run()                          # every traffic set; run.tally, run.results
+    print(network.trace("shop/web-a-1-0", "shop/db-0", port=5432))
+
+Everything is imported when it is first used, so ``import calisim`` costs next to nothing.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from .analysis.network import Network
+    from .analysis.run import Run
+    from .scenario.scenario import Scenario
+    from .vocabulary import CONNECTION, EVENT, PACKET, RESULT
+
+    __version__: str
+
+__all__ = ["CONNECTION", "EVENT", "PACKET", "RESULT", "Network", "Run", "Scenario", "__version__", "load"]
+
+_HOMES = {
+    "CONNECTION": "vocabulary", "EVENT": "vocabulary", "PACKET": "vocabulary", "RESULT": "vocabulary",
+    "Network": "analysis.network", "Run": "analysis.run", "Scenario": "scenario.scenario",
+}
+
+
+def load(path: str, *, set: Sequence[str] = (), apply: Sequence[str] = ()) -> Scenario:
+    """Read a scenario file; ``set`` and ``apply`` change it as ``--set PATH=VALUE`` and ``--apply FILE`` do.
+
+    Raises :class:`calisim.errors.ScenarioError` with every problem of the file, its place and its cure.
+    """
+    from .analysis import network  # noqa: F401 – gives Scenario its build()
+    from .scenario.load import load as read
+
+    return read(path, set=set, apply=apply)
+
+
+def __getattr__(name: str) -> Any:
+    if name == "__version__":
+        from importlib.metadata import PackageNotFoundError, version
+
+        try:
+            return version(__name__)
+        except PackageNotFoundError:
+            return "(not installed)"
+    if name not in _HOMES:
+        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+    from importlib import import_module
+
+    return getattr(import_module(f".{_HOMES[name]}", __name__), name)

@@ -1,0 +1,94 @@
+"""The one sentence that answers "overlay or cross-subnet?", with its numbers and what it rests on."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import TYPE_CHECKING
+
+from ..quantities import plural
+from .run import lost_by_name
+from .story import percent
+
+if TYPE_CHECKING:
+    from .compare import VariantReport
+
+
+def answer(reports: Sequence[VariantReport]) -> str:
+    """Overlay or cross-subnet? Without one of each: which of the variants does best."""
+    by_id = {report.id: report for report in reports}
+    for overlay, cross in (("overlay-ipip", "calico-cross-subnet"), ("overlay-vxlan", "calico-cross-subnet-vxlan")):
+        if overlay in by_id and cross in by_id:
+            return f"{_duel(by_id[overlay], by_id[cross])} {_without(by_id.get('calico-no-encap'))}".strip()
+    return _best(reports)
+
+
+def _duel(overlay: VariantReport, cross: VariantReport) -> str:
+    sent = plural(cross.tally.sent, "packet")
+    ahead = cross.tally.success - overlay.tally.success
+    if ahead:
+        better, worse = (cross, overlay) if ahead > 0 else (overlay, cross)
+        word = "Cross-subnet" if ahead > 0 else "Overlay"
+        return (
+            f"{word}: {better.id} delivers {better.tally.success:,} of {sent}, {worse.id} only {worse.tally.success:,} "
+            f"({_losses(worse)}).{_price(better)}")
+    saved = overlay.overhead - cross.overhead
+    if saved > 0:
+        return (
+            f"Cross-subnet: both deliver {_all(cross)} of {sent}, but {cross.id} wraps {cross.encapsulated:,} of them instead of "
+            f"{overlay.encapsulated:,} and saves {plural(saved, 'byte')} of outer headers ({percent(saved, overlay.overhead)} "
+            f"of the overlay's).{_price(cross, overlay)}")
+    return (
+        f"Overlay: {cross.id} saves nothing here ({plural(cross.encapsulated, 'wrapped packet')} in both), since no packet "
+        f"travels between two nodes of one subnet.{_price(cross, overlay)}")
+
+
+def _all(report: VariantReport) -> str:
+    return "all" if report.tally.success == report.tally.sent else f"{report.tally.success:,}"
+
+
+def _price(report: VariantReport, other: VariantReport | None = None) -> str:
+    """What a variant needs (beyond what the other needs), with the packets that die where it is forgotten."""
+    common = {need.need for need in other.needs} if other else set()
+    parts = [
+        f"{need.need} (forget it and {plural(need.lost, 'packet')} die)" for need in report.needs
+        if need.need not in common and need.lost]
+    if not parts:
+        return ""
+    return f" Its price: {'; '.join(parts)}."
+
+
+def _without(report: VariantReport | None) -> str:
+    """What no encapsulation at all would do."""
+    if report is None:
+        return ""
+    if report.tally.success == report.tally.sent:
+        return "No encapsulation at all would do here, too."
+    lost = report.tally.sent - report.tally.success
+    return f"Without any encapsulation {plural(lost, 'packet')} die ({_losses(report)})."
+
+
+def _losses(report: VariantReport) -> str:
+    losses = [f"{count:,} × {name}" for name, count in lost_by_name(report.tally).items()]
+    return ", ".join(losses[:3]) or "nothing is dropped"
+
+
+def _best(reports: Sequence[VariantReport]) -> str:
+    if len(reports) == 1:
+        only = reports[0]
+        return f"{only.id} delivers {_all(only)} of {plural(only.tally.sent, 'packet')} ({_losses(only)}).{_price(only)}"
+    best = max(reports, key=lambda report: (report.tally.success, -report.overhead, -len(report.needs)))
+    return (
+        f"{best.id}: of these it delivers most ({best.tally.success:,} of {plural(best.tally.sent, 'packet')}) with the fewest "
+        f"extra bytes ({best.overhead:,}).{_price(best)}")
+
+
+def assumptions(reports: Sequence[VariantReport]) -> tuple[str, ...]:
+    """What the answer rests on: the traffic, then what the model assumes."""
+    network = reports[0].network
+    sets = ", ".join(
+        f"{set_.name} ({reports[0].run.tallies[set_.name].sent:,} × {set_.size:,} B)" for set_ in network.traffic_sets()
+        if set_.name in reports[0].run.tallies)
+    rests = [f"traffic: {sets}; every packet went through the {network.engine_name} engine"]
+    for report in reports:
+        rests += [line for line in report.network.intent.assumptions if line not in rests]
+    return tuple(rests)

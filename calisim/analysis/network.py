@@ -1,0 +1,212 @@
+"""A Network: one scenario under one variant, from the written words to the engine, each floor built when first asked for.
+
+This is the Python door of calisim: ``calisim.load("x.yaml").build("overlay-ipip").run()``.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from functools import cached_property
+from typing import TYPE_CHECKING, Any
+
+from ..errors import UsageError
+from ..quantities import parse_duration, plural
+from ..scenario.scenario import Scenario
+
+if TYPE_CHECKING:
+    import networkx
+    import numpy as np
+
+    from ..control.intent import Intent, Route
+    from ..datapath.engine import Engine
+    from ..fib.image import FibImage
+    from ..model.topology import Topology
+    from .explain import Trace
+    from .run import Run
+
+Progress = Callable[[str, int], None]
+"""Called with what is being done and how many packets are through so far."""
+
+DEFAULT_WAIT = 1_000_000        # nanoseconds between two traffic sets
+
+
+class Network:
+    """A scenario under a variant, ready to carry packets.
+
+    ``topology`` what exists, ``intent`` what the control plane decided, ``image`` the compiled tables,
+    ``graph`` the networkx graph, ``labels`` of the pods by endpoint id, ``scopes`` who is near whom.
+    """
+
+    def __init__(self, scenario: Scenario, variant: str = "as-is", *, engine: str = "fast") -> None:
+        self.variant = variant
+        self.scenario = scenario.with_variant(variant)
+        self.engine_name = engine
+
+    @cached_property
+    def topology(self) -> Topology:
+        from ..model.topology import build
+
+        return build(self.scenario)
+
+    @cached_property
+    def intent(self) -> Intent:
+        from ..control.resolve import resolve
+
+        return resolve(self.topology)
+
+    @cached_property
+    def image(self) -> FibImage:
+        from ..fib.compiler import compile
+
+        return compile(self.intent)
+
+    @cached_property
+    def engine(self) -> Engine:
+        from ..datapath.engine import engine
+
+        return engine(self.engine_name, self.intent, self.image if self.engine_name == "fast" else None)
+
+    @property
+    def graph(self) -> networkx.Graph:
+        return self.topology.graph
+
+    @cached_property
+    def labels(self) -> Mapping[int, Mapping[str, str]]:
+        """Labels of the pods as Calico's selectors see them, by endpoint id; equal pods share one mapping."""
+        entities = self.topology.entities
+        ids = self.intent.endpoint_ids
+        shared: dict[tuple[int, str], Mapping[str, str]] = {}
+        labels: dict[int, Mapping[str, str]] = {}
+        for pod in entities.pods:
+            key = (id(pod.labels), pod.namespace)
+            if key not in shared:
+                shared[key] = _pod_labels(pod.labels, pod.namespace, entities.namespaces.get(pod.namespace, {}))
+            labels[ids[pod.id]] = shared[key]
+        return labels
+
+    @cached_property
+    def scopes(self) -> Any:
+        from .scopes import Scopes
+
+        return Scopes(self.intent)
+
+    def altered(self, topology: Topology) -> Network:
+        """The same network with another topology: what if one thing were different?"""
+        network = Network.__new__(Network)
+        network.variant, network.scenario, network.engine_name = self.variant, self.scenario, self.engine_name
+        network.__dict__["topology"] = topology
+        return network
+
+    def routes(self, node: str) -> tuple[Route, ...]:
+        """The main routing table of a node, as ``ip route`` shows it."""
+        return self.intent.routes_of(self.router_id(node))
+
+    def router_id(self, node: str) -> int:
+        """The id of a node by name (with or without ``node/``)."""
+        name = node.removeprefix("node/")
+        for router in self.intent.routers:
+            if router.name == name:
+                return router.id
+        raise UsageError(f"there is no node {name!r}{_did_you_mean(name, [router.name for router in self.intent.routers])}")
+
+    def endpoint_id(self, text: str) -> int:
+        """The id of the one endpoint that a text names: NAMESPACE/POD, node/NAME, host/NAME, an address or a bare name."""
+        from ..traffic.endpoints import resolve_endpoints
+
+        found = resolve_endpoints(text, self.intent, self.labels)
+        if len(found) == 1:
+            return found[0]
+        if found:
+            names = ", ".join(self.intent.endpoint(number).name for number in found[:4])
+            raise UsageError(f"{text!r} names {plural(len(found), 'endpoint')} ({names} …); name one of them")
+        raise UsageError(f"{text!r} selects nobody")
+
+    def traffic_sets(self, name: str | None = None) -> Sequence[Any]:
+        """All traffic sets of the scenario in order, or the one of that name."""
+        sets = self.scenario.spec.traffic
+        if name is None:
+            return sets
+        chosen = [set_ for set_ in sets if set_.name == name]
+        if not chosen:
+            raise UsageError(f"there is no traffic set {name!r}{_did_you_mean(name, [set_.name for set_ in sets])}")
+        return chosen
+
+    def waves(self, traffic_set: Any) -> Iterator[np.ndarray]:
+        """The packets of a traffic set, wave by wave."""
+        from ..traffic.flows import waves
+
+        return waves(traffic_set, self.intent, self.labels)
+
+    def run(
+        self, packets: np.ndarray | str | None = None, *, threads: int = 1, events: bool = False, replies: bool = False,
+        keep: bool = True, progress: Progress | None = None,
+    ) -> Run:
+        """Send packets and tell what became of them.
+
+        ``packets``: an array of :data:`calisim.PACKET` (one wave), the name of a traffic set, or None for all the
+        scenario's sets in order. Connections, ports and counters live on from wave to wave. ``replies`` sends an answer for
+        every packet that arrived, as the wave after it. ``keep=False`` adds up without holding packets and results.
+        """
+        from .sending import send
+
+        sets: Sequence[Any]
+        if packets is None or isinstance(packets, str):
+            sets = self.traffic_sets(packets)
+            stream = _timed((set_.name, wait_of(set_), self.waves(set_)) for set_ in sets)
+        else:
+            stream = iter([("", packets)])
+        return send(self, stream, threads=threads, events=events, replies=replies, keep=keep, progress=progress)
+
+    def trace(
+        self, a: str, b: str, port: int | None = None, protocol: str = "tcp", *, size: int = 1000, df: bool = True, ttl: int = 64,
+    ) -> Trace:
+        """The journey of one packet from ``a`` to ``b`` and of the answer to it, told stage by stage."""
+        from .explain import Request, trace
+
+        return trace(self, Request(a, b, protocol, port, size, df, ttl))
+
+
+def build(scenario: Scenario, variant: str = "as-is", *, engine: str = "fast") -> Network:
+    """The network of a scenario under a variant."""
+    return Network(scenario, variant, engine=engine)
+
+
+# ``scenario.build("overlay-ipip")``: floor 1 must not know floor 6, so the method is given to it from here.
+setattr(Scenario, "build", build)  # noqa: B010 – a plain assignment would be a type error
+
+
+def wait_of(traffic_set: Any) -> int:
+    """Nanoseconds between the set before and this one."""
+    return DEFAULT_WAIT if traffic_set.wait is None else parse_duration(traffic_set.wait)
+
+
+def _timed(sets: Any) -> Iterator[tuple[str, np.ndarray]]:
+    """Waves with their set's name; each set starts its wait after the last packet of the set before."""
+    clock = 0
+    for name, wait, waves in sets:
+        start, last = clock + wait, clock + wait
+        for wave in waves:
+            wave["time"] += start
+            if len(wave):
+                last = max(last, int(wave["time"].max()))
+            yield name, wave
+        clock = last
+
+
+def _pod_labels(labels: Mapping[str, str], namespace: str, namespace_labels: Mapping[str, str]) -> Mapping[str, str]:
+    return {
+        **{f"pcns.{key}": value for key, value in namespace_labels.items()}, **labels,
+        "projectcalico.org/namespace": namespace, "projectcalico.org/orchestrator": "k8s",
+    }
+
+
+def _did_you_mean(wrong: str, names: Sequence[str]) -> str:
+    from difflib import get_close_matches
+
+    if not names:
+        return "; there is none at all"
+    close = get_close_matches(wrong, names[:5000], 3)
+    if close:
+        return f"; did you mean {' or '.join(close)}?"
+    shown = ", ".join(names[:6])
+    return f"; there are {shown}{' …' if len(names) > 6 else ''}"

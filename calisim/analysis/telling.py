@@ -1,0 +1,100 @@
+"""A trace in lines of text: each stage a line, its headers below it, the reason and the cure at the end."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import TYPE_CHECKING
+
+from ..errors import Mark
+from ..vocabulary import Direction, Stage, Verdict
+
+if TYPE_CHECKING:
+    import numpy as np
+
+    from .blockers import Blockers
+    from .explain import Journey, Step, Trace
+    from ..control.intent import Intent, Object
+
+_WORDS = {
+    Verdict.DELIVERED: "delivered", Verdict.EXITED: "left the modelled network", Verdict.DROPPED: "DROPPED",
+    Verdict.REFUSED: "refused", Verdict.UNDETERMINED: "undetermined",
+}
+
+
+def lines(trace: Trace) -> Iterator[str]:
+    """Both journeys and the verdict."""
+    yield "Request"
+    yield from journey_lines(trace.request)
+    if trace.reply is not None:
+        yield ""
+        yield "Reply"
+        yield from journey_lines(trace.reply)
+    yield ""
+    yield _verdict(trace)
+
+
+def journey_lines(journey: Journey) -> Iterator[str]:
+    """One way: numbered stages, then the cure of a loss."""
+    shown: tuple[str, ...] = ()
+    for number, step in enumerate(journey.steps, 1):
+        yield f"{number:3}. {_place(step)}: {step.says}{decider(step.decided_by)}"
+        headers = tuple(f"{header.layer:>5}  {header}" for header in step.headers)
+        if headers != shown:
+            yield from (f"       {header}" for header in headers)
+            shown = headers
+    if journey.loss is not None:
+        yield f"     Reason  {journey.loss.reason.name} at stage {journey.loss.stage.name.lower()}"
+        yield from _cure_lines(journey.cure)
+
+
+def blocker_lines(blockers: Blockers) -> Iterator[str]:
+    """Every blocker with its cure, then how it ends once they are gone."""
+    if not blockers.found:
+        yield "Nothing is in the way."
+    for number, blocker in enumerate(blockers.found, 1):
+        loss = blocker.loss
+        yield f"Blocker {number} (on the {blocker.way}): {loss.reason.name} at {loss.where}"
+        yield f"     {loss.sentence}{decider(loss.object)}"
+        yield from _cure_lines(blocker.cure.commands)
+    if blockers.found:
+        yield ""
+        yield (
+            f"With {'all of them' if len(blockers.found) > 1 else 'it'} removed the exchange succeeds."
+            if blockers.cleared else "The last one cannot be removed by a change of the configuration that calisim knows.")
+
+
+def event_line(intent: Intent, event: np.void) -> str:
+    """One EVENT: ``17 a-1 tunl0 out  IPIP … | TCP …``."""
+    from .explain import headers_of, interface_of, where_of
+
+    headers = " | ".join(str(header) for header in headers_of(event))
+    way = Direction(int(event["direction"])).name.lower()
+    return f"{int(event['row']):7} {where_of(intent, event)} {interface_of(intent, event)} {way}  {headers}"
+
+
+def decider(decided_by: Object | None) -> str:
+    """``[IPPool default, three-az.yaml:12:3]``."""
+    if decided_by is None:
+        return ""
+    return f"  [{decided_by.kind} {decided_by.name}{place(decided_by.mark)}]"
+
+
+def place(mark: Mark) -> str:
+    return f", {mark}" if mark.line else ""
+
+
+def _place(step: Step) -> str:
+    interface = f" {step.interface}" if step.interface else ""
+    return f"{step.where}{interface}" if step.stage is not Stage.NONE else step.where
+
+
+def _cure_lines(commands: tuple[str, ...]) -> Iterator[str]:
+    for number, command in enumerate(commands):
+        yield f"     {'Cure  ' if not number else '   or '}  {command}"
+
+
+def _verdict(trace: Trace) -> str:
+    request = f"request {_WORDS[trace.request.verdict]}"
+    if trace.reply is None:
+        return f"Verdict: {request}, no reply to send"
+    return f"Verdict: {request}, reply {_WORDS[trace.reply.verdict]}"

@@ -1,0 +1,112 @@
+"""Options and arguments that several commands share, each written once; how a command loads and how it answers."""
+
+from __future__ import annotations
+
+import os
+import tempfile
+from collections.abc import Callable, Iterable
+from typing import TYPE_CHECKING, Any, TypeVar
+
+import click
+
+if TYPE_CHECKING:
+    from ..scenario.scenario import Scenario
+
+F = TypeVar("F", bound=Callable[..., Any])
+
+scenario_argument = click.argument("scenario", type=click.Path(), metavar="SCENARIO")
+
+
+def editing(function: F) -> F:
+    """``--set`` and ``--apply``: the scenario changed for this call."""
+    function = click.option(
+        "--apply", "apply", multiple=True, type=click.Path(allow_dash=True), metavar="FILE|-",
+        help="Apply Calico or Kubernetes documents as `calicoctl apply -f` would; - is standard input.")(function)
+    return click.option(
+        "--set", "set_", multiple=True, metavar="PATH=VALUE",
+        help="Change a value of the scenario, for example nodes.*.sourceDestCheck=true (* is all).")(function)
+
+
+variant = click.option(
+    "--variant", default="as-is", show_default=True, metavar="ID", help="What Calico is told instead of the documents.")
+variants = click.option(
+    "--variants", default=None, metavar="A,B|all",
+    help="Variants to compare; default: the scenario's own, else the three classic ones.")
+engine = click.option(
+    "--engine", type=click.Choice(["fast", "reference"]), default="fast", show_default=True,
+    help="The compiled core, or the slow judge in plain Python.")
+step = click.option(
+    "--step", type=click.IntRange(min=0), default=None, metavar="N", help="The state after the story's first N steps.")
+
+
+def answering(function: F) -> F:
+    """``--json`` and ``-o``."""
+    function = click.option(
+        "-o", "--output", type=click.Path(dir_okay=False), metavar="FILE", help="Write to a file: whole or not at all.")(function)
+    return click.option("--json", "as_json", is_flag=True, help="One JSON document instead of a table.")(function)
+
+
+def load(path: str, set_: Iterable[str], apply: Iterable[str]) -> Scenario:
+    """The scenario; what was understood but is not modelled is said on standard error."""
+    from ..scenario.load import load as read
+
+    scenario = read(path, set=set_, apply=apply)
+    warn(scenario.warnings)
+    return scenario
+
+
+def warn(warnings: Iterable[str]) -> None:
+    for warning in dict.fromkeys(warnings):
+        click.echo(f"warning: {warning}", err=True)
+
+
+def answer_text(parts: Iterable[Any], output: str | None) -> None:
+    """Show rich parts on standard output or put them into a file."""
+    from ..report.text import show
+
+    if output is None:
+        show(parts)
+        return
+    from io import StringIO
+
+    text = StringIO()
+    show(parts, text)
+    write_whole(output, text.getvalue())
+
+
+def answer_lines(lines: Iterable[str], output: str | None) -> None:
+    """Plain text; a file gets it whole or not at all."""
+    text = "\n".join(lines)
+    if output is None:
+        click.echo(text)
+    else:
+        write_whole(output, text + "\n")
+
+
+def write_whole(path: str, text: str) -> None:
+    """Write a file that is either complete or not there: a temporary one beside it takes its name at the end."""
+    from ..errors import UsageError
+
+    folder = os.path.dirname(path) or "."
+    try:
+        handle, temporary = tempfile.mkstemp(dir=folder, prefix=f".{os.path.basename(path)}.")
+        try:
+            with os.fdopen(handle, "w", encoding="utf-8") as file:
+                file.write(text)
+            os.chmod(temporary, _mode_of(path))
+            os.replace(temporary, path)
+        except BaseException:
+            os.unlink(temporary)
+            raise
+    except OSError as error:
+        raise UsageError(f"{path} cannot be written: {error.strerror or error}") from None
+
+
+def _mode_of(path: str) -> int:
+    """Permissions of the file that is replaced, else those a new file gets."""
+    try:
+        return os.stat(path).st_mode & 0o777
+    except OSError:
+        umask = os.umask(0)
+        os.umask(umask)
+        return 0o666 & ~umask

@@ -1,0 +1,61 @@
+"""``calisim trace``."""
+
+from __future__ import annotations
+
+import click
+
+from . import options
+
+
+@click.command(epilog="""\b
+Examples:
+  calisim trace scenarios/three-az.yaml shop/web-a-1-0 shop/db-0 --port 5432
+  calisim trace scenarios/three-az.yaml web-a-1-0 203.0.113.10 --port 443 --step 3 --all-blockers
+  calisim trace scenarios/three-az.yaml node/a-1 shop/db-0 --protocol icmp --variant overlay-ipip
+""")
+@options.scenario_argument
+@click.argument("a", metavar="FROM")
+@click.argument("b", metavar="TO")
+@click.option("--port", type=click.IntRange(0, 65535), default=None, help="Destination port (default 80).")
+@click.option("--protocol", default="tcp", show_default=True, help="tcp, udp, icmp, ipip or a number.")
+@click.option("--size", type=click.IntRange(20, 65535), default=1000, show_default=True, help="IP total length in bytes.")
+@click.option("--ttl", type=click.IntRange(0, 255), default=64, show_default=True)
+@click.option("--df/--no-df", default=True, show_default=True, help="Don't-fragment bit.")
+@click.option("--all-blockers", is_flag=True, help="Remove each blocker, send again, and list them all.")
+@options.editing
+@options.variant
+@options.step
+@options.engine
+@options.answering
+@click.pass_context
+def command(
+    ctx: click.Context, scenario: str, a: str, b: str, port: int | None, protocol: str, size: int, ttl: int, df: bool,
+    all_blockers: bool, set_: tuple[str, ...], apply: tuple[str, ...], variant: str, step: int | None, engine: str, as_json: bool,
+    output: str | None,
+) -> None:
+    """Tell the journey of one packet from FROM to TO, and of the answer, stage by stage with both headers.
+
+    FROM and TO: NAMESPACE/POD, node/NAME, host/NAME, an IP address, or a bare name where it is unique. A loss ends in its
+    reason, the object that decided (file and line) and the command that cures it. Exit 1 if the exchange fails.
+    """
+    from ..analysis.blockers import all_blockers as find
+    from ..analysis.explain import Request, trace
+    from ..analysis.network import Network
+    from ..vocabulary import Verdict
+
+    loaded = options.load(scenario, set_, apply)
+    network = Network(loaded if step is None else loaded.after_steps(step), variant, engine=engine)
+    request = Request(a, b, protocol, port, size, df, ttl)
+    told = trace(network, request)
+    blockers = find(network, request) if all_blockers else None
+    if as_json:
+        from ..report.json import trace_document
+
+        options.answer_lines([trace_document(told, blockers)], output)
+    else:
+        from ..analysis.telling import blocker_lines, lines
+
+        more = [] if blockers is None else ["", *blocker_lines(blockers)]
+        options.answer_lines([*lines(told), *more], output)
+    if told.verdict in (Verdict.DROPPED, Verdict.REFUSED):
+        ctx.exit(1)

@@ -1,0 +1,1 @@
+"""Floor 7 – answers → text, JSON, JUnit XML. Shows, never computes."""

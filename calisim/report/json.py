@@ -1,0 +1,191 @@
+"""Answers as JSON documents ``{apiVersion: calisim/v1, kind: …}``; keys are part of the interface."""
+
+from __future__ import annotations
+
+import json
+from typing import TYPE_CHECKING, Any
+
+from ..analysis.explain import headers_of, interface_of, where_of
+from ..analysis.losses import mapping_of
+from ..analysis.run import Run, Tally, is_reply, lost_by_name, total
+from ..analysis.scopes import SCOPES
+from ..vocabulary import Device, Direction, DropReason, Encap, Stage, Verdict
+
+if TYPE_CHECKING:
+    import numpy as np
+
+    from ..analysis.blockers import Blockers
+    from ..analysis.compare import Comparison, VariantReport
+    from ..analysis.explain import Journey, Step, Trace
+    from ..analysis.expectations import Checked
+    from ..analysis.lint import Finding
+    from ..analysis.needs import Need
+    from ..analysis.network import Network
+    from ..control.intent import Object
+
+API_VERSION = "calisim/v1"
+
+
+def document(kind: str, **content: Any) -> str:
+    """One JSON document with its envelope."""
+    return json.dumps({"apiVersion": API_VERSION, "kind": kind, **content}, indent=2, ensure_ascii=False)
+
+
+def comparison(answer: Comparison) -> str:
+    content: dict[str, Any] = {"scenario": answer.scenario.name}
+    if answer.chapters:
+        content["steps"] = [
+            {"step": chapter.number, "title": chapter.title, "scopes": chapter.cells} for chapter in answer.chapters]
+    content["variants"] = [_variant(report) for report in answer.variants]
+    if answer.pairs is not None:
+        content["pairs"] = [
+            {"from": one.sender, "to": one.receiver, "traffic": one.traffic, "outcomes": one.outcomes} for one in answer.pairs]
+        content["differingPackets"] = answer.differing
+    return document("Comparison", **content, answer=answer.answer, assumptions=list(answer.assumptions))
+
+
+def _variant(report: VariantReport) -> dict[str, Any]:
+    low, high = report.pod_mtu
+    return {
+        "id": report.id, "packets": packets(report.tally), "scopes": scopes(report.tally), "podMtu": low,
+        **({"podMtuMax": high} if high != low else {}), "encapsulated": report.encapsulated, "overheadBytes": report.overhead,
+        "needs": [_need(need) for need in report.needs], "counters": counters(report.network, report.run),
+    }
+
+
+def _need(need: Need) -> dict[str, Any]:
+    example = need.example and {"from": need.example.sender, "to": need.example.receiver, "reason": need.example.reason}
+    return {"need": need.need, "why": need.why, "ifForgotten": {"lost": need.lost, "example": example}}
+
+
+def packets(tally: Tally) -> dict[str, Any]:
+    """Sent, delivered, exited, refused, undetermined, and dropped by reason."""
+    by = {verdict: amount.packets for verdict, amount in tally.by(lambda outcome: outcome.verdict).items()}
+    return {
+        "sent": tally.sent, "delivered": by.get(Verdict.DELIVERED, 0), "exited": by.get(Verdict.EXITED, 0),
+        "dropped": dict(lost_by_name(tally)), "refused": by.get(Verdict.REFUSED, 0),
+        "undetermined": by.get(Verdict.UNDETERMINED, 0),
+    }
+
+
+def scopes(tally: Tally) -> dict[str, Any]:
+    """Per scope in which something was sent: packets, encapsulation, bytes, translated ones."""
+    used = tally.by(lambda outcome: outcome.scope)
+    return {scope: _scope(tally, scope) for scope in SCOPES if scope in used}
+
+
+def _scope(tally: Tally, scope: str) -> dict[str, Any]:
+    mine = [(outcome, amount) for outcome, amount in tally if outcome.scope == scope]
+    return {
+        "sent": sum(amount.packets for _, amount in mine),
+        "delivered": sum(amount.packets for outcome, amount in mine if outcome.verdict is Verdict.DELIVERED),
+        "exited": sum(amount.packets for outcome, amount in mine if outcome.verdict is Verdict.EXITED),
+        "encap": {
+            encap.name.lower(): sum(amount.packets for outcome, amount in mine if outcome.encap == encap) for encap in Encap},
+        "bytes": {"inner": sum(amount.inner for _, amount in mine), "wire": sum(amount.wire for _, amount in mine)},
+        "snat": sum(amount.packets for outcome, amount in mine if outcome.snat),
+    }
+
+
+def counters(network: Network, run: Run) -> dict[str, Any]:
+    """Packets and bytes (IP total length) per kind of interface, all nodes together, and connections alive."""
+    assert run.state is not None
+    links = run.state.links.sum(axis=0)
+    return {
+        "interfaces": {
+            device.name.lower(): {
+                way: {"packets": int(links[device, side, 0]), "bytes": int(links[device, side, 1])}
+                for side, way in enumerate(("in", "out"))}
+            for device in Device if links[device].any()},
+    }
+
+
+def run_document(network: Network, run: Run, *, per_node: bool = False, events: bool = False) -> str:
+    """``calisim run``."""
+    content: dict[str, Any] = {
+        "scenario": network.scenario.name, "variant": network.variant, "packets": packets(run.sent), "scopes": scopes(run.sent),
+        "traffic": [
+            {"name": name, "packets": packets(tally), "scopes": scopes(tally)} for name, tally in run.tallies.items()],
+        "counters": counters(network, run),
+    }
+    if any(is_reply(name) for name in run.tallies):
+        content["replies"] = packets(total(tally for name, tally in run.tallies.items() if is_reply(name)))
+    if per_node:
+        content["nodes"] = per_node_counters(network, run)
+    if events and run.events is not None:
+        content["events"] = [_event(network, event) for event in run.events]
+    return document("Run", **content)
+
+
+def _event(network: Network, event: np.void) -> dict[str, Any]:
+    return {
+        "packet": int(event["row"]), "where": where_of(network.intent, event), "interface": interface_of(network.intent, event),
+        "direction": Direction(int(event["direction"])).name.lower(), "stage": Stage(int(event["stage"])).name.lower(),
+        "headers": [mapping_of(header) for header in headers_of(event)],
+        "decidedBy": _object(network.intent.object(int(event["detail"])))}
+
+
+def per_node_counters(network: Network, run: Run) -> list[dict[str, Any]]:
+    """Counters of every node that saw a packet."""
+    assert run.state is not None
+    found = []
+    for router in network.intent.routers:
+        links, drops = run.state.links[router.id], run.state.drops[router.id]
+        if not links.any() and not drops.any():
+            continue
+        found.append({
+            "node": router.name,
+            "interfaces": {
+                device.name.lower(): {
+                    way: {"packets": int(links[device, side, 0]), "bytes": int(links[device, side, 1])}
+                    for side, way in enumerate(("in", "out"))}
+                for device in Device if links[device].any()},
+            "dropped": {reason.name: int(drops[reason]) for reason in DropReason if drops[reason]},
+        })
+    return found
+
+
+def trace_document(trace: Trace, blockers: Blockers | None = None) -> str:
+    """``calisim trace``."""
+    content: dict[str, Any] = {
+        "request": journey(trace.request), "reply": trace.reply and journey(trace.reply), "verdict": trace.verdict.name.lower()}
+    if blockers is not None:
+        content["blockers"] = [
+            {"way": one.way, "reason": one.loss.reason.name, "where": one.loss.where, "says": one.loss.sentence,
+             "decidedBy": _object(one.loss.object), "cure": list(one.cure.commands)} for one in blockers.found]
+        content["cleared"] = blockers.cleared
+    return document("Trace", **content)
+
+
+def journey(one: Journey) -> dict[str, Any]:
+    return {
+        "steps": [_step(step) for step in one.steps], "verdict": one.verdict.name.lower(),
+        "reason": one.loss.reason.name if one.loss else None, "cure": list(one.cure)}
+
+
+def _step(step: Step) -> dict[str, Any]:
+    return {
+        "where": step.where, "interface": step.interface, "direction": step.direction, "stage": step.stage.name.lower(),
+        "says": step.says, "headers": [mapping_of(header) for header in step.headers], "decidedBy": _object(step.decided_by)}
+
+
+def _object(one: Object | None) -> dict[str, Any] | None:
+    if one is None:
+        return None
+    return {"kind": one.kind, "name": one.name, "file": one.mark.file, "line": one.mark.line}
+
+
+def checks_document(files: list[tuple[str, list[Checked]]]) -> str:
+    """``calisim check``."""
+    rows = [
+        {"scenario": path, "expectation": one.text, "passed": one.passed, "instead": one.instead, "trace": one.command or None,
+         "file": one.mark.file, "line": one.mark.line} for path, checked in files for one in checked]
+    failed = sum(not row["passed"] for row in rows)
+    return document("CheckReport", passed=len(rows) - failed, failed=failed, checks=rows)
+
+
+def lint_document(scenario: str, findings: list[Finding]) -> str:
+    """``calisim lint``."""
+    return document("LintReport", scenario=scenario, findings=[
+        {"code": one.code, "severity": one.severity, "message": one.message, "cure": one.cure, "file": one.mark.file,
+         "line": one.mark.line, "column": one.mark.column} for one in findings])

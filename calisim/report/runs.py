@@ -1,0 +1,88 @@
+"""``calisim run`` for people: totals by scope and fate, shapes of journeys, counters and events on request."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import TYPE_CHECKING, Any
+
+from ..analysis.losses import place_name
+from ..analysis.paths import shapes
+from ..analysis.run import Tally
+from ..analysis.story import word_of
+from ..analysis.telling import event_line
+from ..vocabulary import Device, DropReason, Verdict
+from .text import number, paragraph, share, table
+
+if TYPE_CHECKING:
+    from ..analysis.network import Network
+    from ..analysis.run import Run
+
+MOST_EVENTS = 2000
+MOST_SHAPES = 30
+
+
+def parts(network: Network, run: Run, *, counters: bool, events: bool) -> Iterator[Any]:
+    """The report, part by part."""
+    for name, tally in run.tallies.items():
+        yield _outcomes(name, tally)
+    yield _shapes(run)
+    if counters:
+        yield _interfaces(network, run)
+        yield _drops(network, run)
+    if events and run.events is not None:
+        yield paragraph("\n".join(_events(network, run)))
+    yield paragraph(_sum(network, run), "bold")
+
+
+def _outcomes(name: str, tally: Tally) -> Any:
+    rows = [
+        [outcome.scope, outcome.verdict.name.lower(), word_of(outcome), "yes" if outcome.snat else "", number(amount.packets),
+         share(amount.packets, tally.sent), number(amount.inner), number(amount.wire), number(amount.overhead)]
+        for outcome, amount in sorted(tally, key=lambda item: (item[0].scope, -item[1].packets))]
+    return table(
+        f"Traffic {name}", ["Scope", "Fate", "How, or why not", "SNAT", "#Packets", "#Share (%)", "#Sent (B)", "#On the wire (B)",
+                            "#Overhead (B)"], rows)
+
+
+def _shapes(run: Run) -> Any:
+    found = shapes(run.paths)
+    more = f", the first {MOST_SHAPES} of {len(found):,}" if len(found) > MOST_SHAPES else ""
+    return table(
+        f"Shapes of journeys{more}", ["#Packets", "Fate", "Reason", "Encapsulation", "#Hops (routers)", "On the way"],
+        ([number(one.packets), one.verdict.name.lower(), one.reason.name if one.reason else "", one.encap.name.lower(), one.hops,
+          ", ".join(one.marks)] for one in found[:MOST_SHAPES]))
+
+
+def _interfaces(network: Network, run: Run) -> Any:
+    assert run.state is not None
+    links = run.state.links
+    return table(
+        "Interfaces of the nodes (bytes are IP total length)",
+        ["Node", "Interface", "#In (packets)", "#In (B)", "#Out (packets)", "#Out (B)"],
+        ([router.name, device.name.lower(), *(number(count) for count in links[router.id, device].ravel().tolist())]
+         for router in network.intent.routers for device in Device if links[router.id, device].any()))
+
+
+def _drops(network: Network, run: Run) -> Any:
+    assert run.state is not None
+    drops = run.state.drops
+    return table(
+        "Drops by place", ["Place", "Reason", "#Packets"],
+        ([place_name(network.intent, place), reason.name, number(int(drops[place, reason]))]
+         for place in range(len(drops)) for reason in DropReason if drops[place, reason]))
+
+
+def _events(network: Network, run: Run) -> Iterator[str]:
+    assert run.events is not None
+    yield "Events: packet, place and interface, header(s)"
+    for event in run.events[:MOST_EVENTS]:
+        yield event_line(network.intent, event)
+    if len(run.events) > MOST_EVENTS:
+        yield f"… {len(run.events) - MOST_EVENTS:,} more; --json -o FILE has them all"
+
+
+def _sum(network: Network, run: Run) -> str:
+    tally = run.sent
+    good = tally.success
+    lost = tally.total(lambda outcome: outcome.verdict is Verdict.DROPPED).packets
+    return f"{network.scenario.name}, {network.variant}: {tally.sent:,} packets sent, {good:,} arrived, {lost:,} lost"

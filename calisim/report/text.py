@@ -1,0 +1,78 @@
+"""Tables and paragraphs for people: as wide as the terminal, coloured only there, plain in a pipe or a file.
+
+Every column header carries its unit. rich is imported when something is shown, never before.
+"""
+
+from __future__ import annotations
+
+import os
+import sys
+from collections.abc import Iterable, Sequence
+from typing import IO, TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from rich.console import Console, RenderableType
+    from rich.table import Table
+
+PIPE_WIDTH = 120        # columns where there is no terminal and COLUMNS does not say
+NARROWEST = 60
+
+
+def console(file: IO[str] | None = None) -> Console:
+    """A console for standard output, or for a file (never coloured)."""
+    from rich.console import Console
+
+    stream = sys.stdout if file is None else file
+    terminal = file is None and stream.isatty()
+    width = None
+    if not terminal:
+        columns = os.environ.get("COLUMNS", "")
+        width = max(int(columns), NARROWEST) if columns.isdecimal() and int(columns) else PIPE_WIDTH
+    colours: Any = "auto" if terminal else None
+    return Console(file=stream, width=width, highlight=False, emoji=False, color_system=colours)
+
+
+def show(parts: Iterable[RenderableType], file: IO[str] | None = None) -> None:
+    """Print parts, an empty line between them."""
+    out = console(file)
+    for position, part in enumerate(parts):
+        if position:
+            out.print()
+        out.print(part)
+
+
+def table(title: str, columns: Sequence[str], rows: Iterable[Sequence[object]], *, sections: bool = False) -> Table:
+    """A table; a column whose header starts with ``#`` holds numbers and is set to the right.
+
+    ``sections`` draws a line between groups of rows whose first cell is not empty.
+    """
+    from rich import box
+    from rich.table import Table
+    from rich.text import Text
+
+    made = Table(title=title, title_justify="left", title_style="bold", box=box.SIMPLE_HEAD, pad_edge=False, header_style="bold")
+    for column in columns:
+        number = column.startswith("#")
+        made.add_column(column.removeprefix("#"), justify="right" if number else "left", overflow="fold", vertical="top")
+    for position, row in enumerate(rows):
+        if sections and position and str(row[0]):
+            made.add_section()
+        made.add_row(*(cell if isinstance(cell, Text) else Text(str(cell)) for cell in row))
+    return made
+
+
+def paragraph(text: str, style: str = "") -> Any:
+    """A paragraph, wrapped at words."""
+    from rich.text import Text
+
+    return Text(text, style=style, overflow="fold")
+
+
+def number(value: int) -> str:
+    """``39,600``; a dash for nothing at all would hide a zero, so zero is 0."""
+    return f"{value:,}"
+
+
+def share(part: int, whole: int) -> str:
+    """A share in percent with one decimal, without the sign (the header has it)."""
+    return f"{100 * part / whole:.1f}" if whole else "–"
