@@ -268,7 +268,7 @@ def _routers(intent: Intent, routing: _Routing, rules: _Rules) -> np.ndarray:
         inputs = router.inputs
         rows.append((
             router.address, router.key, group, router.subnet, router.ipip_address, router.vxlan_address, router.public_address,
-            inputs.gateway, inputs.link.network, inputs.link.mask, inputs.mtu, router.decided_by,
+            inputs.link.network, inputs.link.mask, inputs.mtu, router.decided_by,
             *rules.run(tuple(rule for g in mine for rule in g.ingress)), *rules.run(tuple(rule for g in mine for rule in g.egress)),
             sum(1 << number - 1 for number in set(router.groups)), router.flags,
             mine[0].decided_by if mine else 0, router.rp_filter))
@@ -320,4 +320,4 @@ def _fabric(intent: Intent) -> np.ndarray:
     flags |= FabricFlag.ROUTES_PODS if fabric.routes_pods else FabricFlag(0)
     flags |= FabricFlag.OUTSIDE if any(route.target is TargetKind.OUTSIDE for route in routes) else FabricFlag(0)
     gateway = next((route.place for route in routes if route.target is TargetKind.INTERNET), 0)
-    return np.array([(intent.seed & (1 << 64) - 1, fabric.mtu, fabric.internet_mtu, gateway, flags)], FABRIC)
+    return np.array([(intent.seed & (1 << 64) - 1, fabric.mtu, fabric.internet_mtu, gateway, flags, fabric.decided_by)], FABRIC)

@@ -16,7 +16,9 @@ from pathlib import Path
 import numpy as np
 
 from ..errors import StaleBuildError, UsageError
-from ..vocabulary import ADJACENCY, CLASS, ENDPOINT, FABRIC, ROUTER, RULE, SUBNET, TARGET
+from ..vocabulary import (
+    ADJACENCY, CLASS, ENDPOINT, FABRIC, ROUTER, RULE, SUBNET, TARGET, Device, DropReason, Encap,
+)
 
 DTYPES: dict[str, np.dtype] = {
     "lpm": np.dtype("<u4"), "classes": CLASS, "residents": np.dtype("<u4"), "rows": np.dtype("<u4"), "adjacencies": ADJACENCY,
@@ -67,6 +69,33 @@ class FibImage:
             total.update(f"{name} {array.shape} {array.dtype.descr}".encode())
             total.update(array.tobytes())
         return total.hexdigest()
+
+    def check(self) -> None:
+        """Every index inside its table, so that the compiled core can follow it blindly; UsageError names the table."""
+        chunks = (len(self.lpm) - (1 << 16)) >> 8
+        deeper = self.lpm >> 31 == 1
+        subnets, endpoints, routers = self.subnets, self.endpoints, self.routers
+        bounds = {
+            "lpm": (self.lpm[deeper] & 0x7FFFFFFF, chunks), "classes": (self.lpm[~deeper], len(self.classes)),
+            "rows": (self.rows, len(self.adjacencies)), "adjacencies": (self.adjacencies["fallback"], len(self.adjacencies)),
+            "groups": (routers["group"], len(self.rows)), "routers": (routers["subnet"], len(subnets)),
+            "residents": (self.residents, len(endpoints)), "interfaces": (self.classes["interface"], len(endpoints)),
+            "hosts": (self.classes["host"], len(endpoints)), "public": (self.classes["public"], len(routers)),
+            "endpoints": (endpoints["router"], len(routers)), "subnets of endpoints": (endpoints["subnet"], len(subnets)),
+            "tables": (subnets["table"], len(self.target_rows)), "target rows": (self.target_rows, len(self.targets)),
+            "targets": (self.targets["router"], len(routers)), "places": (self.targets["place"], self.places + 1),
+            "places of subnets": (subnets["place"], self.places + 1), "gateway": (self.fabric["gateway_place"], self.places + 1),
+            "routers as places": (np.array([len(routers) - 1]), self.places + 1),
+            "reasons": (self.adjacencies["reason"], len(DropReason)), "encapsulations": (self.adjacencies["encap"], len(Encap)),
+            "devices": (self.adjacencies["device"], len(Device)),
+        }
+        for first, count in (("acl_in", "acl_in_count"), ("acl_out", "acl_out_count")):
+            bounds[first] = subnets[first].astype(np.int64) + subnets[count], len(self.rules) + 1
+        for first, count in (("rules_in", "rules_in_count"), ("rules_out", "rules_out_count")):
+            bounds[first] = routers[first].astype(np.int64) + routers[count], len(self.rules) + 1
+        for name, (numbers, limit) in bounds.items():
+            if numbers.size and int(numbers.max()) >= limit:
+                raise UsageError(f"the FIB image is inconsistent ({name}): compile the scenario again")
 
     def describe(self) -> list[tuple[str, tuple[int, ...], int]]:
         """Name, shape and bytes of each table."""

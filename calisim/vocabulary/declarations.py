@@ -55,7 +55,7 @@ def _text() -> str:
 
 def _enum(kind: type[IntEnum]) -> str:
     prefix = _PREFIX.get(kind.__name__) or re.sub(r"(?<=[a-z])(?=[A-Z])", "_", kind.__name__).upper()
-    rows = [f"    {prefix}_{member.name} = {int(member)}" for member in kind]
+    rows = [f"    {prefix}_{member.name} = {int(member)}" for member in kind.__members__.values()]
     return "\n".join(["cdef enum:", *rows, f"    {prefix}_COUNT = {max(map(int, kind)) + 1}\n"])
 
 

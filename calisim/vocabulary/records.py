@@ -68,7 +68,7 @@ CLASS = _record(
 
 ROUTER = _record(
     ("address", _u32), ("key", _u32), ("group", _u32), ("subnet", _u32),
-    ("ipip_address", _u32), ("vxlan_address", _u32), ("public_address", _u32), ("gateway", _u32),
+    ("ipip_address", _u32), ("vxlan_address", _u32), ("public_address", _u32),
     ("link", _u32), ("link_mask", _u32), ("mtu", _u32), ("detail", _u32),
     ("rules_in", _u32), ("rules_in_count", _u32), ("rules_out", _u32), ("rules_out_count", _u32),
     ("groups", _u64),                          # bit set of its security groups
@@ -90,7 +90,7 @@ SUBNET = _record(
 
 # What holds for the network between the nodes as a whole (one record).
 FABRIC = _record(
-    ("seed", _u64), ("mtu", _u32), ("internet_mtu", _u32), ("gateway_place", _u32), ("flags", _u32), size=24,
+    ("seed", _u64), ("mtu", _u32), ("internet_mtu", _u32), ("gateway_place", _u32), ("flags", _u32), ("detail", _u32), size=32,
 )
 
 # A security-group or NACL rule. protocol 256 = all; group 0 = match by prefix; action 1 allow, 0 deny.

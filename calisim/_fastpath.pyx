@@ -1,0 +1,186 @@
+# cython: embedsignature=False
+"""The door of the compiled engine: typed arguments are checked, the GIL is released, frames of 256 packets walk one leg.
+
+What a leg does is written in ``calisim/datapath/stages``; who calls and grows the tables is
+:mod:`calisim.datapath.fast`. Nothing in here allocates while the GIL is released.
+"""
+from libc.stdint cimport uint8_t, uint32_t, uint64_t
+from libc.string cimport memset
+
+from calisim._vocabulary cimport *
+from calisim.datapath.stages.admit cimport admit
+from calisim.datapath.stages.track cimport hash_of, index_entry
+from calisim.datapath.stages.types cimport Carry, Core, Route, Tuple, Walk
+from calisim.datapath.stages.conntrack cimport tuple_now
+from calisim.datapath.stages.lookup cimport class_of, resolve
+from calisim.datapath.stages.walk cimport walk
+
+cdef extern from "intrinsics.h":
+    void prefetch_read(const void* address) nogil
+    void prefetch_write(const void* address) nogil
+
+cdef enum:
+    FRAME_SIZE = 256
+    CONNECTIONS_A_LEG = 3            # conntrack's, and the groups' in and out
+    EVENTS_A_LEG = 8                 # interfaces that one packet can cross in one leg, generously
+
+VOCABULARY = VOCABULARY_DIGEST.decode()
+FRAME = FRAME_SIZE
+CARRY_SIZE = sizeof(Carry)
+INDEX_PER_CONNECTION = 4             # at most three slots of four are taken
+
+
+cdef class Tables:
+    """The arrays of a FibImage, checked once and held for as long as packets may need them."""
+
+    cdef Core core
+    cdef uint32_t places
+    cdef tuple held
+
+    def __cinit__(
+        self, const uint32_t[::1] lpm not None, const Class[::1] classes not None, const uint32_t[::1] residents not None,
+        const uint32_t[:, ::1] rows not None, const Adjacency[::1] adjacencies not None, const Router[::1] routers not None,
+        const Endpoint[::1] endpoints not None, const Subnet[::1] subnets not None, const uint32_t[:, ::1] target_rows not None,
+        const Target[::1] targets not None, const Rule[::1] rules not None, const uint8_t[::1] blocked not None,
+        const Fabric[::1] fabric not None, uint32_t places,
+    ):
+        if (lpm.shape[0] < 65536 or blocked.shape[0] != 256 or fabric.shape[0] != 1 or rows.shape[1] != classes.shape[0]
+                or target_rows.shape[1] != classes.shape[0] or 0 in (
+                    classes.shape[0], residents.shape[0], rows.shape[0], adjacencies.shape[0], routers.shape[0],
+                    endpoints.shape[0], subnets.shape[0], target_rows.shape[0], targets.shape[0], rules.shape[0])):
+            raise ValueError("the tables of this FIB image do not belong together")
+        self.held = (lpm, classes, residents, rows, adjacencies, routers, endpoints, subnets, target_rows, targets, rules, blocked,
+                     fabric)
+        self.places = places
+        self.core.fib.lpm, self.core.fib.classes, self.core.fib.residents = &lpm[0], &classes[0], &residents[0]
+        self.core.fib.rows, self.core.fib.adjacencies = &rows[0, 0], &adjacencies[0]
+        self.core.fib.routers, self.core.fib.endpoints, self.core.fib.subnets = &routers[0], &endpoints[0], &subnets[0]
+        self.core.fib.target_rows, self.core.fib.targets, self.core.fib.rules = &target_rows[0, 0], &targets[0], &rules[0]
+        self.core.fib.blocked, self.core.fib.fabric = &blocked[0], &fabric[0]
+        self.core.fib.class_count, self.core.fib.resident_count = classes.shape[0], residents.shape[0]
+        self.core.fib.router_count, self.core.fib.endpoint_count = routers.shape[0] - 1, endpoints.shape[0] - 1
+
+
+def step(
+    Tables tables not None, const Packet[::1] packets not None, Result[::1] results not None, uint8_t[::1] carries not None,
+    uint64_t[::1] index not None, Connection[::1] connections not None, uint32_t connection_count, uint32_t[:, ::1] ordinals not None,
+    uint64_t[:, :, :, ::1] links not None, uint64_t[:, ::1] drops not None, uint64_t[::1] verdicts not None,
+    Event[::1] events not None, uint64_t event_count, bint wants_events,
+    uint32_t leg, Py_ssize_t position, Py_ssize_t kept, Py_ssize_t active,
+):
+    """Part of a leg: frames from ``position`` on, until ``active`` or until connections or events lack room."""
+    cdef Core core = tables.core
+    cdef Carry* carry = <Carry*> &carries[0] if carries.shape[0] else NULL
+    cdef uint64_t hashes[FRAME_SIZE]
+    cdef Py_ssize_t end, i
+    cdef Walk w
+    if (results.shape[0] != packets.shape[0] or carries.shape[0] != packets.shape[0] * sizeof(Carry)
+            or not 0 <= kept <= position <= active <= packets.shape[0]):
+        raise ValueError("results and buffers do not fit the wave")
+    if (ordinals.shape[0] != core.fib.router_count + 1 or ordinals.shape[1] != 2 or links.shape[0] != core.fib.router_count + 1
+            or links.shape[1] != DEVICE_COUNT or links.shape[2] != 2 or links.shape[3] != 2 or drops.shape[0] != tables.places + 1
+            or drops.shape[1] != DROP_COUNT or verdicts.shape[0] != VERDICT_COUNT):
+        raise ValueError("this state belongs to another network")
+    if (index.shape[0] & (index.shape[0] - 1) or index.shape[0] < connections.shape[0] * INDEX_PER_CONNECTION
+            or not 0 < connections.shape[0] < 0x7FFFFFFF or connection_count > connections.shape[0]
+            or event_count > <uint64_t>events.shape[0]):
+        raise ValueError("the connection table or the event buffer is not of a size that works")
+    if active == 0:
+        return position, kept, connection_count, event_count
+    core.packets, core.results = &packets[0], &results[0]
+    core.index, core.index_mask = &index[0], index.shape[0] - 1
+    core.connections, core.connection_count, core.connection_room = &connections[0], connection_count, connections.shape[0]
+    core.ordinals, core.links, core.drops, core.verdicts = &ordinals[0, 0], &links[0, 0, 0, 0], &drops[0, 0], &verdicts[0]
+    core.events, core.event_count, core.event_room = (&events[0] if events.shape[0] else NULL), event_count, events.shape[0]
+    core.wants_events, core.leg = wants_events, leg
+    with nogil:
+        while position < active:
+            end = min(position + FRAME_SIZE, active)
+            if (core.connection_room - core.connection_count < CONNECTIONS_A_LEG * FRAME_SIZE
+                    or (wants_events and core.event_room - core.event_count < EVENTS_A_LEG * FRAME_SIZE)):
+                break
+            if leg == 0:
+                for i in range(position, end):
+                    start(&core, &w, i)
+                    if admit(&core, &w):
+                        carry[kept] = w.carry
+                        kept += 1
+            else:
+                for i in range(position, end):         # touch what conntrack will need …
+                    hashes[i - position] = announce(&core, &carry[i])
+                for i in range(position, end):         # … and what the index points to …
+                    prefetch_write(&core.connections[(core.index[hashes[i - position] & core.index_mask] & 0x7FFFFFFF) - 1])
+                for i in range(position, end):         # … before the work is done in order
+                    resume(&core, &w, &carry[i])
+                    w.hash = hashes[i - position]
+                    if walk(&core, &w):
+                        carry[kept] = w.carry
+                        kept += 1
+            position = end
+    return position, kept, core.connection_count, core.event_count
+
+
+cdef inline void start(Core* core, Walk* w, Py_ssize_t row) noexcept nogil:
+    """A packet that has seen nothing yet."""
+    cdef const Packet* packet = &core.packets[row]
+    cdef Result* result = &core.results[row]
+    memset(w, 0, sizeof(Walk))
+    memset(result, 0, sizeof(Result))
+    w.packet, w.result, w.carry.row, w.carry.tos = packet, result, row, packet.tos
+    result.src, result.dst, result.sport, result.dport = packet.src, packet.dst, packet.sport, packet.dport
+    result.ttl = packet.ttl
+
+
+cdef inline void resume(Core* core, Walk* w, const Carry* carry) noexcept nogil:
+    """A packet at its next router."""
+    w.carry = carry[0]
+    w.packet, w.result = &core.packets[carry.row], &core.results[carry.row]
+    w.id = carry.router
+    w.router = &core.fib.routers[carry.router]
+    w.connection = NULL
+
+
+cdef inline uint64_t announce(Core* core, const Carry* carry) noexcept nogil:
+    """Hash of the conntrack tuple; its slot of the index is on the way."""
+    cdef Walk w
+    cdef Tuple t
+    resume(core, &w, carry)
+    t = tuple_now(&w)
+    cdef uint64_t hash = hash_of(&t)
+    prefetch_read(&core.index[hash & core.index_mask])
+    return hash
+
+
+def reindex(Connection[::1] connections not None, uint32_t count, uint64_t[::1] index not None):
+    """Enter the first ``count`` records into an empty index, in their order."""
+    cdef Core core
+    cdef uint32_t i
+    if index.shape[0] < connections.shape[0] * INDEX_PER_CONNECTION or index.shape[0] & (index.shape[0] - 1) \
+            or count > connections.shape[0]:
+        raise ValueError("the index does not fit the connection table")
+    if count == 0:
+        return
+    core.index, core.index_mask, core.connections = &index[0], index.shape[0] - 1, &connections[0]
+    with nogil:
+        for i in range(count):
+            index_entry(&core, i)
+
+
+def lookup(Tables tables not None, const uint32_t[::1] addresses not None, uint32_t[::1] classes not None):
+    """Class of each address (the shared LPM alone)."""
+    cdef const Core* core = &tables.core
+    cdef Py_ssize_t i
+    if addresses.shape[0] != classes.shape[0]:
+        raise ValueError("addresses and classes differ in length")
+    with nogil:
+        for i in range(addresses.shape[0]):
+            classes[i] = class_of(&core.fib, addresses[i])
+
+
+def adjacency(Tables tables not None, uint32_t router, uint32_t address):
+    """(kind, device, encap, reason, next_hop, mtu, detail, endpoint) of one router's route to an address."""
+    cdef Route route
+    if not 1 <= router <= tables.core.fib.router_count:
+        raise ValueError(f"there is no router {router}")
+    resolve(&tables.core.fib, router, address, &route)
+    return route.kind, route.device, route.encap, route.reason, route.next_hop, route.mtu, route.detail, route.endpoint

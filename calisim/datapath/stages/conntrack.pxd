@@ -1,0 +1,62 @@
+"""CONNTRACK: which connection a packet belongs to; answers get their destination back before they are routed."""
+from libc.stdint cimport uint8_t, uint32_t, uint64_t
+from calisim._vocabulary cimport *
+from calisim.datapath.stages.types cimport *
+from calisim.datapath.stages.track cimport find, hash_of, is_original, later, timeout, translated, tuple_of
+from calisim.datapath.stages.verdict cimport drop
+
+
+cdef inline Tuple tuple_now(const Walk* w) noexcept nogil:
+    """The packet's tuple at this router (inner header)."""
+    return tuple_of(
+        w.router.key, w.result.src, w.result.dst, w.result.sport, w.result.dport, w.packet.protocol, 0)
+
+
+cdef inline bint opens(const Packet* packet) noexcept nogil:
+    """Whether a packet without a connection may open one (else it is INVALID)."""
+    if packet.protocol == PROTOCOL_TCP:
+        return not packet.tcp_flags & (RST | FIN) and (packet.tcp_flags & (SYN | ACK) == SYN or packet.tcp_flags & (SYN | ACK) == ACK)
+    return packet.protocol != PROTOCOL_ICMP or packet.dport & 0xFF00 == ECHO_REQUEST
+
+
+cdef inline void advance(Connection* c, const Packet* packet, bint reply) noexcept nogil:
+    """State, expiry and counters after one packet more."""
+    if c.protocol == PROTOCOL_TCP and packet.tcp_flags & (FIN | RST):
+        c.state = CONNECTION_CLOSING
+    elif c.protocol == PROTOCOL_TCP and c.state == CONNECTION_CLOSING and packet.tcp_flags & (SYN | ACK) == SYN:
+        c.state = CONNECTION_NEW
+    elif reply and c.state == CONNECTION_NEW:
+        c.state = CONNECTION_ESTABLISHED
+    c.expires = later(packet.time, timeout(c.protocol, c.state))
+    if reply:
+        c.reply_packets += 1
+    else:
+        c.packets += 1
+
+
+cdef inline bint conntrack(Core* core, Walk* w) noexcept nogil:
+    """The live connection, or NEW, or INVALID.
+
+    Uses   the tuple, w.hash    Sets  w.tracking, w.connection; of answers the destination (UNNAT); on leg 1 RESULT.connection
+    Drops  CT_INVALID
+    """
+    cdef Tuple t = tuple_now(w)
+    cdef Connection* c = find(core, &t, w.hash, w.packet.time)
+    w.connection = c
+    if c is NULL:
+        w.tracking = TRACK_NEW if opens(w.packet) else TRACK_INVALID
+        if w.tracking == TRACK_INVALID and w.router.flags & ROUTER_FLAG_CALICO_FILTER:
+            return drop(core, w, STAGE_CONNTRACK, DROP_CT_INVALID, w.id, 0)
+        return True
+    w.tracking = TRACK_ORIGINAL if is_original(c, &t) else TRACK_REPLY
+    advance(c, w.packet, w.tracking == TRACK_REPLY)
+    if core.leg == 1:
+        w.result.connection = c.ordinal
+    if w.tracking == TRACK_REPLY and translated(c):
+        w.result.dst = c.src
+        if c.protocol == PROTOCOL_ICMP:
+            w.result.sport = c.sport
+        elif c.protocol == PROTOCOL_TCP or c.protocol == PROTOCOL_UDP:
+            w.result.dport = c.sport
+        w.result.flags |= RESULT_FLAG_UNNAT
+    return True

@@ -1,0 +1,41 @@
+"""An interface is crossed: link counters always, an EVENT if somebody wants them."""
+from libc.stdint cimport uint32_t, uint64_t
+from calisim._vocabulary cimport *
+from calisim.datapath.stages.types cimport Core, Walk
+
+
+cdef inline void emit(
+    Core* core, Walk* w, uint32_t device, uint32_t direction, uint32_t stage, uint32_t endpoint, uint32_t detail,
+) noexcept nogil:
+    """Uses the headers as they are now, w.id. The wrapping counts on Ethernet only: a tunnel device sees the inner packet."""
+    cdef uint32_t length = w.packet.length
+    cdef uint64_t* link = &core.links[((<size_t>w.id * DEVICE_COUNT + device) * 2 + direction) * 2]
+    if device == DEVICE_ETHERNET:
+        length += ENCAPSULATIONS[w.carry.encap].overhead
+    link[0] += 1
+    link[1] += length
+    if core.wants_events:
+        record(core, w, device, direction, stage, endpoint, detail)
+
+
+cdef inline void record(
+    Core* core, Walk* w, uint32_t device, uint32_t direction, uint32_t stage, uint32_t endpoint, uint32_t detail,
+) noexcept nogil:
+    """The EVENT row; the door has made room for it."""
+    cdef Event* event = &core.events[core.event_count]
+    core.event_count += 1
+    event.row, event.router, event.endpoint, event.detail = w.carry.row, w.id, endpoint, detail
+    event.src, event.dst, event.sport, event.dport = w.result.src, w.result.dst, w.result.sport, w.result.dport
+    event.length, event.fragment = w.packet.length, w.packet.fragment
+    event.protocol, event.tcp_flags, event.ttl, event.tos = w.packet.protocol, w.packet.tcp_flags, w.result.ttl, w.carry.tos
+    event.device, event.direction, event.stage, event.time = device, direction, stage, w.packet.time
+    event.encap = w.carry.encap if device == DEVICE_ETHERNET else 0
+    if event.encap:
+        event.outer_src, event.outer_dst = w.result.outer_src, w.result.outer_dst
+        event.outer_length = w.packet.length + ENCAPSULATIONS[event.encap].overhead
+        event.outer_fragment, event.outer_sport = w.carry.outer_fragment, w.carry.outer_sport
+        event.outer_ttl, event.outer_tos = w.carry.outer_ttl, w.carry.outer_tos
+    else:
+        event.outer_src = event.outer_dst = 0
+        event.outer_length = event.outer_fragment = event.outer_sport = 0
+        event.outer_ttl = event.outer_tos = 0

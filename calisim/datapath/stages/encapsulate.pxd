@@ -1,0 +1,73 @@
+"""ENCAPSULATE and DECAPSULATE: the outer header comes and goes (RFC 2003, RFC 7348, RFC 6040 as Linux does it)."""
+from libc.stdint cimport uint8_t, uint16_t, uint32_t, uint64_t
+from calisim._vocabulary cimport *
+from calisim.datapath.stages.types cimport *
+from calisim.datapath.stages.chance cimport draw4
+from calisim.datapath.stages.conntrack cimport tuple_now
+from calisim.datapath.stages.emit cimport emit
+from calisim.datapath.stages.lookup cimport class_of, neighbour
+from calisim.datapath.stages.verdict cimport drop, too_big, unknown
+
+
+cdef inline uint16_t flow_port(const Core* core, const Walk* w) noexcept nogil:
+    """VXLAN's source port: a function of the inner flow, the same for both directions."""
+    cdef Tuple t = tuple_now(w)
+    if t.src > t.dst or (t.src == t.dst and t.sport > t.dport):
+        t.src, t.dst, t.sport, t.dport = t.dst, t.src, t.dport, t.sport
+    return 32768 + draw4(
+        core.fib.fabric.seed, t.src, t.dst,
+        <uint64_t>t.protocol << 32 | <uint64_t>t.sport << 16 | t.dport) % 28232
+
+
+cdef inline bint encapsulate(Core* core, Walk* w, uint32_t* next_hop) noexcept nogil:
+    """The outer header, and its own way out.
+
+    Uses   w.route, inner header    Sets  outer header, encap, ENCAP; next_hop on the link, 0 the gateway
+    Drops  UNREACHABLE, MTU_EXCEEDED
+    """
+    cdef const Encapsulation* encap = &ENCAPSULATIONS[w.route.encap]
+    cdef uint8_t ecn = w.carry.tos & 3
+    emit(core, w, w.route.device, DIRECTION_OUT, STAGE_ENCAPSULATE, 0, w.route.detail)
+    w.carry.encap = w.result.encap = w.route.encap
+    w.result.outer_src, w.result.outer_dst = w.router.address, w.route.next_hop
+    w.carry.outer_ttl = encap.outer_ttl if encap.outer_ttl else w.result.ttl
+    w.carry.outer_tos = 2 if ecn == 3 else ecn
+    w.carry.outer_fragment = w.packet.fragment & PACKET_FLAG_DF if encap.copies_df else 0
+    w.carry.outer_sport = flow_port(core, w) if encap.port else 0
+    w.result.flags |= RESULT_FLAG_ENCAP
+    next_hop[0] = 0
+    if w.route.next_hop & w.router.link_mask == w.router.link:
+        next_hop[0] = w.route.next_hop
+        if not neighbour(&core.fib, w.router.subnet, w.route.next_hop):
+            return drop(core, w, STAGE_LOOKUP, DROP_UNREACHABLE, w.id, 0)
+    if w.packet.length + <uint32_t>encap.overhead > w.router.mtu:
+        return too_big(
+            core, w, w.carry.outer_fragment != 0, STAGE_ENCAPSULATE, STAGE_FRAGMENT, DROP_MTU_EXCEEDED, w.id, w.route.detail)
+    return True
+
+
+cdef inline bint decapsulate(Core* core, Walk* w) noexcept nogil:
+    """The outer header off; the packet comes in by the tunnel device.
+
+    Uses   outer header    Sets  w.carry.device, encap, tos
+    Drops  TUNNEL_UNKNOWN_SENDER, ADDRESS_UNUSED, ECN_ILLEGAL
+    """
+    cdef uint8_t outer = w.carry.outer_tos & 3, inner = w.carry.tos & 3
+    cdef bint ipip = w.carry.encap == ENCAP_IPIP
+    if w.result.outer_dst != w.router.address:
+        return unknown(core, w, STAGE_DECAPSULATE, w.id, 0)
+    if (w.router.flags & ROUTER_FLAG_CALICO_FILTER
+            and not core.fib.classes[class_of(&core.fib, w.result.outer_src)].flags & CLASS_FLAG_TUNNEL_SENDER):
+        return drop(core, w, STAGE_DECAPSULATE, DROP_TUNNEL_UNKNOWN_SENDER, w.id, 0)
+    if not (w.router.ipip_address if ipip else w.router.vxlan_address):
+        return drop(core, w, STAGE_DECAPSULATE, DROP_ADDRESS_UNUSED, w.id, 0)
+    if outer == 3:
+        if inner == 0:
+            return drop(core, w, STAGE_DECAPSULATE, DROP_ECN_ILLEGAL, w.id, 0)
+        w.carry.tos |= 3
+    elif outer == 1 and inner == 2:
+        w.carry.tos = w.carry.tos & 0xFC | 1
+    w.carry.encap = 0
+    w.carry.device = DEVICE_IPIP if ipip else DEVICE_VXLAN
+    emit(core, w, w.carry.device, DIRECTION_IN, STAGE_DECAPSULATE, 0, 0)
+    return True

@@ -1,0 +1,160 @@
+"""FABRIC: the network between the nodes – same-subnet frames, the cloud's router, its gateway, and what comes from outside."""
+from libc.stdint cimport uint32_t
+from calisim._vocabulary cimport *
+from calisim.datapath.stages.types cimport *
+from calisim.datapath.stages.deliver cimport to_host, to_router
+from calisim.datapath.stages.groups cimport acl
+from calisim.datapath.stages.lookup cimport class_of, neighbour, resident
+from calisim.datapath.stages.verdict cimport drop, end, too_big, unknown
+
+
+cdef inline void set_wire_source(Walk* w, uint32_t address) noexcept nogil:
+    """The gateway translates the header that it sees."""
+    if w.carry.encap:
+        w.result.outer_src = address
+    else:
+        w.result.src = address
+
+
+cdef inline void set_wire_destination(Walk* w, uint32_t address) noexcept nogil:
+    if w.carry.encap:
+        w.result.outer_dst = address
+    else:
+        w.result.dst = address
+
+
+cdef inline bint to_owner(Core* core, Walk* w, uint32_t owner, const Wire* wire, uint32_t sender) noexcept nogil:
+    """A routed packet reaches the interface that has its address.      Drops  NACL_IN (of a host's subnet)"""
+    if core.fib.endpoints[owner].kind == ENDPOINT_NODE:
+        return to_router(w, core.fib.endpoints[owner].router, sender, True)
+    if not acl(core, w, wire, &core.fib.subnets[core.fib.endpoints[owner].subnet], True):
+        return False
+    return to_host(core, w, owner)
+
+
+cdef inline bint age(Core* core, Walk* w, uint32_t place) noexcept nogil:
+    """A Linux router is a hop, the AWS fabric is none.      Drops  TTL_EXCEEDED"""
+    if not core.fib.fabric.flags & FABRIC_FLAG_DECREMENTS_TTL:
+        return True
+    if (w.carry.outer_ttl if w.carry.encap else w.result.ttl) <= 1:
+        return drop(core, w, STAGE_FABRIC, DROP_TTL_EXCEEDED, place, 0)
+    if w.carry.encap:
+        w.carry.outer_ttl -= 1
+    else:
+        w.result.ttl -= 1
+    w.result.hops += 1
+    return True
+
+
+cdef inline bint deliver_anyhow(Core* core, Walk* w, const Wire* wire, uint32_t place, uint32_t sender) noexcept nogil:
+    """Provider plain: whoever has the address gets it, pods included.      Drops  FABRIC_NO_OWNER"""
+    cdef const Class* c = &core.fib.classes[class_of(&core.fib, wire.dst)]
+    cdef uint32_t owner = resident(&core.fib, c, wire.dst)
+    if owner:
+        if core.fib.endpoints[owner].kind == ENDPOINT_HOST:
+            return to_host(core, w, owner)
+        return to_router(w, core.fib.endpoints[owner].router, sender, False)
+    if c.flags & (CLASS_FLAG_SUBNET | CLASS_FLAG_POOL):
+        return drop(core, w, STAGE_FABRIC, DROP_FABRIC_NO_OWNER, place, 0)
+    return end(core, w, VERDICT_EXITED, STAGE_FABRIC, place)
+
+
+cdef inline bint outside(Core* core, Walk* w, const Wire* wire, uint32_t place) noexcept nogil:
+    """Beyond the gateway: a host, a public address of ours, or the rest of the world."""
+    cdef const Class* c = &core.fib.classes[class_of(&core.fib, wire.dst)]
+    if c.host:
+        return to_host(core, w, c.host)
+    if c.public:
+        set_wire_destination(w, core.fib.routers[c.public].address)
+        return to_router(w, c.public, 0, True)
+    return end(core, w, VERDICT_EXITED, STAGE_FABRIC, place)
+
+
+cdef inline bint internet(Core* core, Walk* w, Wire* wire, const Target* target) noexcept nogil:
+    """The internet gateway.      Drops  IGW_NO_PUBLIC_ADDRESS, FABRIC_MTU      Sets  the wire's source"""
+    cdef uint32_t owner = core.fib.classes[class_of(&core.fib, wire.src)].interface
+    cdef const Router* router = &core.fib.routers[owner if owner <= core.fib.router_count else 0]
+    if not router.flags & ROUTER_FLAG_PUBLIC or router.address != wire.src:
+        return drop(core, w, STAGE_FABRIC, DROP_IGW_NO_PUBLIC_ADDRESS, target.place, target.detail)
+    if wire.length > core.fib.fabric.internet_mtu:
+        return too_big(core, w, wire.df, STAGE_FABRIC, STAGE_FABRIC, DROP_FABRIC_MTU, target.place, target.detail)
+    if router.public_address:
+        set_wire_source(w, router.public_address)
+    return outside(core, w, wire, target.place)
+
+
+cdef inline bint routed(Core* core, Walk* w, Wire* wire, const Subnet* subnet, uint32_t sender) noexcept nogil:
+    """The cloud's router and the route table of the sender's subnet.
+
+    Uses   the wire's header    Sets  ROUTED, next leg
+    Drops  TTL_EXCEEDED, NACL_OUT, FABRIC_NO_ROUTE, ROUTE_QUOTA, FABRIC_NO_OWNER and the gateway's
+    """
+    cdef uint32_t place = subnet.place, number, owner
+    cdef const Target* target
+    w.result.flags |= RESULT_FLAG_ROUTED
+    if not age(core, w, place) or not acl(core, w, wire, subnet, False):
+        return False
+    number = class_of(&core.fib, wire.dst)
+    target = &core.fib.targets[core.fib.target_rows[<size_t>subnet.table * core.fib.class_count + number]]
+    if target.kind == TARGET_LOCAL:
+        owner = core.fib.classes[number].interface
+        if not owner:
+            return drop(core, w, STAGE_FABRIC, DROP_FABRIC_NO_OWNER, place, target.detail)
+        return to_owner(core, w, owner, wire, sender)
+    if target.kind == TARGET_NODE:
+        return to_router(w, target.router, sender, True)
+    if target.kind == TARGET_INTERNET:
+        return internet(core, w, wire, target)
+    if target.kind == TARGET_OUTSIDE:
+        return outside(core, w, wire, place)
+    if target.kind == TARGET_NAT:
+        return unknown(core, w, STAGE_FABRIC, place, target.detail)
+    if target.kind == TARGET_QUOTA:
+        return drop(core, w, STAGE_FABRIC, DROP_ROUTE_QUOTA, place, target.detail)
+    return drop(core, w, STAGE_FABRIC, DROP_FABRIC_NO_ROUTE, place, target.detail)
+
+
+cdef inline bint fabric(Core* core, Walk* w, uint32_t from_subnet, uint32_t next_hop, uint32_t sender) noexcept nogil:
+    """A frame leaves an interface. ``next_hop``: an address on the subnet's link that somebody has, 0 the gateway.
+
+    Drops  FABRIC_PROTOCOL, FABRIC_MTU, ADDRESS_UNUSED and the router's
+    """
+    cdef const Subnet* subnet = &core.fib.subnets[from_subnet]
+    cdef Wire wire = wire_of(w)
+    cdef uint32_t owner
+    if core.fib.blocked[wire.protocol]:
+        return drop(core, w, STAGE_FABRIC, DROP_FABRIC_PROTOCOL, subnet.place, core.fib.fabric.detail)
+    if wire.length > core.fib.fabric.mtu:
+        return too_big(core, w, wire.df, STAGE_FABRIC, STAGE_FABRIC, DROP_FABRIC_MTU, subnet.place, core.fib.fabric.detail)
+    if next_hop:
+        owner = neighbour(&core.fib, from_subnet, next_hop)
+        if core.fib.endpoints[owner].kind == ENDPOINT_NODE:
+            return to_router(w, core.fib.endpoints[owner].router, sender, False)
+        if wire.dst != core.fib.endpoints[owner].address:
+            return drop(core, w, STAGE_FABRIC, DROP_ADDRESS_UNUSED, subnet.place, 0)
+        return to_host(core, w, owner)
+    if core.fib.fabric.flags & FABRIC_FLAG_ROUTES_PODS:
+        return deliver_anyhow(core, w, &wire, subnet.place, sender)
+    return routed(core, w, &wire, subnet, sender)
+
+
+cdef inline bint from_outside(Core* core, Walk* w) noexcept nogil:
+    """A host outside the VPCs sends.      Drops  FABRIC_NO_ROUTE, TTL_EXCEEDED, NACL_IN, FABRIC_NO_OWNER"""
+    cdef Wire wire = wire_of(w)
+    cdef const Class* c = &core.fib.classes[class_of(&core.fib, wire.dst)]
+    cdef uint32_t place = core.fib.fabric.gateway_place, owner = c.interface
+    cdef const Router* router = &core.fib.routers[owner if owner <= core.fib.router_count else 0]
+    if core.fib.fabric.flags & FABRIC_FLAG_ROUTES_PODS:
+        return deliver_anyhow(core, w, &wire, 0, 0)
+    if c.public:
+        owner = c.public
+    elif not owner or not (core.fib.fabric.flags & FABRIC_FLAG_OUTSIDE
+                           or (router.flags & ROUTER_FLAG_PUBLIC and not router.public_address)):
+        return drop(core, w, STAGE_FABRIC, DROP_FABRIC_NO_ROUTE, place, 0)
+    w.result.flags |= RESULT_FLAG_ROUTED
+    if not age(core, w, place):
+        return False
+    if c.public:
+        w.result.dst = core.fib.routers[c.public].address
+        return to_router(w, c.public, 0, True)
+    return to_owner(core, w, owner, &wire, 0)

@@ -1,0 +1,88 @@
+"""Filters of the network between the nodes: security groups (stateful, per router) and NACLs (per subnet)."""
+from libc.stdint cimport uint32_t, uint64_t
+from calisim._vocabulary cimport *
+from calisim.datapath.stages.types cimport *
+from calisim.datapath.stages.lookup cimport class_of
+from calisim.datapath.stages.track cimport enter, fabric_timeout, find, hash_of, inverse, is_original, later, tuple_of
+from calisim.datapath.stages.verdict cimport drop
+
+
+cdef inline bint matches(const Rule* rule, const Wire* wire, uint32_t peer, uint64_t peer_groups) noexcept nogil:
+    """One rule: protocol, destination port (ICMP: type), and the peer's prefix or group."""
+    cdef uint32_t port = 0
+    if wire.protocol == PROTOCOL_TCP or wire.protocol == PROTOCOL_UDP:
+        port = wire.dport
+    elif wire.protocol == PROTOCOL_ICMP:
+        port = wire.dport >> 8
+    if rule.protocol != 256 and (rule.protocol != wire.protocol or port < rule.low or port > rule.high):
+        return False
+    return (rule.group & peer_groups) != 0 if rule.group else peer & rule.mask == rule.network
+
+
+cdef inline uint64_t groups_of(const Tables* fib, uint32_t address) noexcept nogil:
+    """Groups of the node whose interface has the address, else none."""
+    cdef uint32_t owner = fib.classes[class_of(fib, address)].interface
+    return fib.routers[owner].groups if owner and fib.endpoints[owner].kind == ENDPOINT_NODE else 0
+
+
+cdef inline bint admitted(
+    Core* core, Walk* w, const Wire* wire, uint32_t first, uint32_t count, uint32_t peer, uint64_t peer_groups,
+) noexcept nogil:
+    """Whether the security groups of the router let it pass: it belongs to something that passed, or a rule allows it."""
+    cdef Tuple t = tuple_of(
+        w.router.key, wire.src, wire.dst, wire.sport, wire.dport, wire.protocol, CONNECTION_FLAG_TRACKED_BY_FABRIC)
+    cdef Tuple reply
+    cdef uint64_t time = w.packet.time, span = fabric_timeout(wire.protocol)
+    cdef Connection* c = find(core, &t, hash_of(&t), time)
+    cdef uint32_t i
+    if c is not NULL:
+        if is_original(c, &t):
+            c.packets += 1
+        else:
+            c.reply_packets += 1
+            c.state = CONNECTION_ESTABLISHED
+        c.expires = later(time, span)
+        return True
+    for i in range(count):
+        if matches(&core.fib.rules[first + i], wire, peer, peer_groups):
+            reply = inverse(&t)
+            enter(core, &t, &reply, w.id, CONNECTION_NEW, time, span)
+            return True
+    return False
+
+
+cdef inline bint egress(Core* core, Walk* w, const Wire* wire) noexcept nogil:
+    """Security groups at the sending interface.      Drops  SG_EGRESS"""
+    if w.router.groups and not admitted(
+            core, w, wire, w.router.rules_out, w.router.rules_out_count, wire.dst, groups_of(&core.fib, wire.dst)):
+        return drop(core, w, STAGE_FABRIC_OUT, DROP_SG_EGRESS, w.id, w.router.group_detail)
+    return True
+
+
+cdef inline bint ingress(Core* core, Walk* w, const Wire* wire) noexcept nogil:
+    """Security groups at the receiving interface; membership is the sending interface's.      Drops  SG_INGRESS"""
+    if w.router.groups and not admitted(
+            core, w, wire, w.router.rules_in, w.router.rules_in_count, wire.src, core.fib.routers[w.carry.sender].groups):
+        return drop(core, w, STAGE_FABRIC_IN, DROP_SG_INGRESS, w.id, w.router.group_detail)
+    return True
+
+
+cdef inline bint acl(
+    Core* core, Walk* w, const Wire* wire, const Subnet* subnet, bint inbound,
+) noexcept nogil:
+    """A NACL: the first rule that matches decides, none denies.      Drops  NACL_IN, NACL_OUT"""
+    cdef uint32_t first = subnet.acl_in if inbound else subnet.acl_out
+    cdef uint32_t count = subnet.acl_in_count if inbound else subnet.acl_out_count
+    cdef uint32_t peer = wire.src if inbound else wire.dst
+    cdef uint32_t detail = subnet.detail, i
+    if not (subnet.filtered_in if inbound else subnet.filtered_out):
+        return True
+    for i in range(first, first + count):
+        if matches(&core.fib.rules[i], wire, peer, 0):
+            if core.fib.rules[i].action:
+                return True
+            detail = core.fib.rules[i].detail
+            break
+    if inbound:
+        return drop(core, w, STAGE_FABRIC_IN, DROP_NACL_IN, subnet.place, detail)
+    return drop(core, w, STAGE_FABRIC, DROP_NACL_OUT, subnet.place, detail)

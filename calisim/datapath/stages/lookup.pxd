@@ -1,0 +1,89 @@
+"""LOOKUP: own addresses, then one walk down the shared 16-8-8 table, then the row of the router's FIB group."""
+from libc.stdint cimport uint32_t
+from calisim._vocabulary cimport *
+from calisim.datapath.stages.types cimport Core, Route, Tables, Walk, own_address
+from calisim.datapath.stages.verdict cimport drop
+
+
+cdef inline uint32_t class_of(const Tables* fib, uint32_t address) noexcept nogil:
+    """Upper 16 bits, then 8, then 8; a cell with the top bit set names the next chunk."""
+    cdef uint32_t cell = fib.lpm[address >> 16]
+    if cell >> 31:
+        cell = fib.lpm[65536 + ((cell & 0x7FFFFFFF) << 8) + (address >> 8 & 255)]
+        if cell >> 31:
+            cell = fib.lpm[65536 + ((cell & 0x7FFFFFFF) << 8) + (address & 255)]
+    return cell
+
+
+cdef inline uint32_t resident(const Tables* fib, const Class* c, uint32_t address) noexcept nogil:
+    """Endpoint that has the address (of class ``c``), 0 nobody."""
+    cdef uint32_t at = c.residents + (address - c.base)
+    return fib.residents[at] if c.flags & CLASS_FLAG_RESIDENTS and at < fib.resident_count else 0
+
+
+cdef inline uint32_t neighbour(const Tables* fib, uint32_t subnet, uint32_t address) noexcept nogil:
+    """Endpoint with this address on the subnet's link, 0 nobody."""
+    if address & fib.subnets[subnet].mask != fib.subnets[subnet].network:
+        return 0
+    return fib.classes[class_of(fib, address)].interface
+
+
+cdef inline void resolve(const Tables* fib, uint32_t id, uint32_t address, Route* route) noexcept nogil:
+    """The route that router ``id`` has to an address: longest match over what it has itself and what it learnt."""
+    cdef const Router* router = &fib.routers[id]
+    cdef const Adjacency* adjacency
+    cdef const Class* c
+    cdef uint32_t number, endpoint
+    route.endpoint = 0
+    if own_address(router, address):
+        route.kind, route.device, route.encap, route.reason = ADJACENCY_LOCAL, DEVICE_LOOPBACK, 0, 0
+        route.next_hop, route.mtu, route.detail = 0, 0, router.detail
+        return
+    number = class_of(fib, address)
+    c = &fib.classes[number]
+    endpoint = resident(fib, c, address)
+    if endpoint and fib.endpoints[endpoint].router == id and fib.endpoints[endpoint].kind == ENDPOINT_POD:
+        route.kind, route.device, route.encap, route.reason = ADJACENCY_LOCAL, DEVICE_VETH, 0, 0
+        route.next_hop, route.mtu, route.detail = 0, fib.endpoints[endpoint].mtu, fib.endpoints[endpoint].route_detail
+        route.endpoint = endpoint
+        return
+    adjacency = &fib.adjacencies[fib.rows[<size_t>router.group * fib.class_count + number]]
+    if adjacency.owner == id:                  # its own advert, which the shared row holds for the others
+        adjacency = &fib.adjacencies[adjacency.fallback]
+    if c.holder == id and adjacency.length <= c.holder_length:
+        route.kind, route.device, route.encap, route.reason = ADJACENCY_DROP, 0, 0, DROP_BLACKHOLE
+        route.next_hop, route.mtu, route.detail = 0, 0, c.holder_detail
+        return
+    route.kind, route.device, route.encap, route.reason = adjacency.kind, adjacency.device, adjacency.encap, adjacency.reason
+    route.next_hop, route.mtu = adjacency.next_hop, adjacency.mtu
+    route.detail = router.detail if adjacency.flags & ADJACENCY_FLAG_OWN_DECIDER else adjacency.detail
+
+
+cdef inline bint nobody(uint32_t address) noexcept nogil:
+    """Multicast, limited broadcast, 0/8 and 127/8 are no destination of a route."""
+    return address >> 28 == 0xE or address == <uint32_t>0xFFFFFFFF or address >> 24 == 0 or address >> 24 == 127
+
+
+cdef inline bint lookup(Core* core, Walk* w, uint32_t address) noexcept nogil:
+    """What the router does with a packet to ``address``.
+
+    Uses   w.id          Sets  w.route; on the first leg the decider in w.result.detail
+    Drops  NO_ROUTE, BLACKHOLE, UNREACHABLE
+    """
+    cdef Route* route = &w.route
+    cdef uint32_t next_hop
+    resolve(&core.fib, w.id, address, route)
+    if route.kind == ADJACENCY_LOCAL and not route.endpoint:
+        pass
+    elif nobody(address):
+        return drop(core, w, STAGE_LOOKUP, DROP_NO_ROUTE, w.id, 0)
+    elif route.kind == ADJACENCY_DROP:
+        return drop(core, w, STAGE_LOOKUP, route.reason, w.id, route.detail)
+    elif route.kind == ADJACENCY_ATTACHED or route.kind == ADJACENCY_REMOTE:
+        next_hop = route.next_hop if route.kind == ADJACENCY_REMOTE else address
+        if ((route.kind == ADJACENCY_ATTACHED or next_hop != core.fib.subnets[w.router.subnet].gateway)
+                and not neighbour(&core.fib, w.router.subnet, next_hop)):
+            return drop(core, w, STAGE_LOOKUP, DROP_UNREACHABLE, w.id, 0)
+    if core.leg == 1:
+        w.result.detail = route.detail
+    return True

@@ -1,0 +1,33 @@
+"""SOURCE_CHECK: martians, Calico's anti-spoofing, rp_filter."""
+from libc.stdint cimport uint32_t
+from calisim._vocabulary cimport *
+from calisim.datapath.stages.types cimport Core, Route, Walk, own_address
+from calisim.datapath.stages.lookup cimport resolve
+from calisim.datapath.stages.verdict cimport drop
+
+
+cdef inline bint source_check(Core* core, Walk* w) noexcept nogil:
+    """May a packet with this source come in by this device?
+
+    Uses   w.result.src, w.result.dst, w.carry.device, the sending pod
+    Drops  MARTIAN, SPOOFED_SOURCE, RPF
+    """
+    cdef uint32_t src = w.result.src, top = w.result.src >> 24, to = w.result.dst >> 24
+    cdef Route back
+    if top >> 4 == 0xE or src == <uint32_t>0xFFFFFFFF or top == 0 or top == 127 or to == 0 or to == 127:
+        return drop(core, w, STAGE_SOURCE_CHECK, DROP_MARTIAN, w.id, 0)
+    if w.carry.device == DEVICE_VETH and w.router.flags & ROUTER_FLAG_CALICO_FILTER:
+        if src != core.fib.endpoints[w.packet.ingress].address:
+            return drop(core, w, STAGE_SOURCE_CHECK, DROP_SPOOFED_SOURCE, w.id, 0)
+        return True
+    if own_address(w.router, src):
+        return drop(core, w, STAGE_SOURCE_CHECK, DROP_MARTIAN, w.id, 0)
+    if w.router.rp_filter == RP_FILTER_OFF:
+        return True
+    resolve(&core.fib, w.id, src, &back)
+    if back.kind != ADJACENCY_DROP:
+        if w.router.rp_filter == RP_FILTER_LOOSE:
+            return True
+        if back.device == w.carry.device and (back.device != DEVICE_VETH or back.endpoint == w.packet.ingress):
+            return True
+    return drop(core, w, STAGE_SOURCE_CHECK, DROP_RPF, w.id, 0)

@@ -1,0 +1,172 @@
+"""The connection table: dense CONNECTION records and an index that leads both directions to one of them.
+
+A slot of the index is tag << 32 | position + 1, 0 where empty; probing is linear. The hash is symmetric, so that an
+untranslated connection needs one slot; a translated one has a second for its reply tuple. Slots are never freed and records
+only when the door rebuilds the index, so among equal tuples the one confirmed first is met first.
+"""
+from libc.stdint cimport uint8_t, uint16_t, uint32_t, uint64_t
+from calisim._vocabulary cimport *
+from calisim.datapath.stages.types cimport Core, Tuple, PROTOCOL_ICMP, PROTOCOL_TCP, PROTOCOL_UDP, ECHO_REQUEST
+from calisim.datapath.stages.chance cimport stir
+
+
+cdef inline uint64_t hash_of(const Tuple* t) noexcept nogil:
+    """Equal for a tuple and its inverse (ICMP: the identifier stays, only the type turns)."""
+    cdef uint64_t a = <uint64_t>t.src << 16 | t.sport
+    cdef uint64_t b = <uint64_t>t.dst << 16 | (t.sport if t.protocol == PROTOCOL_ICMP else t.dport)
+    if a > b:
+        a, b = b, a
+    return stir(stir(a, b << 8 | t.protocol), <uint64_t>t.key << 16 | t.flags)
+
+
+cdef inline Tuple inverse(const Tuple* t) noexcept nogil:
+    """What an answer looks like."""
+    cdef Tuple other = t[0]
+    other.src, other.dst = t.dst, t.src
+    if t.protocol == PROTOCOL_ICMP:
+        other.dport = t.dport ^ ECHO_REQUEST
+    else:
+        other.sport, other.dport = t.dport, t.sport
+    return other
+
+
+cdef inline Tuple tuple_of(
+    uint32_t key, uint32_t src, uint32_t dst, uint16_t sport, uint16_t dport, uint8_t protocol, uint16_t flags,
+) noexcept nogil:
+    """ICMP: identifier and type; protocols without ports have none."""
+    cdef Tuple t
+    t.key, t.src, t.dst, t.protocol, t.flags = key, src, dst, protocol, flags
+    t.sport = t.dport = 0
+    if protocol == PROTOCOL_ICMP:
+        t.sport, t.dport = sport, dport & 0xFF00
+    elif protocol == PROTOCOL_TCP or protocol == PROTOCOL_UDP:
+        t.sport, t.dport = sport, dport
+    return t
+
+
+cdef inline Connection* record_of(Core* core, uint64_t slot) noexcept nogil:
+    """Where a slot that is not empty leads."""
+    return &core.connections[<uint32_t>slot - 1]
+
+
+cdef inline bint is_original(const Connection* c, const Tuple* t) noexcept nogil:
+    return c.src == t.src and c.dst == t.dst and c.sport == t.sport and c.dport == t.dport
+
+
+cdef inline bint is_reply(const Connection* c, const Tuple* t) noexcept nogil:
+    return c.reply_src == t.src and c.reply_dst == t.dst and c.reply_sport == t.sport and c.reply_dport == t.dport
+
+
+cdef inline bint same(const Connection* c, const Tuple* t) noexcept nogil:
+    """The entry has this tuple in either direction."""
+    return c.key == t.key and c.protocol == t.protocol and c.flags == t.flags and (is_original(c, t) or is_reply(c, t))
+
+
+cdef inline Connection* find(Core* core, const Tuple* t, uint64_t hash, uint64_t time) noexcept nogil:
+    """The live entry that has this tuple in either direction, or NULL."""
+    cdef uint64_t at = hash & core.index_mask, slot
+    cdef Connection* c
+    while True:
+        slot = core.index[at]
+        if slot == 0:
+            return NULL
+        if slot >> 32 == hash >> 32:
+            c = record_of(core, slot)
+            if c.expires > time and same(c, t):
+                return c
+        at = (at + 1) & core.index_mask
+
+
+cdef inline void point(Core* core, const Tuple* t, uint64_t hash, uint32_t position) noexcept nogil:
+    """A slot that leads to a record; the door keeps the index from filling up. What had the tuple before is gone for good."""
+    cdef uint64_t at = hash & core.index_mask, slot = core.index[at]
+    while slot:
+        if slot >> 32 == hash >> 32 and same(record_of(core, slot), t):
+            record_of(core, slot).expires = 0
+        at = (at + 1) & core.index_mask
+        slot = core.index[at]
+    core.index[at] = (hash >> 32) << 32 | (position + 1)
+
+
+cdef inline bint translated(const Connection* c) noexcept nogil:
+    """SNATed: the answer goes to another address or port than the packet came from."""
+    return c.reply_dst != c.src or (c.reply_sport if c.protocol == PROTOCOL_ICMP else c.reply_dport) != c.sport
+
+
+cdef inline uint64_t* source_slot(Core* core, uint32_t key, uint32_t src, uint16_t sport, uint8_t protocol) noexcept nogil:
+    """Slot of the translated connection of this source and port that was confirmed last, or the empty one where it would be."""
+    cdef uint64_t hash = stir(stir(<uint64_t>src << 16 | sport, key), protocol)
+    cdef uint64_t at = hash & core.index_mask
+    cdef Connection* c
+    while core.index[at]:
+        if core.index[at] >> 32 == hash >> 32:
+            c = record_of(core, core.index[at])
+            if c.key == key and c.src == src and c.sport == sport and c.protocol == protocol and translated(c) and not c.flags:
+                return &core.index[at]
+        at = (at + 1) & core.index_mask
+    core.index[at] = (hash >> 32) << 32            # the caller fills in the position
+    return &core.index[at]
+
+
+cdef inline void index_entry(Core* core, uint32_t position) noexcept nogil:
+    """Both directions of a record, and of a translated one its source. ``spare`` 1: a later one has taken over the source."""
+    cdef Connection* c = &core.connections[position]
+    cdef Tuple original, reply
+    cdef uint64_t hash, back
+    cdef uint64_t* slot
+    cdef uint64_t expires = c.expires
+    original.key = reply.key = c.key
+    original.protocol = reply.protocol = c.protocol
+    original.flags = reply.flags = c.flags
+    original.src, original.dst, original.sport, original.dport = c.src, c.dst, c.sport, c.dport
+    reply.src, reply.dst, reply.sport, reply.dport = c.reply_src, c.reply_dst, c.reply_sport, c.reply_dport
+    hash, back = hash_of(&original), hash_of(&reply)
+    point(core, &original, hash, position)
+    if back != hash:
+        point(core, &reply, back, position)
+    if translated(c) and not c.flags and not c.spare:
+        slot = source_slot(core, c.key, c.src, c.sport, c.protocol)
+        if <uint32_t>slot[0]:
+            record_of(core, slot[0]).spare = 1
+        slot[0] = slot[0] >> 32 << 32 | (position + 1)
+    c.expires = expires
+
+
+cdef inline uint64_t timeout(uint8_t protocol, uint8_t state) noexcept nogil:
+    """Nanoseconds; the defaults of nf_conntrack as measured."""
+    cdef uint64_t seconds = 600
+    if protocol == PROTOCOL_TCP:
+        seconds = 432000 if state == CONNECTION_ESTABLISHED else 120
+    elif protocol == PROTOCOL_UDP:
+        seconds = 120 if state == CONNECTION_ESTABLISHED else 30
+    elif protocol == PROTOCOL_ICMP:
+        seconds = 30
+    return seconds * 1000000000
+
+
+cdef inline uint64_t fabric_timeout(uint8_t protocol) noexcept nogil:
+    """Nanoseconds; the defaults of security groups' connection tracking."""
+    return (432000 if protocol == PROTOCOL_TCP else 180 if protocol == PROTOCOL_UDP else 600) * <uint64_t>1000000000
+
+
+cdef inline uint64_t later(uint64_t time, uint64_t span) noexcept nogil:
+    """Saturating: a hostile time must not wrap into the past."""
+    return time + span if time + span >= time else <uint64_t>-1
+
+
+cdef inline Connection* enter(
+    Core* core, const Tuple* original, const Tuple* reply, uint32_t router, uint8_t state, uint64_t time, uint64_t span,
+) noexcept nogil:
+    """A new entry; the door has made room for it."""
+    cdef uint32_t position = core.connection_count
+    cdef Connection* c = &core.connections[position]
+    cdef uint32_t* ordinal = &core.ordinals[router * 2 + (original.flags != 0)]
+    core.connection_count += 1
+    ordinal[0] += 1
+    c.key, c.ordinal = original.key, ordinal[0]
+    c.src, c.dst, c.sport, c.dport = original.src, original.dst, original.sport, original.dport
+    c.reply_src, c.reply_dst, c.reply_sport, c.reply_dport = reply.src, reply.dst, reply.sport, reply.dport
+    c.created, c.expires, c.packets, c.reply_packets = time, later(time, span), 1, 0
+    c.protocol, c.state, c.flags, c.spare = original.protocol, state, original.flags, 0
+    index_entry(core, position)
+    return c

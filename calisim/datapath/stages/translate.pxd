@@ -1,0 +1,123 @@
+"""TRANSLATE: natOutgoing and tunnel masquerade, null bindings, and Linux' search for a free port; confirms the connection."""
+from libc.stdint cimport uint8_t, uint16_t, uint32_t, uint64_t
+from calisim._vocabulary cimport *
+from calisim.datapath.stages.types cimport *
+from calisim.datapath.stages.chance cimport draw5
+from calisim.datapath.stages.conntrack cimport tuple_now
+from calisim.datapath.stages.lookup cimport class_of
+from calisim.datapath.stages.track cimport enter, find, hash_of, inverse, record_of, source_slot, timeout, translated
+from calisim.datapath.stages.verdict cimport drop
+
+
+cdef inline uint32_t masquerade_to(const Core* core, const Walk* w) noexcept nogil:
+    """New source address, or 0: the packet keeps its own."""
+    cdef uint32_t src = w.result.src, address = device_address(w.router, w.route.device)
+    if w.route.kind == ADJACENCY_LOCAL and not w.route.endpoint:
+        return 0                               # to the node itself: never passes POSTROUTING
+    if (core.fib.classes[class_of(&core.fib, src)].flags & CLASS_FLAG_MASQUERADE
+            and not core.fib.classes[class_of(&core.fib, w.result.dst)].flags & CLASS_FLAG_EXEMPT):
+        return address
+    if w.route.kind == ADJACENCY_TUNNEL and src != address and (w.carry.device == DEVICE_LOOPBACK or own_address(w.router, src)):
+        return address
+    return 0
+
+
+cdef inline void set_port(Tuple* reply, uint32_t port) noexcept nogil:
+    """The translated port as the answer has it."""
+    if reply.protocol == PROTOCOL_ICMP:
+        reply.sport = port
+    elif reply.protocol == PROTOCOL_TCP or reply.protocol == PROTOCOL_UDP:
+        reply.dport = port
+
+
+cdef inline bint is_free(Core* core, const Tuple* reply, uint64_t time) noexcept nogil:
+    """No live entry has the tuple in either direction."""
+    return find(core, reply, hash_of(reply), time) is NULL
+
+
+cdef inline bint sticky(Core* core, const Tuple* original, Tuple* reply, uint64_t time) noexcept nogil:
+    """The port that the source's last translated connection got, if it can be had again."""
+    cdef uint64_t* slot = source_slot(core, original.key, original.src, original.sport, original.protocol)
+    cdef Connection* c
+    if not <uint32_t>slot[0]:
+        slot[0] = 0                            # nothing there: give the slot back
+        return False
+    c = record_of(core, slot[0])
+    if c.expires <= time or c.reply_dst != reply.dst:
+        return False
+    set_port(reply, c.reply_sport if c.protocol == PROTOCOL_ICMP else c.reply_dport)
+    return is_free(core, reply, time)
+
+
+cdef inline bint search(Core* core, const Tuple* original, Tuple* reply, uint64_t time) noexcept nogil:
+    """nf_nat_l4proto_unique_tuple: rounds of 128, 64 … 8 tries from a random offset, inside the class of the source port."""
+    cdef uint32_t low = 1024, span = 64512, attempts = 128, turn = 0, i
+    cdef uint64_t offset
+    if original.protocol == PROTOCOL_ICMP:
+        low, span = 0, 65536
+    elif original.protocol != PROTOCOL_TCP and original.protocol != PROTOCOL_UDP:
+        return is_free(core, reply, time)
+    elif original.sport < 512:
+        low, span = 1, 511
+    elif original.sport < 1024:
+        low, span = 600, 424
+    while attempts >= 8:
+        offset = draw5(
+            core.fib.fabric.seed, original.key, <uint64_t>original.src << 32 | original.dst,
+            <uint64_t>original.sport << 32 | <uint64_t>original.dport << 16 | original.protocol, turn) % span
+        for i in range(attempts):
+            set_port(reply, low + (offset + i) % span)
+            if is_free(core, reply, time):
+                return True
+        attempts >>= 1
+        turn += 1
+    return False
+
+
+cdef inline bint bind(Core* core, Walk* w, const Tuple* original, Tuple* reply) noexcept nogil:
+    """The reply tuple of a new connection: masqueraded, or as it is unless somebody has that tuple already."""
+    cdef uint64_t time = w.packet.time
+    cdef uint32_t address = masquerade_to(core, w)
+    cdef Tuple own
+    reply[0] = inverse(original)
+    if address:
+        reply.dst = address
+        own = reply[0]
+        if w.router.flags & ROUTER_FLAG_RANDOM_FULLY:
+            return search(core, original, reply, time)
+        if sticky(core, original, reply, time):
+            return True
+        reply[0] = own
+    return is_free(core, reply, time) or search(core, original, reply, time)
+
+
+cdef inline bint translate(Core* core, Walk* w) noexcept nogil:
+    """Source translation, and the connection's entry.
+
+    Uses   w.tracking, w.connection, w.route    Sets  src, sport (SNAT); on leg 1 RESULT.connection, NEW
+    Drops  SNAT_PORTS_EXHAUSTED
+    """
+    cdef Tuple original, reply
+    cdef Connection* c = w.connection
+    cdef uint8_t state
+    if w.tracking == TRACK_NEW:
+        original = tuple_now(w)
+        if not bind(core, w, &original, &reply):
+            return drop(core, w, STAGE_TRANSLATE, DROP_SNAT_PORTS_EXHAUSTED, w.id, 0)
+        state = CONNECTION_NEW
+        if original.protocol == PROTOCOL_TCP and not w.packet.tcp_flags & SYN:
+            state = CONNECTION_ESTABLISHED         # picked up in its middle
+        c = enter(core, &original, &reply, w.id, state, w.packet.time, timeout(original.protocol, state))
+        if core.leg == 1:
+            w.result.connection = c.ordinal
+            w.result.flags |= RESULT_FLAG_NEW
+    elif w.tracking != TRACK_ORIGINAL:
+        return True
+    if translated(c):
+        w.result.src = c.reply_dst
+        if c.protocol == PROTOCOL_ICMP:
+            w.result.sport = c.reply_sport
+        elif c.protocol == PROTOCOL_TCP or c.protocol == PROTOCOL_UDP:
+            w.result.sport = c.reply_dport
+        w.result.flags |= RESULT_FLAG_SNAT
+    return True

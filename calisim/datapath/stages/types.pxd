@@ -1,0 +1,160 @@
+"""Tables, state and a packet's walk, as the stages see them: pointers that the door has checked."""
+from libc.stdint cimport uint8_t, uint16_t, uint32_t, uint64_t
+from calisim._vocabulary cimport *
+
+
+# A FibImage.
+cdef struct Tables:
+    const uint32_t* lpm
+    const Class* classes
+    const uint32_t* residents
+    const uint32_t* rows
+    const Adjacency* adjacencies
+    const Router* routers
+    const Endpoint* endpoints
+    const Subnet* subnets
+    const uint32_t* target_rows
+    const Target* targets
+    const Rule* rules
+    const uint8_t* blocked
+    const Fabric* fabric
+    uint32_t class_count
+    uint32_t resident_count
+    uint32_t router_count            # the highest id
+    uint32_t endpoint_count
+
+
+# Everything a leg works with: tables, wave, and state with the room that is left in it.
+cdef struct Core:
+    Tables fib
+    const Packet* packets
+    Result* results
+    # connections: dense records, an open-addressing index of tag << 32 | position + 1
+    uint64_t* index
+    uint64_t index_mask
+    Connection* connections
+    uint32_t connection_count
+    uint32_t connection_room
+    uint32_t* ordinals               # [router][conntrack, fabric]: the last one given
+    # counters
+    uint64_t* links                  # [router][device][direction][packets, bytes]
+    uint64_t* drops                  # [place][reason]
+    uint64_t* verdicts
+    # events, if wanted
+    Event* events
+    uint64_t event_count
+    uint64_t event_room
+    bint wants_events
+    uint32_t leg
+
+
+# What a packet takes along from leg to leg (addresses, ports and TTL are in its RESULT).
+cdef struct Carry:
+    uint32_t row
+    uint32_t router                  # where the next leg is
+    uint32_t sender                  # router that sent the frame, 0 none
+    uint16_t outer_sport
+    uint16_t outer_fragment
+    uint8_t device                   # it comes in by; LOOPBACK: hook OUTPUT
+    uint8_t encap
+    uint8_t tos
+    uint8_t outer_ttl
+    uint8_t outer_tos
+    uint8_t routed                   # on this crossing
+
+
+# What LOOKUP found: an adjacency as this router sees it.
+cdef struct Route:
+    uint32_t kind
+    uint32_t encap
+    uint32_t device
+    uint32_t reason
+    uint32_t next_hop
+    uint32_t mtu
+    uint32_t detail
+    uint32_t endpoint                # LOCAL: the pod, 0 the router itself
+
+
+cdef enum:
+    PROTOCOL_ICMP = 1
+    PROTOCOL_TCP = 6
+    PROTOCOL_UDP = 17
+    ECHO_REQUEST = 0x0800            # type << 8; a reply is 0
+    FIN = 1
+    SYN = 2
+    RST = 4
+    ACK = 16
+    MAX_HOPS = 32
+
+
+cdef enum Tracking:
+    TRACK_NEW, TRACK_ORIGINAL, TRACK_REPLY, TRACK_INVALID
+
+
+# A direction of a connection at a router: the key of conntrack and of the groups' tracking.
+cdef struct Tuple:
+    uint32_t key
+    uint32_t src
+    uint32_t dst
+    uint16_t sport
+    uint16_t dport
+    uint8_t protocol
+    uint16_t flags                   # ConnectionFlag
+
+
+# The header that the network between the nodes sees: the outer one if there is one.
+cdef struct Wire:
+    uint32_t src
+    uint32_t dst
+    uint16_t sport
+    uint16_t dport
+    uint32_t length
+    uint8_t protocol
+    bint df
+
+
+# A packet at one router. ``carry`` is a copy: the next leg's is written when this one has ended well.
+cdef struct Walk:
+    const Packet* packet
+    Result* result
+    Carry carry
+    uint32_t id                      # the router's; 0 outside
+    const Router* router
+    Route route
+    Tracking tracking
+    Connection* connection           # of ORIGINAL and REPLY
+    uint64_t hash                    # of the conntrack tuple
+
+
+cdef inline Wire wire_of(const Walk* w) noexcept nogil:
+    """The packet as the network sees it now."""
+    cdef Wire wire
+    cdef const Encapsulation* encap
+    if w.carry.encap:
+        encap = &ENCAPSULATIONS[w.carry.encap]
+        wire.src, wire.dst = w.result.outer_src, w.result.outer_dst
+        wire.sport, wire.dport = w.carry.outer_sport, encap.port
+        wire.length = w.packet.length + encap.overhead
+        wire.protocol = encap.protocol
+        wire.df = (w.carry.outer_fragment & PACKET_FLAG_DF) != 0
+    else:
+        wire.src, wire.dst = w.result.src, w.result.dst
+        wire.sport, wire.dport = w.result.sport, w.result.dport
+        wire.length = w.packet.length
+        wire.protocol = w.packet.protocol
+        wire.df = (w.packet.fragment & PACKET_FLAG_DF) != 0
+    return wire
+
+
+cdef inline bint own_address(const Router* router, uint32_t address) noexcept nogil:
+    """One of the router's own (address 0 is nobody's)."""
+    return address != 0 and (address == router.address or address == router.ipip_address or address == router.vxlan_address)
+
+
+cdef inline uint32_t device_address(const Router* router, uint32_t device) noexcept nogil:
+    """Address that the kernel takes for what leaves by a device."""
+    if device == DEVICE_IPIP and router.ipip_address:
+        return router.ipip_address
+    if device == DEVICE_VXLAN and router.vxlan_address:
+        return router.vxlan_address
+    return router.address

@@ -1,0 +1,37 @@
+"""How a journey ends: the last fields of RESULT and the counters of verdicts and losses. Always returns false (*stop*)."""
+from libc.stdint cimport uint32_t
+from calisim._vocabulary cimport *
+from calisim.datapath.stages.types cimport Core, Walk
+
+
+cdef inline bint end(Core* core, Walk* w, uint32_t verdict, uint32_t stage, uint32_t where) noexcept nogil:
+    """Uses everything so far. Sets verdict, stage, where, path."""
+    cdef Result* result = w.result
+    cdef uint32_t hops = result.hops if result.hops < 15 else 15
+    result.verdict, result.stage, result.where = verdict, stage, where
+    result.path = (verdict | <uint32_t>result.reason << 3 | <uint32_t>result.encap << 9 | hops << 12
+                   | (result.flags & 0xFF) << 16)
+    core.verdicts[verdict] += 1
+    return False
+
+
+cdef inline bint drop(Core* core, Walk* w, uint32_t stage, uint32_t reason, uint32_t where, uint32_t detail) noexcept nogil:
+    """A loss with its reason and the object that decided it."""
+    w.result.reason, w.result.detail = reason, detail
+    core.drops[<size_t>where * DROP_COUNT + reason] += 1
+    return end(core, w, VERDICT_DROPPED, stage, where)
+
+
+cdef inline bint unknown(Core* core, Walk* w, uint32_t stage, uint32_t where, uint32_t detail) noexcept nogil:
+    """What the model does not know it does not guess."""
+    w.result.detail = detail
+    return end(core, w, VERDICT_UNDETERMINED, stage, where)
+
+
+cdef inline bint too_big(
+    Core* core, Walk* w, bint df, uint32_t stage, uint32_t otherwise, uint32_t reason, uint32_t where, uint32_t detail,
+) noexcept nogil:
+    """Longer than what takes it: lost with DF, else the fragments' fate is unknown (stage ``otherwise``)."""
+    if df:
+        return drop(core, w, stage, reason, where, detail)
+    return unknown(core, w, otherwise, where, 0)

@@ -1,0 +1,71 @@
+"""State of the compiled engine: connections and counters as numpy arrays – the only thing that forwarding changes.
+
+Connections carry the key of their router and ordinals are kept by key, so that a state can be carried on to the image of a
+network to which nodes have been added (:meth:`State.fit`). Rooms grow here, never in the compiled code.
+"""
+
+from __future__ import annotations
+
+import numpy as np
+
+from .. import _fastpath
+from ..fib.image import FibImage
+from ..vocabulary import CONNECTION, ConnectionFlag, Device, DropReason, Verdict
+
+_FIRST_ROOM = 4 * _fastpath.FRAME
+
+
+class State:
+    """Connections (``records[:count]``, with an ``index`` over them), ordinals, and the counters.
+
+    ``links``: uint64[routers + 1, devices, 2 directions, (packets, bytes)]; ``drops``: uint64[places + 1, reasons];
+    ``verdicts``: uint64[verdicts].
+    """
+
+    def __init__(self, image: FibImage) -> None:
+        self.keys = image.routers["key"]
+        self.links = np.zeros((len(self.keys), len(Device), 2, 2), np.uint64)
+        self.drops = np.zeros((image.places + 1, len(DropReason)), np.uint64)
+        self.verdicts = np.zeros(len(Verdict), np.uint64)
+        self.ordinals = np.zeros((len(self.keys), 2), np.uint32)      # the last one given: by conntrack, by the groups
+        self.records = np.zeros(_FIRST_ROOM, CONNECTION)
+        self.index = np.zeros(_FIRST_ROOM * _fastpath.INDEX_PER_CONNECTION, np.uint64)
+        self.count = 0
+        self.latest = 0                                               # the latest packet time seen
+
+    def connections(self) -> np.ndarray:
+        """What is alive at the latest packet time seen, sorted by router key, kind (conntrack first) and ordinal."""
+        records = self.records[:self.count]
+        alive = records[records["expires"] > self.latest].copy()
+        alive["spare"] = 0
+        return alive[np.lexsort((alive["ordinal"], alive["flags"] & ConnectionFlag.TRACKED_BY_FABRIC, alive["key"]))]
+
+    def grow(self, earliest: int) -> None:
+        """Make room for more connections; forget those that had expired at ``earliest``."""
+        alive = self.records[:self.count]
+        alive = alive[alive["expires"] > earliest]
+        room = len(self.records)
+        while room < 2 * len(alive) + _FIRST_ROOM:
+            room *= 2
+        self.records = np.zeros(room, CONNECTION)
+        self.records[:len(alive)] = alive
+        self.index = np.zeros(room * _fastpath.INDEX_PER_CONNECTION, np.uint64)
+        self.count = len(alive)
+        _fastpath.reindex(self.records, self.count, self.index)
+
+    def fit(self, image: FibImage) -> None:
+        """Take on the routers and places of another image: what is kept by router follows its key, new routers begin at 0."""
+        keys = image.routers["key"]
+        if not np.array_equal(keys, self.keys):
+            known = {key: number for number, key in enumerate(self.keys.tolist())}
+            origin = np.array([known.get(key, -1) for key in keys.tolist()])
+            for name in ("links", "ordinals"):
+                old = getattr(self, name)
+                new = np.zeros((len(keys), *old.shape[1:]), old.dtype)
+                new[origin >= 0] = old[origin[origin >= 0]]
+                setattr(self, name, new)
+            drops = np.zeros((image.places + 1, self.drops.shape[1]), np.uint64)
+            drops[:len(keys)][origin >= 0] = self.drops[origin[origin >= 0]]
+            others = min(len(self.drops) - len(self.keys), len(drops) - len(keys))     # VPC routers and gateways stand last
+            drops[len(keys):len(keys) + others] = self.drops[len(self.keys):len(self.keys) + others]
+            self.keys, self.drops = keys, drops
