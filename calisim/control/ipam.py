@@ -12,7 +12,7 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from enum import Enum
 
-from ..quantities import Prefix, format_address
+from ..quantities import Prefix, format_address, plural
 from ..scenario.resources import IPAMConfiguration, IPPool
 from ..selector import parse
 from .start_block import start_index
@@ -151,7 +151,7 @@ class Ipam:
             if owned >= limit:
                 return Assignment(
                     tuple(addresses), (), tuple(new), Failure.BLOCK_LIMIT,
-                    f"{host} has {owned} blocks, and its limit is {limit}")
+                    f"the node has {plural(owned, 'block')}, and {limit} is its limit")
             claimed = self._claim(host, plan)
             if claimed is None:
                 break
@@ -166,7 +166,7 @@ class Ipam:
         dry = ", ".join(str(source.pool.cidr) for source in plan.sources)
         strict = self.configuration.strict_affinity and any(self._room[source.index] for source in plan.sources)
         message = (
-            f"{host} may not borrow (strictAffinity) and no block of {dry} is free" if strict
+            f"no block of {dry} is free, and strictAffinity forbids to borrow" if strict
             else f"no IPs available in pools {dry}")
         return Assignment(
             tuple(addresses), tuple(addresses[own:]), tuple(new),
@@ -245,7 +245,7 @@ class Ipam:
         else:
             chosen = [source for source in enabled if self._selects(source.pool, host, namespace)]
             if not chosen:
-                return _Plan((), failure=Failure.NO_QUALIFIED_POOL, message=f"no IP pool selects node {host}")
+                return _Plan((), failure=Failure.NO_QUALIFIED_POOL, message="no IP pool selects the node")
         usable = tuple(source for source in chosen if use in source.pool.allowed_uses)
         if not usable:
             names = ", ".join(source.pool.name for source in chosen)
