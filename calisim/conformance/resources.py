@@ -93,4 +93,5 @@ TOPICS = {
     "validation_bgp": validation,
     "validation_felix": validation,
     "validation_node_endpoint": validation,
+    "validation_policy": validation,
 }

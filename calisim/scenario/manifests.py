@@ -6,7 +6,7 @@ takes but calisim does not model becomes a warning. All problems are found at on
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Any
 
@@ -240,14 +240,12 @@ def _unknown(document: Document) -> Fault:
     if same:
         return Fault(f"{document.kind} is not a kind of {document.api_version or 'an empty apiVersion'}",
                      "write apiVersion: " + " or ".join(kind.api_version for kind in same), ("apiVersion",))
-    near = suggestion(document.kind, _names_near(document))
-    return Fault(f"{document.kind or 'a document without kind'} is no kind that calisim knows", near, ("kind",))
-
-
-def _names_near(document: Document) -> Iterable[str]:
-    """Kinds of the document's own group first, so that v1 ``ippool`` becomes ipPool and v3 ``ippool`` IPPool."""
     group = group_of(document.api_version)
-    return [kind.name for kind in sorted(KINDS.values(), key=lambda kind: kind.group == group)]
+    if group not in {kind.group for kind in KINDS.values()}:
+        near = "leave it out: documents are those of Calico and of Kubernetes itself"
+    else:                             # the group's own kinds last, so that they win: v1 ippool is ipPool, v3 ippool IPPool
+        near = suggestion(document.kind, [kind.name for kind in sorted(KINDS.values(), key=lambda kind: kind.group == group)])
+    return Fault(f"{document.kind or 'a document without kind'} is no kind that calisim knows", near, ("kind",))
 
 
 def _listed(names: Sequence[str]) -> str:

@@ -228,6 +228,10 @@ def test_a_v1_suggestion_stays_in_v1():
     assert problems_of("apiVersion: projectcalico.org/v3\nkind: ippool\nmetadata: {name: a}")[0][4] == "did you mean IPPool?"
 
 
+def test_a_kind_of_a_stranger_is_compared_with_nothing():
+    assert "leave it out" in problems_of("apiVersion: kops.k8s.io/v1alpha2\nkind: Cluster\nmetadata: {name: a}")[0][4]
+
+
 def test_documents_with_problems_are_left_out_and_the_rest_is_read():
     resources, _, problems = convert(pool("a", "10.0.0.0/33") + pool("b", "10.1.0.0/16"))
     assert [found.name for found in resources.pools] == ["b"] and len(problems) == 1

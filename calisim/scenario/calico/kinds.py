@@ -6,7 +6,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 
 from .. import kubernetes
-from . import bgp, endpoints, felix, ipam, legacy
+from . import bgp, endpoints, felix, ipam, legacy, policies
 from .rules import Rule, anything
 
 CALICO = "projectcalico.org"
@@ -41,9 +41,9 @@ def _kinds(group: str, unmodelled: str, names: str) -> Iterator[Kind]:
         yield Kind(group, name, RULES.get(name, anything) if group == CALICO else anything, unmodelled)
 
 
-RULES: dict[str, Rule] = {**ipam.RULES, **felix.RULES, **bgp.RULES, **endpoints.RULES}
-SPECS: dict[str, Rule] = {**ipam.SPECS, **felix.SPECS, **bgp.SPECS, **endpoints.SPECS}
-PARTS: dict[str, Rule] = {**felix.PARTS, **bgp.PARTS, **endpoints.PARTS}
+RULES: dict[str, Rule] = {**ipam.RULES, **felix.RULES, **bgp.RULES, **endpoints.RULES, **policies.RULES}
+SPECS: dict[str, Rule] = {**ipam.SPECS, **felix.SPECS, **bgp.SPECS, **endpoints.SPECS, **policies.SPECS}
+PARTS: dict[str, Rule] = {**felix.PARTS, **bgp.PARTS, **endpoints.PARTS, **policies.PARTS}
 
 KINDS: dict[tuple[str, str], Kind] = {(kind.group, kind.name): kind for kind in (
     *_kinds(CALICO, "", "IPPool FelixConfiguration BGPConfiguration IPAMConfiguration IPReservation Node"),
