@@ -12,12 +12,11 @@ from itertools import chain, islice
 from pathlib import Path as FilePath
 from pkgutil import iter_modules
 
-from .. import model
 from ..errors import Problem
 from ..quantities import plural
 from ..selector import SelectorError, parse
 from .cloud_checks import check_cloud
-from .faults import MAX_PROBLEMS, nearest, problem
+from .faults import MAX_PROBLEMS, fact_and_cure, nearest, problem
 from .names import Names, Reference, numbered, parse_reference
 from .resources import Resources
 from .schema import CountSpec, Expectation, HostSpec, NodeGroup, PodGroup, ScenarioFile, Section, Spec, VariantSpec
@@ -26,23 +25,26 @@ from .variants import BUILT_IN
 MAX_NODES = 100_000
 MAX_PODS = 2_000_000
 NAMESPACE = "projectcalico.org/namespace"      # the label by which Calico's selectors know a pod's namespace
+_PROVIDERS = FilePath(__file__).parents[1] / "model" / "providers"     # a provider is a file there; only its name counts here
 _LABEL_VALUE = re.compile(r"([A-Za-z0-9]([A-Za-z0-9_.-]{0,61}[A-Za-z0-9])?)?")
 _NAME = re.compile(r"[a-z0-9]([a-z0-9.-]{0,251}[a-z0-9])?")
 
 
-def check(file: ScenarioFile, resources: Resources, unsure: Collection[str] = ()) -> list[Problem]:
-    """All problems between sections. ``unsure``: keys of ``spec`` under which something was left out."""
+def check(
+    file: ScenarioFile, resources: Resources, unsure: Collection[str] = (), lost_subnets: Collection[str] = (),
+) -> list[Problem]:
+    """All problems between sections. ``unsure``: keys of ``spec`` under which names were left out with their faults."""
     spec = file.spec
     hidden = {"nodes": "node", "pods": "pod", "hosts": "host"}
     names = Names(spec, resources, frozenset(hidden[key] for key in unsure if key in hidden))
     found = (
-        _provider(spec), check_cloud(spec, names, unsure), _unique(spec), _spelled(spec), _pods(spec, names),
+        _provider(spec), check_cloud(spec, names, lost_subnets), _unique(spec), _spelled(spec), _pods(spec, names),
         _amounts(spec, names), _traffic(spec, names), _variants(spec), _expectations(spec, names, unsure))
     return list(islice(chain.from_iterable(found), MAX_PROBLEMS))
 
 
 def _provider(spec: Spec) -> Iterator[Problem]:
-    known = sorted(module.name for module in iter_modules([str(FilePath(model.__file__).parent / "providers")]))
+    known = sorted(module.name for module in iter_modules([str(_PROVIDERS)]))
     if spec.provider not in known:
         yield problem(spec, "provider", f"{spec.provider!r} is no provider", nearest(spec.provider, known))
 
@@ -126,7 +128,7 @@ def _end(section: Section, field: str, text: str, names: Names) -> tuple[Referen
         sentence = str(error)
     if not sentence:
         return reference, None
-    message, _, hint = sentence.partition(": ")
+    message, hint = fact_and_cure(sentence)
     return None, problem(section, field, message, hint or "write NAMESPACE/POD, node/NAME, host/NAME, an address or a selector")
 
 

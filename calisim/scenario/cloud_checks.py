@@ -7,7 +7,7 @@ from collections.abc import Collection, Iterable, Iterator
 
 from ..errors import Problem
 from ..quantities import Prefix, format_address, parse_prefix, plural
-from .faults import nearest, problem
+from .faults import fact_and_cure, nearest, problem
 from .names import Names
 from .schema import AclRuleSpec, GroupRule, NodeGroup, RouteTableSpec, Section, Spec, SubnetSpec, VpcSpec
 
@@ -16,14 +16,13 @@ AWS_RESERVED_FIRST, AWS_RESERVED_LAST = 4, 1   # AWS docs, "Subnet CIDR blocks":
 _AWS_SHORTEST, _AWS_LONGEST = 16, 28           # AWS docs, "VPC CIDR blocks" and "Subnet CIDR blocks"
 
 
-def check_cloud(spec: Spec, names: Names, unsure: Collection[str]) -> Iterator[Problem]:
+def check_cloud(spec: Spec, names: Names, lost_subnets: Collection[str]) -> Iterator[Problem]:
     """All problems of the VPCs and of the nodes' places in them."""
     yield from _vpc_overlaps(spec)
     for name, vpc in spec.vpcs.items():
         for faults in (_subnets(name, vpc), _sizes(spec, vpc), _routes(name, vpc, names), _groups(name, vpc), _acls(vpc)):
             yield from faults
-    if "vpcs" not in unsure:
-        yield from _nodes(spec)
+    yield from _nodes(spec, lost_subnets)
     yield from _public_addresses(spec)
 
 
@@ -111,8 +110,7 @@ def _rule(rule: GroupRule, field: str, other: str, sentence: str, known: list[st
         parse_prefix(peer)
     except ValueError as error:
         if any(letter in peer for letter in "/:") or peer[:1].isdigit():
-            message, _, hint = str(error).partition("; " if ";" in str(error) else ": ")
-            yield problem(rule, field, message, hint)
+            yield problem(rule, field, *fact_and_cure(str(error)))
         else:
             yield problem(rule, field, f"VPC {vpc_name} has no security group {peer}", nearest(peer, known))
 
@@ -133,7 +131,7 @@ def _acls(vpc: VpcSpec) -> Iterator[Problem]:
                 seen.add(rule.rule)
 
 
-def _nodes(spec: Spec) -> Iterator[Problem]:
+def _nodes(spec: Spec, lost_subnets: Collection[str]) -> Iterator[Problem]:
     subnets = _subnets_by_name(spec)
     taken: dict[int, str] = {host.ip: f"host {host.name}" for host in spec.hosts}
     yield from _twice(((host.ip, host, f"host {host.name}") for host in spec.hosts), "ip")
@@ -141,7 +139,8 @@ def _nodes(spec: Spec) -> Iterator[Problem]:
     for group in spec.nodes:
         found = subnets.get(group.subnet)
         if found is None:
-            yield problem(group, "subnet", f"there is no subnet {group.subnet}", nearest(group.subnet, subnets))
+            if group.subnet not in lost_subnets:
+                yield problem(group, "subnet", f"there is no subnet {group.subnet}", nearest(group.subnet, subnets))
             continue
         vpc_name, subnet = found
         vpc = spec.vpcs[vpc_name]

@@ -72,7 +72,7 @@ class Assigner:
         if isinstance(container, list):
             known = [_name(item) for item in container]
             chosen: list[Any] = [i for i, name in enumerate(known) if element in ("*", name)]
-            if not chosen and element.isdecimal() and int(element) < len(known):
+            if not chosen and re.fullmatch("[0-9]{1,9}", element) and int(element) < len(known):
                 chosen = [int(element)]
         elif isinstance(container, dict):
             section = section_at(where)

@@ -24,19 +24,21 @@ LineOf = Callable[[Mark], str]
 _HEADER = {"apiVersion": "calisim/v1", "kind": "Scenario", "metadata": {"name": "nameless"}}
 MAX_PROBLEMS = 100                # of one kind that are told at once; nobody reads more
 _ROUNDS = 8                       # of leaving out: a fault climbs at most as many levels as the schema has
+_NAMING = ("name", "title", "namespace", "count", "perNode")     # keys that make the names of an item of spec
 _EXPECTED = {
     "string_type": "text", "int_type": "a whole number", "int_from_float": "a whole number", "bool_type": "true or false",
     "list_type": "a list", "dict_type": "a mapping", "model_type": "a mapping", "model_attributes_type": "a mapping",
 }
 _BOUNDS = {
-    "greater_than_equal": ("ge", "less than {}, the smallest value allowed"),
-    "less_than_equal": ("le", "more than {}, the largest value allowed"),
+    "greater_than_equal": ("ge", "too small", "the smallest value allowed is"),
+    "less_than_equal": ("le", "too large", "the largest value allowed is"),
 }
 
 
 @dataclass(frozen=True, slots=True)
 class Reading:
-    """The typed file. With problems, faulty values are left out of it; ``unsure`` are the keys of spec that lost some.
+    """The typed file. With problems, faulty values are left out of it; ``unsure`` are the keys of spec that
+    lost the name of something.
 
     ``file`` is None where too little was left to make sense of.
     """
@@ -56,13 +58,14 @@ def read_file(written: Yaml, line_of: LineOf) -> Reading:
     for fault in faults:
         grouped.setdefault(_path(fault, written.value), []).append(fault)
     problems = tuple(_problem(path, group, written, line_of) for path, group in islice(grouped.items(), MAX_PROBLEMS))
-    unsure = frozenset(str(path[1]) for path in grouped if len(path) > 1 and path[0] == "spec")
-    return Reading(_what_is_left(written, grouped), problems, unsure)
-
-
-def _what_is_left(written: Yaml, grouped: Mapping[Path, list[Mapping[str, Any]]]) -> ScenarioFile | None:
-    """The file without its faulty values; what needs one of them goes, too, until the rest is well-formed."""
     cuts = {path[:-1] if group[0]["type"] == "missing" else path for path, group in grouped.items()}
+    file = _what_is_left(written, cuts)
+    nameless = (cut for cut in cuts if len(cut) > 1 and (len(cut) <= 3 or cut[3] in _NAMING))
+    return Reading(file, problems, frozenset(str(cut[1]) for cut in nameless))
+
+
+def _what_is_left(written: Yaml, cuts: set[Path]) -> ScenarioFile | None:
+    """The file without its faulty values; what needs one of them is cut, too, until the rest is well-formed."""
     for _ in range(_ROUNDS):
         kept: dict[Path, list[int]] = {}
         value = _without(written.value, cuts, (), kept)
@@ -162,13 +165,12 @@ def _problem(path: Path, faults: list[Mapping[str, Any]], written: Yaml, line_of
     if kind == "extra_forbidden":
         return Problem(written.keys.get(path, mark), dotted(path), "this key is unknown", _nearest_key(path))
     if kind == "value_error":
-        return Problem(mark, dotted(path), *_fact_and_cure(str(fault["ctx"]["error"])))
+        return Problem(mark, dotted(path), *fact_and_cure(str(fault["ctx"]["error"])))
     if kind == "literal_error":
-        return _not_among(mark, path, given, fault["ctx"]["expected"])
+        return _not_among(mark, path, given, fault["ctx"]["expected"], line_of)
     if kind in _BOUNDS:
-        bound, words = _BOUNDS[kind]
-        message = f"{given} is {words.format(format(fault['ctx'][bound], ','))}"
-        return Problem(mark, dotted(path), message, _meaning(path).strip(" #"))
+        bound, fact, cure = _BOUNDS[kind]
+        return Problem(mark, dotted(path), f"{given} is {fact}", f"{cure} {fault['ctx'][bound]:,}{_meaning(path)}")
     if kind == "too_short":
         return Problem(mark, dotted(path), "this is empty", f"at least {fault['ctx']['min_length']} is needed")
     expected = " or ".join(dict.fromkeys(_EXPECTED.get(one["type"], one["msg"]) for one in faults))
@@ -176,17 +178,19 @@ def _problem(path: Path, faults: list[Mapping[str, Any]], written: Yaml, line_of
     return Problem(mark, dotted(path), message, _cure(given, expected, line_of(mark), mark))
 
 
-def _fact_and_cure(sentence: str) -> tuple[str, str]:
+def fact_and_cure(sentence: str) -> tuple[str, str]:
     """Quantities say what is wrong, then after a colon or semicolon what to do about it."""
     found = re.fullmatch(r"(.*?)[:;] (.*)", sentence)
     return (found[1], found[2]) if found else (sentence, "")
 
 
-def _not_among(mark: Mark, path: Path, given: Any, expected: str) -> Problem:
+def _not_among(mark: Mark, path: Path, given: Any, expected: str, line_of: LineOf) -> Problem:
     choices = re.findall(r"'([^']*)'", expected)
     near = difflib.get_close_matches(str(given).lower(), choices, 1)
     listed = choices[0] if len(choices) == 1 else f"{', '.join(choices[:-1])} or {choices[-1]}"
     hint = f"did you mean {near[0]}?" if near else f"write {listed}"
+    if isinstance(given, bool):
+        hint = _cure(given, "text", line_of(mark), mark)
     return Problem(mark, dotted(path), f"{_shown(given)} is not {listed}", hint)
 
 
@@ -220,7 +224,7 @@ def _cure(given: Any, expected: str, line: str, mark: Mark) -> str:
         return "write it without quotes"
     if expected == "a list" and isinstance(given, (str, int)):
         return f"write [{token}]"
-    return ""
+    return f"write {expected}"
 
 
 def _shown(given: Any) -> str:

@@ -29,7 +29,7 @@ class Library:
     def yaml(self, file: str, content: bytes) -> tuple[list[Yaml], list[Problem]]:
         """The YAML documents of a content; its lines are kept to show them."""
         text, problems = decode(content, file)
-        self.texts[file] = text.split("\n")
+        self.texts[file] = (text or content[:MAX_BYTES].decode("utf-8", "replace")).split("\n")
         if problems:
             return [], problems
         return parse(text, file)
@@ -50,7 +50,7 @@ class Library:
         where, fault = self._inside(name)
         if where is None:
             return (), [Problem(mark, path, fault, "name a file beside the scenario or below it")]
-        content, problem = read(where, str(self.folder / name), regular=True)
+        content, problem = read(where, name, regular=True)
         if problem is not None:
             return (), [replace(problem, mark=mark, path=path)]
         resources, problems = self._resources(str(self.folder / name), content)
@@ -97,19 +97,19 @@ def read(path: FilePath, shown: str, *, regular: bool = False) -> tuple[bytes, P
         with path.open("rb") as stream:
             return stream.read(MAX_BYTES + 1), None
     except FileNotFoundError:
-        return b"", Problem(Mark(shown), "", f"there is no file {shown}", _neighbours(path))
+        return b"", Problem(Mark(shown), "", f"there is no file {shown}", _neighbour(path, shown))
     except (OSError, ValueError) as error:
         return b"", Problem(Mark(shown), "", f"{shown} cannot be read: {getattr(error, 'strerror', None) or error}", "")
 
 
-def _neighbours(path: FilePath) -> str:
-    """Files of the same folder whose names are near."""
+def _neighbour(path: FilePath, shown: str) -> str:
+    """The file of the same folder whose name is nearest."""
     try:
         names = [entry.name for entry in path.parent.iterdir()][:1000]
     except OSError:
         return "check the path"
-    near = difflib.get_close_matches(path.name, names, 1)
-    return f"did you mean {path.parent / near[0]}?" if near else "check the path"
+    near = difflib.get_close_matches(path.name, names, 1, 0.75)
+    return f"did you mean {FilePath(shown).with_name(near[0])}?" if near else "check the path"
 
 
 def _with_line(problem: Problem, line: str) -> Problem:

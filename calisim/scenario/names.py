@@ -19,6 +19,7 @@ from .schema import NodeGroup, PodGroup, Spec
 
 _NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]*(/[A-Za-z0-9][A-Za-z0-9._-]*){0,2}")
 _ADDRESS_LIKE = re.compile(r"[\d.]+|[\da-fA-F]*:[\da-fA-F:.]*")
+_NUMBERED = re.compile(r"(.+)-(0|[1-9][0-9]{0,8})")
 _MOST_CANDIDATES = 1000           # names that a did-you-mean looks through
 
 
@@ -38,6 +39,8 @@ def parse_reference(text: str) -> Reference:
 
     Raises ValueError (SelectorError with a column for selectors).
     """
+    if not text.strip():
+        raise ValueError("this is empty: write all() for every pod")
     if _ADDRESS_LIKE.fullmatch(text):
         return Reference("address", text, address=parse_address(text))
     if not _NAME.fullmatch(text):
@@ -159,10 +162,8 @@ class Names:
 
 def numbered(name: str) -> tuple[str, int]:
     """``a-12`` → ("a", 12); ("", -1) where no number ends the name."""
-    base, _, digits = name.rpartition("-")
-    if not base or not digits.isdecimal() or len(digits) > 9 or (digits[0] == "0" and digits != "0"):
-        return "", -1
-    return base, int(digits)
+    found = _NUMBERED.fullmatch(name)
+    return (found[1], int(found[2])) if found else ("", -1)
 
 
 def _splits(text: str) -> Iterator[tuple[str, str]]:

@@ -57,7 +57,7 @@ def decode(content: bytes, file: str) -> tuple[str, list[Problem]]:
         return "", [Problem(Mark(file), "", f"the file has {len(content):,} bytes; calisim reads up to {MAX_BYTES:,}",
                             "split it, or describe many nodes and pods by count:")]
     if content[:2] in (b"\xff\xfe", b"\xfe\xff"):
-        return "", [Problem(Mark(file, 1, 1), "", "the file is UTF-16, not UTF-8", "save it as UTF-8")]
+        return "", [Problem(Mark(file), "", "the file is UTF-16, not UTF-8", "save it as UTF-8")]
     try:
         text = content.decode("utf-8-sig")
     except UnicodeDecodeError as error:
@@ -196,7 +196,7 @@ class _Builder:
         self.size += by
         if self.size > MAX_VALUES:
             what = "aliases expand the file to" if by > 1 else "the file has"
-            raise _TooMuch(self._mark(event), f"{what} more than {MAX_VALUES:,} values", "describe many alike things by count:")
+            raise _TooMuch(self._mark(event), f"{what} more than {MAX_VALUES:,} values", "describe many alike things with count")
 
     def _scalar(self, event: Any) -> None:
         self._grow(event, 1)
@@ -208,7 +208,7 @@ class _Builder:
         self.marks[path] = self._mark(event)
         text, tag = event.value, event.tag
         value = text
-        if event.implicit[0] or tag in (_TAG + "int", _TAG + "float", _TAG + "bool", _TAG + "null"):
+        if event.implicit[0] and tag is None or tag in (_TAG + "int", _TAG + "float", _TAG + "bool", _TAG + "null"):
             value = scalar(text) if text else None
         elif tag not in (None, "!", _TAG + "str"):
             self._complain(self.marks[path], path, f"the tag {_shown(tag)} is not understood", "write the plain value")
@@ -260,8 +260,8 @@ class _Builder:
     def _alias(self, event: Any) -> None:
         mark = self._mark(event)
         if event.anchor not in self.anchors:
-            raise _TooMuch(mark, f"*{event.anchor} refers to an anchor that is not complete at this place",
-                           f"put &{event.anchor} on a value further up")
+            raise _TooMuch(mark, f"there is no anchor &{event.anchor} before this place",
+                           f"put &{event.anchor} on a value further up; a value cannot hold itself")
         value, source, size = self.anchors[event.anchor]
         self._grow(event, size)
         parent = self.stack[-1] if self.stack else None
@@ -341,8 +341,9 @@ _CURES = (
 
 def _syntax(error: yaml.MarkedYAMLError, text: str, file: str, first_line: int) -> list[Problem]:
     """libyaml's complaint in our words; where tabs indent lines, they are the cause and all are shown."""
-    place = error.problem_mark or error.context_mark
     problem = error.problem or "this is not YAML"
+    at_start = error.context_mark is not None and "unexpected end of stream" in problem
+    place = error.context_mark if at_start else error.problem_mark or error.context_mark
     line, column = (place.line, place.column) if place else (0, 0)
     if "tab" in problem or "cannot start any token" in problem:
         stretch = text[:_next_document(text, line)].split("\n")

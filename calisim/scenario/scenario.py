@@ -180,7 +180,7 @@ def understand(draft: Draft, before: Scenario | None = None, problems: Sequence[
     file = reading.file
     if file is None:
         raise ScenarioError(library.illustrate(found))
-    found += checks.check(file, converted, unsure)
+    found += checks.check(file, converted, unsure, _written_subnets(draft.written.value) if reading.problems else ())
     if before is None:
         found += _misdirected(file, draft)
     awaited = [*(draft.set_aside or ()), *_documents_of_changes(file, draft, found)]
@@ -197,6 +197,17 @@ def _misdirected(file: ScenarioFile, draft: Draft) -> list[Problem]:
         if not isinstance(change, str) and change.set:
             draft.assigned(_assignments(change, draft.written), problems)
     return problems
+
+
+def _written_subnets(value: Any) -> set[str]:
+    """Names of all subnets as written, whatever else is wrong with them."""
+    names: set[str] = set()
+    vpcs = value.get("spec", {}).get("vpcs")
+    for name, vpc in vpcs.items() if isinstance(vpcs, dict) else ():
+        subnets = vpc.get("subnets") if isinstance(vpc, dict) else None
+        for subnet in subnets if isinstance(subnets, dict) else ():
+            names |= {subnet, f"{name}/{subnet}"}
+    return names
 
 
 def _assignments(change: Step | VariantSpec, written: Yaml) -> list[tuple[str, Any, Mark]]:

@@ -52,7 +52,7 @@ def _protocol(value: Any) -> int | str:
         text = str(value).lower()
         if text in PROTOCOLS:
             return text
-        if text.isdecimal() and int(text[:4]) <= 255:
+        if re.fullmatch(r"[0-9]{1,3}", text) and int(text) <= 255:
             return int(text)
     raise ValueError(f"{_short(value)} is no protocol: write {', '.join(PROTOCOLS[:-1])} or a number from 0 to 255")
 
@@ -87,7 +87,7 @@ def _variant_kind(value: Any) -> str:
 
 
 PROTOCOLS = ("tcp", "udp", "icmp", "ipip", "ip-in-ip", "gre", "esp", "sctp", "all", "-1")
-_RANGE = re.compile(r"(\d{1,5})(?:-(\d{1,5}))?")
+_RANGE = re.compile(r"([0-9]{1,5})(?:-([0-9]{1,5}))?")
 _TEXT = {"type": "string"}
 
 Cidr = Annotated[Prefix, PlainValidator(_prefix), PlainSerializer(str), WithJsonSchema(_TEXT | {"examples": ["10.0.0.0/16"]})]
