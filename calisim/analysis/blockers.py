@@ -48,8 +48,10 @@ def all_blockers(network: Network, request: Request) -> Blockers:
             return Blockers(tuple(found), end)
         blocker = _blocker(network, way, lost)
         seen = any((one.loss.reason, one.loss.place, one.way) == (blocker.loss.reason, blocker.loss.place, way) for one in found)
+        if seen:
+            return Blockers(tuple(found), end)
         found.append(blocker)
-        if seen or not blocker.cure.possible:
+        if not blocker.cure.possible:
             return Blockers(tuple(found), end)
         if blocker.cure.edit is not None:
             network = network.altered(blocker.cure.edit(network.topology))

@@ -15,6 +15,7 @@ from ..quantities import Prefix, format_address
 from ..vocabulary import DropReason, Encap, EndpointKind
 from ..vocabulary.encaps import encapsulation
 from . import edits
+from .needs import pair_of
 
 if TYPE_CHECKING:
     import numpy as np
@@ -46,7 +47,7 @@ def cure_of(network: Network, loss: Loss, packet: np.void) -> Cure:
 def _check_off(network: Network, loss: Loss, packet: np.void) -> Cure:
     return Cure(
         (f"aws ec2 modify-instance-attribute --instance-id {_instance(loss.where)} --no-source-dest-check",
-         *_what_if(network, f"nodes.{_group_of(network, loss.where)}.sourceDestCheck=false")),
+         *_what_if(network, packet, f"nodes.{_group_of(network, loss.where)}.sourceDestCheck=false")),
         edits.source_dest_check(False, {loss.where}))
 
 
@@ -85,17 +86,20 @@ def _acl(network: Network, loss: Loss, packet: np.void) -> Cure:
 def _no_route_in_cloud(network: Network, loss: Loss, packet: np.void) -> Cure:
     """A pod's address on the cloud's wire: encapsulate between subnets, or translate what leaves the cluster."""
     intent = network.intent
-    if any(int(packet["dst"]) in pool.prefix for pool in intent.pools):
+    native = [pool for pool in intent.pools if pool.ipip == "Never" and pool.vxlan == "Never"]
+    if _in_pool(network, int(packet["dst"])) and not intent.endpoint(int(packet["ingress"])).router:
+        return Cure(("pods have no address outside the cluster: reach them through a NodePort, a load balancer or a VPN",))
+    if _in_pool(network, int(packet["dst"])) and native:
         return Cure(
-            tuple(f"calicoctl patch ippool {pool.name} -p '{{\"spec\": {{\"ipipMode\": \"CrossSubnet\"}}}}'"
-                  for pool in intent.pools if pool.ipip == "Never" and pool.vxlan == "Never"), edits.cross_subnet)
+            tuple(f"calicoctl patch ippool {pool.name} -p '{{\"spec\": {{\"ipipMode\": \"CrossSubnet\"}}}}'" for pool in native),
+            edits.cross_subnet)
     if _in_pool(network, loss.header.src):
         return _translate(network)
     router = next((router for router in intent.routers if router.address == loss.header.src), None)
     if loss.reason is DropReason.IGW_NO_PUBLIC_ADDRESS and router is not None:
         return Cure(
             (f"aws ec2 associate-address --instance-id {_instance(router.name)} --allocation-id ALLOCATION",
-             *_what_if(network, f"nodes.{_group_of(network, router.name)}.publicIP=true")),
+             *_what_if(network, packet, f"nodes.{_group_of(network, router.name)}.publicIP=true")),
             edits.on_nodes({router.name}, lambda node: replace(node, public_address=0)))
     return Cure((loss.reason.remedy,))
 
@@ -116,7 +120,7 @@ def _reverse_path(network: Network, loss: Loss, packet: np.void) -> Cure:
             network, int(packet["dst"])):
         return _translate(network)
     return Cure(
-        (f"ssh {loss.where} sudo sysctl -w net.ipv4.conf.all.rp_filter=2", *_what_if(network, "settings.rpFilter=loose")),
+        (f"ssh {loss.where} sudo sysctl -w net.ipv4.conf.all.rp_filter=2", *_what_if(network, packet, "settings.rpFilter=loose")),
         edits.settings(rp_filter="loose"))
 
 
@@ -154,7 +158,7 @@ def _quota(network: Network, loss: Loss, packet: np.void) -> Cure:
         (len(table.routes) for vpc in network.topology.entities.vpcs.values() for table in vpc.tables.values()), default=0)
     return Cure(
         (f"aws service-quotas request-service-quota-increase --service-code vpc --quota-code L-93826ACB --desired-value {wanted}",
-         *_what_if(network, f"limits.routesPerTable={wanted}")), edits.route_quota(wanted))
+         *_what_if(network, packet, f"limits.routesPerTable={wanted}")), edits.route_quota(wanted))
 
 
 def _other_wrapping(network: Network, loss: Loss, packet: np.void) -> Cure:
@@ -192,9 +196,13 @@ def _instance(name: str) -> str:
         "--query 'Reservations[].Instances[].InstanceId' --output text)")
 
 
-def _what_if(network: Network, assignment: str) -> tuple[str, ...]:
-    """The same change, tried in the simulator only."""
-    return (f"calisim run {network.scenario.path} --set '{assignment}'",)
+def _what_if(network: Network, packet: np.void, assignment: str) -> tuple[str, ...]:
+    """The same change, tried in the simulator only. Steps set values after ``--set``, so for them there is no such command."""
+    if network.step:
+        return ()
+    sender, receiver = pair_of(network, packet)
+    variant = "" if network.variant == "as-is" else f" --variant {network.variant}"
+    return (f"calisim trace {network.scenario.path} {sender} {receiver}{variant} --set '{assignment}'",)
 
 
 def _group_of(network: Network, node: str) -> str:

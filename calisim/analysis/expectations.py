@@ -64,8 +64,7 @@ class _Worlds:
         if key not in self._networks:
             if self.progress is not None:
                 self.progress(f"{self.scenario.name}: {key[0]}", 0)
-            staged = self.scenario.after_steps(key[1]) if key[1] else self.scenario
-            self._networks[key] = Network(staged, key[0], engine=self.engine)
+            self._networks[key] = Network(self.scenario, key[0], step=key[1], engine=self.engine)
         return self._networks[key]
 
     def run(self, one: Expectation) -> Run:

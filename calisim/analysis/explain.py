@@ -149,7 +149,7 @@ class _Narrator:
 
     def steps(self) -> Iterator[Step]:
         sender = self.intent.endpoint(int(self.packet["ingress"])) if self.packet["ingress"] else None
-        if sender is not None and sender.kind is not EndpointKind.POD:
+        if sender is not None and (sender.kind is EndpointKind.NODE or not len(self.events)):
             where = self.intent.router(sender.router).name if sender.router else sender.name
             yield Step(where, "", "out", Stage.ENDPOINT, f"{sender.name} sends {self.headers[0].length:,} bytes", self.headers)
         for event in self.events:
@@ -209,7 +209,7 @@ class _Narrator:
             return f"the route goes through {wrapping.device}: {wrapping.title} puts {wrapping.overhead} bytes around it"
         if not event["router"]:
             return f"{endpoint} {'receives' if inward else 'sends'} it"
-        wrapped = "encapsulated, node to node" if event["encap"] else "with its own addresses, not encapsulated"
+        wrapped = "encapsulated, node to node" if event["encap"] else "not encapsulated"
         return f"arrives {wrapped}" if inward else f"leaves {wrapped}"
 
     def _end(self) -> Step:
@@ -226,7 +226,7 @@ class _Narrator:
             Verdict.EXITED: f"leaves the modelled network towards {format_address(int(result['dst']))}",
             Verdict.REFUSED: "the endpoint's own stack refuses it",
         }.get(verdict, f"here the model does not know how it goes on (stage {stage.name.lower()}), and does not guess")
-        return Step(where, "", "", stage, says, self.headers[-1:], intent.object(int(result["detail"])))
+        return Step(where, "", "", stage, says, self.headers[-1:])
 
 
 def where_of(intent: Intent, event: np.void) -> str:

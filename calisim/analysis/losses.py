@@ -89,6 +89,8 @@ def loss_of(intent: Intent, packet: np.void, result: np.void, headers: tuple[Hea
     reason, stage, place = REASONS[int(result["reason"])], Stage(int(result["stage"])), int(result["where"])
     encap = Encap(int(result["encap"])) if headers[0].layer == "outer" else Encap.NONE
     where, decider = place_name(intent, place), intent.object(int(result["detail"]))
+    if stage is Stage.ENDPOINT and packet["ingress"]:
+        where = intent.endpoint(int(packet["ingress"])).name
     size, limit = sizes(intent, packet, result, headers[0])
     facts = _Facts(
         src=named(intent, headers[0].src), dst=named(intent, headers[0].dst), where=where, size=f"{size:,}",

@@ -37,10 +37,9 @@ class Network:
     ``graph`` the networkx graph, ``labels`` of the pods by endpoint id, ``scopes`` who is near whom.
     """
 
-    def __init__(self, scenario: Scenario, variant: str = "as-is", *, engine: str = "fast") -> None:
-        self.variant = variant
-        self.scenario = scenario.with_variant(variant)
-        self.engine_name = engine
+    def __init__(self, scenario: Scenario, variant: str = "as-is", *, step: int = 0, engine: str = "fast") -> None:
+        self.variant, self.step, self.engine_name = variant, step, engine
+        self.scenario = (scenario.after_steps(step) if step else scenario).with_variant(variant)
 
     @cached_property
     def topology(self) -> Topology:
@@ -93,7 +92,8 @@ class Network:
     def altered(self, topology: Topology) -> Network:
         """The same network with another topology: what if one thing were different?"""
         network = Network.__new__(Network)
-        network.variant, network.scenario, network.engine_name = self.variant, self.scenario, self.engine_name
+        network.variant, network.step, network.engine_name = self.variant, self.step, self.engine_name
+        network.scenario = self.scenario
         network.__dict__["topology"] = topology
         return network
 
@@ -167,7 +167,7 @@ class Network:
 
 
 def build(scenario: Scenario, variant: str = "as-is", *, engine: str = "fast") -> Network:
-    """The network of a scenario under a variant."""
+    """The network of a scenario under a variant; ``Network(…, step=n)`` is the state after the story's first n steps."""
     return Network(scenario, variant, engine=engine)
 
 

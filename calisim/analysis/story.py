@@ -42,7 +42,7 @@ def _chapters(scenario: Scenario, engine: str, progress: Progress | None) -> Ite
     for number, step in enumerate(scenario.spec.steps, 1):
         if progress is not None:
             progress(f"step {number}: {step.title}", 0)
-        run = Network(scenario.after_steps(number), engine=engine).run(keep=False)
+        run = Network(scenario, step=number, engine=engine).run(keep=False)
         yield Chapter(number, step.title, cells(run.tally))
 
 

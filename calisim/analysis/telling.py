@@ -90,7 +90,8 @@ def _place(step: Step) -> str:
 
 def _cure_lines(commands: tuple[str, ...]) -> Iterator[str]:
     for number, command in enumerate(commands):
-        yield f"     {'Cure  ' if not number else '   or '}  {command}"
+        label = "Try it" if command.startswith("calisim ") else "and" if number else "Cure"
+        yield f"     {label:6}  {command}"
 
 
 def _verdict(trace: Trace) -> str:

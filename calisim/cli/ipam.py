@@ -19,7 +19,7 @@ Examples:
 @options.step
 @options.answering
 def command(
-    scenario: str, show_blocks: bool, set_: tuple[str, ...], apply: tuple[str, ...], variant: str, step: int | None,
+    scenario: str, show_blocks: bool, set_: tuple[str, ...], apply: tuple[str, ...], variant: str, step: int,
     as_json: bool, output: str | None,
 ) -> None:
     """Print what `calicoctl ipam show` would; pods that got no address are told on standard error."""
@@ -27,7 +27,7 @@ def command(
     from ..report import ipam
 
     loaded = options.load(scenario, set_, apply)
-    network = Network(loaded if step is None else loaded.after_steps(step), variant)
+    network = Network(loaded, variant, step=step)
     options.warn(network.intent.failures)
     if as_json:
         from ..report.json import document

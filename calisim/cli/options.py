@@ -36,7 +36,8 @@ engine = click.option(
     "--engine", type=click.Choice(["fast", "reference"]), default="fast", show_default=True,
     help="The compiled core, or the slow judge in plain Python.")
 step = click.option(
-    "--step", type=click.IntRange(min=0), default=None, metavar="N", help="The state after the story's first N steps.")
+    "--step", type=click.IntRange(min=0), default=0, metavar="N",
+    help="The state after the story's first N steps; default: the file as it stands.")
 
 
 def answering(function: F) -> F:

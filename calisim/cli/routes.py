@@ -20,7 +20,7 @@ Examples:
 @options.step
 @options.answering
 def command(
-    scenario: str, node: str, set_: tuple[str, ...], apply: tuple[str, ...], variant: str, step: int | None, as_json: bool,
+    scenario: str, node: str, set_: tuple[str, ...], apply: tuple[str, ...], variant: str, step: int, as_json: bool,
     output: str | None,
 ) -> None:
     """Print what `ip route` would show on NODE (with --json: what `ip -json route` would, and who decided)."""
@@ -28,7 +28,7 @@ def command(
     from ..report import iproute
 
     loaded = options.load(scenario, set_, apply)
-    network = Network(loaded if step is None else loaded.after_steps(step), variant)
+    network = Network(loaded, variant, step=step)
     router = network.router_id(node)
     if as_json:
         from ..report.json import document

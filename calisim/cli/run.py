@@ -26,14 +26,14 @@ Examples:
 @options.answering
 def command(
     scenario: str, traffic: str | None, replies: bool, counters: bool, events: bool, threads: int, set_: tuple[str, ...],
-    apply: tuple[str, ...], variant: str, step: int | None, engine: str, as_json: bool, output: str | None,
+    apply: tuple[str, ...], variant: str, step: int, engine: str, as_json: bool, output: str | None,
 ) -> None:
     """Send the scenario's traffic and add up what becomes of it: verdicts, reasons, scopes, shapes of journeys."""
     from ..analysis.network import Network
     from .progress import progress
 
     loaded = options.load(scenario, set_, apply)
-    network = Network(loaded if step is None else loaded.after_steps(step), variant, engine=engine)
+    network = Network(loaded, variant, step=step, engine=engine)
     with progress() as tell:
         done = network.run(traffic, threads=threads, events=events, replies=replies, keep=events, progress=tell)
     options.warn(network.intent.failures)

@@ -30,7 +30,7 @@ Examples:
 @click.pass_context
 def command(
     ctx: click.Context, scenario: str, a: str, b: str, port: int | None, protocol: str, size: int, ttl: int, df: bool,
-    all_blockers: bool, set_: tuple[str, ...], apply: tuple[str, ...], variant: str, step: int | None, engine: str, as_json: bool,
+    all_blockers: bool, set_: tuple[str, ...], apply: tuple[str, ...], variant: str, step: int, engine: str, as_json: bool,
     output: str | None,
 ) -> None:
     """Tell the journey of one packet from FROM to TO, and of the answer, stage by stage with both headers.
@@ -44,7 +44,7 @@ def command(
     from ..vocabulary import Verdict
 
     loaded = options.load(scenario, set_, apply)
-    network = Network(loaded if step is None else loaded.after_steps(step), variant, engine=engine)
+    network = Network(loaded, variant, step=step, engine=engine)
     request = Request(a, b, protocol, port, size, df, ttl)
     told = trace(network, request)
     blockers = find(network, request) if all_blockers else None

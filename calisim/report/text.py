@@ -8,6 +8,7 @@ from __future__ import annotations
 import os
 import sys
 from collections.abc import Iterable, Sequence
+from contextlib import nullcontext
 from typing import IO, TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
@@ -33,12 +34,15 @@ def console(file: IO[str] | None = None) -> Console:
 
 
 def show(parts: Iterable[RenderableType], file: IO[str] | None = None) -> None:
-    """Print parts, an empty line between them."""
+    """Print parts, an empty line between them; without a terminal no line ends in blanks."""
     out = console(file)
-    for position, part in enumerate(parts):
-        if position:
-            out.print()
-        out.print(part)
+    with out.capture() if not out.is_terminal else nullcontext() as captured:
+        for position, part in enumerate(parts):
+            if position:
+                out.print()
+            out.print(part)
+    if captured is not None:
+        out.file.write("".join(f"{line.rstrip()}\n" for line in captured.get().splitlines()))
 
 
 def table(title: str, columns: Sequence[str], rows: Iterable[Sequence[object]], *, sections: bool = False) -> Table:
@@ -50,7 +54,9 @@ def table(title: str, columns: Sequence[str], rows: Iterable[Sequence[object]], 
     from rich.table import Table
     from rich.text import Text
 
-    made = Table(title=title, title_justify="left", title_style="bold", box=box.SIMPLE_HEAD, pad_edge=False, header_style="bold")
+    made = Table(
+        title=title, title_justify="left", title_style="bold", box=box.SIMPLE_HEAD, show_edge=False, pad_edge=False,
+        header_style="bold")
     for column in columns:
         number = column.startswith("#")
         made.add_column(column.removeprefix("#"), justify="right" if number else "left", overflow="fold", vertical="top")
