@@ -121,7 +121,7 @@ FABRIC_OUT (ETHERNET OUT), FABRIC_IN (ETHERNET IN), DECAPSULATE (tunnel IN), DEL
 **Readings.** One line each; where a section says more, the section holds.
 
 - detail is 0 and stage is the section's heading wherever nothing else is said. In FABRIC where = place. Sentences are checked in the order in which they stand.
-- Start: ENDPOINT_DOWN of the sender comes after the "any" checks and before those by kind. Only the ICMP type (dport >> 8) is looked at, 8 or 0. Refusals in Start leave hops 0.
+- Start: ENDPOINT_DOWN of the sender comes after the "any" checks and before those by kind. Only the ICMP type (dport >> 8) is looked at, 8 or 0. Refusals in Start leave hops 0, a NODE's SPOOFED_SOURCE included.
 - hops is counted at the beginning of a leg, also of one that ends in FORWARDING_LOOP (first check) or ENDPOINT_DOWN (second; stage FABRIC_IN).
 - OUTPUT with src 0: a LOOKUP of dst chooses the source before CONNTRACK (a loss there is a loss at LOOKUP); the packet's own LOOKUP follows as for all.
 - A tunnel device without address masquerades to, and sends from, R.address.
@@ -140,9 +140,9 @@ FABRIC_OUT (ETHERNET OUT), FABRIC_IN (ETHERNET IN), DECAPSULATE (tunnel IN), DEL
 - Groups' entries have the conntrack key of the wire's header (neither TCP, UDP nor ICMP: ports 0), state NEW until a packet the other way makes it ESTABLISHED, reply tuple inverted, ordinals counted apart
   from conntrack's (both per router, from 1).
 - From outside: decrements_ttl decrements (and counts a hop) before delivery; no other check of FABRIC applies; the choice comes first (FABRIC_NO_ROUTE wins over TTL_EXCEEDED);
-  with routes_pods step 3 decides instead, nothing is decremented, ROUTED not set (place 0). The gateway place is that of the first INTERNET route in Fabric.tables, OUTSIDE provider means
+  with routes_pods step 3 decides instead, nothing is decremented, ROUTED not set, place is 0 whatever gateways there are. The gateway place is that of the first INTERNET route in Fabric.tables, OUTSIDE provider means
   that some table has an OUTSIDE route. A HOST of Fabric.owners is delivered as in step 4 (LOCAL). A public address belongs to a router with PUBLIC.
-- VXLAN's source port: pairs (address, port) as in the conntrack key of the inner header after NAT, a ≤ b: 32768 + draw(seed, a.address, b.address, protocol << 32 | a.port << 16 | b.port) mod 28232.
+- VXLAN's source port: pairs (address, port) as in the conntrack key of the inner header after NAT (ICMP: the identifier in both), a ≤ b: 32768 + draw(seed, a.address, b.address, protocol << 32 | a.port << 16 | b.port) mod 28232.
 - connections() shows what is alive at the latest packet time seen. Waves come in the order of time; what had expired before the earliest packet of a wave may be forgotten by it.
 - The decider on DELIVERED and EXITED is the first leg's adjacency (the tunnel's, not the outer header's); 0 if no router looked it up. FABRIC_PROTOCOL and FABRIC_MTU of step 1: Fabric.decided_by.
   FABRIC_NO_OWNER after a route, IGW_NO_PUBLIC_ADDRESS and the gateway's FABRIC_MTU: that route. ENCAPSULATE's MTU_EXCEEDED: the tunnel route's. Of equal prefixes of a route table, and of hosts with one address, the first.
