@@ -42,6 +42,6 @@ def engine(name: str, intent: Intent, image: FibImage | None = None) -> Engine:
         from .fast import FastEngine
         return FastEngine(image or compile(intent))
     if name == "reference":
-        from .reference import ReferenceEngine
+        from .reference.engine import ReferenceEngine
         return ReferenceEngine(intent)
     raise UsageError(f"there is no engine {name}; there are fast and reference")
