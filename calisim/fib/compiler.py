@@ -120,10 +120,9 @@ _NOTHING = (AdjacencyKind.DROP, 0, 0, DropReason.NO_ROUTE, 0, 0, 0, 0, 0, 0, 0)
 
 
 def _anonymous(route: Route, router: Router) -> Route:
-    """The route as every router of the group could have it."""
-    if route.adjacency.decided_by and route.adjacency.decided_by == router.decided_by:
-        return replace(route, adjacency=replace(route.adjacency, decided_by=_OWN))
-    return route
+    """The route as every router of the group could have it: the source address is the router's own and only printed."""
+    own = route.adjacency.decided_by and route.adjacency.decided_by == router.decided_by
+    return replace(route, source=0, adjacency=replace(route.adjacency, decided_by=_OWN) if own else route.adjacency)
 
 
 def _refuse_nested(holders: Mapping[Prefix, tuple[int, int]]) -> None:
