@@ -122,7 +122,8 @@ def test_the_answer_swaps_what_the_receiver_saw():
 
 @pytest.mark.parametrize(("fields", "flags"), [
     ({"tcp_flags": SYN}, SYN | ACK), ({"tcp_flags": SYN | ACK}, ACK), ({"tcp_flags": PSH | ACK}, ACK),
-    ({"tcp_flags": FIN | ACK}, ACK), ({"tcp_flags": ACK}, None), ({"tcp_flags": RST}, None), ({"protocol": "udp"}, 0), ({"protocol": "icmp"}, 0),
+    ({"tcp_flags": FIN | ACK}, ACK), ({"tcp_flags": ACK}, None), ({"tcp_flags": RST}, None),
+    ({"protocol": "udp"}, 0), ({"protocol": "icmp"}, 0),
     ({"protocol": "icmp", "dport": 0}, None),
 ])
 def test_what_is_answered(fields, flags):

@@ -2,22 +2,18 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
-
 import numpy as np
 
 from ...control.intent import Endpoint, Intent
 from ...vocabulary import Device, Direction, DropReason, EndpointKind, PacketFlag, RouterFlag, Stage
 from .. import MAX_HOPS
+from ..results import Results
 from .fabric import FabricWalker
 from .journal import Journal
 from .node import NodeWalker
 from .routes import Routes
 from .state import ReferenceState
 from .walk import ICMP, TCP, UDP, Header, JourneyEnds, Walk, drop, exceeds, undetermined
-
-if TYPE_CHECKING:
-    from ..engine import Results
 
 LEAST_LENGTH = {TCP: 40, UDP: 28, ICMP: 28}
 
@@ -34,8 +30,6 @@ class ReferenceEngine:
 
     def forward(self, wave: np.ndarray, state: ReferenceState, *, events: bool = False, threads: int = 1) -> Results:
         """Every packet to its end; ``threads`` has no meaning here. The wave is not changed."""
-        from ..engine import Results       # engine.py knows both twins, so it is looked up late
-
         journal = Journal(state, len(wave), events=events)
         fabric = FabricWalker(self.intent, state, journal)
         node = NodeWalker(self.intent, state, journal, self._routes, fabric)
@@ -77,7 +71,10 @@ class ReferenceEngine:
         if router.flags & RouterFlag.DOWN:
             drop(DropReason.ENDPOINT_DOWN, router.id, router.decided_by, stage=Stage.ENDPOINT)
         walk.router, walk.device = router.id, Device.LOOPBACK
-        if sender.kind is EndpointKind.POD:
+        if sender.kind is EndpointKind.NODE:
+            if walk.inner.src and walk.inner.src not in self.intent.local_addresses(router.id):
+                drop(DropReason.SPOOFED_SOURCE, router.id)
+        else:
             exceeds(
                 walk.inner, sender.mtu, DropReason.MTU_EXCEEDED, router.id, sender.decided_by,
                 stage=Stage.ENDPOINT, unless_df=Stage.FRAGMENT)

@@ -218,7 +218,7 @@ class FabricWalker:
         destination = walk.wire.dst
         walk.peer_groups = ()
         if self.fabric.routes_pods:
-            self._to_whoever_has_it(walk, self.gateway_place)
+            self._to_whoever_has_it(walk, 0)
             return
         owner = self._reached_from_outside(destination)
         if owner is None:

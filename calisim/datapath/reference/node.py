@@ -24,7 +24,7 @@ from .walk import ICMP, TCP, UDP, Header, Walk, drop, exceeds, undetermined
 NOT_ECT, ECT1, ECT0, CE = 0, 1, 2, 3           # RFC 3168 §5
 ECN = 3
 PORT_LOW, PORT_COUNT = 32768, 28232            # net.ipv4.ip_local_port_range, of VXLAN's source port
-DEVICES = {Encap["IPIP"]: Device.IPIP, Encap["VXLAN"]: Device.VXLAN}
+DEVICES = {Encap.IPIP: Device.IPIP, Encap.VXLAN: Device.VXLAN}
 
 
 class NodeWalker:
@@ -79,7 +79,7 @@ class NodeWalker:
         if inner_ecn is None:
             drop(DropReason.ECN_ILLEGAL, router.id)
         walk.inner.tos = walk.inner.tos & ~ECN | inner_ecn
-        walk.outer, walk.encap, walk.device = None, Encap["NONE"], device
+        walk.outer, walk.encap, walk.device = None, Encap.NONE, device
         self.journal.cross(walk, router.id, device, Direction.IN, Stage.DECAPSULATE)
 
     def _check_source(self, walk: Walk, router: Router) -> None:
@@ -107,11 +107,8 @@ class NodeWalker:
         return walk.device is not Device.VETH or (walk.sender is not None and back.endpoint == walk.sender.id)
 
     def _choose_source(self, walk: Walk, router: Router) -> None:
-        """Hook OUTPUT: the kernel chooses a source that the sender left open, by the route; a foreign one is refused."""
-        own = self.intent.local_addresses(router.id)
+        """Hook OUTPUT: the kernel chooses a source that the sender left open, by the route."""
         if walk.inner.src:
-            if walk.inner.src not in own:
-                drop(DropReason.SPOOFED_SOURCE, router.id)
             return
         adjacency = self._lookup(walk, router)
         walk.inner.src = router.address
