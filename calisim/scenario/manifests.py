@@ -8,9 +8,10 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
+from itertools import islice
 from typing import Any
 
-from ..errors import Problem
+from ..errors import Mark, Problem
 from . import kubernetes
 from .calico import convert as calico
 from .calico import legacy
@@ -21,6 +22,7 @@ from .documents import Document
 from .reader import dotted
 from .resources import IPPool, NodeResource, PodResource, Resources
 
+_MAX_FAULTS = 50                  # of one document; the rest only repeat them
 _SHOWN = 5                        # names in a warning; the rest is counted
 
 
@@ -66,8 +68,8 @@ class _Conversion:
         if kind is None:
             self.complain(document, _unknown(document))
             return
-        faults = list(kind.rule(document.value))
-        for fault in faults:
+        faults = list(islice(kind.rule(document.value), _MAX_FAULTS))
+        for fault in sorted(faults, key=lambda fault: _place(document, fault)):
             self.complain(document, fault)
         if faults or self.repeated(document):
             return
@@ -93,8 +95,7 @@ class _Conversion:
         return True
 
     def complain(self, document: Document, fault: Fault) -> None:
-        place = document.mark_of_key if fault.at_key else document.mark_of
-        self.problems.append(Problem(place(*fault.path), dotted(fault.path), fault.message, fault.hint))
+        self.problems.append(Problem(_place(document, fault), dotted(fault.path), fault.message, fault.hint))
 
     def note(self, document: Document, meaning: str) -> None:
         name = document.name or document.pool_cidr
@@ -214,6 +215,10 @@ _READERS: dict[tuple[str, str], Reader] = {
     (CORE, "Pod"): _Conversion.read_pod,
     (CORE, "Namespace"): _Conversion.read_namespace,
 }
+
+
+def _place(document: Document, fault: Fault) -> Mark:
+    return (document.mark_of_key if fault.at_key else document.mark_of)(*fault.path)
 
 
 def _merged(own: NodeResource | None, other: NodeResource | None) -> NodeResource:

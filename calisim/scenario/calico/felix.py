@@ -11,6 +11,7 @@ from typing import Any
 from .metadata import resource
 from .rules import Fault, Faults, Rule, anything, boolean, either, integer, many, one_of, parsed, record, shown, table, text
 from .values import (
+    DURATION,
     IS_ADDRESS_V4,
     IS_ADDRESS_V6,
     IS_DNS_LABEL,
@@ -88,7 +89,7 @@ _TABLE_RANGE = record({"min": integer(1, 250), "max": integer(1, 250)}, required
 _TABLE_ID_RANGE = record(
     {"min": integer(1, 0xFFFFFFFF), "max": integer(1, 0xFFFFFFFF)}, required=("min", "max"), relations=(_in_order,))
 _FAILSAFE = record({"protocol": one_of("TCP", "UDP", "SCTP"), "port": _PORT, "net": IS_INTERFACE}, required=("port",))
-_CONNTRACK_TIMEOUT = text(r"(([0-9]*(\.[0-9]*)?(ms|s|h|m|us))+|Auto)", "a duration or Auto")
+_CONNTRACK_TIMEOUT = text(f"{DURATION}|Auto", "a duration or Auto")
 
 
 def _tables(spec: Mapping[str, Any]) -> Faults:
@@ -173,7 +174,7 @@ FIELDS: dict[str, Rule] = {
     "featureGates": text(r"([\w-]+=[^=,]+,)*([\w-]+=[^=,]+)?", "a list such as Feature=Enabled,Other=1"),
     "flowLogsPolicyEvaluationMode": one_of("None", "Continuous"),
     "healthTimeoutOverrides": many(_TIMEOUT),
-    "interfaceExclude": parsed(_excluded_interfaces),
+    "interfaceExclude": parsed(_excluded_interfaces, at_most=4096),
     "interfacePrefix": text("[a-zA-Z0-9_,.-]+", "an interface name prefix or a comma-separated list of them"),
     "iptablesBackend": _any_case("Auto", "Legacy", "NFT"),
     "iptablesNATOutgoingInterfaceFilter": IS_INTERFACE_FILTER,

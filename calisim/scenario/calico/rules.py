@@ -8,8 +8,9 @@ from __future__ import annotations
 
 import difflib
 import re
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass, replace
+from functools import lru_cache
 from typing import Any
 
 from ..documents import Path
@@ -32,6 +33,8 @@ class Fault:
         return f"{where}: {self.message}" if where else self.message
 
 
+MAX_STRANGERS = 20                # unknown fields told in one place
+
 Faults = Iterator[Fault]
 Rule = Callable[[Any], Faults]
 Relation = Callable[[Mapping[str, Any]], Faults]
@@ -43,11 +46,15 @@ def shown(value: Any) -> str:
     return text if len(text) <= 60 else text[:57] + "..."
 
 
-def suggestion(word: str, known: Any) -> str:
-    """``did you mean …?`` or "" where nothing is near."""
-    known = list(known)
+def suggestion(word: str, known: Iterable[str]) -> str:
+    """``did you mean …?`` or "" where nothing is near. Of names that differ in case only, the last one wins."""
+    return _suggestion(word[:80], tuple(known))
+
+
+@lru_cache(maxsize=4096)
+def _suggestion(word: str, known: tuple[str, ...]) -> str:
     by_folded = {name.casefold(): name for name in known}
-    near = by_folded.get(word.casefold()) or next(iter(difflib.get_close_matches(word[:80], known, 1, 0.6)), "")
+    near = by_folded.get(word.casefold()) or next(iter(difflib.get_close_matches(word, known, 1, 0.6)), "")
     return f"did you mean {near}?" if near else ""
 
 
@@ -133,11 +140,14 @@ def many(each: Rule, *, at_least: int = 0, at_most: int = 0, unique: bool = Fals
         if at_most and len(value) > at_most:
             yield Fault(f"the list has {len(value)} entries; at most {at_most} are allowed")
             return
+        seen: set[str] = set()
         for position, item in enumerate(value):
             for fault in each(item):
                 yield fault.below(position)
-            if unique and item in value[:position]:
-                yield Fault(f"{shown(item)} is said twice").below(position)
+            if unique:
+                if repr(item) in seen:
+                    yield Fault(f"{shown(item)} is said twice").below(position)
+                seen.add(repr(item))
     return rule
 
 
@@ -164,13 +174,13 @@ def record(fields: Mapping[str, Rule], *, required: tuple[str, ...] = (), relati
             yield Fault(f"{shown(value)} is not a mapping")
             return
         faults = [Fault(f"{name} is missing", f"add {name}:") for name in required if not said(value, name)]
-        for name, item in value.items():
-            field = fields.get(name)
-            if field is None:
-                near = suggestion(str(name), fields)
-                faults.append(Fault(f"{shown(name)} is not a field of this place", near or "remove it", (name,), at_key=True))
-            elif said(value, name):
-                faults += [fault.below(name) for fault in field(item)]
+        strangers = [name for name in value if name not in fields]
+        for name in strangers[:MAX_STRANGERS]:
+            near = suggestion(str(name), fields)
+            faults.append(Fault(f"{shown(name)} is not a field of this place", near or "remove it", (name,), at_key=True))
+        for name, field in fields.items():
+            if said(value, name):
+                faults += [fault.below(name) for fault in field(value[name])]
         yield from faults
         if not any(not fault.at_key for fault in faults):
             for relation in relations:

@@ -103,8 +103,9 @@ IS_PORT_NAME = text(
     r"(?=.{1,15}$)(?=.*[a-z])[a-z0-9]+(-[a-z0-9]+)*", "a port name (at most 15 lower-case letters, digits, single -)")
 _QUALIFIED_NAME = r"[A-Za-z0-9]([-A-Za-z0-9_.]{0,61}[A-Za-z0-9])?"
 IS_LABEL_KEY = text(
-    rf"((?=[^/]{{1,{MAX_NAME}}}/){SUBDOMAIN}/)?{_QUALIFIED_NAME}", "a label name ([prefix/]name, name at most 63 characters)")
-IS_LABEL_VALUE = text(rf"({_QUALIFIED_NAME})?", "a label value (at most 63 letters, digits, - _ .)")
+    rf"((?=[^/]{{1,{MAX_NAME}}}/){SUBDOMAIN}/)?{_QUALIFIED_NAME}", "a label name ([prefix/]name, name at most 63 characters)",
+    at_most=MAX_NAME + 1 + MAX_LABEL)
+IS_LABEL_VALUE = text(rf"({_QUALIFIED_NAME})?", "a label value (letters, digits, - _ .)", at_most=MAX_LABEL)
 
 
 def annotation_key(value: Any) -> Faults:
@@ -154,7 +155,8 @@ def regular_expression(value: str) -> None:
 
 
 IS_REGULAR_EXPRESSION = parsed(regular_expression, at_most=1024)
-IS_DURATION = text(r"0|([0-9]*(\.[0-9]*)?(ns|us|µs|ms|s|m|h))+", "a duration such as 90s or 1m30s")
+DURATION = r"(([0-9]+(\.[0-9]*)?|\.[0-9]+)(ns|us|µs|ms|s|m|h))+"
+IS_DURATION = text(f"0|{DURATION}", "a duration such as 90s or 1m30s")
 
 # --- numbers that may be names --------------------------------------------------------------------------------------
 

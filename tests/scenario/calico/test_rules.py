@@ -241,6 +241,18 @@ def test_a_slip_of_the_pen_gets_a_suggestion():
     assert fault.hint == "did you mean natOutgoing?" and fault.at_key and fault.path == ("nat_outgoing",)
 
 
+def test_hostile_values_cost_no_more_than_their_length():
+    many = 20_000
+    assert len(validate("IPPoolSpec", {"cidr": "10.0.0.0/16", **{f"field{n}": n for n in range(many)}})) == rules.MAX_STRANGERS
+    assert validate("NetworkPolicySpec", {"types": ["Ingress"] * many})
+    for pattern in ("ms" * many, "1ms" * many + "!", "1.1h" * many + "!"):
+        assert validate("FelixConfigurationSpec", {"dataplaneWatchdogTimeout": pattern})
+    for name in ("a" * many + "/", "a." * many + "!", "a-" * many):
+        assert validate("ProfileSpec", {"labelsToApply": {name: ""}})
+    assert validate("FelixConfigurationSpec", {"featureGates": "a=b," * many + "="})
+    assert validate("FelixConfigurationSpec", {"interfaceExclude": "/a/," * many})
+
+
 def test_a_kind_without_rules_is_no_kind():
     with pytest.raises(ValueError, match="no rules for the kind Teapot"):
         validate("Teapot", {})
