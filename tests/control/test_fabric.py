@@ -41,8 +41,9 @@ def test_local_first_then_the_default_then_what_was_written():
     assert decider.kind == "Route" and "10.1.0.0/24" in decider.name and decider.mark.line > 5
 
 
-@pytest.mark.parametrize("quota,lost", [(7, []), (6, ["10.4.0.0/24"]), (5, ["10.3.0.0/24", "10.4.0.0/24"]), (4, ["10.3.0.0/24", "10.4.0.0/24"]),
-                                        (3, ["10.2.0.0/24", "10.2.0.0/25", "10.3.0.0/24", "10.4.0.0/24"]), (1, None)])
+@pytest.mark.parametrize("quota,lost", [
+    (7, []), (6, ["10.4.0.0/24"]), (5, ["10.3.0.0/24", "10.4.0.0/24"]), (4, ["10.3.0.0/24", "10.4.0.0/24"]),
+    (3, ["10.2.0.0/24", "10.2.0.0/25", "10.3.0.0/24", "10.4.0.0/24"]), (1, None)])
 def test_the_quota_counts_local_and_default_and_a_covered_route_is_only_missing(quota, lost):
     made = intent(with_table(quota), pool())
     table = entries(made)

@@ -157,7 +157,8 @@ ASKED = st.tuples(st.just("asked"), HOSTS, st.integers(0, 63))
 @settings(max_examples=150, deadline=None)
 @given(
     steps=st.lists(st.one_of(REQUEST, RELEASE, ASKED), max_size=30), strict=st.booleans(), limit=st.integers(0, 3),
-    reserved=st.sampled_from(["10.0.0.9/32", "10.0.0.16/30", "10.0.0.32/28"]), second=st.sampled_from(["10.0.0.64/28", "10.0.0.0/27"]))
+    reserved=st.sampled_from(["10.0.0.9/32", "10.0.0.16/30", "10.0.0.32/28"]),
+    second=st.sampled_from(["10.0.0.64/28", "10.0.0.0/27"]))
 def test_no_address_twice_blocks_disjoint_and_books_balanced(steps, strict, limit, reserved, second):
     held: dict[int, str] = {}
     ipam = Ipam(

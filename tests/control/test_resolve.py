@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from hashlib import sha1
+
 import pytest
 
 from calisim.control.mtu import pod_mtu
@@ -27,10 +29,7 @@ def test_ids_are_nodes_hosts_pods_and_places_follow_the_routers():
 
 
 def test_a_veth_is_named_as_calicos_cni_plugin_names_it():
-    # sha1("default.web-a-1-0")
     made = intent(FOUR_NODES + PODS, pool())
-    from hashlib import sha1
-
     assert made.endpoint(6).interface == "cali" + sha1(b"default.web-a-1-0").hexdigest()[:11]
 
 
@@ -155,8 +154,8 @@ def test_a_pod_with_a_nodes_address_is_refused_at_the_pool():
 
 def test_keys_depend_on_the_name_alone():
     few = {router.name: router.key for router in intent(FOUR_NODES, pool()).routers}
-    more = {router.name: router.key
-            for router in intent(FOUR_NODES.replace("  nodes:\n", "  nodes:\n    - {name: z, count: 3, subnet: a}\n"), pool()).routers}
+    longer = FOUR_NODES.replace("  nodes:\n", "  nodes:\n    - {name: z, count: 3, subnet: a}\n")
+    more = {router.name: router.key for router in intent(longer, pool()).routers}
     assert few.items() <= more.items() and len(set(more.values())) == len(more) and 0 not in more.values()
 
 

@@ -21,7 +21,8 @@ def test_nodes_are_counted_from_one_and_take_the_addresses_after_the_reserved_on
     assert format_address(made.entities.subnets["a"].gateway) == "172.20.32.1"
     assert (first.mtu, first.source_dest_check, first.groups) == (9001, False, ("default",))
     assert first.labels == {
-        "kubernetes.io/hostname": "a-1", "topology.kubernetes.io/zone": "us-east-1a", "topology.kubernetes.io/region": "us-east-1"}
+        "kubernetes.io/hostname": "a-1", "topology.kubernetes.io/zone": "us-east-1a",
+        "topology.kubernetes.io/region": "us-east-1"}
 
 
 def test_free_addresses_go_round_fixed_ones_and_hosts():
