@@ -17,7 +17,7 @@ from ..quantities import plural
 from ..selector import SelectorError, parse
 from .cloud_checks import check_cloud
 from .faults import MAX_PROBLEMS, fact_and_cure, nearest, problem
-from .names import Names, Reference, numbered, parse_reference
+from .names import EVERY, Names, Reference, numbered, parse_reference
 from .resources import Resources
 from .schema import CountSpec, Expectation, HostSpec, NodeGroup, PodGroup, ScenarioFile, Section, Spec, VariantSpec
 from .variants import BUILT_IN
@@ -136,7 +136,7 @@ def _traffic(spec: Spec, names: Names) -> Iterator[Problem]:
     nodes = names.node_count()
     counts = [(names.pod_count(group, nodes), {**group.labels, NAMESPACE: group.namespace}) for group in spec.pods]
     counts += [(1, {**pod.labels, NAMESPACE: pod.namespace}) for pod in names.resources.pods]
-    everybody = max(sum(count for count, _ in counts), 1)
+    everybody = max(sum(count for count, _ in counts), nodes, len(spec.hosts), 1)
     for one in spec.traffic:
         packets = one.packets
         for field, text in (("source", one.source), ("destination", one.destination)):
@@ -144,14 +144,16 @@ def _traffic(spec: Spec, names: Names) -> Iterator[Problem]:
             if fault is not None:
                 yield fault
             if everybody ** 2 * one.packets > spec.limits.packets:
-                packets *= _members(end, counts)
+                packets *= _members(end, counts, names)
         if packets > spec.limits.packets:
             yield problem(one, "source", f"this traffic set makes {plural(packets, 'packet')}, limits.packets allows "
                           f"{spec.limits.packets:,}", "choose fewer ends, fewer packets, or raise limits.packets")
 
 
-def _members(end: Reference | None, counts: Iterable[tuple[int, Mapping[str, str]]]) -> int:
+def _members(end: Reference | None, counts: Iterable[tuple[int, Mapping[str, str]]], names: Names) -> int:
     """How many endpoints a reference can mean at most."""
+    if end is not None and end.name == EVERY:
+        return names.node_count() if end.kind == "node" else len(names.spec.hosts)
     if end is None or end.selector is None:
         return 1
     return sum(count for count, labels in counts if end.selector.matches(labels))

@@ -79,10 +79,13 @@ class Document:
         return (group, self.kind, self.namespace, self.name) if self.name else ()
 
 
-def apply(documents: Iterable[Document], more: Iterable[Document]) -> tuple[Document, ...]:
+def apply(
+    documents: Iterable[Document], more: Iterable[Document], replaced: list[tuple[Document, Document]] | None = None,
+) -> tuple[Document, ...]:
     """The documents after ``calicoctl apply -f`` of more: each replaces what it names, in its place, or is added.
 
-    A v1 pool is known by its CIDR, so it replaces (and is replaced by) any pool of that CIDR.
+    A v1 pool is known by its CIDR, so it replaces (and is replaced by) any pool of that CIDR. ``replaced`` collects
+    (old, new) pairs.
     """
     result = list(documents)
     named = {document.identity: position for position, document in enumerate(result)}
@@ -94,6 +97,8 @@ def apply(documents: Iterable[Document], more: Iterable[Document]) -> tuple[Docu
         if position is None:
             position = len(result)
             result.append(document)
+        elif replaced is not None:
+            replaced.append((result[position], document))
         result[position] = document
         named[document.identity] = pools[document.pool_cidr] = position
     return tuple(result)

@@ -32,7 +32,11 @@ def load(path: str | os.PathLike[str], *, set: Iterable[str] = (), apply: Iterab
     documents, faults = unpack(written[1:])
     more, faults_of_files = _manifests(written[0], library)
     problems += [*faults, *faults_of_files]
-    draft = Draft(shown, written[0], applied((), [*documents, *more]), library)
+    replaced: list[tuple[Document, Document]] = []
+    in_force = applied((), [*documents, *more], replaced)
+    notes = tuple(f"{new.kind} {new.name or new.pool_cidr} is described twice ({old.mark} and {new.mark}); the later one counts"
+                  for old, new in replaced)
+    draft = Draft(shown, written[0], in_force, library, notes)
     draft = edit(draft, set, apply, problems)
     scenario = understand(draft, problems=problems)
     _rehearse(scenario)

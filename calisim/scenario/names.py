@@ -17,6 +17,7 @@ from ..selector import Selector, parse
 from .resources import Resources
 from .schema import NodeGroup, PodGroup, Spec
 
+EVERY = "*"
 _NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]*(/[A-Za-z0-9][A-Za-z0-9._-]*){0,2}")
 _ADDRESS_LIKE = re.compile(r"[\d.]+|[\da-fA-F]*:[\da-fA-F:.]*")
 _NUMBERED = re.compile(r"(.+)-(0|[1-9][0-9]{0,8})")
@@ -25,7 +26,10 @@ _MOST_CANDIDATES = 1000           # names that a did-you-mean looks through
 
 @dataclass(frozen=True, slots=True)
 class Reference:
-    """An end of traffic: ``kind`` is selector, address, node, host, svc, pod (with namespace) or name (any of them)."""
+    """An end of traffic: ``kind`` is selector, address, node, host, svc, pod (with namespace) or name (any of them).
+
+    The name ``*`` of a node or host means all of them.
+    """
 
     kind: str
     name: str
@@ -35,11 +39,14 @@ class Reference:
 
 
 def parse_reference(text: str) -> Reference:
-    """``NAMESPACE/POD``, ``node/NAME``, ``host/NAME``, ``svc/NAMESPACE/NAME``, an address, a bare name or a selector.
+    """``NAMESPACE/POD``, ``node/NAME``, ``host/NAME`` (or ``*``), ``svc/NAMESPACE/NAME``, an address, a bare name or a selector.
 
     Raises ValueError (SelectorError with a column for selectors).
     """
-    if not text.strip():
+    text = text.strip()
+    if text in ("node/*", "host/*"):
+        return Reference(text.partition("/")[0], EVERY)
+    if not text:
         raise ValueError("this is empty: write all() for every pod")
     if _ADDRESS_LIKE.fullmatch(text):
         return Reference("address", text, address=parse_address(text))
@@ -120,7 +127,7 @@ class Names:
                 return f"{name} could be {' or '.join(bearers)}: write which"
             return "" if bearers or self.unsure else f"nobody is called {name}{self._nearest(name)}"
         known = {"node": self.has_node(name), "host": self.has_host(name), "pod": self.has_pod(reference.namespace, name)}
-        if kind in self.unsure or known.get(kind, True):
+        if name == EVERY or kind in self.unsure or known.get(kind, True):
             return ""
         if kind == "pod":
             return f"there is no pod {reference.namespace}/{name}{self._nearest(f'{reference.namespace}/{name}')}"

@@ -23,12 +23,16 @@ from .unpack import unpack_value
 
 @dataclass(frozen=True, slots=True)
 class Draft:
-    """A scenario before it is understood. ``set_aside`` are pool documents that a step took out of force (None: none did)."""
+    """A scenario before it is understood.
+
+    ``notes`` are warnings from reading, ``set_aside`` the pool documents that a step took out of force (None: no step did).
+    """
 
     path: str
     written: Yaml
     documents: tuple[Document, ...]
     library: Library = field(repr=False)
+    notes: tuple[str, ...] = ()
     set_aside: tuple[Document, ...] | None = None
 
     def assigned(self, assignments: Iterable[tuple[str, Any, Mark]], problems: list[Problem]) -> Draft:
@@ -118,7 +122,10 @@ class Scenario:
         problems: list[Problem] = []
         draft = edit(self.draft, set, apply, problems)
         _stop(problems, self.draft.library)
-        return understand(draft, self) if draft is not self.draft else self
+        if draft is self.draft:
+            return self
+        changed = understand(draft, self)
+        return changed.with_variant(self.variant) if self.variant in variants.BUILT_IN else replace(changed, variant=self.variant)
 
     def line_of(self, mark: Mark) -> str:
         """The line that a mark points at, as written."""
@@ -173,7 +180,7 @@ def understand(draft: Draft, before: Scenario | None = None, problems: Sequence[
         unsure = reading.unsure
     else:
         converted, told, faults = manifests.convert(draft.documents)
-        warnings = tuple(told)
+        warnings = (*draft.notes, *told)
         unsure = reading.unsure | ({"nodes", "pods"} if faults else set())
         found += faults
     found += reading.problems

@@ -39,7 +39,8 @@ def test_bare_names_have_to_be_unique() -> None:
 
 @pytest.mark.parametrize(("text", "kind", "name"), [
     ("shop/web-0", "pod", "web-0"), ("node/a-1", "node", "a-1"), ("host/api", "host", "api"), ("svc/shop/web", "svc", "web"),
-    ("web-0", "name", "web-0"), ("10.0.0.1", "address", "10.0.0.1"),
+    ("web-0", "name", "web-0"), ("node/*", "node", "*"), ("host/*", "host", "*"),
+    ("10.0.0.1", "address", "10.0.0.1"), (" all() ", "selector", "all()"),
     ("app == 'x'", "selector", "app == 'x'"), ("all()", "selector", "all()"),
 ])
 def test_references(text: str, kind: str, name: str) -> None:

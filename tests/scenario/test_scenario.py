@@ -133,6 +133,17 @@ def test_apply_reads_standard_input(folder: Path, monkeypatch: pytest.MonkeyPatc
     assert "(standard input):1:8" in problems(folder / "s.yaml", apply="-")
 
 
+def test_a_document_written_twice_counts_as_written_last(folder: Path) -> None:
+    scenario = written(folder, HEAD + POOL + "---\n" + V3_POOL)
+    assert modes(scenario) == [("192.168.0.0/16", "Never", "Always", False)]
+    assert ["described twice" in warning for warning in scenario.warnings] == [True]
+
+
+def test_edits_of_a_variant_stay_in_the_variant(folder: Path) -> None:
+    edited = load(folder / "s.yaml").with_variant("overlay-vxlan").edited(set=["nodes.a.count=7"])
+    assert (edited.variant, edited.spec.nodes[0].count, modes(edited)[0][2]) == ("overlay-vxlan", 7, "Always")
+
+
 @pytest.mark.parametrize("variant", BUILT_IN)
 def test_built_in_variants_set_both_modes_of_every_pool(folder: Path, variant: str) -> None:
     expected = {
