@@ -88,7 +88,10 @@ From outside counts as ROUTED (NACL_IN and security groups of the target apply; 
 matches (protocol, destination port, the wire's destination, peer groups = groups of the router that owns the wire's destination, else ()); ingress: (…, wire's source,
 peer groups = groups of the *router that sent the frame*). ICMP port = type; other protocols 0. Stateful per router: an allowed packet leaves
 an entry (key R, wire's 5-tuple; protocols other than TCP, UDP, ICMP: addresses and protocol only); a packet whose inverted tuple has a live entry is
-allowed without a rule. Times: TCP 432,000 s, UDP 180 s, others 600 s, refreshed by every packet. Rules are asked only when no entry of either direction is alive.
+allowed without a rule – but only if a packet of an *earlier* wave made the entry (CONNECTION.wave < the wave's number; State counts its waves from 1): none of a wave answers
+another of it, and a tunnel that only the other side's sending opens (protocol 4, one entry for all pods of two nodes) still loses the packets that were under way at the same time.
+Times: TCP 432,000 s, UDP 180 s, others 600 s, refreshed by every allowed packet. Rules are asked only when no entry lets the packet in: one of its own direction, or of the other
+one from an earlier wave. A packet that rules allow while the other direction's entry of the same wave is alive refreshes that entry (which becomes ESTABLISHED) and makes no second one.
 No match → SG_EGRESS / SG_INGRESS, detail = the object of R's first group. Entries are CONNECTION records with flags bit 0x8000 (TRACKED_BY_FABRIC).
 
 **Conntrack** at R, key (R.key, src, dst, sport, dport, protocol); for ICMP echo sport = identifier and dport = 0x0800 (type 8) or 0 (type 0), as
