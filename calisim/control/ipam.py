@@ -3,6 +3,9 @@
 Rules as libcalico-go/lib/ipam has them: pools by name, a start block fixed for each host, ordinals first in first
 out, at most 20 blocks a host, borrowing unless strictAffinity forbids it. Addresses are integers. Knows hosts by
 name and labels only; nothing of nodes, pods or routes.
+
+Two things are this model's own: for blocks of one address Calico starts at a place drawn from the clock, here it is the
+host's as for all others; and a host's blocks are tried in the order of their names, as the datastore lists them.
 """
 
 from __future__ import annotations

@@ -2,15 +2,18 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from hashlib import sha1
 
 import pytest
 
 from calisim.control.mtu import pod_mtu
+from calisim.control.owners import owners
+from calisim.control.routing import export_allowed
 from calisim.errors import ScenarioError
 from calisim.quantities import parse_address
 from calisim.vocabulary import EndpointKind, RouterFlag, RpFilter
-from tests.clusters import FOUR_NODES, TWO_SUBNETS, address, document, intent, pool
+from tests.clusters import FOUR_NODES, TWO_SUBNETS, address, document, intent, lookup, pool
 
 PODS = "  pods:\n    - {name: web, perNode: 1}\n  hosts:\n    - {name: api, ip: 203.0.113.10}\n"
 
@@ -162,3 +165,38 @@ def test_keys_depend_on_the_name_alone():
 def test_a_down_node_is_down():
     made = intent(TWO_SUBNETS + "  nodes:\n    - {name: n, subnet: a, down: true}\n", pool())
     assert made.router(1).flags & RouterFlag.DOWN
+
+
+def test_a_pool_that_forbids_tunnels_gives_devices_no_address():
+    made = intent(FOUR_NODES, pool("10.9.0.0/24", ipipMode="Always", allowedUses="[Workload]"))
+    assert made.router(1).ipip_address == 0 and not made.failures
+    both = intent(FOUR_NODES, pool("10.8.0.0/24", "a", ipipMode="Always", allowedUses="[Workload]")
+                  + pool("10.9.0.0/24", "b", ipipMode="Always"))
+    assert both.router(1).ipip_address in both.pools[1].prefix
+
+
+OTHER_ADDRESS = """\
+---
+apiVersion: v1
+kind: Node
+metadata:
+  name: a-1
+  annotations: {projectcalico.org/IPv4Address: 172.20.32.77/19}
+status: {addresses: [{type: InternalIP, address: 172.20.32.4}]}
+"""
+
+
+def test_others_go_to_the_address_that_calico_recorded_even_if_it_is_not_the_interfaces():
+    made = intent(FOUR_NODES + "  pods:\n    - {name: web, node: a-1}\n", pool(ipipMode="Always") + OTHER_ADDRESS)
+    assert made.router(1).address == parse_address("172.20.32.4")
+    found = lookup(made, 3, address(made, "default/web"))
+    assert found.adjacency.next_hop == parse_address("172.20.32.77")
+    assert parse_address("172.20.32.77") in made.tunnel_senders
+
+
+def test_single_addresses_of_disabled_pools_are_not_exported_by_bird():
+    one = intent(FOUR_NODES, pool()).pools[0]
+    who = owners((3, 32), None, None)
+    off = replace(one, disabled=True)
+    assert export_allowed(off, who, inside_own_block=True) and not export_allowed(off, who, inside_own_block=False)
+    assert export_allowed(replace(off, vxlan="Always"), who, inside_own_block=False)

@@ -211,7 +211,8 @@ MODES = st.sampled_from(
 
 @settings(max_examples=25, deadline=None)
 @given(
-    mode=MODES, count=st.integers(1, 3), length=st.sampled_from([26, 28, 29, 30, 32]), pods=st.integers(1, 5), masks=st.booleans())
+    mode=MODES, count=st.integers(1, 3), length=st.sampled_from([26, 28, 29, 30, 32]), pods=st.integers(1, 5),
+    masks=st.booleans())
 def test_every_pod_is_routed_by_every_other_node_to_its_node(mode, count, length, pods, masks):
     """The pool is too small for a block each, so borrowing happens, too."""
     mask = ", prefixLength: 32" if masks else ""
