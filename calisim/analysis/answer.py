@@ -30,7 +30,7 @@ def _duel(overlay: VariantReport, cross: VariantReport) -> str:
         word = "Cross-subnet" if ahead > 0 else "Overlay"
         return (
             f"{word}: {better.id} delivers {better.tally.success:,} of {sent}, {worse.id} only {worse.tally.success:,} "
-            f"({_losses(worse)}).{_price(better)}")
+            f"({_losses(worse)}{_missing(worse)}).{_price(better)}")
     saved = overlay.overhead - cross.overhead
     if saved > 0:
         return (
@@ -44,6 +44,12 @@ def _duel(overlay: VariantReport, cross: VariantReport) -> str:
 
 def _all(report: VariantReport) -> str:
     return "all" if report.tally.success == report.tally.sent else f"{report.tally.success:,}"
+
+
+def _missing(report: VariantReport) -> str:
+    """Needs that the scenario itself has forgotten."""
+    absent = [need.need for need in report.needs if not need.met]
+    return f"; missing: {', '.join(absent)}" if absent else ""
 
 
 def _price(report: VariantReport, other: VariantReport | None = None) -> str:

@@ -84,16 +84,18 @@ def group_rules(change: Callable[[SecurityGroup, Vpc], SecurityGroup]) -> Edit:
     return _vpcs(lambda vpc: replace(vpc, groups={name: change(group, vpc) for name, group in vpc.groups.items()}))
 
 
-def without_protocol(protocol: int, port: int, present: Iterable[int]) -> Edit:
-    """Ingress rules as before, only that this protocol (and port, if not 0) is not let in.
+def without_protocol(protocol: int, port: int, present: Iterable[int], *, egress: bool = False) -> Edit:
+    """Rules as before, only that this protocol (and port, if not 0) is not let in – nor out, if ``egress``.
 
     A rule for all protocols becomes one rule for each of those that are ``present`` in the traffic.
     """
     others = sorted(set(present) - {protocol})
 
+    def kept(rules: tuple[TrafficRule, ...]) -> tuple[TrafficRule, ...]:
+        return tuple(left for rule in rules for left in _except_for(rule, protocol, port, others))
+
     def change(group: SecurityGroup, _: Vpc) -> SecurityGroup:
-        return replace(group, ingress=tuple(
-            kept for rule in group.ingress for kept in _except_for(rule, protocol, port, others)))
+        return replace(group, ingress=kept(group.ingress), egress=kept(group.egress) if egress else group.egress)
 
     return group_rules(change)
 
@@ -107,6 +109,13 @@ def without_addresses(holes: Collection[Prefix]) -> Edit:
             for prefix in minus(whole, holes)))
 
     return group_rules(change)
+
+
+def open_groups(protocol: int | None, port: int, prefixes: Collection[Prefix] = (Prefix(0, 0),)) -> Edit:
+    """One more rule in every group and direction: this protocol (and port, if not 0) from and to these prefixes."""
+    low, high = (port, port) if port else (0, 65535)
+    rules = tuple(TrafficRule(protocol, low, high, prefix) for prefix in prefixes)
+    return group_rules(lambda group, _: replace(group, ingress=(*group.ingress, *rules), egress=(*group.egress, *rules)))
 
 
 def allow(group: str, rule: TrafficRule, *, ingress: bool) -> Edit:

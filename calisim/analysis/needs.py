@@ -7,7 +7,7 @@ control plane decides again and the same packets are sent again. A need is repor
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
 from functools import partial
 
@@ -15,7 +15,7 @@ import numpy as np
 
 from ..model.topology import Topology, build
 from ..quantities import format_address, plural
-from ..vocabulary import Encap
+from ..vocabulary import DropReason, Encap
 from ..vocabulary.encaps import encapsulation
 from . import edits
 from .network import Network, Progress
@@ -33,32 +33,56 @@ class Example:
 
 @dataclass(frozen=True, slots=True)
 class Need:
-    """One requirement. ``lost`` is None where it is structural and no packet count is possible."""
+    """One requirement. ``lost`` is None where it is structural and no packet count is possible; ``met`` is False where
+    the scenario itself has forgotten it, so that the packets die already.
+    """
 
     need: str
     why: str
     lost: int | None
     example: Example | None = None
+    met: bool = True
 
 
 @dataclass(frozen=True, slots=True)
 class _Candidate:
+    """Something that may be needed. ``without`` are ways of forgetting it: the first that costs packets counts.
+
+    ``supply`` puts it in place where the scenario lacks it, tried when packets died for one of the ``reasons``.
+    """
+
     need: str
     why: str
-    without: Callable[[], Topology]
+    without: tuple[edits.Edit, ...]
+    supply: edits.Edit | None = None
+    reasons: frozenset[DropReason] = frozenset()
 
 
 def needs(network: Network, run: Run, progress: Progress | None = None) -> tuple[Need, ...]:
     """The needs of a network whose packets were sent in ``run`` (all traffic sets of the scenario)."""
     found = []
     for candidate in _candidates(network, run):
-        altered = network.altered(candidate.without())
         say = progress and partial(_relay, progress, f"without {candidate.need}")
-        again = altered.run(keep=False, progress=say)
-        need = _compare(candidate, altered, run, again)
+        need = _measure(candidate, network, run, say)
         if need is not None:
             found.append(need)
     return (*found, *_structural(network))
+
+
+def _measure(candidate: _Candidate, network: Network, run: Run, progress: Progress | None) -> Need | None:
+    """The same packets with the thing in place and without it; None where nobody misses it."""
+    supplied, best = network, run
+    if candidate.supply is not None and candidate.reasons & run.tally.lost().keys():
+        helped = network.altered(candidate.supply(network.topology))
+        again = helped.run(keep=False, progress=progress)
+        if again.tally.success > run.tally.success:
+            supplied, best = helped, again
+    for without in candidate.without:
+        altered = supplied.altered(without(supplied.topology))
+        need = _compare(candidate, altered, best, altered.run(keep=False, progress=progress), met=best is run)
+        if need is not None:
+            return need
+    return None
 
 
 def _relay(progress: Progress, title: str, name: str, count: int) -> None:
@@ -67,30 +91,31 @@ def _relay(progress: Progress, title: str, name: str, count: int) -> None:
 
 def _candidates(network: Network, run: Run) -> Iterator[_Candidate]:
     topology = network.topology
-    nodes = topology.entities.nodes
-    unchecked = [node for node in nodes if not node.source_dest_check]
-    if unchecked and topology.provider.name == "aws":
+    if topology.provider.source_dest_check:
+        on = sum(node.source_dest_check for node in topology.entities.nodes)
         yield _Candidate(
             "source/destination check off",
-            f"an instance may only send and receive its own addresses while it is on; it is off on "
-            f"{len(unchecked):,} of {plural(len(nodes), 'node')}",
-            partial(edits.source_dest_check(True), topology))
-    if topology.resources.felix.aws_src_dst_check == "Disable":
-        yield _Candidate(
-            "IAM permission ec2:ModifyNetworkInterfaceAttribute",
-            "FelixConfiguration awsSrcDstCheck: Disable turns the check off, which the nodes' role must allow",
-            partial(_without_iam, network))
+            f"while it is on, an instance may only send and receive its own addresses; here it is on for "
+            f"{on:,} of {plural(len(topology.entities.nodes), 'node')}",
+            (edits.source_dest_check(True),), edits.source_dest_check(False),
+            frozenset({DropReason.SOURCE_CHECK, DropReason.DEST_CHECK}))
+        if topology.resources.felix.aws_src_dst_check == "Disable":
+            yield _Candidate(
+                "IAM permission ec2:ModifyNetworkInterfaceAttribute",
+                "FelixConfiguration awsSrcDstCheck: Disable turns the check off, which the nodes' role must allow",
+                (partial(_without_iam, network),))
     yield from _filter_candidates(topology, run)
     entries = sum(route.via == "node" for vpc in topology.entities.vpcs.values()
                   for table in vpc.tables.values() for route in table.routes)
     if entries:
         yield _Candidate(
             f"{entries:,} route table entr{'y' if entries == 1 else 'ies'} to nodes",
-            "the cloud's router learns nothing of pods by itself", partial(edits.without_node_routes, topology))
-    if any(pool.nat_outgoing for pool in topology.resources.pools):
+            "the cloud's router learns nothing of pods by itself", (edits.without_node_routes,))
+    if topology.resources.pools:
         yield _Candidate(
             "natOutgoing on the pool", "nobody outside the cluster has a route back to a pod's address",
-            partial(edits.pools(nat_outgoing=False), topology))
+            (edits.pools(nat_outgoing=False),), edits.pools(nat_outgoing=True),
+            frozenset({DropReason.IGW_NO_PUBLIC_ADDRESS, DropReason.RPF, DropReason.SOURCE_CHECK, DropReason.FABRIC_NO_ROUTE}))
 
 
 def _filter_candidates(topology: Topology, run: Run) -> Iterator[_Candidate]:
@@ -98,26 +123,31 @@ def _filter_candidates(topology: Topology, run: Run) -> Iterator[_Candidate]:
         return
     present = {outcome.encap for outcome, _ in run.tally}
     protocols = {1, 4, 6, 17, *run.protocols}
+    refused = frozenset({DropReason.SG_INGRESS, DropReason.SG_EGRESS})
     for encap in sorted(present - {Encap.NONE}):
         wrapping = encapsulation(encap)
+        # Missing inbound only, nothing may be lost: a group tracks IP-in-IP by address pair, so whoever has sent gets packets
+        # in (and a wave's packets are in flight together). Then it is left out in both directions.
         yield _Candidate(
             f"{wrapping.requirement} in the security group", f"the cloud sees only the outer header of {wrapping.title}",
-            partial(edits.without_protocol(wrapping.protocol, wrapping.port, protocols), topology))
+            tuple(edits.without_protocol(wrapping.protocol, wrapping.port, protocols, egress=out) for out in (False, True)),
+            edits.open_groups(wrapping.protocol, wrapping.port), refused)
     pod_prefixes = [pool.cidr for pool in topology.resources.pools]
     if Encap.NONE in present and pod_prefixes:
         yield _Candidate(
             "pod CIDR in the security group",
             "packets without an outer header show pod addresses; rules that list node addresses do not match them",
-            partial(edits.without_addresses(pod_prefixes), topology))
+            (edits.without_addresses(pod_prefixes),), edits.open_groups(None, 0, pod_prefixes), refused)
 
 
-def _without_iam(network: Network) -> Topology:
+def _without_iam(network: Network, _: Topology) -> Topology:
+    """The nodes as they are when Felix may not touch their flags."""
     scenario = network.scenario
     silent = replace(scenario.resources.felix, aws_src_dst_check="DoNothing")
     return build(replace(scenario, resources=replace(scenario.resources, felix=silent)))
 
 
-def _compare(candidate: _Candidate, altered: Network, before: Run, after: Run) -> Need | None:
+def _compare(candidate: _Candidate, altered: Network, before: Run, after: Run, *, met: bool) -> Need | None:
     """The need as measured, or None when no packet dies without it."""
     lost, example = 0, None
     for name, codes in before.codes.items():
@@ -125,7 +155,7 @@ def _compare(candidate: _Candidate, altered: Network, before: Run, after: Run) -
         lost += len(died)
         if len(died) and example is None:
             example = _example(altered, name, int(died[0]), int(after.codes[name][died[0]]))
-    return Need(candidate.need, candidate.why, lost, example) if lost else None
+    return Need(candidate.need, candidate.why, lost, example, met) if lost else None
 
 
 def _example(network: Network, traffic: str, index: int, code: int) -> Example:
@@ -159,4 +189,4 @@ def _structural(network: Network) -> Iterator[Need]:
     """BGP carries the routes of every pool that VXLAN does not."""
     pools = [pool for pool in network.topology.resources.pools if pool.vxlan_mode == "Never" and not pool.disabled]
     if pools and len(network.intent.routers) > 1 and network.topology.resources.bgp.node_to_node_mesh_enabled:
-        yield Need("TCP 179 between nodes", "BGP; without it no node learns the others' pods (control plane)", None)
+        yield Need("TCP 179 between nodes", "control plane: BGP brings the routes to pods of other nodes", None)

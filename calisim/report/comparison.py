@@ -5,11 +5,10 @@ from __future__ import annotations
 from collections.abc import Iterator
 from typing import TYPE_CHECKING, Any
 
-from ..analysis.run import lost_by_name
 from ..analysis.scopes import SCOPES, TITLES
-from ..analysis.story import ALWAYS_SHOWN, shares
+from ..analysis.story import ALWAYS_SHOWN, shares, word_of
 from ..vocabulary import Verdict
-from .text import number, paragraph, share, table
+from .text import ROOMY, number, paragraph, share, table, width
 
 if TYPE_CHECKING:
     from ..analysis.compare import Comparison, VariantReport
@@ -20,12 +19,14 @@ def parts(comparison: Comparison) -> Iterator[Any]:
     if comparison.chapters:
         yield _story(comparison)
     yield _variants(comparison)
+    if any(report.tally.success < report.tally.sent for report in comparison.variants):
+        yield _losses(comparison)
     if any(report.needs for report in comparison.variants):
         yield _needs(comparison)
     if comparison.pairs is not None:
         yield _pairs(comparison)
     yield paragraph(comparison.answer, "bold")
-    yield paragraph("Rests on " + "\n  ".join(comparison.assumptions))
+    yield paragraph("\n".join(["Rests on", *(f"  – {line}" for line in comparison.assumptions)]))
 
 
 def _story(comparison: Comparison) -> Any:
@@ -39,41 +40,58 @@ def _story(comparison: Comparison) -> Any:
 
 
 def _variants(comparison: Comparison) -> Any:
+    reports = comparison.variants
+    sent = {report.tally.sent for report in reports}
+    exits = width() >= ROOMY or any(_count(report, Verdict.EXITED) for report in reports)
     return table(
-        "Variants: the same packets through each",
-        ["Variant", "#Wrapped (packets)", "#Wrapped (%)", "#Overhead (B)", "#Overhead (%)", "#Pod MTU (B)", "#Sent (packets)",
-         "#Delivered (packets)", "#Exited (packets)", "Lost (packets × reason)"],
-        (_variant(report) for report in comparison.variants))
+        f"Variants: the same {number(reports[0].tally.sent)} packets through each" if len(sent) == 1 else "Variants",
+        ["Variant", "#Wrapped (%)", "#Overhead (B)", "#Overhead (%)", "#Pod MTU (B)", *(["#Sent (pkt)"] if exits else []),
+         "#Delivered (pkt)", *(["#Exited (pkt)"] if exits else []), "#Lost (pkt)"],
+        (_variant(report, exits) for report in reports))
 
 
-def _variant(report: VariantReport) -> list[str]:
-    tally = report.tally
-    verdicts = tally.by(lambda outcome: outcome.verdict)
-    count = {verdict: amount.packets for verdict, amount in verdicts.items()}
-    losses = [f"{packets:,} × {name}" for name, packets in lost_by_name(tally).items()]
-    losses += [
-        f"{count[verdict]:,} × {verdict.name.lower()}" for verdict in (Verdict.REFUSED, Verdict.UNDETERMINED) if verdict in count]
-    low, high = report.pod_mtu
+def _count(report: VariantReport, verdict: Verdict) -> int:
+    return report.tally.total(lambda outcome: outcome.verdict is verdict).packets
+
+
+def _variant(report: VariantReport, exits: bool) -> list[str]:
+    tally, (low, high) = report.tally, report.pod_mtu
     return [
-        report.id, number(report.encapsulated), share(report.encapsulated, tally.sent), number(report.overhead),
-        share(report.overhead, tally.total().crossing), number(low) if low == high else f"{low:,}–{high:,}", number(tally.sent),
-        number(count.get(Verdict.DELIVERED, 0)), number(count.get(Verdict.EXITED, 0)), "\n".join(losses) or "0"]
+        report.id, share(report.encapsulated, tally.sent), number(report.overhead),
+        share(report.overhead, tally.total().crossing), number(low) if low == high else f"{low:,}–{high:,}",
+        *([number(tally.sent)] if exits else []), number(_count(report, Verdict.DELIVERED)),
+        *([number(_count(report, Verdict.EXITED))] if exits else []), number(tally.sent - tally.success)]
+
+
+def _losses(comparison: Comparison) -> Any:
+    """Lost packets by variant, reason and scope."""
+    return table("Lost by reason", ["Variant", "#Lost (pkt)", "!Reason", "Between"], _loss_rows(comparison))
+
+
+def _loss_rows(comparison: Comparison) -> Iterator[list[str]]:
+    for report in comparison.variants:
+        lost = [(outcome, amount.packets) for outcome, amount in report.tally if not outcome.verdict.success]
+        sums: dict[tuple[str, str], int] = {}
+        for outcome, packets in lost:
+            key = word_of(outcome), TITLES[outcome.scope]
+            sums[key] = sums.get(key, 0) + packets
+        for position, ((word, scope), packets) in enumerate(sorted(sums.items(), key=lambda item: -item[1])):
+            yield ["" if position else report.id, number(packets), word, scope]
 
 
 def _needs(comparison: Comparison) -> Any:
     return table(
         "Needs: each left out once, the same packets sent again",
-        ["Variant", "Needs", "#Lost if forgotten (packets)", "For example"], _need_rows(comparison), sections=True)
+        ["Variant and what it needs", "#Lost if forgotten (pkt)", "For example"], _need_rows(comparison))
 
 
 def _need_rows(comparison: Comparison) -> Iterator[list[str]]:
     for report in comparison.variants:
-        if not report.needs:
-            yield [report.id, "nothing special", "0", ""]
-        for position, need in enumerate(report.needs):
+        yield [report.id, "", "" if report.needs else "needs nothing special"]
+        for need in report.needs:
             example = f"{need.example.sender} → {need.example.receiver}: {need.example.reason}" if need.example else need.why
-            yield [
-                "" if position else report.id, need.need, "not counted" if need.lost is None else number(need.lost), example]
+            missing = "" if need.met else " (missing here)"
+            yield [f"  {need.need}{missing}", "not counted" if need.lost is None else number(need.lost), example]
 
 
 def _pairs(comparison: Comparison) -> Any:
@@ -83,5 +101,5 @@ def _pairs(comparison: Comparison) -> Any:
     shown = f"{len(comparison.pairs)} pairs shown"
     return table(
         f"Pairs that fare differently: {comparison.differing:,} of {total:,} packets; {shown}",
-        ["From", "To", "Traffic", *ids],
+        ["!From", "!To", "Traffic", *ids],
         ([one.sender, one.receiver, one.traffic, *(one.outcomes[id_] for id_ in ids)] for one in comparison.pairs))

@@ -55,7 +55,7 @@ def _variant(report: VariantReport) -> dict[str, Any]:
 
 def _need(need: Need) -> dict[str, Any]:
     example = need.example and {"from": need.example.sender, "to": need.example.receiver, "reason": need.example.reason}
-    return {"need": need.need, "why": need.why, "ifForgotten": {"lost": need.lost, "example": example}}
+    return {"need": need.need, "why": need.why, "met": need.met, "ifForgotten": {"lost": need.lost, "example": example}}
 
 
 def packets(tally: Tally) -> dict[str, Any]:

@@ -17,6 +17,7 @@ if TYPE_CHECKING:
 
 PIPE_WIDTH = 120        # columns where there is no terminal and COLUMNS does not say
 NARROWEST = 60
+ROOMY = 100             # from here on tables have air between their columns
 
 
 def console(file: IO[str] | None = None) -> Console:
@@ -45,24 +46,27 @@ def show(parts: Iterable[RenderableType], file: IO[str] | None = None) -> None:
         out.file.write("".join(f"{line.rstrip()}\n" for line in captured.get().splitlines()))
 
 
-def table(title: str, columns: Sequence[str], rows: Iterable[Sequence[object]], *, sections: bool = False) -> Table:
-    """A table; a column whose header starts with ``#`` holds numbers and is set to the right.
+def width() -> int:
+    """Columns that a report may use."""
+    return console().width
 
-    ``sections`` draws a line between groups of rows whose first cell is not empty.
-    """
+
+def table(title: str, columns: Sequence[str], rows: Iterable[Sequence[object]]) -> Table:
+    """A table. A column whose header starts with ``#`` holds numbers and is set to the right, one with ``!`` is never folded."""
     from rich import box
     from rich.table import Table
     from rich.text import Text
 
     made = Table(
         title=title, title_justify="left", title_style="bold", box=box.SIMPLE_HEAD, show_edge=False, pad_edge=False,
-        header_style="bold")
+        header_style="bold", padding=(0, 1) if width() >= ROOMY else 0)
     for column in columns:
-        number = column.startswith("#")
-        made.add_column(column.removeprefix("#"), justify="right" if number else "left", overflow="fold", vertical="top")
-    for position, row in enumerate(rows):
-        if sections and position and str(row[0]):
-            made.add_section()
+        kind = column[0] if column[:1] in ("#", "!") else ""
+        header = column.removeprefix(kind)
+        made.add_column(
+            header.replace(" (", "\n(") if kind == "#" else header, justify="right" if kind == "#" else "left", overflow="fold",
+            no_wrap=bool(kind), vertical="top")
+    for row in rows:
         made.add_row(*(cell if isinstance(cell, Text) else Text(str(cell)) for cell in row))
     return made
 
