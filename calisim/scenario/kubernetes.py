@@ -87,9 +87,19 @@ def _metadata(annotations: Mapping[str, Rule], name: Rule = IS_NAME) -> Rule:
 _PORT = excerpt(
     {"name": text(), "protocol": one_of("TCP", "UDP", "SCTP"), "containerPort": integer(1, 65535)}, required=("containerPort",))
 
+
+
+def _node_address(value: Any) -> Faults:
+    """One of status.addresses; those that are no IP address (Hostname) are not read."""
+    faults = list(excerpt({"type": text(), "address": text()}, required=("type", "address"))(value))
+    if not faults and value["type"] == "InternalIP":
+        faults = [fault.below("address") for fault in IS_ADDRESS(value["address"])]
+    yield from faults
+
+
 NODE = excerpt({
     "metadata": _metadata({_RECORDED: IS_INTERFACE_V4, _IPIP: IS_ADDRESS_V4, _VXLAN: IS_ADDRESS_V4, _CLUSTER_ID: IS_ADDRESS_V4}),
-    "status": excerpt({"addresses": many(excerpt({"type": text(), "address": text()}, required=("type", "address")))}),
+    "status": excerpt({"addresses": many(_node_address)}),
 }, required=("metadata",))
 
 POD = excerpt({
@@ -152,7 +162,7 @@ def pod(document: Mapping[str, Any], mark: Mark) -> PodResource:
         labels=dict(metadata.get("labels") or {}),
         ports=tuple(
             (port.get("name") or "", port.get("protocol") or "TCP", port["containerPort"])
-            for container in spec.get("containers") or () for port in container.get("ports") or ()),
+            for container in spec.get("containers") or () for port in (container or {}).get("ports") or ()),
         address=int(addresses[0]) if addresses else None,
         pools=requested_pools(document),
         mark=mark,

@@ -2,10 +2,16 @@
 
 from __future__ import annotations
 
-import pytest
+from dataclasses import replace
 
+import pytest
+from hypothesis import given, strategies as st
+
+from calisim.errors import Mark
 from calisim.quantities import parse_address, parse_prefix
 from calisim.scenario import manifests, reader
+from calisim.scenario.documents import Document
+from calisim.scenario.resources import Resources
 from calisim.scenario.unpack import unpack
 
 
@@ -106,6 +112,15 @@ spec: {reservedCIDRs: [10.0.0.4/30, 10.0.0.9]}
     assert any("FelixConfiguration node.a" in warning for warning in warnings)
     assert any("bpfEnabled" in warning for warning in warnings)
     assert len(warnings) == 2
+
+
+def test_a_setting_that_is_not_said_has_calicos_default():
+    kinds = ("FelixConfiguration", "BGPConfiguration", "IPAMConfiguration")
+    resources = clean("---\n".join(
+        f"apiVersion: projectcalico.org/v3\nkind: {kind}\nmetadata: {{name: default}}\nspec: {{}}\n" for kind in kinds))
+    for field in ("felix", "bgp", "ipam"):
+        found = getattr(resources, field)
+        assert found == replace(getattr(Resources(), field), mark=found.mark) and found.mark.line
 
 
 def test_nodes_of_calico_and_kubernetes_become_one():
@@ -235,3 +250,90 @@ def test_a_kind_of_a_stranger_is_compared_with_nothing():
 def test_documents_with_problems_are_left_out_and_the_rest_is_read():
     resources, _, problems = convert(pool("a", "10.0.0.0/33") + pool("b", "10.1.0.0/16"))
     assert [found.name for found in resources.pools] == ["b"] and len(problems) == 1
+
+
+WHOLE = [document.value for document in reader.parse("""
+{apiVersion: v1, kind: ipPool, metadata: {cidr: 10.0.0.0/16}, spec: {ipip: {enabled: true, mode: always}}}
+---
+{apiVersion: v1, kind: node, metadata: {name: n}, spec: {bgp: {ipv4Address: 10.0.0.1/24}}}
+---
+apiVersion: projectcalico.org/v3
+kind: IPPool
+metadata: {name: p, labels: {a: b}}
+spec: {cidr: 10.0.0.0/16, blockSize: 26, allowedUses: [Workload], nodeSelector: all()}
+---
+apiVersion: projectcalico.org/v3
+kind: Node
+metadata: {name: n}
+spec: {bgp: {ipv4Address: 10.0.0.1/24, asNumber: 1}, addresses: [{address: 10.0.0.1, type: InternalIP}]}
+---
+apiVersion: projectcalico.org/v3
+kind: FelixConfiguration
+metadata: {name: default}
+spec: {externalNodesList: [10.0.0.1], routeTableRanges: [{min: 1, max: 2}], ipipMTU: 0, bpfEnabled: true}
+---
+apiVersion: projectcalico.org/v3
+kind: BGPConfiguration
+metadata: {name: default}
+spec:
+  asNumber: 1
+  communities: [{name: c, value: "1:2"}]
+  prefixAdvertisements: [{cidr: 10.0.0.0/8, communities: [c]}]
+---
+{apiVersion: projectcalico.org/v3, kind: IPReservation, metadata: {name: r}, spec: {reservedCIDRs: [10.0.0.1]}}
+---
+apiVersion: projectcalico.org/v3
+kind: GlobalNetworkPolicy
+metadata: {name: g}
+spec:
+  ingress:
+    - {action: Allow, protocol: TCP, source: {nets: [10.0.0.0/8]}, destination: {ports: [80]}}
+    - {action: Allow, source: {services: {name: s, namespace: n}}}
+---
+apiVersion: v1
+kind: Node
+metadata: {name: n, annotations: {projectcalico.org/IPv4Address: 10.0.0.1/24}}
+status: {addresses: [{type: InternalIP, address: 10.0.0.1}]}
+---
+apiVersion: v1
+kind: Pod
+metadata: {name: p, annotations: {cni.projectcalico.org/ipAddrs: '["10.0.0.1"]'}}
+spec: {nodeName: n, containers: [{ports: [{containerPort: 80, name: http}]}]}
+status: {phase: Running}
+---
+apiVersion: v1
+kind: Namespace
+metadata: {name: n, annotations: {cni.projectcalico.org/ipv4pools: "[]"}}
+""", "whole.yaml")[0]]
+JUNK = st.one_of(
+    st.none(), st.booleans(), st.integers(-5, 2**33), st.floats(allow_nan=False), st.text(max_size=5),
+    st.sampled_from(["", "fd00::1", "10.0.0.1/33", "[1]", "a b", "global()"]),
+    st.just([]), st.just({}), st.just([None]), st.just([{}]), st.just({"a": None}), st.just([[]]))
+
+
+def replaced(value, path, junk):
+    """The value with junk at the path (positions count the values of a mapping or list in turn)."""
+    if not path or not isinstance(value, dict | list) or not value:
+        return junk
+    keys = list(value) if isinstance(value, dict) else list(range(len(value)))
+    place = keys[path[0] % len(keys)]
+    changed = value.copy()
+    changed[place] = replaced(value[place], path[1:], junk)
+    return changed
+
+
+@given(st.sampled_from(WHOLE), st.lists(st.integers(0, 9), min_size=1, max_size=7), JUNK)
+def test_junk_anywhere_is_told_and_never_a_crash(whole, path, junk):
+    value = {**replaced(whole, path, junk), "apiVersion": whole["apiVersion"], "kind": whole["kind"]}
+    metadata = value.get("metadata")
+    name = metadata.get("name") if isinstance(metadata, dict) else ""
+    document = Document(whole["apiVersion"], whole["kind"], name if isinstance(name, str) else "", value, Mark("junk.yaml", 1, 1))
+    resources, warnings, problems = manifests.convert([document])
+    assert isinstance(resources, Resources) and all(isinstance(problem.message, str) for problem in problems)
+    assert not problems or not (resources.pools or resources.nodes or resources.pods)
+
+
+@pytest.mark.parametrize("whole", WHOLE, ids=lambda whole: whole["kind"])
+def test_the_whole_documents_are_right(whole):
+    document = Document(whole["apiVersion"], whole["kind"], "x", whole, Mark("whole.yaml", 1, 1))
+    assert manifests.convert([document])[2] == []
