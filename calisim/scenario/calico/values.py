@@ -10,7 +10,7 @@ import re
 from typing import Any
 
 from ... import selector as selectors
-from .rules import Fault, Faults, Rule, parsed, shown, text
+from .rules import Fault, Faults, Rule, parsed, shown, suggestion, text
 
 Address = ipaddress.IPv4Address | ipaddress.IPv6Address
 Network = ipaddress.IPv4Network | ipaddress.IPv6Network
@@ -222,7 +222,8 @@ def protocol_rule(value: Any) -> Faults:
         yield Fault(str(error))
         return
     if found == 0 or isinstance(found, str) and found not in _PROTOCOLS:
-        yield Fault(f"{shown(value)} is not a protocol: {', '.join(_PROTOCOLS)} or a number from 1 to 255")
+        yield Fault(f"{shown(value)} is not a protocol: {', '.join(_PROTOCOLS)} or a number from 1 to 255",
+                    suggestion(str(found), _PROTOCOLS))
 
 
 def as_number_rule(value: Any) -> Faults:
