@@ -69,7 +69,17 @@ def test_readme_shows_commands() -> None:
     assert any(page == "README.md" for page, _ in commands())
 
 
-def test_reasons_page_is_current() -> None:
+@pytest.mark.parametrize("script", ["reasons.py", "outputs.py"])
+def test_generated_pages_are_current(script: str) -> None:
     done = subprocess.run(
-        [sys.executable, str(ROOT / "docs" / "reasons.py"), "--check"], env={**os.environ, "PYTHONPATH": str(ROOT)}, check=False)
-    assert done.returncode == 0, "run python docs/reasons.py"
+        [sys.executable, str(ROOT / "docs" / script), "--check"], env={**os.environ, "PYTHONPATH": str(ROOT)},
+        capture_output=True, text=True, check=False)
+    assert done.returncode == 0, f"run python docs/{script}\n{done.stderr}"
+
+
+def test_python_of_the_readme_runs() -> None:
+    for block in re.findall(r"^```python\n(.*?)^```", (ROOT / "README.md").read_text(), re.DOTALL | re.MULTILINE):
+        done = subprocess.run(
+            [sys.executable, "-c", block], cwd=ROOT, env={**os.environ, "PYTHONPATH": str(ROOT)},
+            capture_output=True, text=True, check=False)
+        assert done.returncode == 0, done.stderr
