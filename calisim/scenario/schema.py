@@ -69,6 +69,12 @@ def _duration(value: Any) -> str:
     return str(value)
 
 
+def _era(value: Any) -> str:
+    if not re.fullmatch(r"[23]\.[0-9]{1,2}", _text(value, 'write it in quotes, for example "3.32"')):
+        raise ValueError(f'{_short(value)} is no version of Calico: write for example "3.32"')
+    return str(value)
+
+
 def _rp_filter(value: Any) -> Any:
     return "off" if value is False else value          # YAML reads the bare word off as false
 
@@ -101,6 +107,7 @@ Protocol = Annotated[
 PortSpec = Annotated[
     int | str, PlainValidator(_ports), Field(description="a port, or a range as 1000-2000"),
     WithJsonSchema({"type": ["integer", "string"]})]
+Era = Annotated[str, PlainValidator(_era), WithJsonSchema(_TEXT | {"examples": ["3.32"]})]
 Reason = Annotated[str, PlainValidator(_reason), WithJsonSchema({"enum": list(DropReason.__members__)[1:]})]
 Fate = Literal["delivered", "exited", "dropped", "refused", "undetermined"]
 Scope = Literal["same-node", "same-subnet", "other-subnet", "other-vpc", "external", "node"]
@@ -157,7 +164,7 @@ class Settings(Section):
     nat_ports: Literal["random-fully", "keep"] = "random-fully"
     rp_filter: Annotated[Literal["strict", "loose", "off"], BeforeValidator(_rp_filter)] = "strict"
     filter: Literal["calico", "none"] = "calico"
-    era: str = Field("3.32", description="Calico version whose behaviour is modelled; from 3.33 on Felix owns IPIP routes")
+    era: Era = Field("3.32", description="Calico version whose behaviour is modelled; from 3.33 on Felix owns IPIP routes")
 
 
 class SubnetSpec(Section):
