@@ -10,7 +10,7 @@ from libc.string cimport memset
 from calisim._vocabulary cimport *
 from calisim.datapath.stages.admit cimport admit
 from calisim.datapath.stages.track cimport hash_of, index_entry
-from calisim.datapath.stages.types cimport Carry, Core, Route, Tuple, Walk
+from calisim.datapath.stages.types cimport SUPERSEDED, Carry, Core, Route, Tuple, Walk
 from calisim.datapath.stages.conntrack cimport tuple_now
 from calisim.datapath.stages.lookup cimport class_of, resolve
 from calisim.datapath.stages.walk cimport walk
@@ -28,6 +28,7 @@ VOCABULARY = VOCABULARY_DIGEST.decode()
 FRAME = FRAME_SIZE
 CARRY_SIZE = sizeof(Carry)
 INDEX_PER_CONNECTION = 4             # at most three slots of four are taken
+WAVE_NUMBER = SUPERSEDED - 1         # the bits of CONNECTION.wave that are the number
 
 
 cdef class Tables:
@@ -66,7 +67,7 @@ def step(
     uint64_t[::1] index not None, Connection[::1] connections not None, uint32_t connection_count, uint32_t[:, ::1] ordinals not None,
     uint64_t[:, :, :, ::1] links not None, uint64_t[:, ::1] drops not None, uint64_t[::1] verdicts not None,
     Event[::1] events not None, uint64_t event_count, bint wants_events,
-    uint32_t leg, Py_ssize_t position, Py_ssize_t kept, Py_ssize_t active,
+    uint32_t wave, uint32_t leg, Py_ssize_t position, Py_ssize_t kept, Py_ssize_t active,
 ):
     """Part of a leg: frames from ``position`` on, until ``active`` or until connections or events lack room."""
     cdef Core core = tables.core
@@ -92,7 +93,7 @@ def step(
     core.connections, core.connection_count, core.connection_room = &connections[0], connection_count, connections.shape[0]
     core.ordinals, core.links, core.drops, core.verdicts = &ordinals[0, 0], &links[0, 0, 0, 0], &drops[0, 0], &verdicts[0]
     core.events, core.event_count, core.event_room = (&events[0] if events.shape[0] else NULL), event_count, events.shape[0]
-    core.wants_events, core.leg = wants_events, leg
+    core.wants_events, core.wave, core.leg = wants_events, wave, leg
     with nogil:
         while position < active:
             end = min(position + FRAME_SIZE, active)

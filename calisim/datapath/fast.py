@@ -42,6 +42,7 @@ class FastEngine:
             raise UsageError(f"{threads} threads: it takes at least one")
         wave = np.ascontiguousarray(wave)
         state.fit(self.image)
+        state.wave += 1
         results = np.empty(len(wave), RESULT)
         journal = _Journal() if events else None
         if len(wave):
@@ -58,7 +59,7 @@ class FastEngine:
             while True:
                 position, kept, state.count, count = _fastpath.step(
                     self._tables, wave, results, carries, state.index, state.records, state.count, state.ordinals, state.links,
-                    state.drops, state.verdicts, rows, count, journal is not None, leg, position, kept, active)
+                    state.drops, state.verdicts, rows, count, journal is not None, state.wave, leg, position, kept, active)
                 if position == active:
                     break
                 if len(state.records) - state.count < 3 * _fastpath.FRAME:

@@ -31,13 +31,14 @@ class State:
         self.records = np.zeros(_FIRST_ROOM, CONNECTION)
         self.index = np.zeros(_FIRST_ROOM * _fastpath.INDEX_PER_CONNECTION, np.uint64)
         self.count = 0
+        self.wave = 0                                                 # number of the last wave
         self.latest = 0                                               # the latest packet time seen
 
     def connections(self) -> np.ndarray:
         """What is alive at the latest packet time seen, sorted by router key, kind (conntrack first) and ordinal."""
         records = self.records[:self.count]
         alive = records[records["expires"] > self.latest].copy()
-        alive["spare"] = 0
+        alive["wave"] &= _fastpath.WAVE_NUMBER
         return alive[np.lexsort((alive["ordinal"], alive["flags"] & ConnectionFlag.TRACKED_BY_FABRIC, alive["key"]))]
 
     def grow(self, earliest: int) -> None:

@@ -25,28 +25,38 @@ cdef inline uint64_t groups_of(const Tables* fib, uint32_t address) noexcept nog
     return fib.routers[owner].groups if owner and fib.endpoints[owner].kind == ENDPOINT_NODE else 0
 
 
+cdef inline void refresh(Connection* c, bint original, uint64_t expires) noexcept nogil:
+    """One packet more of something that is let through."""
+    if original:
+        c.packets += 1
+    else:
+        c.reply_packets += 1
+        c.state = CONNECTION_ESTABLISHED
+    c.expires = expires
+
+
 cdef inline bint admitted(
     Core* core, Walk* w, const Wire* wire, uint32_t first, uint32_t count, uint32_t peer, uint64_t peer_groups,
 ) noexcept nogil:
-    """Whether the security groups of the router let it pass: it belongs to something that passed, or a rule allows it."""
+    """Whether the security groups of the router let it pass: its own direction has passed,
+    or the other one in an earlier wave (none answers another of its wave), or a rule allows it."""
     cdef Tuple t = tuple_of(
         w.router.key, wire.src, wire.dst, wire.sport, wire.dport, wire.protocol, CONNECTION_FLAG_TRACKED_BY_FABRIC)
     cdef Tuple reply
     cdef uint64_t time = w.packet.time, span = fabric_timeout(wire.protocol)
     cdef Connection* c = find(core, &t, hash_of(&t), time)
     cdef uint32_t i
-    if c is not NULL:
-        if is_original(c, &t):
-            c.packets += 1
-        else:
-            c.reply_packets += 1
-            c.state = CONNECTION_ESTABLISHED
-        c.expires = later(time, span)
+    cdef bint original = c is not NULL and is_original(c, &t)
+    if c is not NULL and (original or c.wave < core.wave):
+        refresh(c, original, later(time, span))
         return True
-    for i in range(count):
-        if matches(&core.fib.rules[first + i], wire, peer, peer_groups):
-            reply = inverse(&t)
-            enter(core, &t, &reply, w.id, CONNECTION_NEW, time, span)
+    for i in range(first, first + count):
+        if matches(&core.fib.rules[i], wire, peer, peer_groups):
+            if c is not NULL:
+                refresh(c, False, later(time, span))
+            else:
+                reply = inverse(&t)
+                enter(core, &t, &reply, w.id, CONNECTION_NEW, time, span)
             return True
     return False
 

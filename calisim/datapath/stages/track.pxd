@@ -6,7 +6,7 @@ only when the door rebuilds the index, so among equal tuples the one confirmed f
 """
 from libc.stdint cimport uint8_t, uint16_t, uint32_t, uint64_t
 from calisim._vocabulary cimport *
-from calisim.datapath.stages.types cimport Core, Tuple, PROTOCOL_ICMP, PROTOCOL_TCP, PROTOCOL_UDP, ECHO_REQUEST
+from calisim.datapath.stages.types cimport Core, Tuple, PROTOCOL_ICMP, PROTOCOL_TCP, PROTOCOL_UDP, ECHO_REQUEST, SUPERSEDED
 from calisim.datapath.stages.chance cimport stir
 
 
@@ -109,7 +109,7 @@ cdef inline uint64_t* source_slot(Core* core, uint32_t key, uint32_t src, uint16
 
 
 cdef inline void index_entry(Core* core, uint32_t position) noexcept nogil:
-    """Both directions of a record, and of a translated one its source. ``spare`` 1: a later one has taken over the source."""
+    """Both directions of a record, and of a translated one its source. SUPERSEDED: a later one has taken over the source."""
     cdef Connection* c = &core.connections[position]
     cdef Tuple original, reply
     cdef uint64_t hash, back
@@ -124,10 +124,10 @@ cdef inline void index_entry(Core* core, uint32_t position) noexcept nogil:
     point(core, &original, hash, position)
     if back != hash:
         point(core, &reply, back, position)
-    if translated(c) and not c.flags and not c.spare:
+    if translated(c) and not c.flags and not c.wave & SUPERSEDED:
         slot = source_slot(core, c.key, c.src, c.sport, c.protocol)
         if <uint32_t>slot[0]:
-            record_of(core, slot[0]).spare = 1
+            record_of(core, slot[0]).wave |= SUPERSEDED
         slot[0] = slot[0] >> 32 << 32 | (position + 1)
     c.expires = expires
 
@@ -167,6 +167,6 @@ cdef inline Connection* enter(
     c.src, c.dst, c.sport, c.dport = original.src, original.dst, original.sport, original.dport
     c.reply_src, c.reply_dst, c.reply_sport, c.reply_dport = reply.src, reply.dst, reply.sport, reply.dport
     c.created, c.expires, c.packets, c.reply_packets = time, later(time, span), 1, 0
-    c.protocol, c.state, c.flags, c.spare = original.protocol, state, original.flags, 0
+    c.protocol, c.state, c.flags, c.wave = original.protocol, state, original.flags, core.wave
     index_entry(core, position)
     return c

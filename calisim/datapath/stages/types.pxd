@@ -46,6 +46,7 @@ cdef struct Core:
     uint64_t event_room
     bint wants_events
     uint32_t leg
+    uint32_t wave                    # number of the wave, from 1
 
 
 # What a packet takes along from leg to leg (addresses, ports and TTL are in its RESULT).
@@ -85,6 +86,7 @@ cdef enum:
     RST = 4
     ACK = 16
     MAX_HOPS = 32
+    SUPERSEDED = 0x40000000          # bit of Connection.wave: another translated one of this source was confirmed later
 
 
 cdef enum Tracking:
