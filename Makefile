@@ -27,7 +27,7 @@ test: $(VENV)/.test
 lint: $(VENV)/.dev
 	$(BIN)/ruff check .
 	$(BIN)/mypy
-	$(BIN)/cython-lint calisim
+	PATH="$(abspath $(BIN)):$$PATH" cython-lint calisim          # it calls pycodestyle by name
 
 bench: $(VENV)/.test
 	$(BIN)/python -m pytest benchmarks -o python_files='bench_*.py' -o python_functions='bench_*' --benchmark-columns=min,median,stddev,rounds
