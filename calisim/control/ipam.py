@@ -37,7 +37,7 @@ class Failure(Enum):
 
 @dataclass(slots=True, eq=False)
 class AllocationBlock:
-    """A block of the datastore: ``affinity`` is a host name or "" , ``free`` the ordinals in the order of their use."""
+    """A block of the datastore: ``affinity`` is its host, ``free`` the ordinals in the order of their use."""
 
     prefix: Prefix
     pool: int
@@ -181,7 +181,7 @@ class Ipam:
         text = format_address(address)
         if source is None:
             return Assignment(failure=Failure.NOT_IN_POOL, message=f"{text} is not in a configured and enabled pool")
-        block = source.blocks.get(source.number(address))
+        block = self.block_of(address)
         new: tuple[Prefix, ...] = ()
         if block is None:
             block = self._create(source, source.number(address), host)
@@ -192,7 +192,7 @@ class Ipam:
         if block.affinity != host and self.configuration.strict_affinity:
             return Assignment(
                 failure=Failure.STRICT_AFFINITY,
-                message=f"{text} lies in a block of {block.affinity or 'no host'}, and strictAffinity forbids to borrow it")
+                message=f"{text} lies in a block of {block.affinity}, and strictAffinity forbids to borrow it")
         if ordinal in block.free:                 # reserved ordinals are not, and may be asked for by name
             block.free.remove(ordinal)
             self._room[block.pool] -= 1
@@ -208,8 +208,6 @@ class Ipam:
             if not any(address in reserved for reserved in self._reservations):
                 block.free.append(address - block.prefix.network)
                 self._room[block.pool] += 1
-            if not block.affinity and not block.used:
-                self._delete(block)
         self._walked.clear()
 
     def block_of(self, address: int) -> AllocationBlock | None:

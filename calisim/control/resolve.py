@@ -179,7 +179,7 @@ def _refuse_clashes(
 def _blocks(addresses: Addresses, affinities: Mapping[str, int]) -> tuple[Block, ...]:
     blocks = sorted(addresses.ipam.blocks.values(), key=lambda block: block.prefix)
     return tuple(
-        Block(block.prefix, block.pool, affinities.get(block.affinity, 0), dict(sorted(block.used.items())))
+        Block(block.prefix, block.pool, affinities[block.affinity], dict(sorted(block.used.items())))
         for block in blocks)
 
 

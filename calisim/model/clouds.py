@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 
 ANYWHERE = Prefix(0, 0)
 DEFAULT_GROUP = "default"
-PROTOCOLS = {"icmp": 1, "ipip": 4, "ip-in-ip": 4, "tcp": 6, "udp": 17, "gre": 47, "esp": 50, "sctp": 132}
+PROTOCOLS: Mapping[int | str, int] = {"icmp": 1, "ipip": 4, "ip-in-ip": 4, "tcp": 6, "udp": 17, "gre": 47, "esp": 50, "sctp": 132}
 
 
 def vpcs(spec: Spec, profile: Provider) -> tuple[dict[str, Vpc], dict[str, Subnet]]:
@@ -48,14 +48,10 @@ def with_default_group(vpc: Vpc, nodes: Iterable[Node]) -> Mapping[str, Security
 
 
 def protocol_number(name: int | str) -> int | None:
-    """``"tcp"``, ``6`` or ``"6"`` → 6; ``"all"`` and AWS' ``"-1"`` → None. Raises ValueError."""
-    text = str(name).lower()
-    if text in ("all", "-1"):
+    """``"tcp"`` or ``6`` → 6; ``"all"`` and AWS' ``"-1"`` → None."""
+    if name in ("all", "-1"):
         return None
-    number = PROTOCOLS[text] if text in PROTOCOLS else int(text) if text.isdecimal() else 256
-    if number > 255:
-        raise ValueError(f"{name} is no protocol; write {', '.join(PROTOCOLS)}, all, or a number from 0 to 255")
-    return number
+    return PROTOCOLS[name] if name in PROTOCOLS else int(name)
 
 
 def ports(value: int | str | None) -> tuple[int, int]:
