@@ -8,7 +8,7 @@ import pytest
 from calisim.traffic.batch import packet
 from calisim.vocabulary import Device, DropReason, Encap, ResultFlag, RouterFlag, RpFilter, Stage, TargetKind, Verdict
 from tests.datapath.conftest import DELIVERED, EXITED, UNDETERMINED, fate_of, stage_of, text
-from tests.intents import Cluster, allow, deny, three_zones
+from tests.intents import Cluster, address_of, allow, deny, three_zones
 
 API, NEAR, P1, P2, P3, P5 = "203.0.113.10", "10.0.3.20", "10.244.1.2", "10.244.1.3", "10.244.2.2", "10.244.3.2"
 N1, N2, N3 = "10.0.1.11", "10.0.1.12", "10.0.2.13"
@@ -108,6 +108,14 @@ def test_a_one_sided_rule_works_after_the_other_side_has_sent_for_600_seconds(ne
     assert network.fate("default/p1", P5, time=600 * SECOND) == DELIVERED     # refreshes
     assert network.fate("default/p1", P5, time=1200 * SECOND - 1) == DELIVERED
     assert network.fate("default/p1", P5, time=1800 * SECOND - 1) == DropReason.SG_INGRESS
+
+
+def test_packets_that_cross_each_other_open_nothing_for_each_other(net):
+    """A group remembers what was sent, but what leaves at the same time is not an answer to it."""
+    network = net(grouped())
+    both = [network.packet("node/n1", N3, sport=5, dport=6), network.packet("node/n3", N1, sport=6, dport=5)]
+    assert [fate_of(result) for result in network.send_wave(*both)] == [DropReason.SG_INGRESS] * 2
+    assert [fate_of(result) for result in network.send_wave(*both)] == [DELIVERED] * 2
 
 
 @pytest.mark.parametrize(("protocol", "seconds"), [("tcp", 432_000), ("udp", 180), ("icmp", 600)])
@@ -245,17 +253,25 @@ def test_the_networks_mtu(net):
 # ---- the internet gateway (VPC User Guide, "Internet gateways") --------------------------------------------
 
 
+def mapped(public):
+    """Three zones in which the gateway has this public address for n1 (0: one that is not known, None: none)."""
+    cluster = three_zones()
+    flags = cluster.routers[0].flags if public is not None else cluster.routers[0].flags & ~RouterFlag.PUBLIC
+    cluster.routers[0] = replace(cluster.routers[0], flags=flags, public_address=address_of(public or 0))
+    return cluster
+
+
 @pytest.mark.parametrize(("public", "fate", "source"), [
     (None, DropReason.IGW_NO_PUBLIC_ADDRESS, N1), (0, DELIVERED, N1), ("198.51.100.1", DELIVERED, "198.51.100.1")])
 def test_outbound_needs_a_public_address(net, public, fate, source):
-    network = net(three_zones(public=public))
+    network = net(mapped(public))
     result = network.send("node/n1", API)
     assert (fate_of(result), text(result["src"])) == (fate, source)
     assert network.where() == ("igw-1" if fate is not DELIVERED else "")
 
 
 def test_pods_are_masqueraded_before_the_gateway_translates_and_answers_find_back(net):
-    network = net(three_zones(public="198.51.100.1"))
+    network = net(mapped("198.51.100.1"))
     assert text(network.send("default/p1", API)["src"]) == "198.51.100.1"
     answer = network.reply()
     assert (fate_of(answer), text(answer["dst"])) == (DELIVERED, P1)
@@ -283,13 +299,13 @@ def test_the_internet_has_an_mtu_of_1500(net):
     ("198.51.100.1", "198.51.100.1", DELIVERED), ("198.51.100.1", N1, DropReason.FABRIC_NO_ROUTE),
     (0, N1, DELIVERED), (None, N1, DropReason.FABRIC_NO_ROUTE), (0, P1, DropReason.FABRIC_NO_ROUTE)])
 def test_inbound_reaches_public_addresses_only(net, public, dst, fate):
-    network = net(three_zones(public=public))
+    network = net(mapped(public))
     assert network.fate("host/api", dst) == fate
     assert network.where() == ("n1" if fate is DELIVERED else "igw-1")
 
 
 def test_a_public_address_from_inside_comes_back_through_the_gateway(net):
-    network = net(three_zones(public="198.51.100.1"))
+    network = net(mapped("198.51.100.1"))
     result = network.send("node/n3", "198.51.100.1")
     assert (fate_of(result), network.where(), text(result["dst"])) == (DELIVERED, "n1", N1)
 

@@ -186,9 +186,9 @@ def test_a_nodes_own_connection_occupies_its_port(net):
 def test_ports_run_out(net):
     """The class 1..511 is searched in full (the rounds of nf_nat_l4proto_unique_tuple: 128 + 64 + 32 + 16 + 8 tries)."""
     cluster = three_zones(pods=0)
-    cluster.blocks[0] = (cluster.blocks[0][0]._replace(length=20), 1, 0)
+    cluster.block("10.244.64.0/20", 1)
     for number in range(700):
-        cluster.pod(0x0AF40100 + number, 1, name=f"default/q{number}")
+        cluster.pod(0x0AF44010 + number, 1, name=f"default/q{number}")
     network = net(cluster)
     fates = [fate_of(network.send(f"default/q{number}", API, sport=53)) for number in range(700)]
     assert fates.count(DropReason.SNAT_PORTS_EXHAUSTED) >= 700 - 511

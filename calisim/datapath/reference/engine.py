@@ -33,6 +33,7 @@ class ReferenceEngine:
         journal = Journal(state, len(wave), events=events)
         fabric = FabricWalker(self.intent, state, journal)
         node = NodeWalker(self.intent, state, journal, self._routes, fabric)
+        state.waves += 1
         state.latest = max(state.latest, int(wave["time"].max(initial=0)))
         under_way = self._started(wave, fabric, journal)
         while under_way:

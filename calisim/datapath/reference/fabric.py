@@ -15,7 +15,7 @@ from ...vocabulary import (
 )
 from .journal import Journal, succeed
 from .state import ReferenceState
-from .tracking import Connection, group_timeout, next_state
+from .tracking import Connection, group_timeout
 from .walk import Header, Walk, drop, exceeds, undetermined
 
 
@@ -64,26 +64,31 @@ class FabricWalker:
             drop(reason, subnet.place, rule.decided_by if rule else subnet.decided_by)
 
     def check_groups(self, walk: Walk, router: Router, *, inbound: bool) -> None:
-        """Stateful and allow-only; what is tracked, in either direction, needs no rule."""
+        """Stateful and allow-only: a tracked flow needs no rule, nor do answers to what an earlier wave sent."""
         if not router.groups:
             return
         header, table = walk.wire, self.state.groups[router.key]
         flow = header.flow
         entry = table.find(flow, walk.time)
-        if entry is not None:
-            is_reply = flow != entry.original
-            entry.state = next_group_state(entry, is_reply=is_reply)
-            entry.expires = walk.time + group_timeout(flow.protocol, entry.state)
-            entry.packets, entry.reply_packets = entry.packets + (not is_reply), entry.reply_packets + is_reply
-            return
+        is_reply = entry is not None and flow != entry.original
+        if entry is None or (is_reply and entry.wave == self.state.waves):
+            self._ask_rules(walk, router, inbound=inbound)
+        expires = walk.time + group_timeout(flow.protocol)
+        if entry is None:
+            table.enter(
+                Connection(flow, flow.inverse, ConnectionState.NEW, walk.time, expires, self.state.waves))
+        else:
+            entry.refresh(ConnectionState.ESTABLISHED if is_reply else entry.state, expires, is_reply=is_reply)
+
+    def _ask_rules(self, walk: Walk, router: Router, *, inbound: bool) -> None:
+        """Any rule of any group will do; a group as peer means the interface that sent the frame."""
+        header = walk.wire
         peer = header.src if inbound else header.dst
         peer_groups = walk.peer_groups if inbound else self.groups_of_address(header.dst)
         groups = [self.fabric.groups[number - 1] for number in router.groups]
         rules = [rule for group in groups for rule in (group.ingress if inbound else group.egress)]
         if _first_match(rules, header, peer, peer_groups) is None:
             drop(DropReason.SG_INGRESS if inbound else DropReason.SG_EGRESS, router.id, groups[0].decided_by)
-        expires = walk.time + group_timeout(flow.protocol, ConnectionState.NEW)
-        table.enter(Connection(flow, flow.inverse, ConnectionState.NEW, walk.time, expires))
 
     # ---- from an interface to the next -------------------------------------------------------------------------
 
@@ -253,11 +258,6 @@ class FabricWalker:
     def _to_host(self, walk: Walk, host: Endpoint) -> NoReturn:
         self.journal.cross(walk, 0, Device.ETHERNET, Direction.IN, Stage.DELIVER, endpoint=host.id)
         raise succeed(Verdict.DELIVERED, Stage.DELIVER, 0)
-
-
-def next_group_state(entry: Connection, *, is_reply: bool) -> ConnectionState:
-    """The cloud does not look at TCP flags: an answer establishes, nothing closes."""
-    return next_state(entry.state, entry.original, 0, is_reply=is_reply)
 
 
 def _first_match(

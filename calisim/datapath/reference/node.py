@@ -124,14 +124,14 @@ class NodeWalker:
         if known is None:
             state = opening_state(flow, walk.tcp_flags)
             if state is not ConnectionState.NONE:
-                return Connection(flow, flow.inverse, state, walk.time, walk.time + conntrack_timeout(flow.protocol, state))
+                expires = walk.time + conntrack_timeout(flow.protocol, state)
+                return Connection(flow, flow.inverse, state, walk.time, expires, self.state.waves)
             if router.flags & RouterFlag.CALICO_FILTER:
                 drop(DropReason.CT_INVALID, router.id)
             return None
         is_reply = flow != known.original
-        known.state = next_state(known.state, flow, walk.tcp_flags, is_reply=is_reply)
-        known.expires = walk.time + conntrack_timeout(flow.protocol, known.state)
-        known.packets, known.reply_packets = known.packets + (not is_reply), known.reply_packets + is_reply
+        state = next_state(known.state, flow, walk.tcp_flags, is_reply=is_reply)
+        known.refresh(state, walk.time + conntrack_timeout(flow.protocol, state), is_reply=is_reply)
         if walk.legs == 1:
             walk.connection = known.ordinal
         if is_reply and known.is_translated:

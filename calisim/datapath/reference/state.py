@@ -21,6 +21,7 @@ class ReferenceState:
         self.links = np.zeros((len(intent.routers) + 1, len(Device), len(Direction), 2), dtype=np.uint64)
         self.drops = np.zeros((len(intent.places) + 1, len(DropReason)), dtype=np.uint64)
         self.verdicts = np.zeros(len(Verdict), dtype=np.uint64)
+        self.waves = 0                     # how many this state has seen
         self.latest = 0                    # time of the latest packet seen, ns
 
     def connections(self) -> np.ndarray:
@@ -33,7 +34,7 @@ class ReferenceState:
                 for name in ("src", "dst", "sport", "dport"):
                     record[prefix + name] = getattr(flow, name)
             record["protocol"] = entry.original.protocol
-            for name in ("state", "created", "expires", "packets", "reply_packets"):
+            for name in ("state", "created", "expires", "packets", "reply_packets", "wave"):
                 record[name] = getattr(entry, name)
         return found
 

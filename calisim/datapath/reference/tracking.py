@@ -27,6 +27,7 @@ class Connection:
     state: ConnectionState
     created: int
     expires: int
+    wave: int                              # number of the wave that made it
     ordinal: int = 0
     packets: int = 1
     reply_packets: int = 0
@@ -39,6 +40,11 @@ class Connection:
     @property
     def is_translated(self) -> bool:
         return self.translated != self.original
+
+    def refresh(self, state: ConnectionState, expires: int, *, is_reply: bool) -> None:
+        """One more packet in one of the directions."""
+        self.state, self.expires = state, expires
+        self.packets, self.reply_packets = self.packets + (not is_reply), self.reply_packets + is_reply
 
 
 class ConnectionTable:
@@ -108,7 +114,7 @@ def conntrack_timeout(protocol: int, state: ConnectionState) -> int:
     return (30 if protocol == ICMP else 600) * SECOND
 
 
-def group_timeout(protocol: int, state: ConnectionState) -> int:
+def group_timeout(protocol: int) -> int:
     """Nanoseconds after which AWS forgets a tracked flow (VPC guide, security group connection tracking)."""
     return {TCP: 432_000, UDP: 180}.get(protocol, 600) * SECOND
 
