@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
 from ..errors import Mark, Problem
@@ -14,7 +14,7 @@ from .entities import Host, Node, Subnet, Vpc
 from .providers import Provider
 
 if TYPE_CHECKING:
-    from ..scenario.resources import NodeResource, Resources
+    from ..scenario.resources import FelixConfiguration, NodeResource, Resources
     from ..scenario.schema import NodeGroup, Spec
 
 HOSTNAME_LABEL, ZONE_LABEL = "kubernetes.io/hostname", "topology.kubernetes.io/zone"
@@ -34,7 +34,8 @@ def nodes(
     for node in wanted:
         if node.address is None:
             node.address = free.next(node)
-    return tuple(_node(node, subnets[node.group.subnet], vpcs, profile) for node in wanted)
+    made = (_node(node, subnets[node.group.subnet], vpcs, profile) for node in wanted)
+    return tuple(_as_felix_sets(node, resources.felix, profile) for node in made)
 
 
 def superfluous(resources: Resources, nodes: tuple[Node, ...]) -> Iterator[str]:
@@ -141,6 +142,13 @@ def _node(node: _Wanted, subnet: Subnet, vpcs: Mapping[str, Vpc], profile: Provi
         instance_type=group.instance_type, group=group.name, down=group.down,
         ipip_address=document.ipip_address if document else None, vxlan_address=document.vxlan_address if document else None,
         cluster_id=document.cluster_id if document else "", mark=group.mark, check_mark=group.mark_of("source_dest_check"))
+
+
+def _as_felix_sets(node: Node, felix: FelixConfiguration, profile: Provider) -> Node:
+    """awsSrcDstCheck: Felix changes the flag of every node it runs on (felix/aws), where the cloud has such a flag."""
+    if not profile.source_dest_check or felix.aws_src_dst_check == "DoNothing":
+        return node
+    return replace(node, source_dest_check=felix.aws_src_dst_check == "Enable", check_mark=felix.mark)
 
 
 def _labels(node: _Wanted, subnet: Subnet) -> dict[str, str]:
