@@ -1,0 +1,104 @@
+"""Journeys: every stage in order, both headers, the reply, and a loss with its object and cure."""
+
+from __future__ import annotations
+
+import pytest
+
+from calisim.analysis.blockers import all_blockers
+from calisim.analysis.explain import Request, trace
+from calisim.errors import UsageError
+from calisim.vocabulary import DropReason, Stage, Verdict
+
+
+def stages(journey):
+    return [step.stage.name for step in journey.steps]
+
+
+def test_native_journey(network):
+    told = network().trace("shop/web-a-1-0", "shop/web-a-2-0", port=80)
+    assert told.verdict is Verdict.DELIVERED and told.reply is not None
+    assert stages(told.request) == ["ENDPOINT", "FABRIC_OUT", "FABRIC", "FABRIC_IN", "DELIVER", "DELIVER"]
+    assert "no route table" in told.request.steps[2].says
+    assert all(len(step.headers) == 1 for step in told.request.steps)
+
+
+def test_encapsulated_journey_shows_both_headers(network):
+    told = network().trace("shop/web-a-1-0", "shop/web-b-1-0", port=80)
+    assert "ENCAPSULATE" in stages(told.request) and "DECAPSULATE" in stages(told.request)
+    leaving = next(step for step in told.request.steps if step.stage is Stage.FABRIC_OUT)
+    outer, inner = leaving.headers
+    assert (outer.layer, outer.protocol, outer.length, inner.layer, inner.length) == ("outer", 4, 1020, "inner", 1000)
+    assert leaving.decided_by is not None and leaving.decided_by.kind == "IPPool" and leaving.decided_by.mark.line > 30
+
+
+def test_translation_there_and_back(network):
+    told = network().trace("shop/web-a-1-0", "host/api", port=443)
+    there = [step for step in told.request.steps if step.stage is Stage.TRANSLATE]
+    assert len(there) == 1 and "the source 192.168.0." in there[0].says
+    assert told.reply is not None
+    back = [step for step in told.reply.steps if step.stage is Stage.TRANSLATE]
+    assert len(back) == 1 and "undone" in back[0].says
+
+
+def test_loss_names_object_line_and_command(network):
+    told = network(step=1).trace("shop/web-a-1-0", "shop/web-a-2-0", port=80)
+    loss = told.request.loss
+    assert told.reply is None and loss is not None and loss.reason is DropReason.SOURCE_CHECK and loss.where == "a-1"
+    assert loss.object is not None and loss.object.name == "a-1" and loss.object.mark.line > 0
+    assert "{" not in loss.sentence and "shop/web-a-1-0" in loss.sentence
+    assert any("modify-instance-attribute" in command and "--no-source-dest-check" in command for command in told.request.cure)
+
+
+def test_cure_of_the_file_itself_names_a_what_if(network):
+    told = network(set=["nodes.a.sourceDestCheck=true"]).trace("shop/web-a-1-0", "shop/web-a-2-0")
+    assert told.request.cure[-1].endswith("--set 'nodes.a.sourceDestCheck=false'")
+
+
+def test_all_blockers_removes_one_after_the_other(network):
+    closed = network(set=[
+        "nodes.*.sourceDestCheck=true", "vpcs.prod.securityGroups.nodes.ingress=[{protocol: tcp, port: 22, from: 0.0.0.0/0}]"])
+    blockers = all_blockers(closed, Request("shop/web-a-1-0", "shop/web-a-2-0", port=80))
+    met = [(one.way, one.loss.reason.name, one.loss.where) for one in blockers.found]
+    assert met == [
+        ("request", "SOURCE_CHECK", "a-1"), ("request", "SG_INGRESS", "a-2"), ("request", "DEST_CHECK", "a-2")]
+    assert blockers.cleared and blockers.end.verdict is Verdict.DELIVERED
+
+
+def test_blockers_on_the_way_back_are_found(network):
+    one_sided = network(set=["nodes.b.sourceDestCheck=true"], step=0)
+    told = all_blockers(network("calico-no-encap"), Request("shop/web-a-1-0", "shop/web-b-1-0"))
+    assert [one.loss.reason.name for one in told.found] == ["IGW_NO_PUBLIC_ADDRESS"] and told.cleared
+    assert all_blockers(one_sided, Request("shop/web-a-1-0", "shop/web-b-1-0")).found == ()
+
+
+def test_too_large_a_packet_tells_size_limit_and_what_fits(network):
+    net = network("overlay-ipip", set=["nodes.*.mtu=1500"])
+    told = net.trace("shop/web-a-1-0", "shop/web-b-1-0", size=1481)
+    assert told.request.loss is not None
+    assert "1,481 bytes" in told.request.loss.sentence and "1,480" in told.request.loss.sentence
+    assert all_blockers(net, Request("shop/web-a-1-0", "shop/web-b-1-0", size=1481)).cleared
+    assert net.trace("shop/web-a-1-0", "shop/web-b-1-0", size=1480).verdict is Verdict.DELIVERED
+
+
+def test_what_cannot_be_cured_ends_the_search(network):
+    blockers = all_blockers(network(), Request("host/api", "shop/web-a-1-0"))
+    assert len(blockers.found) == 1 and not blockers.cleared and blockers.found[0].cure.commands
+
+
+def test_ttl_is_a_blocker_of_the_packet(network):
+    blockers = all_blockers(network(), Request("shop/web-a-1-0", "shop/web-b-1-0", ttl=1))
+    assert [one.loss.reason.name for one in blockers.found] == ["TTL_EXCEEDED"] and blockers.cleared
+
+
+def test_node_and_address_as_ends(network):
+    net = network()
+    assert net.trace("node/a-1", "shop/web-b-1-0", protocol="icmp").verdict is Verdict.DELIVERED
+    assert net.trace("shop/web-a-1-0", "198.51.100.9").verdict is Verdict.EXITED
+    with pytest.raises(UsageError, match="did you mean"):
+        net.trace("shop/web-a-1-0", "shop/web-b-1-7")
+
+
+def test_text_of_a_trace(network):
+    text = str(trace(network(), Request("shop/web-a-1-0", "shop/web-b-1-0", port=80)))
+    assert text.startswith("Request\n  1. a-1 cali") and text.endswith("Verdict: request delivered, reply delivered")
+    assert "outer  IPIP 10.1.0." in text and "inner  TCP 192.168.0." in text
