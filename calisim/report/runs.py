@@ -28,7 +28,8 @@ def parts(network: Network, run: Run, *, counters: bool, events: bool) -> Iterat
     yield _shapes(run)
     if counters:
         yield _interfaces(network, run)
-        yield _drops(network, run)
+        if run.tally.lost():
+            yield _drops(network, run)
     if events and run.events is not None:
         yield paragraph("\n".join(_events(network, run)))
     yield paragraph(_sum(network, run), "bold")

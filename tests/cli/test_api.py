@@ -1,0 +1,37 @@
+"""The Python door: ``import calisim`` is enough."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+import calisim
+
+TWO_ZONES = str(Path(__file__).parents[1] / "cases" / "scenarios" / "two-zones.yaml")
+
+
+def test_load_build_run_and_trace():
+    network = calisim.load(TWO_ZONES, set=["nodes.*.sourceDestCheck=true"]).build("overlay-ipip", engine="reference")
+    assert network.run().tally.success == 36
+    assert network.trace("shop/web-a-1-0", "shop/web-b-1-0", port=80).verdict.success
+    assert network.graph.number_of_nodes() > 10 and network.routes("a-1")
+
+
+def test_packets_are_records():
+    network = calisim.load(TWO_ZONES).build(engine="reference")
+    ids = network.intent.endpoint_ids
+    wave = np.zeros(1, calisim.PACKET)
+    wave["src"], wave["dst"] = (network.intent.endpoint(ids[f"shop/web-{name}-0"]).address for name in ("a-1", "b-1"))
+    wave["protocol"], wave["length"], wave["ttl"], wave["ingress"] = 17, 100, 64, ids["shop/web-a-1-0"]
+    run = network.run(wave)
+    assert run.results.dtype == calisim.RESULT and run.results["wire"][0] == 120
+    assert run.tallies[""].sent == 1
+
+
+def test_public_names():
+    for name in calisim.__all__:
+        assert getattr(calisim, name) is not None
+    with pytest.raises(AttributeError):
+        _ = calisim.nothing
