@@ -156,3 +156,27 @@ def test_the_graph_joins_pods_to_the_outside():
     assert made.graph.edges["subnet/a", "node/a-1"]["source_dest_check"] is False
     assert made.graph.has_edge("subnet/a", "host/box")
     assert made.graph is made.graph
+
+
+POD_DOCUMENTS = """\
+---
+apiVersion: v1
+kind: Pod
+metadata: {name: placed, namespace: shop, labels: {app: x}, annotations: {cni.projectcalico.org/ipAddrs: '["192.168.9.9"]'}}
+spec: {nodeName: b-1, containers: [{name: c, ports: [{name: http, containerPort: 80}]}]}
+---
+apiVersion: v1
+kind: Pod
+metadata: {name: floating}
+spec: {containers: []}
+"""
+
+
+def test_pod_documents_run_where_they_say_or_in_turn():
+    made = topology(FOUR_NODES + "  pods: [{name: solo}]\n", POD_DOCUMENTS)
+    solo, placed, floating = made.entities.pods
+    assert (solo.node, placed.node, floating.node) == ("a-1", "b-1", "a-2")
+    assert placed.address == parse_address("192.168.9.9") and placed.labels == {"app": "x"}
+    assert [(port.name, port.port) for port in placed.ports] == [("http", 80)]
+    with pytest.raises(ScenarioError, match="no node elsewhere"):
+        topology(FOUR_NODES, POD_DOCUMENTS.replace("nodeName: b-1", "nodeName: elsewhere"))
