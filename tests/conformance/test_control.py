@@ -22,8 +22,8 @@ RIGHT = [
         config={"strictAffinity": True})),
     ("ipam_autoassign", steps({"host": "a", "num": 1, "from_pools": ["10.7.0.0/24"], "expect_error": "NoQualifiedPool"})),
     ("ipam_autoassign", steps(
-        {"host": "a", "num": 64}, {"release": ["10.0.0.7", "10.0.0.71", "10.0.0.3"]}, {"host": "a", "num": 2, "expect": ["10.0.0.3", "10.0.0.7"]},
-        reservations=["10.0.0.64/26"])),
+        {"host": "a", "num": 64}, {"release": ["10.0.0.7", "10.0.0.71", "10.0.0.3"]},
+        {"host": "a", "num": 2, "expect": ["10.0.0.3", "10.0.0.7"]}, reservations=["10.0.0.64/26"])),
     ("bird_pool_filters", {
         "bgp_programClusterRoutes": "Enabled", "local_subnet": "10.1.0.0/24",
         "pool": {"cidr": "10.2.0.0/16", "ipipMode": "CrossSubnet"},
