@@ -15,7 +15,7 @@ from pathlib import Path
 ROOT = Path(__file__).resolve().parent.parent
 PAGES = [ROOT / "README.md", *sorted((ROOT / "docs").glob("*.md"))]
 BLOCK = re.compile(r"(<!-- output of: (.+?) -->\n```text\n)(.*?)(^```$)", re.DOTALL | re.MULTILINE)
-COLUMNS = "100"
+COLUMNS = "110"
 
 
 def output(command: str) -> str:
