@@ -5,6 +5,7 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
+from calisim.quantities import Prefix
 from calisim.traffic.batch import ACK, FIN, PSH, RST, SYN
 from calisim.vocabulary import ConnectionState, DropReason, ResultFlag, RpFilter, Stage, TargetKind
 from tests.datapath.conftest import DELIVERED, EXITED, fate_of, stage_of, text
@@ -105,6 +106,16 @@ def test_a_nodes_packet_into_the_tunnel_has_the_tunnel_address(net):
     assert text(bound["src"]) == "10.244.1.1" and bound["flags"] & ResultFlag.SNAT
     answer = network.reply()
     assert (fate_of(answer), text(answer["dst"])) == (DELIVERED, "10.0.1.11")
+
+
+def test_masquerade_takes_the_address_of_the_device_it_leaves_by(net):
+    """A prefix in no pool behind a tunnel (a stale advert): tunl0's address on n1, eth0's on n3, which sends it on."""
+    cluster = three_zones()
+    cluster.adverts.append(replace(cluster.adverts[2], prefix=Prefix(0xC0000200, 24)))              # 192.0.2.0/24, n3
+    network = net(cluster)
+    result = network.send("default/p1", "192.0.2.5", length=1000)
+    assert [text(event["src"]) for event in network.events] == [P1, *["10.244.1.1"] * 4, "10.0.2.13"]
+    assert (fate_of(result), result["wire"]) == (EXITED, 1020)              # bytes on the first node's wire, not the last one's
 
 
 def test_natively_the_node_has_its_own_address(net):
