@@ -9,7 +9,6 @@ from __future__ import annotations
 
 import difflib
 import re
-from collections import ChainMap
 from typing import Any
 
 from ..errors import Mark, Problem
@@ -48,7 +47,7 @@ class Assigner:
     def written(self) -> reader.Yaml:
         """The value after all assignments; what was set has the place of its assignment."""
         before = self._before
-        return reader.Yaml(self._value, before.mark, ChainMap(self._marks, before.marks), ChainMap(self._marks, before.keys))
+        return reader.Yaml(self._value, before.mark, {**before.marks, **self._marks}, {**before.keys, **self._marks})
 
     def assign(self, path: str, value: Any, mark: Mark) -> None:
         """Set every place that the path names. ``mark`` is where the assignment itself was written."""

@@ -17,7 +17,7 @@ from pydantic import ValidationError
 from ..errors import Mark, Problem
 from .documents import Path
 from .reader import Yaml, dotted
-from .schema import ScenarioFile, Section, section_at
+from .schema import Place, ScenarioFile, Section, section_at
 
 LineOf = Callable[[Mark], str]
 
@@ -120,11 +120,10 @@ def nearest(name: str, known: Iterable[str]) -> str:
 
 def place(section: Section, path: Path, written: Yaml, kept: Mapping[Path, list[int]]) -> None:
     """Tell a section and all sections inside where they were written."""
-    section._path, section._marks = path, written.marks
-    section._mark = written.keys.get(path) or written.mark_of(path)
-    for name, field in type(section).model_fields.items():
+    section.put(Place(written.keys.get(path) or written.mark_of(path), path, written.marks))
+    for name, key in type(section).nesting():
         if name in section.model_fields_set:
-            for where, inner in _sections(getattr(section, name), (*path, field.alias or name), kept):
+            for where, inner in _sections(getattr(section, name), (*path, key), kept):
                 place(inner, where, written, kept)
 
 

@@ -7,7 +7,7 @@ unbounded, and duplicate keys are seen. Knows YAML and its surprises; does not k
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator, MutableMapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -40,8 +40,8 @@ class Yaml:
 
     value: Any
     mark: Mark
-    marks: MutableMapping[Path, Mark] = field(repr=False)
-    keys: MutableMapping[Path, Mark] = field(repr=False)
+    marks: Mapping[Path, Mark] = field(repr=False)
+    keys: Mapping[Path, Mark] = field(repr=False)
 
     def mark_of(self, path: Path) -> Mark:
         """Where the value stands, or its nearest ancestor."""

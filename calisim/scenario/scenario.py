@@ -6,8 +6,9 @@ raises with every problem. All changes are made to the draft, so a text is read 
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
+from itertools import islice
 from typing import Any
 
 from ..errors import Mark, Problem, ScenarioError, UsageError
@@ -109,13 +110,16 @@ class Scenario:
 
     def after_steps(self, count: int) -> Scenario:
         """The state after the first ``count`` steps; each keeps what went before."""
-        steps = self.spec.steps
-        if not 0 <= count <= len(steps):
-            raise UsageError(f"there is no step {count}; the scenario has {len(steps)}")
-        draft = self.draft
-        for step in steps[:count]:
-            draft = self._changed(draft, step)
-        return understand(draft, self) if count else self
+        if not 0 <= count <= len(self.spec.steps):
+            raise UsageError(f"there is no step {count}; the scenario has {len(self.spec.steps)}")
+        return next(islice(self.story(), count - 1, None)) if count else self
+
+    def story(self) -> Iterator[Scenario]:
+        """The state after each step."""
+        state = self
+        for step in self.spec.steps:
+            state = understand(self._changed(state.draft, step), state)
+            yield state
 
     def edited(self, set: Iterable[str] = (), apply: Iterable[str] = ()) -> Scenario:
         """With ``PATH=VALUE`` assignments and the documents of files (``-``: standard input) on top."""
@@ -188,9 +192,9 @@ def understand(draft: Draft, before: Scenario | None = None, problems: Sequence[
     if file is None:
         raise ScenarioError(library.illustrate(found))
     found += checks.check(file, converted, unsure, _written_subnets(draft.written.value) if reading.problems else ())
-    if before is None:
-        found += _misdirected(file, draft)
     awaited = [*(draft.set_aside or ()), *_documents_of_changes(file, draft, found)]
+    if found:
+        found += _misdirected(file, draft)
     _stop(found, library)
     subnets = [subnet.cidr for vpc in file.spec.vpcs.values() for subnet in vpc.subnets.values()]
     resources, assumptions = pools.complete(converted, awaited, subnets, set_aside=draft.set_aside is not None)
@@ -198,7 +202,7 @@ def understand(draft: Draft, before: Scenario | None = None, problems: Sequence[
 
 
 def _misdirected(file: ScenarioFile, draft: Draft) -> list[Problem]:
-    """Paths under ``set:`` of steps and variants that lead nowhere."""
+    """Paths under ``set:`` of steps and variants that lead nowhere; asked where these are not going to be tried."""
     problems: list[Problem] = []
     for change in (*file.spec.steps, *file.spec.variants):
         if not isinstance(change, str) and change.set:

@@ -11,7 +11,7 @@ from collections.abc import Iterable, Mapping
 from difflib import get_close_matches
 from functools import cache
 from types import UnionType
-from typing import Annotated, Any, Literal, Union, get_args, get_origin
+from typing import Annotated, Any, Literal, NamedTuple, Union, get_args, get_origin
 
 from pydantic import (
     BaseModel, BeforeValidator, ConfigDict, Discriminator, Field, PlainSerializer, PlainValidator, PrivateAttr, Tag,
@@ -115,14 +115,20 @@ Wrapping = Literal["none", "ipip", "vxlan"]
 Duration = Annotated[str, PlainValidator(_duration), WithJsonSchema(_TEXT | {"examples": ["10min"]})]
 
 
+class Place(NamedTuple):
+    """Where a section stands: its mark, its path in the file, and the marks of all the file's values."""
+
+    mark: Mark
+    path: tuple[str | int, ...]
+    marks: Mapping[tuple[str | int, ...], Mark]
+
+
 class Section(BaseModel):
     """A mapping of the file. ``mark`` is where it stands, ``mark_of(field)`` where one of its values does."""
 
     model_config = ConfigDict(
         alias_generator=to_camel, validate_by_name=True, validate_by_alias=True, extra="forbid", frozen=True, strict=True)
-    _mark: Mark = PrivateAttr(default_factory=lambda: UNWRITTEN)     # a plain default would be deep-copied
-    _path: tuple[str | int, ...] = PrivateAttr(default_factory=tuple)
-    _marks: Mapping[tuple[str | int, ...], Mark] = PrivateAttr(default_factory=dict)
+    _place: Place | None = PrivateAttr(default=None)
 
     @model_validator(mode="before")
     @classmethod
@@ -134,23 +140,40 @@ class Section(BaseModel):
 
     @property
     def mark(self) -> Mark:
-        return self._mark
+        return self._place.mark if self._place else UNWRITTEN
+
+    def put(self, place: Place) -> None:
+        """Tell the section where it was written; the reader does so once, right after making it."""
+        self._place = place
 
     def path_of(self, field: str, *inner: str | int) -> tuple[str | int, ...]:
         """Path in the file of a value of this section, by the name of its field."""
         found = type(self).model_fields.get(field)
-        return (*self._path, found.alias if found and found.alias else field, *inner)
+        return (*(self._place.path if self._place else ()), found.alias if found and found.alias else field, *inner)
 
     def mark_of(self, field: str, *inner: str | int) -> Mark:
         """The place of a value by the name of its field, or the section's own place if it is not written."""
         path = self.path_of(field, *inner)
-        return self._marks.get(path) or self._marks.get(path[:len(path) - len(inner)], self._mark)
+        marks = self._place.marks if self._place else {}
+        return marks.get(path) or marks.get(path[:len(path) - len(inner)], self.mark)
 
     @classmethod
     @cache
     def keys(cls) -> tuple[str, ...]:
         """The section's keys as the file spells them."""
         return tuple(found.alias or name for name, found in cls.model_fields.items())
+
+    @classmethod
+    @cache
+    def nesting(cls) -> tuple[tuple[str, str], ...]:
+        """(field, key) of those values that are or hold sections themselves."""
+        return tuple((name, found.alias or name) for name, found in cls.model_fields.items() if _nests(found.annotation))
+
+
+def _nests(annotation: Any) -> bool:
+    if isinstance(annotation, type) and issubclass(annotation, Section):
+        return True
+    return any(_nests(part) for part in get_args(annotation))
 
 
 class Metadata(Section):
