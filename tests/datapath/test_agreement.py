@@ -1,0 +1,183 @@
+"""The two engines agree on every field of every RESULT, EVENT and CONNECTION and on every counter."""
+
+from random import Random
+from typing import Any
+
+import numpy as np
+import pytest
+from hypothesis import given, settings
+
+from calisim.control.intent import Intent
+from calisim.datapath.engine import engine
+from calisim.errors import UsageError
+from calisim.fib.compiler import compile
+from calisim.traffic.batch import SYN, packet
+from calisim.vocabulary import PACKET, DropReason, ResultFlag, Verdict
+from tests.generators import TAILS, conversation, random_intent, random_wave, worlds
+from tests.intents import Cluster, three_zones
+
+
+def same_rows(what: str, fast: np.ndarray, reference: np.ndarray) -> None:
+    """Field by field, so that a failure names the field."""
+    assert len(fast) == len(reference), f"{what}: {len(fast)} rows against the reference's {len(reference)}"
+    for name in fast.dtype.names or ():
+        wrong = np.flatnonzero(fast[name] != reference[name])
+        assert not wrong.size, f"{what} {wrong[0]}: {name} {fast[name][wrong[0]]}, reference {reference[name][wrong[0]]}"
+
+
+class Twins:
+    """Both engines over one Intent, each with its state."""
+
+    def __init__(self, intent: Intent) -> None:
+        self.engines = engine("fast", intent), engine("reference", intent)
+        self.states = tuple(twin.new_state() for twin in self.engines)
+
+    def forward(self, wave: np.ndarray) -> np.ndarray:
+        """The wave through both; what they agree on."""
+        fast, reference = (twin.forward(wave, state, events=True) for twin, state in zip(self.engines, self.states, strict=True))
+        same_rows("RESULT", fast.results, reference.results)
+        same_rows("EVENT", fast.events, reference.events)
+        same_rows("CONNECTION", *(state.connections() for state in self.states))
+        for counters in ("links", "drops", "verdicts"):
+            np.testing.assert_array_equal(*(getattr(state, counters) for state in self.states), err_msg=counters)
+        return fast.results
+
+
+@settings(max_examples=120, deadline=None)
+@given(worlds)
+def test_generated_worlds_agree(seed: int) -> None:
+    rng = Random(seed)
+    intent = random_intent(rng)
+    twins = Twins(intent)
+    talk = conversation(intent, rng, rng.choice((5, 20, 60)))
+    wave = next(talk)
+    try:
+        while True:
+            wave = talk.send(twins.forward(wave))
+    except StopIteration:
+        pass
+
+
+@pytest.mark.parametrize("count", TAILS)
+def test_batch_tails_agree(count: int) -> None:
+    rng = Random(count)
+    intent = random_intent(Random(3))
+    twins = Twins(intent)
+    results = twins.forward(random_wave(intent, rng, count))
+    assert len(results) == count
+
+
+def clashing(intent: Intent, sender: str, ports: int, *, dport: int = 80, protocol: int = 6, **fields: Any) -> np.ndarray:
+    """The same source ports from one pod again and again, each to the outside host."""
+    pod = intent.endpoint(intent.endpoint_ids[sender])
+    wave = np.repeat(packet(
+        src=pod.address, dst="203.0.113.10", ingress=pod.id, protocol=protocol, tcp_flags=SYN, dport=dport, **fields), ports)
+    wave["sport"] = np.arange(ports) + 1
+    return wave
+
+
+@pytest.mark.parametrize("random_fully", [False, True])
+def test_port_exhaustion_agrees(random_fully: bool) -> None:
+    """Ports 1..511 of four pods of one node to one destination: there are 511, and the search does not find the last ones."""
+    intent = three_zones(pods=4, random_fully=random_fully).build()
+    twins = Twins(intent)
+    results = np.concatenate([twins.forward(clashing(intent, f"default/p{pod}", 400)) for pod in (1, 2, 3)])
+    lost = results[results["verdict"] == Verdict.DROPPED]
+    assert set(lost["reason"]) == {DropReason.SNAT_PORTS_EXHAUSTED}
+    kept = results[results["verdict"] == Verdict.DELIVERED]
+    tuples = set(zip(kept["src"].tolist(), kept["sport"].tolist(), strict=True))
+    assert len(tuples) == len(kept) > 450                 # every reply tuple once
+    assert (kept["flags"] & ResultFlag.SNAT).all()
+
+
+def test_growth_changes_nothing() -> None:
+    """More connections than any first room has; then the same packets again, then after everything has expired."""
+    intent = three_zones(nat_outgoing=False).build()
+    twins = Twins(intent)
+    wave = clashing(intent, "default/p1", 3000, protocol=17)
+    wave["dst"] = intent.endpoint(intent.endpoint_ids["default/p5"]).address
+    first = twins.forward(wave)
+    again = twins.forward(wave)
+    np.testing.assert_array_equal(again["connection"], first["connection"])
+    wave["time"] = 10**15
+    later = twins.forward(wave)
+    assert (later["connection"] == first["connection"] + 3000).all()
+    assert len(twins.states[0].connections()) == 6000     # at the sender and at the receiver
+
+
+def test_chunks_of_one_leg_have_no_meaning() -> None:
+    """A stateless comparison: what one wave gives, its halves give one after the other, but for wave-bound tracking."""
+    intent = three_zones().build()
+    whole, halves = engine("fast", intent), engine("fast", intent)
+    wave = random_wave(intent, Random(5), 600, spread=1)
+    one, two = whole.new_state(), halves.new_state()
+    together = whole.forward(wave, one).results
+    forward = intent.endpoint_ids["default/p1"]
+    mine = wave["ingress"] == forward                     # one sender: no other packet's legs come in between
+    apart = np.concatenate([halves.forward(part, two).results for part in np.array_split(wave[mine], 3)])
+    alone = whole.forward(wave[mine], whole.new_state()).results
+    np.testing.assert_array_equal(apart["verdict"], alone["verdict"])
+    assert len(together) == 600
+
+
+def test_threads_have_no_meaning() -> None:
+    intent = random_intent(Random(11))
+    twin = engine("fast", intent)
+    wave = random_wave(intent, Random(1), 300)
+    outcomes = [twin.forward(wave, twin.new_state(), threads=threads, events=True) for threads in (1, 2, 7)]
+    for other in outcomes[1:]:
+        same_rows("RESULT", other.results, outcomes[0].results)
+        same_rows("EVENT", other.events, outcomes[0].events)
+
+
+def test_hostile_packets_end_with_a_verdict() -> None:
+    """Any 32 bytes are a packet."""
+    intent = random_intent(Random(4))
+    raw = np.random.default_rng(1).integers(0, 256, 32 * 5000, np.uint8).view(PACKET)
+    raw["ingress"][::2] %= len(intent.endpoints) + 2
+    raw["fragment"][::2] &= 0x4000
+    results = Twins(intent).forward(raw)
+    assert (results["verdict"] != Verdict.NONE).all()
+
+
+def test_state_follows_a_new_node() -> None:
+    """A node joins: what was connected stays connected, whatever the new ids are."""
+    before, after = three_zones(), three_zones()
+    after.node("10.0.1.14", subnet=1)
+    old = engine("fast", before.build())
+    state = old.new_state()
+    wave = clashing(before.build(), "default/p1", 3)
+    first = old.forward(wave, state).results
+    joined = after.build()
+    wave["ingress"] = joined.endpoint_ids["default/p1"]
+    second = engine("fast", joined).forward(wave, state).results
+    np.testing.assert_array_equal(second["sport"], first["sport"])
+    np.testing.assert_array_equal(second["connection"], first["connection"])
+    assert not (second["flags"] & ResultFlag.NEW).any()
+    assert state.links.shape[0] == 5
+
+
+@pytest.mark.parametrize("wave", [
+    [1, 2], np.zeros(3), np.zeros((2, 2), PACKET), np.zeros(2, PACKET.descr[:4]), None])
+def test_wave_rejects(wave: Any) -> None:
+    twin = engine("fast", Cluster().build())
+    with pytest.raises(UsageError, match=r"calisim\.PACKET"):
+        twin.forward(wave, twin.new_state())
+
+
+def test_foreign_state_and_unknown_engine_rejects() -> None:
+    intent = three_zones().build()
+    with pytest.raises(UsageError, match="another engine"):
+        engine("fast", intent).forward(packet(), engine("reference", intent).new_state())
+    with pytest.raises(UsageError, match="fast and reference"):
+        engine("quick", intent)
+
+
+def test_saved_image_forwards_alike(tmp_path: Any) -> None:
+    intent = three_zones().build()
+    image = compile(intent)
+    image.save(tmp_path / "fib.npz")
+    loaded = type(image).load(tmp_path / "fib.npz")
+    wave = random_wave(intent, Random(2), 200)
+    twins = [engine("fast", intent, one) for one in (image, loaded)]
+    same_rows("RESULT", *(twin.forward(wave, twin.new_state()).results for twin in twins))

@@ -1,0 +1,70 @@
+"""Saved images come back the same, and what is not one is refused with a sentence."""
+
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from calisim.errors import StaleBuildError, UsageError
+from calisim.fib.compiler import compile
+from calisim.fib.image import FibImage
+from tests.intents import three_zones
+
+
+@pytest.fixture
+def image() -> FibImage:
+    return compile(three_zones().build())
+
+
+def test_save_and_load_inverse(image: FibImage, tmp_path: Path) -> None:
+    path = tmp_path / "fib.npz"
+    image.save(path)
+    again = FibImage.load(path)
+    assert again.digest == image.digest
+    assert [name for name, _, _ in again.describe()] == list(image.arrays)
+    assert list(tmp_path.iterdir()) == [path]            # no temporary file stays
+
+
+def test_save_leaves_nothing_where_it_fails(image: FibImage, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(np, "savez_compressed", lambda *_, **__: (_ for _ in ()).throw(OSError("disk full")))
+    with pytest.raises(OSError, match="disk full"):
+        image.save(tmp_path / "fib.npz")
+    assert not list(tmp_path.iterdir())
+
+
+def test_load_rejects_what_is_no_image(tmp_path: Path) -> None:
+    path = tmp_path / "fib.npz"
+    with pytest.raises(UsageError, match="not a saved FIB image"):
+        FibImage.load(path)
+    path.write_bytes(b"PK\x03\x04 nonsense")
+    with pytest.raises(UsageError, match="not a saved FIB image"):
+        FibImage.load(path)
+
+
+def test_load_rejects_other_layouts_and_changed_contents(image: FibImage, tmp_path: Path) -> None:
+    path = tmp_path / "fib.npz"
+    arrays = dict(image.arrays)
+    np.savez(path, places=3, digest=image.digest, **{**arrays, "rows": arrays["rows"].astype(np.uint64)})
+    with pytest.raises(StaleBuildError, match="rows differs"):
+        FibImage.load(path)
+    np.savez(path, places=image.places, digest=image.digest, **{**arrays, "rows": arrays["rows"] ^ 1})
+    with pytest.raises(UsageError, match="damaged"):
+        FibImage.load(path)
+
+
+@pytest.mark.parametrize(("table", "field"), [
+    ("lpm", None), ("rows", None), ("residents", None), ("target_rows", None), ("adjacencies", "fallback"), ("routers", "group"),
+    ("routers", "rules_in"), ("subnets", "table"), ("endpoints", "router"), ("classes", "interface"), ("adjacencies", "reason"),
+])
+def test_check_rejects_indices_beyond_their_table(image: FibImage, table: str, field: str | None) -> None:
+    image.check()
+    array = image.arrays[table].copy()
+    (array if field is None else array[field]).reshape(-1)[-1] = 200
+    spoilt = FibImage(**{**image.arrays, table: array}, places=image.places)
+    with pytest.raises(UsageError, match="inconsistent"):
+        spoilt.check()
+
+
+def test_tables_are_values(image: FibImage) -> None:
+    with pytest.raises(ValueError, match="read-only"):
+        image.rows[0, 0] = 1
