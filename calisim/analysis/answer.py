@@ -94,7 +94,9 @@ def assumptions(reports: Sequence[VariantReport]) -> tuple[str, ...]:
     sets = ", ".join(
         f"{set_.name} ({reports[0].run.tallies[set_.name].sent:,} × {set_.size:,} B)" for set_ in network.traffic_sets()
         if set_.name in reports[0].run.tallies)
-    rests = [f"traffic: {sets}; every packet went through the {network.engine_name} engine"]
+    rests = [
+        f"traffic: {sets}; every packet went through the {network.engine_name} engine",
+        f"{network.topology.provider.title} as documented; the control plane has converged and nothing is overloaded"]
     for report in reports:
         rests += [line for line in report.network.intent.assumptions if line not in rests]
     return tuple(rests)

@@ -42,6 +42,7 @@ class Need:
     lost: int | None
     example: Example | None = None
     met: bool = True
+    note: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -56,6 +57,8 @@ class _Candidate:
     without: tuple[edits.Edit, ...]
     supply: edits.Edit | None = None
     reasons: frozenset[DropReason] = frozenset()
+    note: str = ""                        # said where fewer packets die than the need is for
+    touched: int = 0                      # packets that the need is for
 
 
 def needs(network: Network, run: Run, progress: Progress | None = None) -> tuple[Need, ...]:
@@ -131,7 +134,9 @@ def _filter_candidates(topology: Topology, run: Run) -> Iterator[_Candidate]:
         yield _Candidate(
             f"{wrapping.requirement} in the security group", f"the cloud sees only the outer header of {wrapping.title}",
             tuple(edits.without_protocol(wrapping.protocol, wrapping.port, protocols, egress=out) for out in (False, True)),
-            edits.open_groups(wrapping.protocol, wrapping.port), refused)
+            edits.open_groups(wrapping.protocol, wrapping.port), refused,
+            "later ones pass, for a group lets in what comes from where its node has sent to",
+            run.tally.total(lambda outcome, encap=encap: outcome.encap == encap).packets)  # type: ignore[misc]
     pod_prefixes = [pool.cidr for pool in topology.resources.pools]
     if Encap.NONE in present and pod_prefixes:
         yield _Candidate(
@@ -155,7 +160,8 @@ def _compare(candidate: _Candidate, altered: Network, before: Run, after: Run, *
         lost += len(died)
         if len(died) and example is None:
             example = _example(altered, name, int(died[0]), int(after.codes[name][died[0]]))
-    return Need(candidate.need, candidate.why, lost, example, met) if lost else None
+    note = candidate.note if lost < candidate.touched else ""
+    return Need(candidate.need, candidate.why, lost, example, met, note) if lost else None
 
 
 def _example(network: Network, traffic: str, index: int, code: int) -> Example:

@@ -12,6 +12,9 @@ from .text import ROOMY, number, paragraph, share, table, width
 
 if TYPE_CHECKING:
     from ..analysis.compare import Comparison, VariantReport
+    from ..analysis.needs import Need
+
+NARROW_TITLE = 12       # columns that a step's title needs at least
 
 
 def parts(comparison: Comparison) -> Iterator[Any]:
@@ -25,18 +28,21 @@ def parts(comparison: Comparison) -> Iterator[Any]:
         yield _needs(comparison)
     if comparison.pairs is not None:
         yield _pairs(comparison)
-    yield paragraph(comparison.answer, "bold")
+    yield paragraph(f"Overlay or cross-subnet? {comparison.answer}", "bold")
     yield paragraph("\n".join(["Rests on", *(f"  – {line}" for line in comparison.assumptions)]))
 
 
 def _story(comparison: Comparison) -> Any:
     used = {scope for chapter in comparison.chapters for scope in chapter.cells}
     scopes = [scope for scope in SCOPES if scope in ALWAYS_SHOWN or scope in used]
+    rows = [[shares(chapter.cells.get(scope, {})) for scope in scopes] for chapter in comparison.chapters]
+    # the words of the trade stay whole where there is room; the titles fold before them
+    widest = [max(map(len, [TITLES[scope], *cells])) for scope, cells in zip(scopes, zip(*rows, strict=True), strict=True)]
+    whole = "!" if sum(widest) + 3 * len(scopes) + NARROW_TITLE <= width() else ""
     return table(
         "Step by step: what becomes of the packets (share of packets; +B: bytes of outer header each)",
-        ["Step", *(TITLES[scope] for scope in scopes)],
-        ([f"{chapter.number}. {chapter.title}", *(shares(chapter.cells.get(scope, {})) for scope in scopes)]
-         for chapter in comparison.chapters))
+        ["Step", *(f"{whole}{TITLES[scope]}" for scope in scopes)],
+        ([f"{chapter.number}. {chapter.title}", *cells] for chapter, cells in zip(comparison.chapters, rows, strict=True)))
 
 
 def _variants(comparison: Comparison) -> Any:
@@ -86,12 +92,22 @@ def _needs(comparison: Comparison) -> Any:
 
 
 def _need_rows(comparison: Comparison) -> Iterator[list[str]]:
+    """Variants that need the same, with the same losses, share their rows."""
+    groups: dict[tuple[Need, ...], list[str]] = {}
     for report in comparison.variants:
-        yield [report.id, "", "" if report.needs else "needs nothing special"]
-        for need in report.needs:
-            example = f"{need.example.sender} → {need.example.receiver}: {need.example.reason}" if need.example else need.why
+        groups.setdefault(report.needs, []).append(report.id)
+    for needs, ids in groups.items():
+        yield [", ".join(ids), "", "" if needs else "needs nothing special"]
+        for need in needs:
             missing = "" if need.met else " (missing here)"
-            yield [f"  {need.need}{missing}", "not counted" if need.lost is None else number(need.lost), example]
+            yield [f"  {need.need}{missing}", "not counted" if need.lost is None else number(need.lost), _example(need)]
+
+
+def _example(need: Need) -> str:
+    if need.example is None:
+        return need.why
+    note = f" ({need.note})" if need.note else ""
+    return f"{need.example.sender} → {need.example.receiver}: {need.example.reason}{note}"
 
 
 def _pairs(comparison: Comparison) -> Any:

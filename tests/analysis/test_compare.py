@@ -66,7 +66,8 @@ def test_a_need_that_the_scenario_forgot_is_told_as_missing():
 def test_iam_is_a_need_where_felix_turns_the_check_off(tmp_path):
     felix = tmp_path / "felix.yaml"
     felix.write_text(
-        "apiVersion: projectcalico.org/v3\nkind: FelixConfiguration\nmetadata: {name: default}\nspec: {awsSrcDstCheck: Disable}\n")
+        "apiVersion: projectcalico.org/v3\nkind: FelixConfiguration\n"
+        "metadata: {name: default}\nspec: {awsSrcDstCheck: Disable}\n")
     scenario = load(TWO_ZONES, set=["nodes.*.sourceDestCheck=true"], apply=[str(felix)])
     (report,) = compare(scenario, ("calico-cross-subnet",), engine="reference").variants
     assert needs(report)["IAM permission ec2:ModifyNetworkInterfaceAttribute"] == 8
@@ -97,7 +98,8 @@ def test_answer_says_cross_subnet_with_its_numbers(plain):
 
 def test_answer_says_overlay_where_the_check_is_on():
     text = answer("nodes.*.sourceDestCheck=true").answer
-    assert text.startswith("Overlay: overlay-ipip delivers 36 of 36 packets, calico-cross-subnet only 28 (8 × SOURCE_CHECK; missing:")
+    assert text.startswith(
+        "Overlay: overlay-ipip delivers 36 of 36 packets, calico-cross-subnet only 28 (8 × SOURCE_CHECK; missing:")
 
 
 def test_answer_says_overlay_where_nothing_is_saved():

@@ -18,7 +18,8 @@ def test_the_files_own_expectations_hold(two_zones):
 
 
 def test_a_pair_that_fails_tells_what_happened_and_the_trace():
-    (one,) = checked("{from: shop/web-a-1-0, to: shop/web-a-2-0, port: 80, fate: delivered, encap: ipip, variant: calico-no-encap}")
+    (one,) = checked(
+        "{from: shop/web-a-1-0, to: shop/web-a-2-0, port: 80, fate: delivered, encap: ipip, variant: calico-no-encap}")
     assert not one.passed
     assert one.instead == "1 of 1 packet not, shop/web-a-1-0 → shop/web-a-2-0: delivered (native)"
     assert one.command == f"calisim trace {TWO_ZONES} shop/web-a-1-0 shop/web-a-2-0 --port 80 --variant calico-no-encap"

@@ -89,7 +89,8 @@ def test_compare_json_is_the_contract():
 
 def test_compare_prints_story_table_needs_answer_in_this_order():
     text = call("compare", TWO_ZONES, *PLAIN).stdout
-    places = [text.index(part) for part in ("Step by step", "Variants: the same 36 packets", "Needs:", "Cross-subnet: both", "Rests on")]
+    parts = ("Step by step", "Variants: the same 36 packets", "Needs:", "Cross-subnet: both", "Rests on")
+    places = [text.index(part) for part in parts]
     assert places == sorted(places)
     assert "Overhead" in text and "(B)" in text and "(%)" in text
 
@@ -232,6 +233,7 @@ def test_an_encoding_that_knows_no_arrows():
 
 
 def test_nothing_heavy_is_imported_for_help():
-    code = "import sys, calisim, calisim.cli.main; print([m for m in ('numpy', 'networkx', 'pydantic', 'rich', 'yaml') if m in sys.modules])"
+    heavy = "('numpy', 'networkx', 'pydantic', 'rich', 'yaml')"
+    code = f"import sys, calisim, calisim.cli.main; print([name for name in {heavy} if name in sys.modules])"
     result = subprocess.run([sys.executable, "-c", code], cwd=ROOT, capture_output=True, text=True, check=True)
     assert result.stdout == "[]\n"
