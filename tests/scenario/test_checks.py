@@ -34,7 +34,8 @@ spec:
 """
 RIGHT = {
     "provider": "aws", "packets": 1024, "vpc": "10.0.0.0/16", "gateway": "false", "a": "10.0.0.0/28", "b": "10.0.0.16/28",
-    "from": "web", "rule": "protocol: tcp, port: 1-65535", "via": "node/n-3", "count": 3, "first": "10.0.0.4", "group": "default", "pods": 8,
+    "from": "web", "rule": "protocol: tcp, port: 1-65535", "via": "node/n-3", "count": 3,
+    "first": "10.0.0.4", "group": "default", "pods": 8,
     "host": "10.0.0.10", "sender": "all()",
 }
 
