@@ -13,10 +13,10 @@ from ...control.intent import Endpoint, Fabric, FabricRoute, FabricSubnet, Filte
 from ...vocabulary import (
     ConnectionState, Device, Direction, DropReason, EndpointKind, ResultFlag, RouterFlag, Stage, TargetKind, Verdict,
 )
-from .journal import Journal, succeed
+from .journal import Journal
 from .state import ReferenceState
 from .tracking import Connection, group_timeout
-from .walk import Header, Walk, drop, exceeds, undetermined
+from .walk import Header, Walk, drop, exceeds, succeed, undetermined
 
 
 class FabricWalker:
@@ -145,7 +145,7 @@ class FabricWalker:
         elif self.subnet_of(destination) or any(destination in pool.prefix for pool in self.intent.pools):
             drop(DropReason.FABRIC_NO_OWNER, place)
         else:
-            raise succeed(Verdict.EXITED, Stage.FABRIC, place)
+            succeed(Verdict.EXITED, Stage.FABRIC, place)
 
     def _routed(self, walk: Walk, subnet: FabricSubnet) -> None:
         """The cloud's router: TTL where it has one, NACL of the sender's subnet, route table, target."""
@@ -216,7 +216,7 @@ class FabricWalker:
             walk.wire.dst, walk.peer_groups = router.address, ()
             self._to_router(walk, router.id, crossed=True)
         else:
-            raise succeed(Verdict.EXITED, Stage.FABRIC, place)
+            succeed(Verdict.EXITED, Stage.FABRIC, place)
 
     def _from_outside(self, walk: Walk) -> None:
         """A host beyond the gateway sends: only what has a public address, or is not behind a gateway, is reached."""
@@ -257,7 +257,7 @@ class FabricWalker:
 
     def _to_host(self, walk: Walk, host: Endpoint) -> NoReturn:
         self.journal.cross(walk, 0, Device.ETHERNET, Direction.IN, Stage.DELIVER, endpoint=host.id)
-        raise succeed(Verdict.DELIVERED, Stage.DELIVER, 0)
+        succeed(Verdict.DELIVERED, Stage.DELIVER, 0)
 
 
 def _first_match(

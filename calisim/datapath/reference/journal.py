@@ -4,11 +4,9 @@ from __future__ import annotations
 
 import numpy as np
 
-from ...vocabulary import EVENT, RESULT, Device, Direction, DropReason, Encap, PacketFlag, Stage, Verdict
+from ...vocabulary import EVENT, RESULT, Device, Direction, DropReason, Encap, PacketFlag, Stage
 from .state import ReferenceState
 from .walk import Header, JourneyEnds, Walk
-
-_MASK = 0xFFFFFFFF
 
 
 class Journal:
@@ -77,10 +75,4 @@ def _fields(header: Header) -> dict[str, int]:
 
 def _path(end: JourneyEnds, encap: Encap, hops: int, flags: int) -> int:
     """The shape of the journey as one number."""
-    shape: int = end.verdict | end.reason << 3 | encap << 9 | min(hops, 15) << 12 | (flags & 0xFF) << 16
-    return shape & _MASK
-
-
-def succeed(verdict: Verdict, stage: Stage, where: int) -> JourneyEnds:
-    """The end of a journey that reached its aim; its detail is the first leg's decider."""
-    return JourneyEnds(verdict, stage, where)
+    return end.verdict | end.reason << 3 | encap << 9 | min(hops, 15) << 12 | (flags & 0xFF) << 16

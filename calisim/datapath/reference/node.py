@@ -15,11 +15,11 @@ from ...vocabulary import (
 from ...vocabulary.chance import draw
 from ...vocabulary.encaps import encapsulation
 from .fabric import FabricWalker
-from .journal import Journal, succeed
+from .journal import Journal
 from .routes import Routes
 from .state import ReferenceState
 from .tracking import Connection, PortChooser, conntrack_timeout, next_state, opening_state
-from .walk import ICMP, TCP, UDP, Header, Walk, drop, exceeds, undetermined
+from .walk import ICMP, TCP, UDP, Header, Walk, drop, exceeds, succeed, undetermined
 
 NOT_ECT, ECT1, ECT0, CE = 0, 1, 2, 3           # RFC 3168 §5
 ECN = 3
@@ -209,7 +209,7 @@ class NodeWalker:
         if walk.device is Device.VETH and router.flags & RouterFlag.HOST_ACTION_DROP:
             drop(DropReason.POLICY_EGRESS, router.id, router.decided_by, stage=Stage.LOCAL_IN)
         self._translate(walk, router, connection, masquerade=0)
-        raise succeed(Verdict.DELIVERED, Stage.DELIVER, router.id)
+        succeed(Verdict.DELIVERED, Stage.DELIVER, router.id)
 
     def _forward(self, walk: Walk, router: Router, adjacency: Adjacency, connection: Connection | None) -> None:
         header = walk.inner
@@ -227,7 +227,7 @@ class NodeWalker:
             self.journal.cross(
                 walk, router.id, Device.VETH, Direction.OUT, Stage.DELIVER,
                 endpoint=adjacency.endpoint, detail=adjacency.decided_by)
-            raise succeed(Verdict.DELIVERED, Stage.DELIVER, router.id)
+            succeed(Verdict.DELIVERED, Stage.DELIVER, router.id)
         next_hop = adjacency.next_hop if adjacency.kind is AdjacencyKind.REMOTE else header.dst
         if adjacency.kind is AdjacencyKind.TUNNEL:
             next_hop = self._encapsulate(walk, router, adjacency)

@@ -119,6 +119,11 @@ def undetermined(stage: Stage, where: int, detail: int = 0) -> NoReturn:
     raise JourneyEnds(Verdict.UNDETERMINED, stage, where, detail=detail)
 
 
+def succeed(verdict: Verdict, stage: Stage, where: int) -> NoReturn:
+    """DELIVERED or EXITED; the RESULT's detail is then the first leg's decider."""
+    raise JourneyEnds(verdict, stage, where)
+
+
 def exceeds(header: Header, limit: int, reason: DropReason, where: int, detail: int, *, stage: Stage, unless_df: Stage) -> None:
     """Ends the journey of what is longer than ``limit``: with DF a loss, without it fragments, which are not modelled."""
     if header.length > limit:
