@@ -38,7 +38,7 @@ def _story(comparison: Comparison) -> Any:
     rows = [[shares(chapter.cells.get(scope, {})) for scope in scopes] for chapter in comparison.chapters]
     # the words of the trade stay whole where there is room; the titles fold before them
     widest = [max(map(len, [TITLES[scope], *cells])) for scope, cells in zip(scopes, zip(*rows, strict=True), strict=True)]
-    whole = "!" if sum(widest) + 3 * len(scopes) + NARROW_TITLE <= width() else ""
+    whole = "!" if sum(widest) + (3 if width() >= ROOMY else 1) * len(scopes) + NARROW_TITLE <= width() else ""
     return table(
         "Step by step: what becomes of the packets (share of packets; +B: bytes of outer header each)",
         ["Step", *(f"{whole}{TITLES[scope]}" for scope in scopes)],

@@ -84,5 +84,8 @@ def number(value: int) -> str:
 
 
 def share(part: int, whole: int) -> str:
-    """A share in percent with one decimal, without the sign (the header has it)."""
-    return f"{100 * part / whole:.1f}" if whole else "–"
+    """A share in percent with one decimal, without the sign (the header has it); a few of many are never 0.0."""
+    if not whole:
+        return "–"
+    percent = 100 * part / whole
+    return "<0.1" if 0 < percent < 0.05 else f"{percent:.1f}"
