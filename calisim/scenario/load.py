@@ -10,11 +10,12 @@ from functools import partial
 from pathlib import Path as FilePath
 
 from ..errors import Mark, Problem, ScenarioError
-from .documents import Document, apply as applied
-from .library import Library, read
+from .documents import Document
+from .documents import apply as applied
 from .reader import Yaml, dotted
 from .scenario import Draft, Scenario, edit, understand
 from .schema import VariantSpec
+from .sources import Sources, read
 from .unpack import unpack
 
 
@@ -44,18 +45,18 @@ def _load(path: str | os.PathLike[str], set: Iterable[str], apply: Iterable[str]
     content, problem = read(FilePath(shown), shown)
     if problem is not None:
         raise ScenarioError([problem])
-    library = Library(FilePath(shown).parent)
-    written, problems = library.yaml(shown, content)
+    sources = Sources(FilePath(shown).parent)
+    written, problems = sources.yaml(shown, content)
     if not written or not _is_scenario(written[0]):
-        raise ScenarioError(library.illustrate(problems or [_no_scenario(shown, written)]))
+        raise ScenarioError(sources.illustrate(problems or [_no_scenario(shown, written)]))
     documents, faults = unpack(written[1:])
-    more, faults_of_files = _manifests(written[0], library)
+    more, faults_of_files = _manifests(written[0], sources)
     problems += [*faults, *faults_of_files]
     replaced: list[tuple[Document, Document]] = []
     in_force = applied((), [*documents, *more], replaced)
     notes = tuple(f"{new.kind} {new.name or new.pool_cidr} is described twice ({old.mark} and {new.mark}); the later one counts"
                   for old, new in replaced)
-    draft = Draft(shown, written[0], in_force, library, notes)
+    draft = Draft(shown, written[0], in_force, sources, notes)
     draft = edit(draft, set, apply, problems)
     scenario = understand(draft, problems=problems)
     _rehearse(scenario)
@@ -79,7 +80,7 @@ def _no_scenario(file: str, written: list[Yaml]) -> Problem:
     return Problem(written[0].mark, "", f"the first document {what}; it has to be the Scenario", start)
 
 
-def _manifests(written: Yaml, library: Library) -> tuple[list[Document], list[Problem]]:
+def _manifests(written: Yaml, sources: Sources) -> tuple[list[Document], list[Problem]]:
     """Resources of the files under ``manifests:``. A faulty list is left to the schema."""
     spec = written.value.get("spec")
     names = spec.get("manifests") if isinstance(spec, dict) else None
@@ -88,7 +89,7 @@ def _manifests(written: Yaml, library: Library) -> tuple[list[Document], list[Pr
     for position, name in enumerate(names if isinstance(names, list) else []):
         if isinstance(name, str):
             path = ("spec", "manifests", position)
-            documents, faults = library.named(name, written.mark_of(path), dotted(path))
+            documents, faults = sources.named(name, written.mark_of(path), dotted(path))
             found += documents
             problems += faults
     return found, problems
@@ -106,4 +107,4 @@ def _rehearse(scenario: Scenario) -> None:
         except ScenarioError as error:
             problems += error.problems
     if problems:
-        raise ScenarioError(scenario.draft.library.illustrate(problems))
+        raise ScenarioError(scenario.draft.sources.illustrate(problems))

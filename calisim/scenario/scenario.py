@@ -15,10 +15,10 @@ from ..errors import Mark, Problem, ScenarioError, UsageError
 from . import checks, edits, manifests, pools, variants
 from .documents import Document, apply
 from .faults import Reading, read_file
-from .library import Library
 from .reader import Yaml, dotted
 from .resources import Resources
 from .schema import ScenarioFile, Spec, Step, VariantSpec
+from .sources import Sources
 from .unpack import unpack_value
 
 
@@ -32,7 +32,7 @@ class Draft:
     path: str
     written: Yaml
     documents: tuple[Document, ...]
-    library: Library = field(repr=False)
+    sources: Sources = field(repr=False)
     notes: tuple[str, ...] = ()
     set_aside: tuple[Document, ...] | None = None
 
@@ -125,7 +125,7 @@ class Scenario:
         """With ``PATH=VALUE`` assignments and the documents of files (``-``: standard input) on top."""
         problems: list[Problem] = []
         draft = edit(self.draft, set, apply, problems)
-        _stop(problems, self.draft.library)
+        _stop(problems, self.draft.sources)
         if draft is self.draft:
             return self
         changed = understand(draft, self)
@@ -133,7 +133,7 @@ class Scenario:
 
     def line_of(self, mark: Mark) -> str:
         """The line that a mark points at, as written."""
-        return self.draft.library.line_of(mark)
+        return self.draft.sources.line_of(mark)
 
     def _own_variants(self) -> Mapping[str, VariantSpec]:
         return {one.name: one for one in self.spec.variants if isinstance(one, VariantSpec)}
@@ -146,8 +146,8 @@ class Scenario:
             draft = draft.without_pools()
         if change.set:
             draft = draft.assigned(_assignments(change, written), problems)
-        draft = draft.applied(_documents(change.apply, change.path_of("apply"), draft.library, written, problems))
-        _stop(problems, draft.library)
+        draft = draft.applied(_documents(change.apply, change.path_of("apply"), draft.sources, written, problems))
+        _stop(problems, draft.sources)
         return draft
 
 
@@ -162,7 +162,7 @@ def edit(draft: Draft, set: Iterable[str], apply: Iterable[str], problems: list[
     if assignments:
         draft = draft.assigned(assignments, problems)
     for name in [apply] if isinstance(apply, str) else apply:
-        documents, faults = draft.library.applied(name)
+        documents, faults = draft.sources.applied(name)
         problems += faults
         draft = draft.applied(documents)
     return draft
@@ -174,11 +174,11 @@ def understand(draft: Draft, before: Scenario | None = None, problems: Sequence[
     ``before`` is the scenario that the draft was derived from: what did not change is not understood anew.
     """
     found = list(problems)
-    library = draft.library
+    sources = draft.sources
     if before is not None and before.draft.written is draft.written:
         reading = Reading(before.file)
     else:
-        reading = read_file(draft.written, library.line_of)
+        reading = read_file(draft.written, sources.line_of)
     if before is not None and before.draft.documents == draft.documents:
         converted, warnings = before.converted, before.warnings
         unsure = reading.unsure
@@ -190,12 +190,12 @@ def understand(draft: Draft, before: Scenario | None = None, problems: Sequence[
     found += reading.problems
     file = reading.file
     if file is None:
-        raise ScenarioError(library.illustrate(found))
+        raise ScenarioError(sources.illustrate(found))
     found += checks.check(file, converted, unsure, _written_subnets(draft.written.value) if reading.problems else ())
     awaited = [*(draft.set_aside or ()), *_documents_of_changes(file, draft, found)]
     if found:
         found += _misdirected(file, draft)
-    _stop(found, library)
+    _stop(found, sources)
     subnets = [subnet.cidr for vpc in file.spec.vpcs.values() for subnet in vpc.subnets.values()]
     resources, assumptions = pools.complete(converted, awaited, subnets, set_aside=draft.set_aside is not None)
     return Scenario(draft, file, converted, resources, warnings, assumptions)
@@ -230,19 +230,19 @@ def _documents_of_changes(file: ScenarioFile, draft: Draft, problems: list[Probl
     found: list[Document] = []
     for change in (*file.spec.steps, *file.spec.variants):
         if not isinstance(change, str):
-            found += _documents(change.apply, change.path_of("apply"), draft.library, draft.written, problems)
+            found += _documents(change.apply, change.path_of("apply"), draft.sources, draft.written, problems)
     return found
 
 
 def _documents(
-    items: Iterable[str | dict[str, Any]], path: tuple[str | int, ...], library: Library, written: Yaml, problems: list[Problem],
+    items: Iterable[str | dict[str, Any]], path: tuple[str | int, ...], sources: Sources, written: Yaml, problems: list[Problem],
 ) -> list[Document]:
     """Resources under an ``apply:``: files by name, or documents written in place."""
     found: list[Document] = []
     for position, item in enumerate(items):
         where = (*path, position)
         if isinstance(item, str):
-            documents, faults = library.named(item, written.mark_of(where), dotted(where))
+            documents, faults = sources.named(item, written.mark_of(where), dotted(where))
             found += documents
             problems += faults
         else:
@@ -250,6 +250,6 @@ def _documents(
     return found
 
 
-def _stop(problems: Sequence[Problem], library: Library) -> None:
+def _stop(problems: Sequence[Problem], sources: Sources) -> None:
     if problems:
-        raise ScenarioError(library.illustrate(problems))
+        raise ScenarioError(sources.illustrate(problems))

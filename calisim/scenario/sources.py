@@ -19,7 +19,7 @@ _WIDEST = 160                     # characters of a shown line
 
 
 @dataclass(slots=True)
-class Library:
+class Sources:
     """Files read so far, by the name under which they were asked for; ``folder`` bounds what a scenario may name."""
 
     folder: FilePath
