@@ -50,8 +50,8 @@ cdef class Tables:
                     classes.shape[0], residents.shape[0], rows.shape[0], adjacencies.shape[0], routers.shape[0],
                     endpoints.shape[0], subnets.shape[0], target_rows.shape[0], targets.shape[0], rules.shape[0])):
             raise ValueError("the tables of this FIB image do not belong together")
-        self.held = (lpm, classes, residents, rows, adjacencies, routers, endpoints, subnets, target_rows, targets, rules, blocked,
-                     fabric)
+        self.held = (lpm, classes, residents, rows, adjacencies, routers, endpoints, subnets, target_rows, targets, rules,
+                     blocked, fabric)
         self.places = places
         self.core.fib.lpm, self.core.fib.classes, self.core.fib.residents = &lpm[0], &classes[0], &residents[0]
         self.core.fib.rows, self.core.fib.adjacencies = &rows[0, 0], &adjacencies[0]
@@ -64,8 +64,8 @@ cdef class Tables:
 
 def step(
     Tables tables not None, const Packet[::1] packets not None, Result[::1] results not None, uint8_t[::1] carries not None,
-    uint64_t[::1] index not None, Connection[::1] connections not None, uint32_t connection_count, uint32_t[:, ::1] ordinals not None,
-    uint64_t[:, :, :, ::1] links not None, uint64_t[:, ::1] drops not None, uint64_t[::1] verdicts not None,
+    uint64_t[::1] index not None, Connection[::1] connections not None, uint32_t connection_count,
+    uint32_t[:, ::1] ordinals not None, uint64_t[:, :, :, ::1] links not None, uint64_t[:, ::1] drops not None, uint64_t[::1] verdicts not None,
     Event[::1] events not None, uint64_t event_count, bint wants_events,
     uint32_t wave, uint32_t leg, Py_ssize_t position, Py_ssize_t kept, Py_ssize_t active,
 ):

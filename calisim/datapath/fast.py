@@ -11,14 +11,14 @@ from ..vocabulary.declarations import digest
 from .results import Results
 
 try:
-    from .. import _fastpath
+    from .._fastpath import CARRY_SIZE, FRAME, VOCABULARY, Tables, step
     from .state import State
 except (ImportError, ValueError) as error:        # ValueError: a record's layout is another one
     raise StaleBuildError(f"the packet core is not built for this Python or this version ({error}): run pip install -e .") from error
-if _fastpath.VOCABULARY != digest():
+if VOCABULARY != digest():
     raise StaleBuildError("the packet core was built from another vocabulary: run pip install -e .")
 
-_EVENT_ROOM = 16 * _fastpath.FRAME
+_EVENT_ROOM = 16 * FRAME
 
 
 class FastEngine:
@@ -27,7 +27,7 @@ class FastEngine:
     def __init__(self, image: FibImage) -> None:
         image.check()
         self.image = image
-        self._tables = _fastpath.Tables(**image.arrays, places=image.places)
+        self._tables = Tables(**image.arrays, places=image.places)
 
     def new_state(self) -> State:
         return State(self.image)
@@ -51,20 +51,20 @@ class FastEngine:
 
     def _walk(self, wave: np.ndarray, results: np.ndarray, state: State, journal: _Journal | None) -> None:
         earliest = int(wave["time"].min())
-        carries = np.empty(len(wave) * _fastpath.CARRY_SIZE, np.uint8)
+        carries = np.empty(len(wave) * CARRY_SIZE, np.uint8)
         rows = journal.rows if journal else np.empty(0, EVENT)
         active, leg, count = len(wave), 0, 0
         while active:
             position = kept = 0
             while True:
-                position, kept, state.count, count = _fastpath.step(
+                position, kept, state.count, count = step(
                     self._tables, wave, results, carries, state.index, state.records, state.count, state.ordinals, state.links,
                     state.drops, state.verdicts, rows, count, journal is not None, state.wave, leg, position, kept, active)
                 if position == active:
                     break
-                if len(state.records) - state.count < 3 * _fastpath.FRAME:
+                if len(state.records) - state.count < 3 * FRAME:
                     state.grow(earliest)
-                if journal and len(rows) - count < 8 * _fastpath.FRAME:
+                if journal and len(rows) - count < 8 * FRAME:
                     rows = journal.grow()
             active, leg = kept, leg + 1
         if journal:

@@ -8,11 +8,11 @@ from __future__ import annotations
 
 import numpy as np
 
-from .. import _fastpath
+from .._fastpath import FRAME, INDEX_PER_CONNECTION, WAVE_NUMBER, reindex
 from ..fib.image import FibImage
 from ..vocabulary import CONNECTION, ConnectionFlag, Device, DropReason, Verdict
 
-_FIRST_ROOM = 4 * _fastpath.FRAME
+_FIRST_ROOM = 4 * FRAME
 
 
 class State:
@@ -29,7 +29,7 @@ class State:
         self.verdicts = np.zeros(len(Verdict), np.uint64)
         self.ordinals = np.zeros((len(self.keys), 2), np.uint32)      # the last one given: by conntrack, by the groups
         self.records = np.zeros(_FIRST_ROOM, CONNECTION)
-        self.index = np.zeros(_FIRST_ROOM * _fastpath.INDEX_PER_CONNECTION, np.uint64)
+        self.index = np.zeros(_FIRST_ROOM * INDEX_PER_CONNECTION, np.uint64)
         self.count = 0
         self.wave = 0                                                 # number of the last wave
         self.latest = 0                                               # the latest packet time seen
@@ -38,7 +38,7 @@ class State:
         """What is alive at the latest packet time seen, sorted by router key, kind (conntrack first) and ordinal."""
         records = self.records[:self.count]
         alive = records[records["expires"] > self.latest].copy()
-        alive["wave"] &= _fastpath.WAVE_NUMBER
+        alive["wave"] &= WAVE_NUMBER
         return alive[np.lexsort((alive["ordinal"], alive["flags"] & ConnectionFlag.TRACKED_BY_FABRIC, alive["key"]))]
 
     def grow(self, earliest: int) -> None:
@@ -50,9 +50,9 @@ class State:
             room *= 2
         self.records = np.zeros(room, CONNECTION)
         self.records[:len(alive)] = alive
-        self.index = np.zeros(room * _fastpath.INDEX_PER_CONNECTION, np.uint64)
+        self.index = np.zeros(room * INDEX_PER_CONNECTION, np.uint64)
         self.count = len(alive)
-        _fastpath.reindex(self.records, self.count, self.index)
+        reindex(self.records, self.count, self.index)
 
     def fit(self, image: FibImage) -> None:
         """Take on the routers and places of another image: what is kept by router follows its key, new routers begin at 0."""

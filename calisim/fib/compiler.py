@@ -43,7 +43,7 @@ def compile(intent: Intent) -> FibImage:
 
 
 class _Routing:
-    """Every router's routes, without writing them out: uplink routes and FIB group of each, blackholes, deciders of pods' routes."""
+    """Every router's routes, not written out: uplink routes and FIB group of each, blackholes, deciders of pods' routes."""
 
     def __init__(self, intent: Intent) -> None:
         self.intent = intent
@@ -65,7 +65,8 @@ class _Routing:
             elif kind is AdjacencyKind.DROP:
                 other, _ = self.holders.setdefault(route.prefix, (router.id, route.adjacency.decided_by))
                 if other != router.id:
-                    raise CompileError(f"the block {route.prefix} belongs to {self.intent.router(other).name} and to {router.name}")
+                    raise CompileError(
+                        f"the block {route.prefix} belongs to {self.intent.router(other).name} and to {router.name}")
             else:
                 uplink.append(_anonymous(route, router))
         self.group_of.append(self.groups.setdefault((router.inputs, tuple(uplink)), len(self.groups)))
@@ -191,7 +192,8 @@ class _AddressSpace:
         """The residents of each slice (a block, or one address outside all blocks), one after the other."""
         sizes = np.array([prefix.size for prefix in slices], np.int64)
         if sizes.sum() > MOST_CELLS:
-            raise CompileError(f"the IPAM blocks hold {sizes.sum():,} addresses, more than the table's {MOST_CELLS:,}: make them smaller")
+            raise CompileError(
+                f"the IPAM blocks hold {sizes.sum():,} addresses, more than the table's {MOST_CELLS:,}: make them smaller")
         offsets = np.concatenate([[1], 1 + np.cumsum(sizes)])       # index 0 is nobody
         residents = np.zeros(offsets[-1], np.uint32)
         intervals = lpm.Intervals(slices)
@@ -217,7 +219,8 @@ def _owners(intent: Intent) -> dict[int, int]:
     for address, endpoint in claims:
         if owners.setdefault(address, endpoint) != endpoint:
             raise CompileError(
-                f"{intent.endpoint(owners[address]).name} and {intent.endpoint(endpoint).name} have one address, {format_address(address)}")
+                f"{intent.endpoint(owners[address]).name} and {intent.endpoint(endpoint).name} have one address, "
+                f"{format_address(address)}")
     return owners
 
 
@@ -229,7 +232,8 @@ def _public(intent: Intent) -> dict[int, int]:
             other = public.setdefault(router.public_address, router.id)
             if other != router.id:
                 raise CompileError(
-                    f"{intent.router(other).name} and {router.name} have one public address, {format_address(router.public_address)}")
+                    f"{intent.router(other).name} and {router.name} have one public address, "
+                    f"{format_address(router.public_address)}")
     return public
 
 
@@ -241,7 +245,8 @@ class _Rules:
         self._runs: dict[tuple[FilterRule, ...], int] = {}
         if len(intent.fabric.groups) > MOST_GROUPS:
             raise CompileError(
-                f"{len(intent.fabric.groups)} security groups, and the packet core knows {MOST_GROUPS}: merge groups with equal rules")
+                f"{len(intent.fabric.groups)} security groups, and the packet core knows {MOST_GROUPS}: "
+                "merge groups with equal rules")
 
     def run(self, rules: tuple[FilterRule, ...]) -> tuple[int, int]:
         """Where these rules stand: index of the first, count."""
@@ -268,7 +273,8 @@ def _routers(intent: Intent, routing: _Routing, rules: _Rules) -> np.ndarray:
         rows.append((
             router.address, router.key, group, router.subnet, router.ipip_address, router.vxlan_address, router.public_address,
             inputs.link.network, inputs.link.mask, inputs.mtu, router.decided_by,
-            *rules.run(tuple(rule for g in mine for rule in g.ingress)), *rules.run(tuple(rule for g in mine for rule in g.egress)),
+            *rules.run(tuple(rule for g in mine for rule in g.ingress)),
+            *rules.run(tuple(rule for g in mine for rule in g.egress)),
             sum(1 << number - 1 for number in set(router.groups)), router.flags,
             mine[0].decided_by if mine else 0, router.rp_filter))
     keys = {router.key for router in intent.routers}
@@ -294,7 +300,8 @@ def _subnets(intent: Intent, rules: _Rules) -> np.ndarray:
     for subnet in intent.fabric.subnets:
         rows.append((
             subnet.prefix.network, subnet.prefix.mask, subnet.gateway, subnet.table, subnet.place, subnet.decided_by,
-            *rules.run(subnet.acl_in or ()), *rules.run(subnet.acl_out or ()), subnet.acl_in is not None, subnet.acl_out is not None))
+            *rules.run(subnet.acl_in or ()), *rules.run(subnet.acl_out or ()),
+            subnet.acl_in is not None, subnet.acl_out is not None))
     return np.array(rows, SUBNET)
 
 

@@ -109,7 +109,8 @@ class FibImage:
         handle, name = tempfile.mkstemp(dir=target.parent, prefix=f".{target.name}.")
         try:
             with os.fdopen(handle, "wb") as file:
-                np.savez_compressed(file, places=np.array(self.places), digest=np.array(self.digest), **self.arrays)
+                np.savez_compressed(
+                    file, allow_pickle=False, places=np.array(self.places), digest=np.array(self.digest), **self.arrays)
             os.replace(name, target)
         except BaseException:
             os.unlink(name)
@@ -126,7 +127,8 @@ class FibImage:
             raise UsageError(f"{path} is not a saved FIB image: {error}") from error
         for name, array in arrays.items():
             if array.dtype != DTYPES[name]:
-                raise StaleBuildError(f"{path} was saved by another version of calisim ({name} differs): compile the scenario again")
+                raise StaleBuildError(
+                    f"{path} was saved by another version of calisim ({name} differs): compile the scenario again")
         image = FibImage(**arrays, places=places)
         if image.digest != digest:
             raise UsageError(f"{path} is damaged: its contents do not match its digest")

@@ -69,7 +69,8 @@ def build(starts: np.ndarray, classes: np.ndarray) -> np.ndarray:
     root[wide] = CHUNK | np.arange(len(wide), dtype=np.uint32)
     cells = np.arange(256, dtype=np.int64)
     middle = at(((wide[:, None] << 8 | cells) << 8).ravel())
-    middle[np.searchsorted(wide, deep >> 8) * 256 + (deep & 255)] = CHUNK | np.arange(len(wide), len(wide) + len(deep), dtype=np.uint32)
+    chunks = np.arange(len(wide), len(wide) + len(deep), dtype=np.uint32)
+    middle[np.searchsorted(wide, deep >> 8) * 256 + (deep & 255)] = CHUNK | chunks
     last = at((deep[:, None] << 8 | cells).ravel())
     return np.concatenate([root, middle, last])
 

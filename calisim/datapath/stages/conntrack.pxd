@@ -15,7 +15,7 @@ cdef inline Tuple tuple_now(const Walk* w) noexcept nogil:
 cdef inline bint opens(const Packet* packet) noexcept nogil:
     """Whether a packet without a connection may open one (else it is INVALID)."""
     if packet.protocol == PROTOCOL_TCP:
-        return not packet.tcp_flags & (RST | FIN) and (packet.tcp_flags & (SYN | ACK) == SYN or packet.tcp_flags & (SYN | ACK) == ACK)
+        return not packet.tcp_flags & (RST | FIN) and packet.tcp_flags & (SYN | ACK) in (SYN, ACK)
     return packet.protocol != PROTOCOL_ICMP or packet.dport & 0xFF00 == ECHO_REQUEST
 
 

@@ -54,7 +54,8 @@ cdef inline bint ttl_and_mtu(Core* core, Walk* w) noexcept nogil:
         w.result.ttl -= 1
     if w.packet.length > w.route.mtu:
         return too_big(
-            core, w, (w.packet.fragment & PACKET_FLAG_DF) != 0, STAGE_MTU, STAGE_FRAGMENT, DROP_MTU_EXCEEDED, w.id, w.route.detail)
+            core, w, (w.packet.fragment & PACKET_FLAG_DF) != 0, STAGE_MTU, STAGE_FRAGMENT, DROP_MTU_EXCEEDED, w.id,
+            w.route.detail)
     return True
 
 

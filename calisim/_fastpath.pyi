@@ -1,0 +1,37 @@
+"""Types of the compiled door; :mod:`calisim.datapath.fast` is its only caller. Arrays must be contiguous and of the named dtype."""
+
+import numpy as np
+
+VOCABULARY: str                # digest of the vocabulary that the core was built from
+FRAME: int                     # packets that are walked together; rooms are checked once a frame
+CARRY_SIZE: int                # bytes per packet of the buffer that is carried from leg to leg
+INDEX_PER_CONNECTION: int      # slots of the index for each connection there is room for
+WAVE_NUMBER: int               # the bits of CONNECTION.wave that are the wave's number
+
+class Tables:
+    """The arrays of a FibImage, by their names there."""
+
+    def __init__(
+        self, lpm: np.ndarray, classes: np.ndarray, residents: np.ndarray, rows: np.ndarray, adjacencies: np.ndarray,
+        routers: np.ndarray, endpoints: np.ndarray, subnets: np.ndarray, target_rows: np.ndarray, targets: np.ndarray,
+        rules: np.ndarray, blocked: np.ndarray, fabric: np.ndarray, places: int,
+    ) -> None: ...
+
+def step(
+    tables: Tables, packets: np.ndarray, results: np.ndarray, carries: np.ndarray, index: np.ndarray, connections: np.ndarray,
+    connection_count: int, ordinals: np.ndarray, links: np.ndarray, drops: np.ndarray, verdicts: np.ndarray, events: np.ndarray,
+    event_count: int, wants_events: bool, wave: int, leg: int, position: int, kept: int, active: int,
+) -> tuple[int, int, int, int]:
+    """Walks ``carries[position:active]`` through leg ``leg`` (0: out of their endpoints) and compacts the survivors to ``carries[:kept]``.
+
+    Stops early where connections or events lack room for one frame more. Returns position, kept, connection_count, event_count.
+    """
+
+def reindex(connections: np.ndarray, count: int, index: np.ndarray) -> None:
+    """Enters the first ``count`` records into an empty index, in their order."""
+
+def lookup(tables: Tables, addresses: np.ndarray, classes: np.ndarray) -> None:
+    """Class of each address (the shared LPM alone)."""
+
+def adjacency(tables: Tables, router: int, address: int) -> tuple[int, int, int, int, int, int, int, int]:
+    """(kind, device, encap, reason, next_hop, mtu, detail, endpoint) of one router's route to an address."""
