@@ -15,6 +15,7 @@ from .reader import MAX_BYTES, Yaml, decode, parse
 from .unpack import unpack
 
 STDIN = "-"
+_LARGEST_SHOWN = 16 << 20         # characters of a file whose lines are shown
 _WIDEST = 160                     # characters of a shown line
 
 
@@ -23,13 +24,15 @@ class Sources:
     """Files read so far, by the name under which they were asked for; ``folder`` bounds what a scenario may name."""
 
     folder: FilePath
-    texts: dict[str, list[str]] = field(default_factory=dict)
+    texts: dict[str, str] = field(default_factory=dict)
+    _lines: dict[str, list[str]] = field(default_factory=dict)
     documents: dict[str, tuple[Document, ...]] = field(default_factory=dict)
 
     def yaml(self, file: str, content: bytes) -> tuple[list[Yaml], list[Problem]]:
         """The YAML documents of a content; its lines are kept to show them."""
         text, problems = decode(content, file)
-        self.texts[file] = (text or content[:MAX_BYTES].decode("utf-8", "replace")).split("\n")
+        self._lines.pop(file, None)
+        self.texts[file] = text or content[:_LARGEST_SHOWN].decode("utf-8", "replace")
         if problems:
             return [], problems
         return parse(text, file)
@@ -59,7 +62,10 @@ class Sources:
 
     def line_of(self, mark: Mark) -> str:
         """The line as written, "" where there is none."""
-        lines = self.texts.get(mark.file, [])
+        if mark.file not in self._lines:
+            text = self.texts.get(mark.file, "")
+            self._lines[mark.file] = text.split("\n") if len(text) <= _LARGEST_SHOWN else []
+        lines = self._lines[mark.file]
         return lines[mark.line - 1] if 0 < mark.line <= len(lines) else ""
 
     def illustrate(self, problems: Iterable[Problem]) -> tuple[Problem, ...]:
