@@ -9,18 +9,13 @@ from libc.string cimport memset
 
 from calisim._vocabulary cimport *
 from calisim.datapath.stages.admit cimport admit
-from calisim.datapath.stages.track cimport hash_of, index_entry
-from calisim.datapath.stages.types cimport SUPERSEDED, Carry, Core, Route, Tuple, Walk
-from calisim.datapath.stages.conntrack cimport tuple_now
+from calisim.datapath.stages.glance cimport glance, resume
+from calisim.datapath.stages.track cimport index_entry
+from calisim.datapath.stages.types cimport FRAME_SIZE, SUPERSEDED, Carry, Core, Glance, Route, Walk
 from calisim.datapath.stages.lookup cimport class_of, resolve
 from calisim.datapath.stages.walk cimport walk
 
-cdef extern from "intrinsics.h":
-    void prefetch_read(const void* address) nogil
-    void prefetch_write(const void* address) nogil
-
 cdef enum:
-    FRAME_SIZE = 256
     CONNECTIONS_A_LEG = 3            # conntrack's, and the groups' in and out
     EVENTS_A_LEG = 8                 # interfaces that one packet can cross in one leg, generously
 
@@ -72,7 +67,7 @@ def step(
     """Part of a leg: frames from ``position`` on, until ``active`` or until connections or events lack room."""
     cdef Core core = tables.core
     cdef Carry* carry = <Carry*> &carries[0] if carries.shape[0] else NULL
-    cdef uint64_t hashes[FRAME_SIZE]
+    cdef Glance glances[FRAME_SIZE]
     cdef Py_ssize_t end, i
     cdef Walk w
     if (results.shape[0] != packets.shape[0] or carries.shape[0] != packets.shape[0] * sizeof(Carry)
@@ -107,13 +102,11 @@ def step(
                         carry[kept] = w.carry
                         kept += 1
             else:
-                for i in range(position, end):         # touch what conntrack will need …
-                    hashes[i - position] = announce(&core, &carry[i])
-                for i in range(position, end):         # … and what the index points to …
-                    prefetch_write(&core.connections[(core.index[hashes[i - position] & core.index_mask] & 0x7FFFFFFF) - 1])
-                for i in range(position, end):         # … before the work is done in order
+                glance(&core, &carry[position], end - position, glances)
+                for i in range(position, end):
                     resume(&core, &w, &carry[i])
-                    w.hash = hashes[i - position]
+                    w.glance = &glances[i - position]
+                    w.hash = w.glance.hash
                     if walk(&core, &w):
                         carry[kept] = w.carry
                         kept += 1
@@ -130,26 +123,6 @@ cdef inline void start(Core* core, Walk* w, Py_ssize_t row) noexcept nogil:
     w.packet, w.result, w.carry.row, w.carry.tos = packet, result, row, packet.tos
     result.src, result.dst, result.sport, result.dport = packet.src, packet.dst, packet.sport, packet.dport
     result.ttl = packet.ttl
-
-
-cdef inline void resume(Core* core, Walk* w, const Carry* carry) noexcept nogil:
-    """A packet at its next router."""
-    w.carry = carry[0]
-    w.packet, w.result = &core.packets[carry.row], &core.results[carry.row]
-    w.id = carry.router
-    w.router = &core.fib.routers[carry.router]
-    w.connection = NULL
-
-
-cdef inline uint64_t announce(Core* core, const Carry* carry) noexcept nogil:
-    """Hash of the conntrack tuple; its slot of the index is on the way."""
-    cdef Walk w
-    cdef Tuple t
-    resume(core, &w, carry)
-    t = tuple_now(&w)
-    cdef uint64_t hash = hash_of(&t)
-    prefetch_read(&core.index[hash & core.index_mask])
-    return hash
 
 
 def reindex(Connection[::1] connections not None, uint32_t count, uint64_t[::1] index not None):

@@ -72,7 +72,10 @@ cdef inline bint lookup(Core* core, Walk* w, uint32_t address) noexcept nogil:
     """
     cdef Route* route = &w.route
     cdef uint32_t next_hop
-    resolve(&core.fib, w.id, address, route)
+    if address == w.glance.dst:
+        w.route = w.glance.route
+    else:                                      # translated back
+        resolve(&core.fib, w.id, address, route)
     if route.kind == ADJACENCY_LOCAL and not route.endpoint:
         pass
     elif nobody(address):

@@ -13,7 +13,8 @@ cdef inline bint source_check(Core* core, Walk* w) noexcept nogil:
     Drops  MARTIAN, SPOOFED_SOURCE, RPF
     """
     cdef uint32_t src = w.result.src, top = w.result.src >> 24, to = w.result.dst >> 24
-    cdef Route back
+    cdef Route veth
+    cdef const Route* back = &w.glance.back
     if top >> 4 == 0xE or src == <uint32_t>0xFFFFFFFF or top == 0 or top == 127 or to == 0 or to == 127:
         return drop(core, w, STAGE_SOURCE_CHECK, DROP_MARTIAN, w.id, 0)
     if w.carry.device == DEVICE_VETH and w.router.flags & ROUTER_FLAG_CALICO_FILTER:
@@ -24,7 +25,9 @@ cdef inline bint source_check(Core* core, Walk* w) noexcept nogil:
         return drop(core, w, STAGE_SOURCE_CHECK, DROP_MARTIAN, w.id, 0)
     if w.router.rp_filter == RP_FILTER_OFF:
         return True
-    resolve(&core.fib, w.id, src, &back)
+    if w.carry.device == DEVICE_VETH:
+        resolve(&core.fib, w.id, src, &veth)
+        back = &veth
     if back.kind != ADJACENCY_DROP:
         if w.router.rp_filter == RP_FILTER_LOOSE:
             return True

@@ -76,6 +76,15 @@ cdef struct Route:
     uint32_t endpoint                # LOCAL: the pod, 0 the router itself
 
 
+# What is known of a packet before its turn: the FIB does not change within a leg, so that lookups of a whole frame
+# overlap their cache misses; for connections only the memory is fetched, since the order of packets counts there.
+cdef struct Glance:
+    Route route                      # to the destination
+    Route back                       # to the source (not for what comes in by VETH or OUTPUT)
+    uint32_t dst
+    uint64_t hash                    # of the conntrack tuple
+
+
 cdef enum:
     PROTOCOL_ICMP = 1
     PROTOCOL_TCP = 6
@@ -86,6 +95,7 @@ cdef enum:
     RST = 4
     ACK = 16
     MAX_HOPS = 32
+    FRAME_SIZE = 256
     SUPERSEDED = 0x40000000          # bit of Connection.wave: another translated one of this source was confirmed later
 
 
@@ -122,6 +132,7 @@ cdef struct Walk:
     Carry carry
     uint32_t id                      # the router's; 0 outside
     const Router* router
+    const Glance* glance
     Route route
     Tracking tracking
     Connection* connection           # of ORIGINAL and REPLY
