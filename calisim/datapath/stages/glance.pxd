@@ -1,0 +1,85 @@
+"""A frame's packets are looked at before their turn: pure lookups are done, the memory of connections is asked for.
+
+Each pass is a short loop without dependencies between packets, so that cache misses overlap; the walks after it find
+what they need. Nothing here decides anything.
+"""
+from libc.stdint cimport uint32_t, uint64_t
+from calisim._vocabulary cimport *
+from calisim.datapath.stages.types cimport *
+from calisim.datapath.stages.conntrack cimport tuple_now
+from calisim.datapath.stages.lookup cimport resolve
+from calisim.datapath.stages.track cimport hash_of, tuple_of
+
+cdef extern from "intrinsics.h":
+    void prefetch_read(const void* address) nogil
+    void prefetch_write(const void* address) nogil
+
+
+cdef inline void resume(Core* core, Walk* w, const Carry* carry) noexcept nogil:
+    """A packet at its next router."""
+    w.carry = carry[0]
+    w.packet, w.result = &core.packets[carry.row], &core.results[carry.row]
+    w.id = carry.router
+    w.router = &core.fib.routers[carry.router]
+    w.connection = NULL
+
+
+cdef inline void ask_for(Core* core, uint64_t hash) noexcept nogil:
+    prefetch_read(&core.index[hash & core.index_mask])
+
+
+cdef inline void ask_for_record(Core* core, uint64_t hash) noexcept nogil:
+    cdef uint64_t slot = core.index[hash & core.index_mask]
+    if slot:
+        prefetch_write(&core.connections[<uint32_t>slot - 1])
+
+
+cdef inline uint64_t group_hash(Core* core, Walk* w, bint outbound) noexcept nogil:
+    """Of the tuple that the security groups will ask for, as far as it can be known (without NAT)."""
+    cdef Wire wire
+    cdef Tuple t
+    if outbound and w.route.kind == ADJACENCY_TUNNEL:
+        t = tuple_of(w.router.key, w.router.address, w.route.next_hop, 0, ENCAPSULATIONS[w.route.encap].port,
+                     ENCAPSULATIONS[w.route.encap].protocol, CONNECTION_FLAG_TRACKED_BY_FABRIC)
+    else:
+        if outbound:
+            w.carry.encap = 0
+        wire = wire_of(w)
+        t = tuple_of(w.router.key, wire.src, wire.dst, wire.sport, wire.dport, wire.protocol, CONNECTION_FLAG_TRACKED_BY_FABRIC)
+    return hash_of(&t)
+
+
+cdef inline void glance(Core* core, const Carry* carries, uint32_t count, Glance* glances) noexcept nogil:
+    """Uses the carries of one frame.      Sets  their glances"""
+    cdef uint64_t into[FRAME_SIZE]
+    cdef uint64_t out[FRAME_SIZE]
+    cdef uint32_t i
+    cdef Glance* g
+    cdef Tuple t
+    cdef Walk w
+    for i in range(count):
+        g = &glances[i]
+        g.dst = core.results[carries[i].row].dst
+        resolve(&core.fib, carries[i].router, g.dst, &g.route)
+        prefetch_write(&core.links[<size_t>carries[i].router * DEVICE_COUNT * 4 + DEVICE_VETH * 4])
+    for i in range(count):
+        if carries[i].device == DEVICE_ETHERNET:
+            resolve(&core.fib, carries[i].router, core.results[carries[i].row].src, &glances[i].back)
+    for i in range(count):
+        resume(core, &w, &carries[i])
+        t = tuple_now(&w)
+        glances[i].hash = hash_of(&t)
+        ask_for(core, glances[i].hash)
+        into[i] = out[i] = glances[i].hash
+        if w.router.groups:
+            w.route = glances[i].route
+            if w.carry.device == DEVICE_ETHERNET:
+                into[i] = group_hash(core, &w, False)
+                ask_for(core, into[i])
+            if w.route.kind >= ADJACENCY_ATTACHED:
+                out[i] = group_hash(core, &w, True)
+                ask_for(core, out[i])
+    for i in range(count):
+        ask_for_record(core, glances[i].hash)
+        ask_for_record(core, into[i])
+        ask_for_record(core, out[i])
