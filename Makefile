@@ -39,6 +39,7 @@ clean:
 
 # Everything that apt must have brought, named in one sentence.
 requirements:
+	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' || { echo "calisim needs Python 3.11 or newer as $(PYTHON)" >&2; exit 1; }
 	@missing=; \
 	$(PYTHON) -c 'import ensurepip, venv' 2>/dev/null || missing="$$missing python3-venv"; \
 	$(PYTHON) -c 'import os, sysconfig as s; os.stat(os.path.join(s.get_path("include"), "Python.h"))' 2>/dev/null \
