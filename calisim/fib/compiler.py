@@ -172,6 +172,7 @@ class _AddressSpace:
             self._set(name, _singles(values), np.fromiter(values.values(), np.int64, len(values)))
         self._hold(routing)
         self.residents = self._place(slices, owners)
+        self._scatter(intent)
         self.records[0] = np.zeros((), CLASS)
 
     def _flag(self, flag: ClassFlag, where: np.ndarray) -> None:
@@ -205,6 +206,13 @@ class _AddressSpace:
         self._set("residents", slices, offsets[:-1])
         self._flag(ClassFlag.RESIDENTS, intervals.match(self.samples) >= 0)
         return residents
+
+    def _scatter(self, intent: Intent) -> None:
+        """Mark the classes with pods of other routers than the holder."""
+        pods = [(e.address, e.router) for e in intent.endpoints if e.kind is EndpointKind.POD and e.address]
+        address, router = np.array(pods, np.int64).reshape(-1, 2).T
+        classes = self.classes_of_intervals[np.searchsorted(self.starts, address, "right") - 1]
+        self._flag(ClassFlag.SCATTERED, classes[self.records["holder"][classes] != router])
 
 
 def _singles(addresses: Iterable[int]) -> list[Prefix]:

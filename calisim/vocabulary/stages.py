@@ -161,6 +161,7 @@ class ClassFlag(IntFlag):
     SUBNET = 8         # inside a subnet of the fabric
     TUNNEL_SENDER = 16  # may send tunnels to any node
     RESIDENTS = 32     # FibImage.residents says who has each of its addresses
+    SCATTERED = 64     # … and some of them are pods of other routers than the holder
 
 
 class AdjacencyFlag(IntFlag):
