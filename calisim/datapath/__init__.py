@@ -15,140 +15,190 @@ stage ENDPOINT, where 0):
 - any: fragment has MF or an offset → UNDETERMINED, stage DEFRAGMENT. ICMP (protocol 1) that is neither echo request
   nor echo reply → UNDETERMINED, stage CONNTRACK. length < 20 (IPv4 header), or TCP/UDP/ICMP shorter than its own
   header (40, 28, 28) → DROPPED MALFORMED, stage ENDPOINT. where = the sender's router, 0 for hosts.
-- POD: length > its mtu → with DF DROPPED MTU_EXCEEDED (stage ENDPOINT, detail = the endpoint's object), without UNDETERMINED (stage FRAGMENT).
-  Event VETH IN. Then leg 1 on its router, coming in by VETH.
+- POD: length > its mtu → with DF DROPPED MTU_EXCEEDED (stage ENDPOINT, detail = the endpoint's object), without
+  UNDETERMINED (stage FRAGMENT). Event VETH IN. Then leg 1 on its router, coming in by VETH.
 - NODE: hook OUTPUT of its router. src 0 means *the kernel chooses*: after LOOKUP the source becomes the tunnel address
   of the device if the adjacency is a TUNNEL, else the router's address. A src that is not 0 and not one of the
   router's own addresses: DROPPED SPOOFED_SOURCE, stage SOURCE_CHECK.
-- HOST: src 0 means its address. Event ETHERNET OUT with router 0. If its address is in a fabric subnet it sends from there (FABRIC from that
-  subnet, same-subnet destinations directly); else it comes in through the gateway (FABRIC from outside). Then leg 1
-  on the target router, coming in by ETHERNET.
-- A router with RouterFlag.DOWN neither sends nor receives: DROPPED ENDPOINT_DOWN (stage ENDPOINT when its own pods or itself send,
-  stage FABRIC_IN when something arrives), detail = router's object.
+- HOST: src 0 means its address. Event ETHERNET OUT with router 0. If its address is in a fabric subnet it sends from
+  there (FABRIC from that subnet, same-subnet destinations directly); else it comes in through the gateway (FABRIC from
+  outside). Then leg 1 on the target router, coming in by ETHERNET.
+- A router with RouterFlag.DOWN neither sends nor receives: DROPPED ENDPOINT_DOWN (stage ENDPOINT when its own pods or
+  itself send, stage FABRIC_IN when something arrives), detail = router's object.
 
 **A leg at router R.** hops += 1. More than MAX_HOPS (32) legs: FORWARDING_LOOP, stage LOOKUP, where R.
 
-1. FABRIC_IN (coming in by ETHERNET), on the wire's header (outer if encapsulated): if it was routed
-   (ResultFlag.ROUTED on this crossing, not directly delivered inside a subnet), the NACL of R's subnet, inbound: first rule that
-   matches decides, none → NACL_IN, where = the subnet's place, detail = rule or subnet. Security groups of R: see *Groups*. Then, if the check is on and
-   the wire's destination is not R.address: DEST_CHECK (detail R). Then event ETHERNET IN.
+1. FABRIC_IN (coming in by ETHERNET), on the wire's header (outer if encapsulated): if it was routed (ResultFlag.ROUTED
+   on this crossing, not directly delivered inside a subnet), the NACL of R's subnet, inbound: first rule that matches
+   decides, none → NACL_IN, where = the subnet's place, detail = rule or subnet. Security groups of R: see *Groups*.
+   Then, if the check is on and the wire's destination is not R.address: DEST_CHECK (detail R). Then event ETHERNET IN.
    Where the internet gateway translated the destination it has already done so.
-2. DECAPSULATE, if encapsulated and the outer destination is R.address (otherwise it is forwarded as it is: UNDETERMINED,
-   stage DECAPSULATE): CALICO_FILTER and outer source not in Intent.tunnel_senders → TUNNEL_UNKNOWN_SENDER; R has no
-   such tunnel address (device absent) → DROPPED ADDRESS_UNUSED stage DECAPSULATE. ECN (RFC 6040): outer CE and inner Not-ECT → ECN_ILLEGAL;
-   outer CE, inner ECT → inner CE; outer ECT(1), inner ECT(0) → inner ECT(1). Event IPIP/VXLAN IN (outer fields 0).
-   The packet now comes in by that tunnel device.
-3. SOURCE_CHECK. Source multicast, 255.255.255.255, 0/8 or 127/8, or destination 0/8 or 127/8: MARTIAN. By VETH under CALICO_FILTER:
-   source is not the sending endpoint's address → SPOOFED_SOURCE, and that is all. By VETH without it, and on all other devices: source is one of R's own
-   addresses → MARTIAN; rp_filter STRICT and the route to the source does not leave by the device the packet came in by (for VETH: not
-   that very endpoint's) → RPF; LOOSE and no route at all, or a route that is a DROP → RPF. OUTPUT skips this stage.
+2. DECAPSULATE, if encapsulated and the outer destination is R.address (otherwise it is forwarded as it is:
+   UNDETERMINED, stage DECAPSULATE): CALICO_FILTER and outer source not in Intent.tunnel_senders →
+   TUNNEL_UNKNOWN_SENDER; R has no such tunnel address (device absent) → DROPPED ADDRESS_UNUSED stage DECAPSULATE. ECN
+   (RFC 6040): outer CE and inner Not-ECT → ECN_ILLEGAL; outer CE, inner ECT → inner CE; outer ECT(1), inner ECT(0) →
+   inner ECT(1). Event IPIP/VXLAN IN (outer fields 0). The packet now comes in by that tunnel device.
+3. SOURCE_CHECK. Source multicast, 255.255.255.255, 0/8 or 127/8, or destination 0/8 or 127/8: MARTIAN. By VETH under
+   CALICO_FILTER: source is not the sending endpoint's address → SPOOFED_SOURCE, and that is all. By VETH without it,
+   and on all other devices: source is one of R's own addresses → MARTIAN; rp_filter STRICT and the route to the source
+   does not leave by the device the packet came in by (for VETH: not that very endpoint's) → RPF; LOOSE and no route at
+   all, or a route that is a DROP → RPF. OUTPUT skips this stage.
 4. CONNTRACK: see below. INVALID with CALICO_FILTER → CT_INVALID. In the reply direction the destination (and for SNATed ones
    destination port) is translated back now, before the lookup.
-5. LOOKUP: own addresses first (LOCAL), then longest prefix match over routes_of(R); of equal prefixes the first in its order.
-   No route, or destination multicast, 255.255.255.255, 0/8 or 127/8 → NO_ROUTE. Blackhole → BLACKHOLE (detail = the block's pool). ATTACHED to an address nobody in that subnet owns
-   (Fabric.owners) → UNREACHABLE; a REMOTE next hop on the link that is neither the gateway nor an owner's: UNREACHABLE.
+5. LOOKUP: own addresses first (LOCAL), then longest prefix match over routes_of(R); of equal prefixes the first in its
+   order. No route, or destination multicast, 255.255.255.255, 0/8 or 127/8 → NO_ROUTE. Blackhole → BLACKHOLE (detail =
+   the block's pool). ATTACHED to an address nobody in that subnet owns (Fabric.owners) → UNREACHABLE; a REMOTE next hop
+   on the link that is neither the gateway nor an owner's: UNREACHABLE.
 6. LOCAL_IN (LOCAL, the node itself): from VETH with HOST_ACTION_DROP → POLICY_EGRESS, detail R's object, stage LOCAL_IN.
    Otherwise DELIVERED, stage DELIVER.
 7. TTL (not on OUTPUT): ttl ≤ 1 → TTL_EXCEEDED; else decrement.
-8. MTU of the output device (LOCAL pod: the endpoint's mtu): length greater → with DF MTU_EXCEEDED (detail = the route's decider),
-   else UNDETERMINED stage FRAGMENT.
-9. TRANSLATE, only for the packet that opens a connection (and not on INVALID): Intent.nat.matches(src, dst) (OUTPUT, too) → MASQUERADE to R.address
-   (output device TUNNEL: to its tunnel address). OUTPUT, or forwarded with a local address as source: adjacency TUNNEL and src is not that device's tunnel address → MASQUERADE to it.
-   Never when delivering to a local pod (its adjacency is LOCAL) unless nat matches. Ports: see *Ports*. Packets of a known SNATed connection get the same
-   translation here. The connection is confirmed here (entered into the table), also when nothing was translated.
-10. LOCAL pod: event VETH OUT, DELIVERED (stage DELIVER). An endpoint that is a pod of R but whose node is … down was handled before.
-11. ENCAPSULATE (TUNNEL): event IPIP/VXLAN OUT. Outer src R.address, dst next_hop, TTL (inner's for IPIP, 64 for VXLAN), TOS
-    (DSCP 0; ECN inherited, CE → ECT(0)), DF (copied for IPIP, 0 for VXLAN), length + overhead; VXLAN source port = 32768 + draw(seed, src, dst,
-    protocol << 32 | sport << 16 | dport, …) mod 28232 made symmetric by ordering the two (address, port) pairs. The outer header is looked up again: ATTACHED if next_hop is in
-    R's link prefix, else REMOTE via the gateway. Outer length > R's mtu: with outer DF MTU_EXCEEDED (stage ENCAPSULATE), else UNDETERMINED (stage FRAGMENT).
-12. FABRIC_OUT: event ETHERNET OUT. RESULT.wire = wire length, set on the first time. Check on and wire source is not R.address → SOURCE_CHECK (detail R).
-    Security groups of R, egress. Then FABRIC.
+8. MTU of the output device (LOCAL pod: the endpoint's mtu): length greater → with DF MTU_EXCEEDED (detail = the route's
+   decider), else UNDETERMINED stage FRAGMENT.
+9. TRANSLATE, only for the packet that opens a connection (and not on INVALID): Intent.nat.matches(src, dst) (OUTPUT,
+   too) → MASQUERADE to R.address (output device TUNNEL: to its tunnel address). OUTPUT, or forwarded with a local
+   address as source: adjacency TUNNEL and src is not that device's tunnel address → MASQUERADE to it. Never when
+   delivering to a local pod (its adjacency is LOCAL) unless nat matches. Ports: see *Ports*. Packets of a known SNATed
+   connection get the same translation here. The connection is confirmed here (entered into the table), also when
+   nothing was translated.
+10. LOCAL pod: event VETH OUT, DELIVERED (stage DELIVER). An endpoint that is a pod of R but whose node is … down was
+    handled before.
+11. ENCAPSULATE (TUNNEL): event IPIP/VXLAN OUT. Outer src R.address, dst next_hop, TTL (inner's for IPIP, 64 for VXLAN),
+    TOS (DSCP 0; ECN inherited, CE → ECT(0)), DF (copied for IPIP, 0 for VXLAN), length + overhead; VXLAN source port =
+    32768 + draw(seed, src, dst, protocol << 32 | sport << 16 | dport, …) mod 28232 made symmetric by ordering the two
+    (address, port) pairs. The outer header is looked up again: ATTACHED if next_hop is in R's link prefix, else REMOTE
+    via the gateway. Outer length > R's mtu: with outer DF MTU_EXCEEDED (stage ENCAPSULATE), else UNDETERMINED (stage
+    FRAGMENT).
+12. FABRIC_OUT: event ETHERNET OUT. RESULT.wire = wire length, set on the first time. Check on and wire source is not
+    R.address → SOURCE_CHECK (detail R). Security groups of R, egress. Then FABRIC.
 
 **FABRIC** (stage FABRIC, place = the VPC router of the subnet the packet is in).
-1. protocol (outer) in blocked_protocols → FABRIC_PROTOCOL. length > Fabric.mtu → FABRIC_MTU (DF or not: with DF dropped, without UNDETERMINED).
-2. The next hop (LOCAL link): ATTACHED → the wire's destination, REMOTE → next_hop. If it is not the subnet's gateway: the frame goes straight to the
-   owner of that address in the same subnet (no NACL, no route table, ROUTED not set): NODE → FABRIC_IN there on the next leg; HOST → if the
-   wire's destination is the host's address DELIVERED else DROPPED ADDRESS_UNUSED.
-3. routes_pods (provider plain): deliver to the router or host that owns the wire's destination (Intent.address_owners, also pods: to the pod's node), else EXITED if the
-   destination is in no subnet and no pool, else FABRIC_NO_OWNER.
-4. Otherwise it is routed: ROUTED. decrements_ttl: wire TTL ≤ 1 → TTL_EXCEEDED stage FABRIC; else decrement the wire's TTL (outer if encapsulated), and hops += 1.
-   NACL outbound of the sender's subnet (no match → NACL_OUT). Route table of that subnet, longest match:
-   none → FABRIC_NO_ROUTE; BLACKHOLE → FABRIC_NO_ROUTE (detail = route); QUOTA → ROUTE_QUOTA (detail = route); NAT → UNDETERMINED (detail = route);
-   LOCAL → owner of the wire's destination among Fabric.owners: none → FABRIC_NO_OWNER; HOST → NACL_IN of its subnet, DELIVERED; NODE → next leg.
-   NODE → next leg at that router, whatever the destination. OUTSIDE → step 5 without translation.
-   INTERNET → place = the gateway; encapsulated or not, the wire's source must be the address of a router with PUBLIC or of nothing else:
-   otherwise IGW_NO_PUBLIC_ADDRESS. length > internet_mtu → FABRIC_MTU (DF) or UNDETERMINED. The source becomes public_address if it is known. Then step 5.
-5. Outside: the wire's destination is a HOST's address (not in a subnet) → DELIVERED to it, event ETHERNET IN with router 0. It is the public_address of a router (known) → back in
-   through the gateway to that router (destination translated). Otherwise, provider with an internet gateway or OUTSIDE: EXITED.
-From outside (a HOST sends): destination is a known public_address → translated to the router's address, routed to it. Destination is a router's address with PUBLIC whose
-public_address is not known, or OUTSIDE provider (linux) and Fabric.owners has it → routed to it. Else: FABRIC_NO_ROUTE where = the gateway place (0 if there is none), stage FABRIC.
+1. protocol (outer) in blocked_protocols → FABRIC_PROTOCOL. length > Fabric.mtu → FABRIC_MTU (DF or not: with DF
+   dropped, without UNDETERMINED).
+2. The next hop (LOCAL link): ATTACHED → the wire's destination, REMOTE → next_hop. If it is not the subnet's gateway:
+   the frame goes straight to the owner of that address in the same subnet (no NACL, no route table, ROUTED not set):
+   NODE → FABRIC_IN there on the next leg; HOST → if the wire's destination is the host's address DELIVERED else DROPPED
+   ADDRESS_UNUSED.
+3. routes_pods (provider plain): deliver to the router or host that owns the wire's destination (Intent.address_owners,
+   also pods: to the pod's node), else EXITED if the destination is in no subnet and no pool, else FABRIC_NO_OWNER.
+4. Otherwise it is routed: ROUTED. decrements_ttl: wire TTL ≤ 1 → TTL_EXCEEDED stage FABRIC; else decrement the wire's
+   TTL (outer if encapsulated), and hops += 1. NACL outbound of the sender's subnet (no match → NACL_OUT). Route table
+   of that subnet, longest match: none → FABRIC_NO_ROUTE; BLACKHOLE → FABRIC_NO_ROUTE (detail = route); QUOTA →
+   ROUTE_QUOTA (detail = route); NAT → UNDETERMINED (detail = route); LOCAL → owner of the wire's destination among
+   Fabric.owners: none → FABRIC_NO_OWNER; HOST → NACL_IN of its subnet, DELIVERED; NODE → next leg. NODE → next leg at
+   that router, whatever the destination. OUTSIDE → step 5 without translation. INTERNET → place = the gateway;
+   encapsulated or not, the wire's source must be the address of a router with PUBLIC or of nothing else: otherwise
+   IGW_NO_PUBLIC_ADDRESS. length > internet_mtu → FABRIC_MTU (DF) or UNDETERMINED. The source becomes public_address if
+   it is known. Then step 5.
+5. Outside: the wire's destination is a HOST's address (not in a subnet) → DELIVERED to it, event ETHERNET IN with
+   router 0. It is the public_address of a router (known) → back in through the gateway to that router (destination
+   translated). Otherwise, provider with an internet gateway or OUTSIDE: EXITED.
+From outside (a HOST sends): destination is a known public_address → translated to the router's address, routed to it.
+Destination is a router's address with PUBLIC whose public_address is not known, or OUTSIDE provider (linux) and
+Fabric.owners has it → routed to it. Else: FABRIC_NO_ROUTE where = the gateway place (0 if there is none), stage FABRIC.
 From outside counts as ROUTED (NACL_IN and security groups of the target apply; peer_groups empty).
 
-**Groups.** A router without security groups (provider linux, plain) filters nothing. Otherwise egress at R allows if a rule of any of its groups
-matches (protocol, destination port, the wire's destination, peer groups = groups of the router that owns the wire's destination, else ()); ingress: (…, wire's source,
-peer groups = groups of the *router that sent the frame*). ICMP port = type; other protocols 0. Stateful per router: an allowed packet leaves
-an entry (key R, wire's 5-tuple; protocols other than TCP, UDP, ICMP: addresses and protocol only); a packet whose inverted tuple has a live entry is
-allowed without a rule – but only if a packet of an *earlier* wave made the entry (CONNECTION.wave < the wave's number; State counts its waves from 1): none of a wave answers
-another of it, and a tunnel that only the other side's sending opens (protocol 4, one entry for all pods of two nodes) still loses the packets that were under way at the same time.
-Times: TCP 432,000 s, UDP 180 s, others 600 s, refreshed by every allowed packet. Rules are asked only when no entry lets the packet in: one of its own direction, or of the other
-one from an earlier wave. A packet that rules allow while the other direction's entry of the same wave is alive refreshes that entry (which becomes ESTABLISHED) and makes no second one.
-No match → SG_EGRESS / SG_INGRESS, detail = the object of R's first group. Entries are CONNECTION records with flags bit 0x8000 (TRACKED_BY_FABRIC).
+**Groups.** A router without security groups (provider linux, plain) filters nothing. Otherwise egress at R allows if a
+rule of any of its groups matches (protocol, destination port, the wire's destination, peer groups = groups of the
+router that owns the wire's destination, else ()); ingress: (…, wire's source, peer groups = groups of the *router that
+sent the frame*). ICMP port = type; other protocols 0. Stateful per router: an allowed packet leaves an entry (key R,
+wire's 5-tuple; protocols other than TCP, UDP, ICMP: addresses and protocol only); a packet whose inverted tuple has a
+live entry is allowed without a rule – but only if a packet of an *earlier* wave made the entry (CONNECTION.wave < the
+wave's number; State counts its waves from 1): none of a wave answers another of it, and a tunnel that only the other
+side's sending opens (protocol 4, one entry for all pods of two nodes) still loses the packets that were under way at
+the same time. Times: TCP 432,000 s, UDP 180 s, others 600 s, refreshed by every allowed packet. Rules are asked only
+when no entry lets the packet in: one of its own direction, or of the other one from an earlier wave. A packet that
+rules allow while the other direction's entry of the same wave is alive refreshes that entry (which becomes ESTABLISHED)
+and makes no second one. No match → SG_EGRESS / SG_INGRESS, detail = the object of R's first group. Entries are
+CONNECTION records with flags bit 0x8000 (TRACKED_BY_FABRIC).
 
-**Conntrack** at R, key (R.key, src, dst, sport, dport, protocol); for ICMP echo sport = identifier and dport = 0x0800 (type 8) or 0 (type 0), as
-in Linux: the inverse of a request is the reply with the same identifier, so that a request is never taken for a reply; for protocols without ports both 0. A live
-entry (expires > packet time): original direction or reply direction. Otherwise new: TCP with RST, FIN or SYN+ACK, or with neither SYN nor ACK → INVALID (nf_conntrack_proto_tcp); ACK without SYN is picked up (ESTABLISHED);
-an ICMP echo reply → INVALID; all else NEW. A known TCP connection: only what forwarding needs – a reply makes it ESTABLISHED, FIN or RST CLOSING. A SYN on a CLOSING connection reopens it as NEW.
-Time-outs: UDP 30 s until a reply, then 120 s (stream); TCP NEW 120 s, ESTABLISHED 432,000 s, CLOSING 120 s; ICMP 30 s; others 600 s; each packet refreshes.
-RESULT.connection = the entry's ordinal (per router, 1-based, in order of confirmation) on the first router; flag NEW if this packet opened it. INVALID packets are neither translated nor entered.
-Only what reaches TRANSLATE or LOCAL_IN confirms a connection: a packet dropped earlier leaves no trace.
+**Conntrack** at R, key (R.key, src, dst, sport, dport, protocol); for ICMP echo sport = identifier and dport = 0x0800
+(type 8) or 0 (type 0), as in Linux: the inverse of a request is the reply with the same identifier, so that a request
+is never taken for a reply; for protocols without ports both 0. A live entry (expires > packet time): original direction
+or reply direction. Otherwise new: TCP with RST, FIN or SYN+ACK, or with neither SYN nor ACK → INVALID
+(nf_conntrack_proto_tcp); ACK without SYN is picked up (ESTABLISHED); an ICMP echo reply → INVALID; all else NEW. A
+known TCP connection: only what forwarding needs – a reply makes it ESTABLISHED, FIN or RST CLOSING. A SYN on a CLOSING
+connection reopens it as NEW. Time-outs: UDP 30 s until a reply, then 120 s (stream); TCP NEW 120 s, ESTABLISHED 432,000
+s, CLOSING 120 s; ICMP 30 s; others 600 s; each packet refreshes. RESULT.connection = the entry's ordinal (per router,
+1-based, in order of confirmation) on the first router; flag NEW if this packet opened it. INVALID packets are neither
+translated nor entered. Only what reaches TRANSLATE or LOCAL_IN confirms a connection: a packet dropped earlier leaves
+no trace.
 
-**Ports** of MASQUERADE: class of the original source port: 0..511 → 1..511, 512..1023 → 600..1023, else 1024..65535; ICMP id 0..65535;
-protocols without ports: no port, SNAT_PORTS_EXHAUSTED if the reply tuple is taken. Without RANDOM_FULLY: (a) the mapping sticks to (source, source port), as measured: of R's SNATed connections with the
-same protocol, source and source port (before translation) the one confirmed last; if it is alive and its new address is this one's, its port if free; (b) the own port if the reply tuple (dst, dport → new source, port)
-is free on R (no live entry has it in either direction). Otherwise, and at once with RANDOM_FULLY, Linux' search
-(nf_nat_l4proto_unique_tuple): for attempts in 128, 64, 32, 16, 8 (rounds 0, 1, …; the first not more than the range): offset = draw(seed, R.key, src << 32 | dst, sport << 32 | dport << 16 | protocol, round) mod range;
-try that many ports from min + offset on, wrapping inside the range; the first free one wins; stop after a round with attempts ≥ range. None → SNAT_PORTS_EXHAUSTED (stage TRANSLATE), nothing is entered.
-(src, sport, dport of the draw are the packet's before translation, for ICMP as in the key.) **Null binding**: every other opening packet, at LOCAL_IN too, keeps its source address, and its port unless its reply tuple is taken;
-then the search gives another one (Linux does the same: a node's own connection never shares a tuple with a pod's masqueraded one). So no two live entries of a router share a tuple. An entry that is no longer alive
+**Ports** of MASQUERADE: class of the original source port: 0..511 → 1..511, 512..1023 → 600..1023, else 1024..65535;
+ICMP id 0..65535; protocols without ports: no port, SNAT_PORTS_EXHAUSTED if the reply tuple is taken. Without
+RANDOM_FULLY: (a) the mapping sticks to (source, source port), as measured: of R's SNATed connections with the same
+protocol, source and source port (before translation) the one confirmed last; if it is alive and its new address is this
+one's, its port if free; (b) the own port if the reply tuple (dst, dport → new source, port) is free on R (no live entry
+has it in either direction). Otherwise, and at once with RANDOM_FULLY, Linux' search (nf_nat_l4proto_unique_tuple): for
+attempts in 128, 64, 32, 16, 8 (rounds 0, 1, …; the first not more than the range): offset = draw(seed, R.key, src << 32
+| dst, sport << 32 | dport << 16 | protocol, round) mod range; try that many ports from min + offset on, wrapping inside
+the range; the first free one wins; stop after a round with attempts ≥ range. None → SNAT_PORTS_EXHAUSTED (stage
+TRANSLATE), nothing is entered. (src, sport, dport of the draw are the packet's before translation, for ICMP as in the
+key.) **Null binding**: every other opening packet, at LOCAL_IN too, keeps its source address, and its port unless its
+reply tuple is taken; then the search gives another one (Linux does the same: a node's own connection never shares a
+tuple with a pod's masqueraded one). So no two live entries of a router share a tuple. An entry that is no longer alive
 when a new one takes one of its tuples is gone for good, whatever the time of later packets.
 
-**Result.** verdict, reason, stage; where = place id where it ended (router, VPC router, gateway; 0 for outside hosts); src, dst, ports, ttl as at the end; encap, outer_src, outer_dst of the last
-encapsulated leg; flags; detail = object id that decided: on DELIVERED/EXITED the decider of the last adjacency used on the first router. path = verdict | reason << 3 | encap << 9 | min(hops, 15) << 12 | (flags & 0xFF) << 16.
+**Result.** verdict, reason, stage; where = place id where it ended (router, VPC router, gateway; 0 for outside hosts);
+src, dst, ports, ttl as at the end; encap, outer_src, outer_dst of the last encapsulated leg; flags; detail = object id
+that decided: on DELIVERED/EXITED the decider of the last adjacency used on the first router. path = verdict | reason <<
+3 | encap << 9 | min(hops, 15) << 12 | (flags & 0xFF) << 16.
 
-**Counters** (State.links: uint64[routers + 1, len(Device), 2 directions, 2]: packets, bytes of IP total length on that device – one per event;
-State.drops: uint64[places + 1, len(DropReason)]; State.verdicts: uint64[len(Verdict)]).
+**Counters** (State.links: uint64[routers + 1, len(Device), 2 directions, 2]: packets, bytes of IP total length on that
+device – one per event; State.drops: uint64[places + 1, len(DropReason)]; State.verdicts: uint64[len(Verdict)]).
 
-**Events**: router, device, direction, header as on that interface, endpoint (VETH: the pod; router 0: the host), detail = the adjacency's decider on OUT events, else 0, stage: ENDPOINT (VETH IN, host OUT), ENCAPSULATE (tunnel OUT),
-FABRIC_OUT (ETHERNET OUT), FABRIC_IN (ETHERNET IN), DECAPSULATE (tunnel IN), DELIVER (VETH OUT, host IN). encap is the wrapping that is on the packet on that interface; time = the packet's. Returned sorted by row (stable).
+**Events**: router, device, direction, header as on that interface, endpoint (VETH: the pod; router 0: the host), detail
+= the adjacency's decider on OUT events, else 0, stage: ENDPOINT (VETH IN, host OUT), ENCAPSULATE (tunnel OUT),
+FABRIC_OUT (ETHERNET OUT), FABRIC_IN (ETHERNET IN), DECAPSULATE (tunnel IN), DELIVER (VETH OUT, host IN). encap is the
+wrapping that is on the packet on that interface; time = the packet's. Returned sorted by row (stable).
 
 **Readings.** One line each; where a section says more, the section holds.
 
-- detail is 0 and stage is the section's heading wherever nothing else is said. In FABRIC where = place. Sentences are checked in the order in which they stand.
-- Start: ENDPOINT_DOWN of the sender comes after the "any" checks and before those by kind. Only the ICMP type (dport >> 8) is looked at, 8 or 0. Refusals in Start leave hops 0, a NODE's SPOOFED_SOURCE included.
-- hops is counted at the beginning of a leg, also of one that ends in FORWARDING_LOOP (first check) or ENDPOINT_DOWN (second; stage FABRIC_IN).
-- OUTPUT with src 0: a LOOKUP of dst chooses the source before CONNTRACK (a loss there is a loss at LOOKUP); the packet's own LOOKUP follows as for all.
+- detail is 0 and stage is the section's heading wherever nothing else is said. In FABRIC where = place. Sentences are
+  checked in the order in which they stand.
+- Start: ENDPOINT_DOWN of the sender comes after the "any" checks and before those by kind. Only the ICMP type (dport >>
+  8) is looked at, 8 or 0. Refusals in Start leave hops 0, a NODE's SPOOFED_SOURCE included.
+- hops is counted at the beginning of a leg, also of one that ends in FORWARDING_LOOP (first check) or ENDPOINT_DOWN
+  (second; stage FABRIC_IN).
+- OUTPUT with src 0: a LOOKUP of dst chooses the source before CONNTRACK (a loss there is a loss at LOOKUP); the
+  packet's own LOOKUP follows as for all.
 - A tunnel device without address masquerades to, and sends from, R.address.
-- TCP of a known connection: FIN or RST → CLOSING; else SYN without ACK on CLOSING → NEW; else a reply on NEW → ESTABLISHED. Of other protocols: a reply → ESTABLISHED.
-  State, expiry and the packet counters change at CONNTRACK, whatever becomes of the packet; a new entry has packets 1, created = the packet's time.
-- ICMP echo: the port that is translated (and translated back) is the identifier, RESULT.sport. Protocols without ports keep RESULT's ports as sent.
-- Of an entry whose two tuples are equal the original direction counts. A null binding that moves the port is SNAT; MASQUERADE and null bindings share *Ports*, but (a) and RANDOM_FULLY are MASQUERADE's alone.
-- MASQUERADE that keeps address and port (source already R.address) is no SNAT: flag SNAT is set where the entry's reply destination differs from the packet's source address or port.
-- LOCAL to the node itself has R's object (decided_by) as its decider and no MTU. LOCAL_IN confirms after its check; DELIVERED there has where R, no event.
+- TCP of a known connection: FIN or RST → CLOSING; else SYN without ACK on CLOSING → NEW; else a reply on NEW →
+  ESTABLISHED. Of other protocols: a reply → ESTABLISHED. State, expiry and the packet counters change at CONNTRACK,
+  whatever becomes of the packet; a new entry has packets 1, created = the packet's time.
+- ICMP echo: the port that is translated (and translated back) is the identifier, RESULT.sport. Protocols without ports
+  keep RESULT's ports as sent.
+- Of an entry whose two tuples are equal the original direction counts. A null binding that moves the port is SNAT;
+  MASQUERADE and null bindings share *Ports*, but (a) and RANDOM_FULLY are MASQUERADE's alone.
+- MASQUERADE that keeps address and port (source already R.address) is no SNAT: flag SNAT is set where the entry's reply
+  destination differs from the packet's source address or port.
+- LOCAL to the node itself has R's object (decided_by) as its decider and no MTU. LOCAL_IN confirms after its check;
+  DELIVERED there has where R, no event.
 - Deliveries to hosts: event, stage DELIVER, where 0. ADDRESS_UNUSED at a host: stage FABRIC, where place.
-- "Nobody in that subnet owns": Fabric.owners has no such address, or it lies outside the prefix of R's fabric subnet. ENCAPSULATE's second lookup: ATTACHED if next_hop is in
-  R.inputs.link and somebody owns it, nobody → UNREACHABLE (stage LOOKUP); the same for a HOST's direct destination (stage ENDPOINT, where 0).
-- A HOST inside: its next hop is the destination if its subnet's prefix has it and it is not the gateway's address, else the gateway. Then FABRIC from 1. on; peer_groups empty.
-- NACLs and groups see the wire's header; protocols without ports: port 0. A NACL rule's peer is the wire's source inbound, its destination outbound; peer_groups (). NACL_OUT's detail is as NACL_IN's.
-  NACL_IN of a host: stage FABRIC_IN. peer_groups are empty for what came in from outside, hairpinned through the internet gateway included. Egress: the owner by Fabric.owners, if it is a NODE.
-- Groups' entries have the conntrack key of the wire's header (neither TCP, UDP nor ICMP: ports 0), state NEW until a packet the other way makes it ESTABLISHED, reply tuple inverted, ordinals counted apart
-  from conntrack's (both per router, from 1).
-- From outside: decrements_ttl decrements (and counts a hop) before delivery; no other check of FABRIC applies; the choice comes first (FABRIC_NO_ROUTE wins over TTL_EXCEEDED);
-  with routes_pods step 3 decides instead, nothing is decremented, ROUTED not set, place is 0 whatever gateways there are. The gateway place is that of the first INTERNET route in Fabric.tables, OUTSIDE provider means
-  that some table has an OUTSIDE route. A HOST of Fabric.owners is delivered as in step 4 (LOCAL). A public address belongs to a router with PUBLIC.
-- VXLAN's source port: pairs (address, port) as in the conntrack key of the inner header after NAT (ICMP: the identifier in both), a ≤ b: 32768 + draw(seed, a.address, b.address, protocol << 32 | a.port << 16 | b.port) mod 28232.
-- connections() shows what is alive at the latest packet time seen. Waves come in the order of time; what had expired before the earliest packet of a wave may be forgotten by it.
-- The decider on DELIVERED and EXITED is the first leg's adjacency (the tunnel's, not the outer header's); 0 if no router looked it up. FABRIC_PROTOCOL and FABRIC_MTU of step 1: Fabric.decided_by.
-  FABRIC_NO_OWNER after a route, IGW_NO_PUBLIC_ADDRESS and the gateway's FABRIC_MTU: that route. ENCAPSULATE's MTU_EXCEEDED: the tunnel route's. Of equal prefixes of a route table, and of hosts with one address, the first.
+- "Nobody in that subnet owns": Fabric.owners has no such address, or it lies outside the prefix of R's fabric subnet.
+  ENCAPSULATE's second lookup: ATTACHED if next_hop is in R.inputs.link and somebody owns it, nobody → UNREACHABLE
+  (stage LOOKUP); the same for a HOST's direct destination (stage ENDPOINT, where 0).
+- A HOST inside: its next hop is the destination if its subnet's prefix has it and it is not the gateway's address, else
+  the gateway. Then FABRIC from 1. on; peer_groups empty.
+- NACLs and groups see the wire's header; protocols without ports: port 0. A NACL rule's peer is the wire's source
+  inbound, its destination outbound; peer_groups (). NACL_OUT's detail is as NACL_IN's. NACL_IN of a host: stage
+  FABRIC_IN. peer_groups are empty for what came in from outside, hairpinned through the internet gateway included.
+  Egress: the owner by Fabric.owners, if it is a NODE.
+- Groups' entries have the conntrack key of the wire's header (neither TCP, UDP nor ICMP: ports 0), state NEW until a
+  packet the other way makes it ESTABLISHED, reply tuple inverted, ordinals counted apart from conntrack's (both per
+  router, from 1).
+- From outside: decrements_ttl decrements (and counts a hop) before delivery; no other check of FABRIC applies; the
+  choice comes first (FABRIC_NO_ROUTE wins over TTL_EXCEEDED); with routes_pods step 3 decides instead, nothing is
+  decremented, ROUTED not set, place is 0 whatever gateways there are. The gateway place is that of the first INTERNET
+  route in Fabric.tables, OUTSIDE provider means that some table has an OUTSIDE route. A HOST of Fabric.owners is
+  delivered as in step 4 (LOCAL). A public address belongs to a router with PUBLIC.
+- VXLAN's source port: pairs (address, port) as in the conntrack key of the inner header after NAT (ICMP: the identifier
+  in both), a ≤ b: 32768 + draw(seed, a.address, b.address, protocol << 32 | a.port << 16 | b.port) mod 28232.
+- connections() shows what is alive at the latest packet time seen. Waves come in the order of time; what had expired
+  before the earliest packet of a wave may be forgotten by it.
+- The decider on DELIVERED and EXITED is the first leg's adjacency (the tunnel's, not the outer header's); 0 if no
+  router looked it up. FABRIC_PROTOCOL and FABRIC_MTU of step 1: Fabric.decided_by. FABRIC_NO_OWNER after a route,
+  IGW_NO_PUBLIC_ADDRESS and the gateway's FABRIC_MTU: that route. ENCAPSULATE's MTU_EXCEEDED: the tunnel route's. Of
+  equal prefixes of a route table, and of hosts with one address, the first.
 - outer_src and outer_dst are as on the wire at the end (a gateway may have translated them), of the last encapsulated leg.
 - path's hops: min(hops, 15) in bits 12..15; all of it modulo 2³².
 """
