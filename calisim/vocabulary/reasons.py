@@ -42,7 +42,8 @@ class DropReason(IntEnum):
         1, Stage.SOURCE_CHECK, _W, "{src} is not the address of the pod that sent it; {where} drops spoofed packets",
         "send from the pod's own address, or allow the prefix with the annotation cni.projectcalico.org/allowedSourcePrefixes")
     RPF = (
-        2, Stage.SOURCE_CHECK, _E, "{where} would answer {src} through another interface than the packet came in by, and rp_filter is strict",
+        2, Stage.SOURCE_CHECK, _E,
+        "{where} would answer {src} through another interface than the packet came in by, and rp_filter is strict",
         "make routing symmetric (the same encapsulation both ways, natOutgoing on), or set net.ipv4.conf.all.rp_filter=2")
     MARTIAN = (
         3, Stage.SOURCE_CHECK, _E, "{src} → {dst} has an address that no interface may send from or to",
@@ -70,17 +71,20 @@ class DropReason(IntEnum):
         "allow it in the receiver's ingress policy")
     CT_INVALID = (
         11, Stage.CONNTRACK, _W, "{where} knows no connection that this packet could belong to, so it is INVALID",
-        "open the connection first (SYN, echo request); set FelixConfiguration disableConntrackInvalidCheck if paths are asymmetric")
+        "open the connection first (SYN, echo request); set FelixConfiguration disableConntrackInvalidCheck if paths are "
+        "asymmetric")
     SNAT_PORTS_EXHAUSTED = (
         12, Stage.TRANSLATE, _E, "{where} has no free source port towards {dst} in the class of the sender's port",
         "spread the connections over more nodes or destinations")
     NO_ENDPOINTS = 13, Stage.BALANCE, _E, "the service {dst} has no ready endpoint", "start a pod that the service selects"
     HOST_PORT_TAKEN = 14, Stage.BALANCE, _E, "the host port on {where} belongs to another pod", "choose another host port"
     SOURCE_CHECK = (
-        15, Stage.FABRIC_OUT, _E, "{where} sends from {src}, which is not its own address, and its source/destination check is on",
+        15, Stage.FABRIC_OUT, _E,
+        "{where} sends from {src}, which is not its own address, and its source/destination check is on",
         "aws ec2 modify-instance-attribute --instance-id {instance} --no-source-dest-check")
     DEST_CHECK = (
-        16, Stage.FABRIC_IN, _E, "{where} is sent a packet for {dst}, which is not its own address, and its source/destination check is on",
+        16, Stage.FABRIC_IN, _E,
+        "{where} is sent a packet for {dst}, which is not its own address, and its source/destination check is on",
         "aws ec2 modify-instance-attribute --instance-id {instance} --no-source-dest-check")
     SG_EGRESS = (
         17, Stage.FABRIC_OUT, _X, "the security groups of {where} let no {protocol} out to {dst}",
@@ -88,8 +92,10 @@ class DropReason(IntEnum):
     SG_INGRESS = (
         18, Stage.FABRIC_IN, _E, "the security groups of {where} let no {protocol} in from {src}",
         "aws ec2 authorize-security-group-ingress --group-id {what} --ip-permissions IpProtocol={ipprotocol}")
-    NACL_OUT = 19, Stage.FABRIC, _X, "{what} lets no {protocol} to {dst} out of its subnet", "add an allow rule with a lower number"
-    NACL_IN = 20, Stage.FABRIC_IN, _X, "{what} lets no {protocol} from {src} into its subnet", "add an allow rule with a lower number"
+    NACL_OUT = (
+        19, Stage.FABRIC, _X, "{what} lets no {protocol} to {dst} out of its subnet", "add an allow rule with a lower number")
+    NACL_IN = (
+        20, Stage.FABRIC_IN, _X, "{what} lets no {protocol} from {src} into its subnet", "add an allow rule with a lower number")
     FABRIC_NO_ROUTE = (
         21, Stage.FABRIC, _E, "the cloud's router has no route to {dst}: it knows nodes, not pods",
         "encapsulate across subnets (ipipMode: CrossSubnet), or add a route to the node")
