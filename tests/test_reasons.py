@@ -75,7 +75,7 @@ def test_engines_name_no_reason_without_a_case(engine: str) -> None:
         text = path.read_text()
         named |= {reason.name for reason in DropReason if f"DROP_{reason.name}" in text}
     unreachable = {reason.name for reason in NOT_YET_CAUSED} & named
-    assert unreachable <= {"ECN_ILLEGAL"}                    # RFC 6040's rule is there and tested on the engines directly
+    assert unreachable <= {"ECN_ILLEGAL"}                    # RFC 6040 asks for it; no router here turns ECT into CE
 
 
 def test_verdicts_are_parted_into_success_and_failure() -> None:
