@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING
 
 from ..model.entities import TrafficRule
 from ..quantities import Prefix, format_address
-from ..vocabulary import DropReason, Encap, EndpointKind
+from ..vocabulary import DropReason, Encap, EndpointKind, Stage
 from ..vocabulary.encaps import encapsulation
 from . import edits
 from .needs import pair_of
@@ -41,6 +41,8 @@ class Cure:
 def cure_of(network: Network, loss: Loss, packet: np.void) -> Cure:
     """The cure of a loss; always with at least one line of advice."""
     find = _CURES.get(loss.reason)
+    if loss.reason is DropReason.ADDRESS_UNUSED and loss.stage is not Stage.ENDPOINT:
+        find = None
     return find(network, loss, packet) if find else Cure((loss.reason.remedy,))
 
 
@@ -75,12 +77,21 @@ def _peers(network: Network, address: int) -> Prefix:
 
 
 def _acl(network: Network, loss: Loss, packet: np.void) -> Cure:
-    ingress = loss.reason is DropReason.NACL_IN
+    ingress, header = loss.reason is DropReason.NACL_IN, loss.header
+    ports = f" --port-range From={header.dport},To={header.dport}" if header.protocol in (6, 17) else ""
     command = (
-        f"aws ec2 create-network-acl-entry --network-acl-id {loss.object.name if loss.object else 'ACL'} "
-        f"--{'ingress' if ingress else 'egress'} --rule-number 1 --protocol {loss.header.protocol} "
-        f"--cidr-block {format_address(loss.header.src if ingress else loss.header.dst)}/32 --rule-action allow")
+        f"aws ec2 create-network-acl-entry --network-acl-id {_acl_name(network, loss)} "
+        f"--{'ingress' if ingress else 'egress'} --rule-number 1 --protocol {header.protocol}{ports} "
+        f"--cidr-block {format_address(header.src if ingress else header.dst)}/32 --rule-action allow")
     return Cure((command,), edits.open_acls(ingress=ingress))
+
+
+def _acl_name(network: Network, loss: Loss) -> str:
+    """The NACL that decided: by one of its rules (``NAME rule N``), or because none of its subnet's matched."""
+    if loss.object is None:
+        return "ACL"
+    subnet = network.topology.entities.subnets.get(loss.object.name) if loss.object.kind == "Subnet" else None
+    return subnet.acl if subnet else loss.object.name.partition(" ")[0]
 
 
 def _no_route_in_cloud(network: Network, loss: Loss, packet: np.void) -> Cure:
@@ -147,6 +158,14 @@ def _felix(command: str, **values: object) -> Callable[[Network, Loss, np.void],
 
 
 def _known_sender(network: Network, loss: Loss, packet: np.void) -> Cure:
+    node = next((one for one in network.topology.entities.nodes if one.address == loss.header.src), None)
+    if node is not None:      # one of the cluster after all, only that Calico holds another address for it
+        subnet = network.topology.entities.subnets[node.subnet]
+        recorded = node.address, subnet.prefix.length
+        text = f"{format_address(node.address)}/{subnet.prefix.length}"
+        return Cure(
+            (f"calicoctl patch node {node.name} -p '{{\"spec\": {{\"bgp\": {{\"ipv4Address\": \"{text}\"}}}}}}'",),
+            edits.on_nodes({node.name}, lambda one: replace(one, recorded=recorded)))
     sender = Prefix(loss.header.src, 32)
     return _felix(
         f'"externalNodesList": ["{sender}"]',
@@ -154,8 +173,9 @@ def _known_sender(network: Network, loss: Loss, packet: np.void) -> Cure:
 
 
 def _quota(network: Network, loss: Loss, packet: np.void) -> Cure:
-    wanted = max(
-        (len(table.routes) for vpc in network.topology.entities.vpcs.values() for table in vpc.tables.values()), default=0)
+    """As many entries as the largest table has, its local routes and a default route included."""
+    vpcs = network.topology.entities.vpcs.values()
+    wanted = max((len(table.routes) + len(vpc.prefixes) + 1 for vpc in vpcs for table in vpc.tables.values()), default=0)
     return Cure(
         (f"aws service-quotas request-service-quota-increase --service-code vpc --quota-code L-93826ACB --desired-value {wanted}",
          *_what_if(network, packet, f"limits.routesPerTable={wanted}")), edits.route_quota(wanted))
@@ -165,6 +185,17 @@ def _other_wrapping(network: Network, loss: Loss, packet: np.void) -> Cure:
     return Cure(
         tuple(f"calicoctl patch ippool {pool.name} -p '{{\"spec\": {{\"ipipMode\": \"Never\", \"vxlanMode\": \"{pool.ipip}\"}}}}'"
               for pool in network.intent.pools if pool.ipip != "Never"), edits.vxlan_for_ipip)
+
+
+def _no_address(network: Network, loss: Loss, packet: np.void) -> Cure:
+    """A sender that IPAM left without an address."""
+    topology = network.topology
+    if topology.resources.ipam.strict_affinity:
+        free = replace(topology.resources.ipam, strict_affinity=False)
+        return Cure(
+            ("calicoctl ipam configure --strictaffinity=false",),
+            lambda changed: replace(changed, resources=replace(changed.resources, ipam=free)))
+    return Cure(("add an IP pool, or make the pool larger or its blocks smaller (blockSize)",))
 
 
 def _start(network: Network, loss: Loss, packet: np.void) -> Cure:
@@ -182,7 +213,7 @@ _CURES: dict[DropReason, Callable[[Network, Loss, np.void], Cure]] = {
     DropReason.FABRIC_NO_OWNER: _no_route_in_cloud, DropReason.RPF: _reverse_path,
     DropReason.MTU_EXCEEDED: _smaller, DropReason.FABRIC_MTU: _smaller, DropReason.TTL_EXCEEDED: _time_to_live,
     DropReason.ROUTE_QUOTA: _quota, DropReason.FABRIC_PROTOCOL: _other_wrapping, DropReason.ENDPOINT_DOWN: _start,
-    DropReason.TUNNEL_UNKNOWN_SENDER: _known_sender,
+    DropReason.TUNNEL_UNKNOWN_SENDER: _known_sender, DropReason.ADDRESS_UNUSED: _no_address,
     DropReason.CT_INVALID: _felix('"disableConntrackInvalidCheck": true', disable_conntrack_invalid_check=True),
     DropReason.POLICY_EGRESS: _felix(
         '"defaultEndpointToHostAction": "Accept"', default_endpoint_to_host_action="Accept"),
@@ -201,8 +232,12 @@ def _what_if(network: Network, packet: np.void, assignment: str) -> tuple[str, .
     if network.step:
         return ()
     sender, receiver = pair_of(network, packet)
-    variant = "" if network.variant == "as-is" else f" --variant {network.variant}"
-    return (f"calisim trace {network.scenario.path} {sender} {receiver}{variant} --set '{assignment}'",)
+    protocol, size = int(packet["protocol"]), int(packet["length"])
+    flags = f" --port {packet['dport']}" if protocol in (6, 17) else ""
+    flags += "" if protocol == 6 else f" --protocol {protocol}"
+    flags += "" if size == 1000 else f" --size {size}"
+    flags += "" if network.variant == "as-is" else f" --variant {network.variant}"
+    return (f"calisim trace {network.scenario.path} {sender} {receiver}{flags} --set '{assignment}'",)
 
 
 def _group_of(network: Network, node: str) -> str:

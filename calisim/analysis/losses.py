@@ -95,7 +95,10 @@ def loss_of(intent: Intent, packet: np.void, result: np.void, headers: tuple[Hea
     facts = _Facts(
         src=named(intent, headers[0].src), dst=named(intent, headers[0].dst), where=where, size=f"{size:,}",
         limit=f"{limit:,}", protocol=service_of(headers[0]), what=_what(reason, stage, decider, encap), instance=where)
-    return Loss(reason, stage, place, where, reason.sentence.format_map(facts), decider, headers[0], encap, limit)
+    sentence = reason.sentence.format_map(facts)
+    if reason is DropReason.ADDRESS_UNUSED and stage is Stage.ENDPOINT:
+        sentence = f"{where} has no address, so it cannot send: {'; '.join(intent.failures) or 'IPAM gave it none'}"
+    return Loss(reason, stage, place, where, sentence, decider, headers[0], encap, limit)
 
 
 class _Facts(dict[str, str]):
@@ -114,6 +117,8 @@ def _what(reason: DropReason, stage: Stage, decider: Object | None, encap: Encap
         return "it is shorter than its own headers"
     if reason is DropReason.POLICY_EGRESS:
         return "FelixConfiguration defaultEndpointToHostAction: Drop"
+    if reason is DropReason.ROUTE_QUOTA and decider:
+        return decider.name
     return f"{decider.kind} {decider.name}" if decider else ""
 
 

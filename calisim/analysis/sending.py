@@ -7,12 +7,17 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
+from ..errors import UsageError
 from ..traffic.flows import reply_wave
 from ..vocabulary import EVENT, PACKET, RESULT
 from .run import Run, Tally, codes_of, reply_name
 
 if TYPE_CHECKING:
     from .network import Network, Progress
+
+
+MOST_WITH_EVENTS = 200_000
+"""Packets of one run whose events may be kept: at some six crossings of 64 bytes each, 77 MB."""
 
 
 class _Kept:
@@ -50,6 +55,9 @@ def send(
     sent = 0
 
     def forward(name: str, packets: np.ndarray) -> np.ndarray:
+        if events and kept.rows + len(packets) > MOST_WITH_EVENTS:
+            raise UsageError(
+                f"events of more than {MOST_WITH_EVENTS:,} packets would fill the memory; choose one traffic set, or fewer endpoints")
         outcome = network.engine.forward(packets, run.state, events=events, threads=threads)
         wave_codes = codes_of(packets, outcome.results, network.scopes)
         run.tallies.setdefault(name, Tally()).add(wave_codes, packets, outcome.results)

@@ -28,6 +28,7 @@ def command(
     from .progress import progress
 
     loaded = [(path, options.load(path, set_, apply)) for path in scenarios]
+    options.warn(f"{path} expects nothing (spec.expect)" for path, scenario in loaded if not scenario.spec.expect)
     with progress() as tell:
         files = [(path, check(scenario, engine=engine, progress=tell)) for path, scenario in loaded]
     if junit is not None:
