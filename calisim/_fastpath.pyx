@@ -9,7 +9,7 @@ from libc.string cimport memset
 
 from calisim._vocabulary cimport *
 from calisim.datapath.stages.admit cimport admit
-from calisim.datapath.stages.glance cimport glance, resume
+from calisim.datapath.stages.glance cimport ask_for_senders, glance, resume
 from calisim.datapath.stages.track cimport index_entry
 from calisim.datapath.stages.types cimport FRAME_SIZE, SUPERSEDED, Carry, Core, Glance, Route, Walk
 from calisim.datapath.stages.lookup cimport class_of, resolve
@@ -96,6 +96,7 @@ def step(
                     or (wants_events and core.event_room - core.event_count < EVENTS_A_LEG * FRAME_SIZE)):
                 break
             if leg == 0:
+                ask_for_senders(&core, position, end)
                 for i in range(position, end):
                     start(&core, &w, i)
                     if admit(&core, &w):

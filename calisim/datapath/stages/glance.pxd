@@ -34,6 +34,14 @@ cdef inline void ask_for_record(Core* core, uint64_t hash) noexcept nogil:
         prefetch_write(&core.connections[<uint32_t>slot - 1])
 
 
+cdef inline void ask_for_senders(Core* core, Py_ssize_t first, Py_ssize_t last) noexcept nogil:
+    """The endpoints that a frame of new packets comes from."""
+    cdef Py_ssize_t i
+    for i in range(first, last):
+        if core.packets[i].ingress <= core.fib.endpoint_count:
+            prefetch_read(&core.fib.endpoints[core.packets[i].ingress])
+
+
 cdef inline uint64_t group_hash(Core* core, Walk* w, bint outbound) noexcept nogil:
     """Of the tuple that the security groups will ask for, as far as it can be known (without NAT)."""
     cdef Wire wire
@@ -53,6 +61,7 @@ cdef inline void glance(Core* core, const Carry* carries, uint32_t count, Glance
     """Uses the carries of one frame.      Sets  their glances"""
     cdef uint64_t into[FRAME_SIZE]
     cdef uint64_t out[FRAME_SIZE]
+    cdef uint64_t* counters
     cdef uint32_t i
     cdef Glance* g
     cdef Tuple t
@@ -61,7 +70,12 @@ cdef inline void glance(Core* core, const Carry* carries, uint32_t count, Glance
         g = &glances[i]
         g.dst = core.results[carries[i].row].dst
         resolve(&core.fib, carries[i].router, g.dst, &g.route)
-        prefetch_write(&core.links[<size_t>carries[i].router * DEVICE_COUNT * 4 + DEVICE_VETH * 4])
+        counters = &core.links[<size_t>carries[i].router * DEVICE_COUNT * 4]
+        prefetch_write(counters)
+        prefetch_write(counters + 8)
+        prefetch_write(counters + 16)
+        if carries[i].device == DEVICE_VETH:
+            prefetch_read(&core.fib.endpoints[core.packets[carries[i].row].ingress])
     for i in range(count):
         if carries[i].device == DEVICE_ETHERNET:
             resolve(&core.fib, carries[i].router, core.results[carries[i].row].src, &glances[i].back)
