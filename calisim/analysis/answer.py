@@ -6,6 +6,7 @@ from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
 from ..quantities import plural
+from ..scenario.variants import AS_IS, BUILT_IN
 from .run import lost_by_name
 from .story import percent
 
@@ -15,11 +16,31 @@ if TYPE_CHECKING:
 
 def answer(reports: Sequence[VariantReport]) -> str:
     """Overlay or cross-subnet? Without one of each: which of the variants does best."""
-    by_id = {report.id: report for report in reports}
-    for overlay, cross in (("overlay-ipip", "calico-cross-subnet"), ("overlay-vxlan", "calico-cross-subnet-vxlan")):
-        if overlay in by_id and cross in by_id:
-            return f"{_duel(by_id[overlay], by_id[cross])} {_without(by_id.get('calico-no-encap'))}".strip()
+    for encap in ("ipip", "vxlan"):
+        overlay, cross = _first(reports, encap, "Always"), _first(reports, encap, "CrossSubnet")
+        if overlay is not None and cross is not None:
+            return f"{_duel(overlay, cross)} {_without(_first(reports, '', 'Never'))}".strip()
     return _best(reports)
+
+
+def _first(reports: Sequence[VariantReport], encap: str, mode: str) -> VariantReport | None:
+    """The variant that stands for a kind: calisim's own, else the documents as they stand, else the user's best."""
+    found = [report for report in reports if _kind(report) == (encap, mode)]
+    own = [*(id_ for id_ in BUILT_IN if id_ != AS_IS), AS_IS]
+
+    def rank(report: VariantReport) -> tuple[int, int]:
+        return own.index(report.id) if report.id in own else len(own), -report.tally.success
+
+    return min(found, key=rank, default=None)
+
+
+def _kind(report: VariantReport) -> tuple[str, str]:
+    """("ipip", "CrossSubnet") and the like: what all enabled pools have in common, ("", "") if they differ."""
+    modes = {(pool.ipip, pool.vxlan) for pool in report.network.intent.pools if not pool.disabled}
+    if len(modes) != 1:
+        return "", ""
+    ((ipip, vxlan),) = modes
+    return ("ipip", ipip) if ipip != "Never" else ("vxlan", vxlan) if vxlan != "Never" else ("", "Never")
 
 
 def _duel(overlay: VariantReport, cross: VariantReport) -> str:
@@ -55,12 +76,13 @@ def _missing(report: VariantReport) -> str:
 def _price(report: VariantReport, other: VariantReport | None = None) -> str:
     """What a variant needs (beyond what the other needs), with the packets that die where it is forgotten."""
     common = {need.need for need in other.needs} if other else set()
-    parts = [
+    price = [
         f"{need.need} (forget it and {plural(need.lost, 'packet')} die)" for need in report.needs
-        if need.need not in common and need.lost]
-    if not parts:
-        return ""
-    return f" Its price: {'; '.join(parts)}."
+        if need.need not in common and need.lost and need.met]
+    absent = [
+        f"{need.need} ({plural(need.lost, 'packet')} die already)" for need in report.needs if need.lost and not need.met]
+    said = f" Its price: {'; '.join(price)}." if price else ""
+    return f"{said} Missing here: {'; '.join(absent)}." if absent else said
 
 
 def _without(report: VariantReport | None) -> str:
@@ -83,9 +105,10 @@ def _best(reports: Sequence[VariantReport]) -> str:
         only = reports[0]
         return f"{only.id} delivers {_all(only)} of {plural(only.tally.sent, 'packet')} ({_losses(only)}).{_price(only)}"
     best = max(reports, key=lambda report: (report.tally.success, -report.overhead, -len(report.needs)))
+    tied = all(report.tally.success == best.tally.success for report in reports)
     return (
-        f"{best.id}: of these it delivers most ({best.tally.success:,} of {plural(best.tally.sent, 'packet')}) with the fewest "
-        f"extra bytes ({best.overhead:,}).{_price(best)}")
+        f"{best.id}: it delivers {'as many as any' if tied else 'most'} ({_all(best)} of {plural(best.tally.sent, 'packet')}) "
+        f"with the fewest extra bytes ({best.overhead:,}).{_price(best)}")
 
 
 def assumptions(reports: Sequence[VariantReport]) -> tuple[str, ...]:

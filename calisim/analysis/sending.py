@@ -57,7 +57,7 @@ def send(
     def forward(name: str, packets: np.ndarray) -> np.ndarray:
         if events and kept.rows + len(packets) > MOST_WITH_EVENTS:
             raise UsageError(
-                f"events of more than {MOST_WITH_EVENTS:,} packets would fill the memory; choose one traffic set, or fewer endpoints")
+                f"events of more than {MOST_WITH_EVENTS:,} packets would fill the memory; choose one traffic set or fewer endpoints")
         outcome = network.engine.forward(packets, run.state, events=events, threads=threads)
         wave_codes = codes_of(packets, outcome.results, network.scopes)
         run.tallies.setdefault(name, Tally()).add(wave_codes, packets, outcome.results)

@@ -28,7 +28,8 @@ def parts(comparison: Comparison) -> Iterator[Any]:
         yield _needs(comparison)
     if comparison.pairs is not None:
         yield _pairs(comparison)
-    yield paragraph(f"Overlay or cross-subnet? {comparison.answer}", "bold")
+    asked = comparison.answer.startswith(("Overlay:", "Cross-subnet:"))
+    yield paragraph(f"Overlay or cross-subnet? {comparison.answer}" if asked else comparison.answer, "bold")
     yield paragraph("\n".join(["Rests on", *(f"  – {line}" for line in comparison.assumptions)]))
 
 
