@@ -14,7 +14,8 @@ try:
     from .._fastpath import CARRY_SIZE, FRAME, VOCABULARY, Tables, step
     from .state import State
 except (ImportError, ValueError) as error:        # ValueError: a record's layout is another one
-    raise StaleBuildError(f"the packet core is not built for this Python or this version ({error}): run pip install -e .") from error
+    raise StaleBuildError(
+        f"the packet core is not built for this Python or this version ({error}): run pip install -e .") from error
 if VOCABULARY != digest():
     raise StaleBuildError("the packet core was built from another vocabulary: run pip install -e .")
 
