@@ -110,6 +110,8 @@ def _report(scenario: Scenario, variant: str, engine: str, progress: Progress | 
     if say is not None:
         say("control plane", 0)
     run = network.run(keep=False, progress=say)
+    run.state = None
+    network.release()
     return VariantReport(variant, network, run, needs(network, run, say))
 
 

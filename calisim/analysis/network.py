@@ -89,6 +89,11 @@ class Network:
 
         return Scopes(self.intent)
 
+    def release(self) -> None:
+        """Forget the tables of the engine (they are made again when they are needed): many networks fit the memory."""
+        for name in ("engine", "image"):
+            self.__dict__.pop(name, None)
+
     def altered(self, topology: Topology) -> Network:
         """The same network with another topology: what if one thing were different?"""
         network = Network.__new__(Network)

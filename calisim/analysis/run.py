@@ -17,7 +17,7 @@ from ..vocabulary import DropReason, Encap, ResultFlag, Verdict
 from .scopes import SCOPES, Scopes
 
 if TYPE_CHECKING:
-    from ..datapath.state import State
+    from ..datapath.engine import State
 
 _CODES = 1 << 15
 REASONS = {int(reason): reason for reason in DropReason}
@@ -134,14 +134,16 @@ class Run:
 
     ``tallies`` by traffic set (the name ``""`` for packets given as an array; answers under ``NAME (replies)``),
     ``codes`` one outcome code per packet by traffic set, ``paths`` packets per path class, ``protocols`` those that
-    were sent, ``state`` the engine's state after the last wave. ``packets``, ``results`` and ``events`` hold all rows
-    where they were asked for (event rows count within the whole run), else they are empty.
+    were sent, ``links`` packets and bytes by kind of interface and direction, ``state`` the engine's after the last
+    wave. ``packets``, ``results`` and ``events`` hold all rows where they were asked for (event rows count within the
+    whole run), else they are empty.
     """
 
     tallies: dict[str, Tally] = field(default_factory=dict)
     codes: dict[str, np.ndarray] = field(default_factory=dict)
     paths: Counter[int] = field(default_factory=Counter)
     protocols: set[int] = field(default_factory=set)
+    links: np.ndarray = field(default_factory=lambda: np.empty(0))
     state: State | None = None
     packets: np.ndarray = field(default_factory=lambda: np.empty(0))
     results: np.ndarray = field(default_factory=lambda: np.empty(0))

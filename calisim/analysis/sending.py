@@ -50,15 +50,16 @@ def send(
     progress: Progress | None,
 ) -> Run:
     """Forward every wave of the stream over one state and add up what becomes of it."""
-    run, kept = Run(state=network.engine.new_state()), _Kept()
+    run, kept = Run(), _Kept()
+    run.state = state = network.engine.new_state()
     codes: dict[str, list[np.ndarray]] = {}
     sent = 0
 
     def forward(name: str, packets: np.ndarray) -> np.ndarray:
         if events and kept.rows + len(packets) > MOST_WITH_EVENTS:
             raise UsageError(
-                f"events of more than {MOST_WITH_EVENTS:,} packets would fill the memory; choose one traffic set or fewer endpoints")
-        outcome = network.engine.forward(packets, run.state, events=events, threads=threads)
+                f"events of more than {MOST_WITH_EVENTS:,} packets fill the memory; choose one traffic set, or fewer endpoints")
+        outcome = network.engine.forward(packets, state, events=events, threads=threads)
         wave_codes = codes_of(packets, outcome.results, network.scopes)
         run.tallies.setdefault(name, Tally()).add(wave_codes, packets, outcome.results)
         codes.setdefault(name, []).append(wave_codes)
@@ -79,6 +80,7 @@ def send(
         if progress is not None:
             progress(name, sent)
     run.codes = {name: np.concatenate(parts) for name, parts in codes.items()}
+    run.links = state.links.sum(axis=0)
     if keep:
         kept.into(run, events)
     return run

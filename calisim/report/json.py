@@ -49,7 +49,7 @@ def _variant(report: VariantReport) -> dict[str, Any]:
     return {
         "id": report.id, "packets": packets(report.tally), "scopes": scopes(report.tally), "podMtu": low,
         **({"podMtuMax": high} if high != low else {}), "encapsulated": report.encapsulated, "overheadBytes": report.overhead,
-        "needs": [_need(need) for need in report.needs], "counters": counters(report.network, report.run),
+        "needs": [_need(need) for need in report.needs], "counters": counters(report.run),
     }
 
 
@@ -88,17 +88,17 @@ def _scope(tally: Tally, scope: str) -> dict[str, Any]:
     }
 
 
-def counters(network: Network, run: Run) -> dict[str, Any]:
-    """Packets and bytes (IP total length) per kind of interface, all nodes together, and connections alive."""
-    assert run.state is not None
-    links = run.state.links.sum(axis=0)
+def counters(run: Run) -> dict[str, Any]:
+    """Packets and bytes (IP total length) per kind of interface, all nodes together."""
+    return {"interfaces": _interfaces(run.links)}
+
+
+def _interfaces(links: np.ndarray) -> dict[str, Any]:
     return {
-        "interfaces": {
-            device.name.lower(): {
-                way: {"packets": int(links[device, side, 0]), "bytes": int(links[device, side, 1])}
-                for side, way in enumerate(("in", "out"))}
-            for device in Device if links[device].any()},
-    }
+        device.name.lower(): {
+            way: {"packets": int(links[device, side, 0]), "bytes": int(links[device, side, 1])}
+            for side, way in enumerate(("in", "out"))}
+        for device in Device if links[device].any()}
 
 
 def run_document(network: Network, run: Run, *, per_node: bool = False, events: bool = False) -> str:
@@ -107,7 +107,7 @@ def run_document(network: Network, run: Run, *, per_node: bool = False, events: 
         "scenario": network.scenario.name, "variant": network.variant, "packets": packets(run.sent), "scopes": scopes(run.sent),
         "traffic": [
             {"name": name, "packets": packets(tally), "scopes": scopes(tally)} for name, tally in run.tallies.items()],
-        "counters": counters(network, run),
+        "counters": counters(run),
     }
     if any(is_reply(name) for name in run.tallies):
         content["replies"] = packets(total(tally for name, tally in run.tallies.items() if is_reply(name)))
@@ -136,11 +136,7 @@ def per_node_counters(network: Network, run: Run) -> list[dict[str, Any]]:
             continue
         found.append({
             "node": router.name,
-            "interfaces": {
-                device.name.lower(): {
-                    way: {"packets": int(links[device, side, 0]), "bytes": int(links[device, side, 1])}
-                    for side, way in enumerate(("in", "out"))}
-                for device in Device if links[device].any()},
+            "interfaces": _interfaces(links),
             "dropped": {reason.name: int(drops[reason]) for reason in DropReason if drops[reason]},
         })
     return found
