@@ -59,8 +59,9 @@ cdef class Tables:
 
 def step(
     Tables tables not None, const Packet[::1] packets not None, Result[::1] results not None, uint8_t[::1] carries not None,
-    uint64_t[::1] index not None, Connection[::1] connections not None, uint32_t connection_count, uint32_t[:, ::1] ordinals not None, uint64_t[:, :, :, ::1] links not None, uint64_t[:, ::1] drops not None, uint64_t[::1] verdicts not None,
-        uint32_t[:, ::1] ordinals not None, uint64_t[:, :, :, ::1] links not None, uint64_t[:, ::1] drops not None, uint64_t[::1] verdicts not None,
+    uint64_t[::1] index not None, Connection[::1] connections not None, uint32_t connection_count,
+    uint32_t[:, ::1] ordinals not None, uint64_t[:, :, :, ::1] links not None,
+    uint64_t[:, ::1] drops not None, uint64_t[::1] verdicts not None,
     Event[::1] events not None, uint64_t event_count, bint wants_events,
     uint32_t wave, uint32_t leg, Py_ssize_t position, Py_ssize_t kept, Py_ssize_t active,
 ):
