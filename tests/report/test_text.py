@@ -23,7 +23,8 @@ def shown(*parts):
 def test_numbers_to_the_right_words_whole():
     text = shown(table("Title", ["!Reason", "#Lost (pkt)"], [["IGW_NO_PUBLIC_ADDRESS", "5"], ["RPF", "1,000"]]))
     assert text.splitlines() == [
-        "Title", " " * 23 + "Lost", "Reason                (pkt)", "─" * 27, "IGW_NO_PUBLIC_ADDRESS     5", "RPF                   1,000"]
+        "Title", " " * 23 + "Lost", "Reason                (pkt)", "─" * 27,
+        "IGW_NO_PUBLIC_ADDRESS     5", "RPF                   1,000"]
 
 
 def test_an_empty_line_between_parts():
