@@ -92,7 +92,7 @@ JSON = st.recursive(
     max_leaves=20)
 
 
-@settings(max_examples=150, deadline=None)
+@settings(max_examples=150)
 @given(JSON)
 def test_what_yaml_writes_is_read_back(written: object) -> None:
     documents, problems = reader.parse(yaml.safe_dump({"top": written}), "f")
@@ -100,7 +100,7 @@ def test_what_yaml_writes_is_read_back(written: object) -> None:
     assert documents[0].value == {"top": written}
 
 
-@settings(max_examples=300, deadline=None)
+@settings(max_examples=300)
 @given(st.text("ab:-[]{}&*!|>'\"%@#, \n\t?<~=1", max_size=60))
 def test_no_text_makes_it_fail(text: str) -> None:
     documents, problems = reader.parse(text, "f")

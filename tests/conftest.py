@@ -1,0 +1,6 @@
+"""For all tests: how fast a machine is decides nothing."""
+
+from hypothesis import settings
+
+settings.register_profile("calisim", deadline=None)
+settings.load_profile("calisim")
