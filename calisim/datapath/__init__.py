@@ -51,10 +51,12 @@ stage ENDPOINT, where 0):
    on the link that is neither the gateway nor an owner's: UNREACHABLE.
 6. LOCAL_IN (LOCAL, the node itself): from VETH with HOST_ACTION_DROP and of no known connection (answers to the node's
    own requests pass: Calico accepts what is ESTABLISHED before the action) → POLICY_EGRESS, detail R's object, stage
-   LOCAL_IN. Otherwise DELIVERED, stage DELIVER.
+   LOCAL_IN. Otherwise DELIVERED, stage DELIVER. Before both *From a pod*.
 7. TTL (not on OUTPUT): ttl ≤ 1 → TTL_EXCEEDED; else decrement.
 8. MTU of the output device (LOCAL pod: the endpoint's mtu): length greater → with DF MTU_EXCEEDED (detail = the route's
    decider), else UNDETERMINED stage FRAGMENT.
+   *From a pod* (after the MTU): by VETH under CALICO_FILTER, of no known connection, protocol 4 or UDP to port 4789 →
+   ENCAP_FROM_POD, stage POLICY: Felix lets workloads send no tunnels.
 9. TRANSLATE, only for the packet that opens a connection (and not on INVALID): Intent.nat.matches(src, dst) (OUTPUT,
    too) → MASQUERADE to R.address (output device TUNNEL: to its tunnel address). OUTPUT, or forwarded with a local
    address as source: adjacency TUNNEL and src is not that device's tunnel address → MASQUERADE to it. Never when

@@ -333,3 +333,17 @@ def test_a_linux_router_has_no_route_to_pods(net):
     assert network.fate("default/p1", "10.244.3.2") == DropReason.FABRIC_NO_ROUTE
     assert network.fate("default/p1", "10.244.99.9") == DropReason.FABRIC_NO_ROUTE
     assert network.fate("default/p1", "10.99.0.1") == EXITED             # some LAN beyond the router
+
+
+@pytest.mark.parametrize(("fields", "fate"), [
+    ({"protocol": "ipip"}, DropReason.ENCAP_FROM_POD), ({"protocol": "udp", "dport": 4789}, DropReason.ENCAP_FROM_POD),
+    ({"protocol": "udp", "dport": 4790}, DELIVERED), ({"protocol": "tcp", "dport": 4789}, DELIVERED)])
+@pytest.mark.parametrize("dst", ["10.244.1.3", "10.244.2.2", "10.0.1.11"])
+def test_pods_send_no_tunnels(net, fields, fate, dst):
+    """Felix' rules for workloads, whoever the packet is for; nodes may, and so may pods where Felix programs nothing."""
+    network = net(three_zones())
+    assert network.fate("default/p1", dst, **fields) == fate
+    if fate is not DELIVERED:
+        assert (stage_of(network.results[0]), network.where()) == (Stage.POLICY, "n1")
+        assert network.fate("node/n1", dst, **fields) == DELIVERED
+        assert net(three_zones(calico=False)).fate("default/p1", dst, **fields) == DELIVERED
