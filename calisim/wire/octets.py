@@ -1,0 +1,22 @@
+"""Bytes as the parsers take them, and what is raised for bytes that are no packet."""
+
+from __future__ import annotations
+
+from typing import TypeAlias
+
+Octets: TypeAlias = bytes | memoryview      # a view is never copied: its slices are views again
+
+
+class MalformedPacket(ValueError):
+    """Bytes that cannot be what they claim; ``offset`` counts from the start of what was parsed."""
+
+    def __init__(self, reason: str, offset: int = 0) -> None:
+        super().__init__(f"{reason} (byte {offset})")
+        self.reason = reason
+        self.offset = offset
+
+
+def require(data: Octets, size: int, what: str) -> None:
+    """Refuse data shorter than ``size``."""
+    if len(data) < size:
+        raise MalformedPacket(f"{what} cut short: {len(data)} of {size} bytes", len(data))
