@@ -42,7 +42,8 @@ stage ENDPOINT, where 0):
    CALICO_FILTER: source is not the sending endpoint's address → SPOOFED_SOURCE, and that is all. By VETH without it,
    and on all other devices: source is one of R's own addresses → MARTIAN; rp_filter (Router.rp_filter_of the device)
    STRICT and the route to the source does not leave by the device the packet came in by (for VETH: not that very
-   endpoint's) → RPF; LOOSE and no route at all, or a route that is a DROP → RPF. OUTPUT skips this stage.
+   endpoint's) → RPF; LOOSE and no route at all, or a route that is a DROP → RPF. A pod's device has no address of its
+   own, so by VETH LOOSE is as STRICT (measured; fib_validate_source, no_addr). OUTPUT skips this stage.
 4. CONNTRACK: see below. INVALID with CALICO_FILTER → CT_INVALID. In the reply direction the destination (and for SNATed ones
    destination port) is translated back now, before the lookup.
 5. LOOKUP: own addresses first (LOCAL), then longest prefix match over routes_of(R); of equal prefixes the first in its

@@ -34,10 +34,20 @@ def test_the_nodes_own_address_is_refused_without_any_rp_filter(net):
 
 
 def test_loose_wants_some_route_strict_the_very_one(net):
-    """ip_route_input: loose is content with any unicast route, a blackhole is none."""
+    """fib_validate_source: loose is content with any unicast route, a blackhole is none (kernel: nonat-pod-to-node-loose)."""
+    open_pods = {**LINUX, "rp_filter_veth": RpFilter.OFF, "ipip": "Always"}
+    for source, strict, loose in ((P1, DELIVERED, DELIVERED), (API, DropReason.RPF, DELIVERED),
+                                  ("10.244.3.60", DropReason.RPF, DropReason.RPF)):
+        assert net(three_zones(**open_pods)).fate("default/p1", P5, src=source) == strict
+        assert net(three_zones(**open_pods, rp_filter=RpFilter.LOOSE)).fate("default/p1", P5, src=source) == loose
+
+
+@pytest.mark.parametrize("src", [P5, P2, API])
+def test_loose_is_strict_at_a_pods_interface_for_it_has_no_address(net, src):
+    """loose-and-default-route:spoof, :spoof2 – the very route is asked for where the device has no address (no_addr)."""
     network = net(three_zones(**LINUX, rp_filter=RpFilter.LOOSE))
-    assert network.fate("default/p1", P3, src=P5) == DELIVERED
-    assert network.fate("default/p1", P3, src="10.244.1.60") == DropReason.RPF
+    assert network.fate("default/p1", P3, src=src) == DropReason.RPF and network.where() == "n1"
+    assert network.fate("default/p1", P3) == DELIVERED
 
 
 @pytest.mark.parametrize(("rp_filter", "fate"), [

@@ -97,6 +97,8 @@ class NodeWalker:
         back = self.routes.find(router.id, src)
         routed = back is not None and back.kind is not AdjacencyKind.DROP
         rp_filter = router.rp_filter_of(walk.device)
+        if walk.device is Device.VETH and rp_filter is RpFilter.LOOSE:
+            rp_filter = RpFilter.STRICT            # cali… has no address, so the kernel is content with the very route only
         if rp_filter is RpFilter.LOOSE and not routed:
             drop(DropReason.RPF, router.id)
         if rp_filter is RpFilter.STRICT and not (routed and self._leaves_where_it_came_in(walk, back)):

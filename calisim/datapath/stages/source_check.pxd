@@ -32,7 +32,7 @@ cdef inline bint source_check(Core* core, Walk* w) noexcept nogil:
         resolve(&core.fib, w.id, src, &veth)
         back = &veth
     if back.kind != ADJACENCY_DROP:
-        if rp_filter == RP_FILTER_LOOSE:
+        if rp_filter == RP_FILTER_LOOSE and w.carry.device != DEVICE_VETH:      # which has no address: as strict
             return True
         if back.device == w.carry.device and (back.device != DEVICE_VETH or back.endpoint == w.packet.ingress):
             return True
