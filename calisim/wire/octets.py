@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-from typing import TypeAlias
+from typing import TypeAlias, TypeVar
 
 Octets: TypeAlias = bytes | memoryview      # a view is never copied: its slices are views again
+SameOctets = TypeVar("SameOctets", bytes, memoryview, Octets)
 
 
 class MalformedPacket(ValueError):

@@ -141,15 +141,15 @@ class _Reader:
         """Enhanced Packet Block."""
         if len(body) < 20:
             raise self.source.error("a packet block cut short", start)
-        return self.frame(*struct.unpack_from(f"{self.sign}IIIII", body), body, start)
+        return self.frame(body, start, *struct.unpack_from(f"{self.sign}IIIII", body))
 
     def old_packet(self, body: bytes, start: int) -> Frame:
         """Packet Block: obsolete, but files have it."""
         if len(body) < 20:
             raise self.source.error("a packet block cut short", start)
-        return self.frame(*struct.unpack_from(f"{self.sign}HxxIIII", body), body, start)
+        return self.frame(body, start, *struct.unpack_from(f"{self.sign}HxxIIII", body))
 
-    def frame(self, interface: int, high: int, low: int, kept: int, length: int, body: bytes, start: int) -> Frame:
+    def frame(self, body: bytes, start: int, interface: int, high: int, low: int, kept: int, length: int) -> Frame:
         on = self.interface_of(interface, start)
         if kept > min(LONGEST, len(body) - 20):
             raise self.source.error(f"a packet of {kept} bytes in a block with room for {min(LONGEST, len(body) - 20)}", start)
