@@ -9,7 +9,7 @@ from __future__ import annotations
 import struct
 from dataclasses import dataclass
 
-from .octets import MalformedPacket, Octets, SameOctets, require
+from .octets import CutShort, Octets, SameOctets, require
 
 IPV4, ARP, VLAN, IPV6, SERVICE_VLAN, OLD_SERVICE_VLAN = 0x0800, 0x0806, 0x8100, 0x86DD, 0x88A8, 0x9100
 TAGGED = (VLAN, SERVICE_VLAN, OLD_SERVICE_VLAN)
@@ -41,7 +41,7 @@ def untag(ethertype: int, data: SameOctets) -> tuple[tuple[tuple[int, int], ...]
     start = 0
     while ethertype in TAGGED:
         if len(data) < start + 4:
-            raise MalformedPacket("VLAN tag cut short", len(data))
+            raise CutShort("VLAN tag cut short", len(data))
         control, following = _TAG.unpack_from(data, start)
         tags.append((ethertype, control))
         ethertype = following

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from ..quantities import format_address
 from ..vocabulary import PacketFlag
 from .checksum import checksum
-from .octets import MalformedPacket, Octets, SameOctets, require
+from .octets import CutShort, MalformedPacket, Octets, SameOctets, require
 
 ICMP, IPIP, TCP, UDP = 1, 4, 6, 17
 SIZE = 20
@@ -70,7 +70,7 @@ def parse(data: SameOctets, *, cut: bool = False) -> tuple[Ipv4, SameOctets]:
     if length < size:
         raise MalformedPacket(f"IPv4 total length {length} is below the header's {size}", 2)
     if length > len(data) and not cut:
-        raise MalformedPacket(f"IPv4 packet cut short: {len(data)} of {length} bytes", len(data))
+        raise CutShort(f"IPv4 packet cut short: {len(data)} of {length} bytes", len(data))
     header = Ipv4(src, dst, protocol, ttl, tos, identification, fragment, bytes(data[SIZE:size]), length, sum_)
     return header, data[size:length]
 

@@ -17,7 +17,11 @@ class MalformedPacket(ValueError):
         self.offset = offset
 
 
+class CutShort(MalformedPacket):
+    """Bytes that end too early: no fault where the rest is known to be elsewhere (a first fragment, a quote)."""
+
+
 def require(data: Octets, size: int, what: str) -> None:
     """Refuse data shorter than ``size``."""
     if len(data) < size:
-        raise MalformedPacket(f"{what} cut short: {len(data)} of {size} bytes", len(data))
+        raise CutShort(f"{what} cut short: {len(data)} of {size} bytes", len(data))

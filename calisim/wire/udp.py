@@ -7,7 +7,7 @@ from dataclasses import dataclass
 
 from .checksum import checksum, pseudo_header
 from .ipv4 import UDP
-from .octets import MalformedPacket, Octets, SameOctets, require
+from .octets import CutShort, MalformedPacket, Octets, SameOctets, require
 
 SIZE = 8
 _HEADER = struct.Struct("!HHHH")
@@ -29,7 +29,7 @@ def parse(data: SameOctets, *, cut: bool = False) -> tuple[Udp, SameOctets]:
     if header.length < SIZE:
         raise MalformedPacket(f"UDP length {header.length} is below {SIZE}", 4)
     if header.length > len(data) and not cut:
-        raise MalformedPacket(f"UDP datagram cut short: {len(data)} of {header.length} bytes", len(data))
+        raise CutShort(f"UDP datagram cut short: {len(data)} of {header.length} bytes", len(data))
     return header, data[SIZE:header.length]
 
 

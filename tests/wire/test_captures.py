@@ -106,7 +106,8 @@ def blocks(request: pytest.FixtureRequest) -> Blocks:
 def test_pcapng_blocks(blocks: Blocks) -> None:
     data = b"".join((
         blocks.section(),
-        blocks.interface(blocks.option(2, b"eth0"), blocks.option(9, b"\x09"), blocks.option(14, blocks.pack("q", 100)), bytes(4)),
+        blocks.interface(blocks.option(2, b"eth0"), blocks.option(9, b"\x09"), blocks.option(14, blocks.pack("q", 100)),
+                         bytes(4)),
         blocks.interface(blocks.option(9, b"\x8a"), snap=2),                        # 2**-10 s
         blocks.block(0x0BAD, b"unknown blocks are passed over"),
         blocks.packet(0, 7, b"abcde", blocks.option(1, b"one"), blocks.option(2, blocks.pack("I", 2)), blocks.option(1, b"two")),
