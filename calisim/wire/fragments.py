@@ -48,8 +48,11 @@ def _for_later(options: bytes) -> bytes:
     kept = bytearray(options)
     at = 0
     while at < len(kept) and kept[at] != END:
-        size = 1 if kept[at] == NOTHING else kept[at + 1] if at + 1 < len(kept) else 0
-        if not 1 <= size <= len(kept) - at or (size == 1 and kept[at] != NOTHING):
+        if kept[at] == NOTHING:
+            at += 1
+            continue
+        size = kept[at + 1] if at + 1 < len(kept) else 0
+        if not 2 <= size <= len(kept) - at:
             break                                               # what makes no sense is left as it is
         if not kept[at] & COPIED:
             kept[at:at + size] = bytes((NOTHING,)) * size
@@ -92,9 +95,10 @@ def reassemble(fragments: Iterable[Octets]) -> Reassembled | None:
         if header.more_fragments:
             payload = payload[:len(payload) & ~7]               # what does not fill the unit of 8 cannot be continued
         stop = header.offset + len(payload)
-        if not payload or (stop > end and complete) or (not header.more_fragments and (stop < end or complete and stop != end)):
+        last = not header.more_fragments
+        if not payload or (complete and stop > end) or (last and stop < end):
             raise MalformedPacket("a fragment without payload, or beyond the last one", 6)
-        end, complete = max(end, stop), complete or not header.more_fragments
+        end, complete = stop if last else max(end, stop), complete or last
         if _insert(runs, _Run(header.offset, stop, [payload])):
             headers.append(header)
             largest = max(largest, header.size + len(payload))

@@ -96,6 +96,15 @@ def test_duplicates_are_ignored() -> None:
     assert inside and inside.packet[20:] == bytes(range(43))
 
 
+def test_duplicate_across_two_fragments() -> None:
+    """Linux joins fragments that come in order: what lies across two of these is a duplicate, otherwise an overlap."""
+    first, second, across, last = piece(0, 16, more=True), piece(16, 16, more=True), piece(8, 16, more=True), piece(32, 1, more=False)
+    found = reassemble([first, second, across, last])
+    assert found and found.packet[20:] == bytes(range(33))
+    with pytest.raises(MalformedPacket, match="overlap"):
+        reassemble([second, first, across, last])
+
+
 @pytest.mark.parametrize(("pieces", "reason"), [
     ([piece(0, 40, more=True), piece(32, 40, more=False)], "overlap"),
     ([piece(16, 8, more=True), piece(0, 40, more=True)], "overlap"),
