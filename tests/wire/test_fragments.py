@@ -98,7 +98,8 @@ def test_duplicates_are_ignored() -> None:
 
 def test_duplicate_across_two_fragments() -> None:
     """Linux joins fragments that come in order: what lies across two of these is a duplicate, otherwise an overlap."""
-    first, second, across, last = piece(0, 16, more=True), piece(16, 16, more=True), piece(8, 16, more=True), piece(32, 1, more=False)
+    first, second, across = (piece(start, 16, more=True) for start in (0, 16, 8))
+    last = piece(32, 1, more=False)
     found = reassemble([first, second, across, last])
     assert found and found.packet[20:] == bytes(range(33))
     with pytest.raises(MalformedPacket, match="overlap"):
