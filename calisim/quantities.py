@@ -77,6 +77,8 @@ def parse_interface(text: str) -> tuple[int, int]:
     address, slash, length = text.partition("/")
     if not slash:
         raise ValueError(f"{text} has no prefix length; write {text}/32 for a single address")
+    if ":" in address:
+        raise ValueError(_why_not_address(text))
     if not re.fullmatch(r"\d|[12]\d|3[0-2]", length):
         raise ValueError(f"{text} is not an IPv4 prefix: the length goes from 0 to 32")
     return parse_address(address), int(length)
@@ -91,6 +93,9 @@ def format_address(address: int) -> str:
     """Integer → dotted text."""
     return f"{address >> 24}.{address >> 16 & 255}.{address >> 8 & 255}.{address & 255}"
 
+
+# IANA, Assigned Internet Protocol Numbers: those that a user may call by name
+PROTOCOLS = {"tcp": 6, "udp": 17, "icmp": 1, "ipip": 4, "ip-in-ip": 4, "gre": 47, "esp": 50, "sctp": 132}
 
 _UNITS = {"ns": 1, "us": 10**3, "ms": 10**6, "s": 10**9, "min": 60 * 10**9, "m": 60 * 10**9,
           "h": 3600 * 10**9, "d": 86400 * 10**9}

@@ -50,8 +50,9 @@ stage ENDPOINT, where 0):
    order. No route, or destination multicast, 255.255.255.255, 0/8 or 127/8 → NO_ROUTE. Blackhole → BLACKHOLE (detail =
    the block's pool). ATTACHED to an address nobody in that subnet owns (Fabric.owners) → UNREACHABLE; a REMOTE next hop
    on the link that is neither the gateway nor an owner's: UNREACHABLE.
-6. LOCAL_IN (LOCAL, the node itself): from VETH with HOST_ACTION_DROP → POLICY_EGRESS, detail R's object, stage LOCAL_IN.
-   Otherwise DELIVERED, stage DELIVER.
+6. LOCAL_IN (LOCAL, the node itself): from VETH with HOST_ACTION_DROP and of no known connection (answers to the node's
+   own requests pass: Calico accepts what is ESTABLISHED before the action) → POLICY_EGRESS, detail R's object, stage
+   LOCAL_IN. Otherwise DELIVERED, stage DELIVER.
 7. TTL (not on OUTPUT): ttl ≤ 1 → TTL_EXCEEDED; else decrement.
 8. MTU of the output device (LOCAL pod: the endpoint's mtu): length greater → with DF MTU_EXCEEDED (detail = the route's
    decider), else UNDETERMINED stage FRAGMENT.
@@ -80,7 +81,7 @@ stage ENDPOINT, where 0):
    NODE → FABRIC_IN there on the next leg; HOST → if the wire's destination is the host's address DELIVERED else DROPPED
    ADDRESS_UNUSED.
 3. routes_pods (provider plain): deliver to the router or host that owns the wire's destination (Intent.address_owners,
-   also pods: to the pod's node), else EXITED if the destination is in no subnet and no pool, else FABRIC_NO_OWNER.
+   also pods: to the pod's node), else EXITED if the destination is in no subnet and no enabled pool, else FABRIC_NO_OWNER.
 4. Otherwise it is routed: ROUTED. decrements_ttl: wire TTL ≤ 1 → TTL_EXCEEDED stage FABRIC; else decrement the wire's
    TTL (outer if encapsulated), and hops += 1. NACL outbound of the sender's subnet (no match → NACL_OUT). Route table
    of that subnet, longest match: none → FABRIC_NO_ROUTE; BLACKHOLE → FABRIC_NO_ROUTE (detail = route); QUOTA →
@@ -92,7 +93,8 @@ stage ENDPOINT, where 0):
    it is known. Then step 5.
 5. Outside: the wire's destination is a HOST's address (not in a subnet) → DELIVERED to it, event ETHERNET IN with
    router 0. It is the public_address of a router (known) → back in through the gateway to that router (destination
-   translated). Otherwise, provider with an internet gateway or OUTSIDE: EXITED.
+   translated). Nobody outside routes an address in a subnet or in an enabled pool, nor, beyond an internet gateway, one of
+   private use (10/8, 172.16/12, 192.168/16, 100.64/10, 169.254/16): FABRIC_NO_ROUTE, detail = the route. Else EXITED.
 From outside (a HOST sends): destination is a known public_address → translated to the router's address, routed to it.
 Destination is a router's address with PUBLIC whose public_address is not known, or OUTSIDE provider (linux) and
 Fabric.owners has it → routed to it. Else: FABRIC_NO_ROUTE where = the gateway place (0 if there is none), stage FABRIC.

@@ -335,6 +335,14 @@ def test_the_nodes_door_is_shut_for_its_pods_if_felix_says_so(net):
     assert network.fate("default/p1", "10.0.1.12") == DELIVERED
 
 
+def test_answers_to_the_nodes_own_requests_pass_its_shut_door(net):
+    """Felix accepts what is ESTABLISHED before the action: the kubelet's probes of its own pods work."""
+    network = net(three_zones(host_action_drop=True))
+    assert network.fate("node/n1", "10.244.1.2") == DELIVERED
+    assert fate_of(network.reply()) == DELIVERED
+    assert network.fate("default/p1", "10.0.1.11", sport=50000) == DropReason.POLICY_EGRESS
+
+
 def test_a_linux_router_lets_untranslated_pods_out(net):
     """nat-off: behind a plain router pods reach the outside with their own address; the answer finds no route."""
     cluster = three_zones(nat_outgoing=False)
@@ -345,3 +353,14 @@ def test_a_linux_router_lets_untranslated_pods_out(net):
     assert (fate_of(result), text(result["src"])) == (DELIVERED, P1)
     assert fate_of(network.reply()) == DropReason.FABRIC_NO_ROUTE
     assert network.fate("default/p1", "198.51.100.9") == EXITED
+
+
+def test_a_linux_router_has_no_route_to_pods(net):
+    """never-far, black-holes:no-block: what is meant for a pod of another subnet, or for none, is lost at the router."""
+    cluster = three_zones(ipip="Never")
+    cluster.tables[0].pop()
+    cluster.cloud_route("0.0.0.0/0", TargetKind.OUTSIDE)
+    network = net(cluster)
+    assert network.fate("default/p1", "10.244.3.2") == DropReason.FABRIC_NO_ROUTE
+    assert network.fate("default/p1", "10.244.99.9") == DropReason.FABRIC_NO_ROUTE
+    assert network.fate("default/p1", "10.99.0.1") == EXITED             # some LAN beyond the router

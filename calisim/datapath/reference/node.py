@@ -209,7 +209,8 @@ class NodeWalker:
 
     def _local_in(self, walk: Walk, router: Router, connection: Connection | None) -> None:
         """The node itself receives; not masqueraded, since it passes INPUT and not POSTROUTING (measured)."""
-        if walk.device is Device.VETH and router.flags & RouterFlag.HOST_ACTION_DROP:
+        known = connection is not None and connection.ordinal
+        if walk.device is Device.VETH and router.flags & RouterFlag.HOST_ACTION_DROP and not known:
             drop(DropReason.POLICY_EGRESS, router.id, router.decided_by, stage=Stage.LOCAL_IN)
         self._translate(walk, router, connection, masquerade=0)
         succeed(Verdict.DELIVERED, Stage.DELIVER, router.id)

@@ -41,7 +41,7 @@ cdef inline bint choose_source(Core* core, Walk* w) noexcept nogil:
 
 cdef inline bint local_in(Core* core, Walk* w) noexcept nogil:
     """Addressed to the node itself.      Drops  POLICY_EGRESS (defaultEndpointToHostAction), SNAT_PORTS_EXHAUSTED"""
-    if w.carry.device == DEVICE_VETH and w.router.flags & ROUTER_FLAG_HOST_ACTION_DROP:
+    if w.carry.device == DEVICE_VETH and w.router.flags & ROUTER_FLAG_HOST_ACTION_DROP and w.connection is NULL:
         return drop(core, w, STAGE_LOCAL_IN, DROP_POLICY_EGRESS, w.id, w.router.detail)
     return translate(core, w) and end(core, w, VERDICT_DELIVERED, STAGE_DELIVER, w.id)
 
