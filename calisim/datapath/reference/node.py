@@ -283,8 +283,8 @@ class NodeWalker:
 
 
 def _is_this_host(address: int) -> bool:
-    """0.0.0.0/8 and 127.0.0.0/8 (RFC 1122 §3.2.1.3)."""
-    return address >> 24 in (0, 127)
+    """0.0.0.0 and 127.0.0.0/8 (RFC 1122 §3.2.1.3); the rest of 0/8 is forwarded since Linux 5.3 (measured)."""
+    return address == 0 or address >> 24 == 127
 
 
 def _tunnel_address(router: Router, device: Device) -> int:
