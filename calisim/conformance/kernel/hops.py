@@ -115,10 +115,11 @@ class Route:
 
     def _leaves_by_default(self) -> bool:
         """Whether the router hands the packet to its default gateway, the outside host, though that has not the address."""
-        external = self._case.content["vpc"].get("external")
+        vpc, result = self._case.content["vpc"], self._result
+        nobodys = result["verdict"] == Verdict.EXITED or result["reason"] == DropReason.FABRIC_NO_ROUTE
         return bool(
-            external and self._result["verdict"] == Verdict.EXITED
-            and int(self._result["dst"]) not in parse_prefix(external["cidr"]))
+            nobodys and vpc["router_default_route"] and vpc.get("external") and self._events[-1]["router"]
+            and int(result["dst"]) not in parse_prefix(vpc["external"]["cidr"]))
 
     def _reaches_router(self) -> bool:
         """Whether a packet that ends behind its sender's interface gets to the router; not past the check at its own port."""

@@ -84,6 +84,9 @@ class Player:
             return Prediction(spec["id"], namespace, fate={"end": "not sent"}, unmodelled=self._lacks.get(about, ""))
         is_node = namespace in self._case.content["nodes"]
         sent = packets.made(spec, number, self._case.addresses[namespace][0], received, is_node=is_node)
+        if namespace == ROUTER:
+            return Prediction(
+                spec["id"], namespace, tuple(sent), fate={"end": "undetermined"}, unmodelled="packets of the router itself")
         if "outer" in spec:
             return Prediction(
                 spec["id"], namespace, tuple(sent), fate={"end": "undetermined"},
@@ -122,7 +125,7 @@ class Player:
         legs = self._case.leg_mtus
         if any(hop.namespace == ROUTER and hop.direction == "out" and len(hop.data) > legs[hop.device] for hop in hops):
             return "the MTU of a router's leg"
-        return ""
+        return self._case.unmodelled
 
 
 def _disagreement(fast: np.ndarray, judge: np.ndarray) -> str:
