@@ -38,15 +38,17 @@ stage ENDPOINT, where 0):
    TUNNEL_UNKNOWN_SENDER; R has no such tunnel address (device absent) → DROPPED ADDRESS_UNUSED stage DECAPSULATE. ECN
    (RFC 6040): outer CE and inner Not-ECT → ECN_ILLEGAL; outer CE, inner ECT → inner CE; outer ECT(1), inner ECT(0) →
    inner ECT(1). Event IPIP/VXLAN IN (outer fields 0). The packet now comes in by that tunnel device.
-3. SOURCE_CHECK. Source multicast, 255.255.255.255, 0/8 or 127/8, or destination 0/8 or 127/8: MARTIAN. By VETH under
-   CALICO_FILTER: source is not the sending endpoint's address → SPOOFED_SOURCE, and that is all. By VETH without it,
-   and on all other devices: source is one of R's own addresses → MARTIAN; rp_filter STRICT and the route to the source
-   does not leave by the device the packet came in by (for VETH: not that very endpoint's) → RPF; LOOSE and no route at
-   all, or a route that is a DROP → RPF. OUTPUT skips this stage.
+3. SOURCE_CHECK. Source multicast, 255.255.255.255, 0.0.0.0 or 127/8, or destination 0.0.0.0 or 127/8: MARTIAN (the rest
+   of 0/8 is like any other since Linux 5.3). By VETH under CALICO_FILTER: source is not the sending endpoint's address →
+   SPOOFED_SOURCE, and that is all. By VETH without it, and on all other devices: source is one of R's own addresses →
+   MARTIAN; rp_filter (Router.rp_filter_of the device) STRICT and the route to the source does not leave by the device the
+   packet came in by (for VETH: not that very endpoint's) → RPF; LOOSE and no route at all, or a route that is a DROP →
+   RPF. A pod's device has no address of its own, so by VETH LOOSE is as STRICT (measured; fib_validate_source, no_addr).
+   OUTPUT skips this stage.
 4. CONNTRACK: see below. INVALID with CALICO_FILTER → CT_INVALID. In the reply direction the destination (and for SNATed ones
    destination port) is translated back now, before the lookup.
 5. LOOKUP: own addresses first (LOCAL), then longest prefix match over routes_of(R); of equal prefixes the first in its
-   order. No route, or destination multicast, 255.255.255.255, 0/8 or 127/8 → NO_ROUTE. Blackhole → BLACKHOLE (detail =
+   order. No route, or destination multicast, 255.255.255.255, 0.0.0.0 or 127/8 → NO_ROUTE. Blackhole → BLACKHOLE (detail =
    the block's pool). ATTACHED to an address nobody in that subnet owns (Fabric.owners) → UNREACHABLE; a REMOTE next hop
    on the link that is neither the gateway nor an owner's: UNREACHABLE.
 6. LOCAL_IN (LOCAL, the node itself): from VETH with HOST_ACTION_DROP and of no known connection (answers to the node's
@@ -59,10 +61,10 @@ stage ENDPOINT, where 0):
    ENCAP_FROM_POD, stage POLICY: Felix lets workloads send no tunnels.
 9. TRANSLATE, only for the packet that opens a connection (and not on INVALID): Intent.nat.matches(src, dst) (OUTPUT,
    too) → MASQUERADE to R.address (output device TUNNEL: to its tunnel address). OUTPUT, or forwarded with a local
-   address as source: adjacency TUNNEL and src is not that device's tunnel address → MASQUERADE to it. Never when
-   delivering to a local pod (its adjacency is LOCAL) unless nat matches. Ports: see *Ports*. Packets of a known SNATed
-   connection get the same translation here. The connection is confirmed here (entered into the table), also when
-   nothing was translated.
+   address as source: adjacency TUNNEL and src is not that device's tunnel address → MASQUERADE to it (not under
+   NO_TUNNEL_MASQUERADE). Never when delivering to a local pod (its adjacency is LOCAL) unless nat matches. Ports: see
+   *Ports*. Packets of a known SNATed connection get the same translation here. The connection is confirmed here (entered
+   into the table), also when nothing was translated.
 10. LOCAL pod: event VETH OUT, DELIVERED (stage DELIVER). An endpoint that is a pod of R but whose node is … down was
     handled before.
 11. ENCAPSULATE (TUNNEL): event IPIP/VXLAN OUT. Outer src R.address, dst next_hop, TTL (inner's for IPIP, 64 for VXLAN),

@@ -96,9 +96,12 @@ class NodeWalker:
             drop(DropReason.MARTIAN, router.id)
         back = self.routes.find(router.id, src)
         routed = back is not None and back.kind is not AdjacencyKind.DROP
-        if router.rp_filter is RpFilter.LOOSE and not routed:
+        rp_filter = router.rp_filter_of(walk.device)
+        if walk.device is Device.VETH and rp_filter is RpFilter.LOOSE:
+            rp_filter = RpFilter.STRICT            # cali… has no address, so the kernel is content with the very route only
+        if rp_filter is RpFilter.LOOSE and not routed:
             drop(DropReason.RPF, router.id)
-        if router.rp_filter is RpFilter.STRICT and not (routed and self._leaves_where_it_came_in(walk, back)):
+        if rp_filter is RpFilter.STRICT and not (routed and self._leaves_where_it_came_in(walk, back)):
             drop(DropReason.RPF, router.id)
 
     def _leaves_where_it_came_in(self, walk: Walk, back: Adjacency | None) -> bool:
@@ -252,7 +255,8 @@ class NodeWalker:
         if self.intent.nat.matches(header.src, header.dst):
             return tunnel or router.address
         own = walk.device is Device.LOOPBACK or header.src in self.intent.local_addresses(router.id)
-        return tunnel if own and header.src != tunnel else 0
+        hides = own and header.src != tunnel and not router.flags & RouterFlag.NO_TUNNEL_MASQUERADE
+        return tunnel if hides else 0
 
     # ---- going out -------------------------------------------------------------------------------------------
 
@@ -292,8 +296,8 @@ def _is_known(connection: Connection | None) -> bool:
 
 
 def _is_this_host(address: int) -> bool:
-    """0.0.0.0/8 and 127.0.0.0/8 (RFC 1122 §3.2.1.3)."""
-    return address >> 24 in (0, 127)
+    """0.0.0.0 and 127.0.0.0/8 (RFC 1122 §3.2.1.3); the rest of 0/8 is forwarded since Linux 5.3 (measured)."""
+    return address == 0 or address >> 24 == 127
 
 
 def _tunnel_address(router: Router, device: Device) -> int:
