@@ -1,4 +1,7 @@
-"""Types of the compiled door; :mod:`calisim.datapath.fast` is its only caller. Arrays must be contiguous and of the named dtype."""
+"""Types of the compiled door; :mod:`calisim.datapath.fast` is its only caller.
+
+Arrays must be contiguous and of the named dtype.
+"""
 
 import numpy as np
 
@@ -22,7 +25,7 @@ def step(
     connection_count: int, ordinals: np.ndarray, links: np.ndarray, drops: np.ndarray, verdicts: np.ndarray, events: np.ndarray,
     event_count: int, wants_events: bool, wave: int, leg: int, position: int, kept: int, active: int,
 ) -> tuple[int, int, int, int]:
-    """Walks ``carries[position:active]`` through leg ``leg`` (0: out of their endpoints) and compacts the survivors to ``carries[:kept]``.
+    """Walks ``carries[position:active]`` through leg ``leg`` (0: out of their endpoints), survivors to ``carries[:kept]``.
 
     Stops early where connections or events lack room for one frame more. Returns position, kept, connection_count, event_count.
     """

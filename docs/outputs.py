@@ -16,14 +16,14 @@ ROOT = Path(__file__).resolve().parent.parent
 PAGES = [ROOT / "README.md", *sorted((ROOT / "docs").glob("*.md"))]
 BLOCK = re.compile(r"(<!-- output of: (.+?) -->\n```text\n)(.*?)(^```$)", re.DOTALL | re.MULTILINE)
 COLUMNS = "110"
+THIS_CALISIM = f'calisim() {{ "{sys.executable}" -m calisim "$@"; }}'          # of this tree, installed or not
 
 
 def output(command: str) -> str:
     """What a command prints on a terminal of that width, without trailing blanks."""
-    path = f"{Path(sys.executable).parent}:{os.environ.get('PATH', '')}"
+    environment = {**os.environ, "PYTHONPATH": str(ROOT), "COLUMNS": COLUMNS, "NO_COLOR": "1"}
     done = subprocess.run(
-        ["bash", "-c", command], cwd=ROOT, env={**os.environ, "PATH": path, "COLUMNS": COLUMNS, "NO_COLOR": "1"},
-        capture_output=True, text=True, check=False)
+        ["bash", "-c", f"{THIS_CALISIM}\n{command}"], cwd=ROOT, env=environment, capture_output=True, text=True, check=False)
     if done.returncode > 1:
         raise SystemExit(f"{command}: {done.stderr}")
     return "".join(line.rstrip() + "\n" for line in done.stdout.rstrip().splitlines())

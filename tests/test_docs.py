@@ -50,10 +50,10 @@ def statements(block: str) -> list[str]:
 
 @pytest.mark.parametrize(("page", "command"), commands(), ids=lambda value: value.splitlines()[0][:60])
 def test_command_runs(page: str, command: str) -> None:
-    """With this interpreter's calisim in front; exit 1 (a check said no) is allowed, 2 (wrong call) is not."""
-    path = f"{Path(sys.executable).parent}:{os.environ['PATH']}"
+    """With the calisim of this tree, installed or not; exit 1 (a check said no) is allowed, 2 (wrong call) is not."""
+    this_calisim = f'calisim() {{ "{sys.executable}" -m calisim "$@"; }}'
     done = subprocess.run(
-        ["bash", "-c", command], cwd=ROOT, env={**os.environ, "PATH": path, "PYTHONPATH": str(ROOT), "COLUMNS": "100"},
+        ["bash", "-c", f"{this_calisim}\n{command}"], cwd=ROOT, env={**os.environ, "PYTHONPATH": str(ROOT), "COLUMNS": "100"},
         capture_output=True, text=True, timeout=120, check=False)
     assert done.returncode in (0, 1), f"{page}: {shlex.quote(command)}: {done.returncode}\n{done.stdout}{done.stderr}"
     assert "Traceback" not in done.stderr

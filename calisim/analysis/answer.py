@@ -55,11 +55,11 @@ def _duel(overlay: VariantReport, cross: VariantReport) -> str:
     saved = overlay.overhead - cross.overhead
     if saved > 0:
         return (
-            f"Cross-subnet: both deliver {_all(cross)} of {sent}, but {cross.id} wraps {cross.encapsulated:,} of them instead of "
-            f"{overlay.encapsulated:,} and saves {plural(saved, 'byte')} of outer headers ({percent(saved, overlay.overhead)} "
-            f"of the overlay's).{_price(cross, overlay)}")
+            f"Cross-subnet: both deliver {_all(cross)} of {sent}, but {cross.id} encapsulates {cross.encapsulated:,} of them "
+            f"instead of {overlay.encapsulated:,} and saves {plural(saved, 'byte')} of outer headers "
+            f"({percent(saved, overlay.overhead)} of the overlay's).{_price(cross, overlay)}")
     return (
-        f"Overlay: {cross.id} saves nothing here ({plural(cross.encapsulated, 'wrapped packet')} in both), since no packet "
+        f"Overlay: {cross.id} saves nothing here ({plural(cross.encapsulated, 'encapsulated packet')} in both), since no packet "
         f"travels between two nodes of one subnet.{_price(cross, overlay)}")
 
 

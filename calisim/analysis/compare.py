@@ -43,7 +43,7 @@ class VariantReport:
 
     @property
     def encapsulated(self) -> int:
-        """Packets that were wrapped, lost ones included."""
+        """Packets that were encapsulated, lost ones included."""
         return self.tally.total(lambda outcome: outcome.encap != Encap.NONE).packets
 
     @property

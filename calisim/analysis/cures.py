@@ -112,6 +112,10 @@ def _no_route_in_cloud(network: Network, loss: Loss, packet: np.void) -> Cure:
             (f"aws ec2 associate-address --instance-id {_instance(router.name)} --allocation-id ALLOCATION",
              *_what_if(network, packet, f"nodes.{_group_of(network, router.name)}.publicIP=true")),
             edits.on_nodes({router.name}, lambda node: replace(node, public_address=0)))
+    if loss.reason is DropReason.FABRIC_NO_ROUTE and not _in_pool(network, int(packet["dst"])):
+        return Cure((
+            "aws ec2 create-route --route-table-id TABLE --destination-cidr-block 0.0.0.0/0 --gateway-id IGW "
+            "(an internet gateway, or whatever leads there)",))
     return Cure((loss.reason.remedy,))
 
 

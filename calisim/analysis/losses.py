@@ -98,6 +98,8 @@ def loss_of(intent: Intent, packet: np.void, result: np.void, headers: tuple[Hea
     sentence = reason.sentence.format_map(facts)
     if reason is DropReason.ADDRESS_UNUSED and stage is Stage.ENDPOINT:
         sentence = f"{where} has no address, so it cannot send: {'; '.join(intent.failures) or 'IPAM gave it none'}"
+    if reason is DropReason.FABRIC_NO_ROUTE and not any(headers[0].dst in pool.prefix for pool in intent.pools):
+        sentence = f"{where} has no route to {named(intent, headers[0].dst)}"
     return Loss(reason, stage, place, where, sentence, decider, headers[0], encap, limit)
 
 

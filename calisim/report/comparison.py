@@ -52,7 +52,7 @@ def _variants(comparison: Comparison) -> Any:
     exits = width() >= ROOMY or any(_count(report, Verdict.EXITED) for report in reports)
     return table(
         f"Variants: the same {number(reports[0].tally.sent)} packets through each" if len(sent) == 1 else "Variants",
-        ["Variant", "#Wrapped (%)", "#Overhead (B)", "#Overhead (%)", "#Pod MTU (B)", *(["#Sent (pkt)"] if exits else []),
+        ["Variant", "#Encap. (%)", "#Overhead (B)", "#Overhead (%)", "#Pod MTU (B)", *(["#Sent (pkt)"] if exits else []),
          "#Delivered (pkt)", *(["#Exited (pkt)"] if exits else []), "#Lost (pkt)"],
         (_variant(report, exits) for report in reports))
 

@@ -90,7 +90,7 @@ def test_mixed_outcomes_are_shares():
 
 def test_answer_says_cross_subnet_with_its_numbers(plain):
     assert plain.answer.startswith("Cross-subnet: both deliver all of 36 packets")
-    assert "wraps 16 of them instead of 24" in plain.answer and "saves 160 bytes" in plain.answer
+    assert "encapsulates 16 of them instead of 24" in plain.answer and "saves 160 bytes" in plain.answer
     assert "source/destination check off (forget it and 8 packets die)" in plain.answer
     assert "16 × IGW_NO_PUBLIC_ADDRESS" in plain.answer
     assert "mesh (30 × 1,000 B)" in plain.assumptions[0]
