@@ -15,7 +15,10 @@ GZIP = b"\x1f\x8b"
 
 
 def read(stream: BinaryIO) -> Iterator[Frame]:
-    """The frames one by one, in bounded memory. Raises CaptureError where the file cannot be read further."""
+    """The frames one by one, in bounded memory. Raises CaptureError where the file cannot be read further.
+
+    The stream is closed behind the last frame.
+    """
     buffered = io.BufferedReader(cast(io.RawIOBase, stream))
     try:
         if buffered.peek(2).startswith(GZIP):

@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from typing import TypeAlias
 
 from . import ethernet, icmp, ipv4, tcp, udp, vxlan
-from .octets import MalformedPacket
+from .octets import CutShort, MalformedPacket
 
 DEEPEST = 16                    # headers; a packet of nothing but IP-in-IP headers could hold thousands
 Header: TypeAlias = ipv4.Ipv4 | udp.Udp | tcp.Tcp | icmp.Icmp | vxlan.Vxlan | ethernet.Ethernet
@@ -45,16 +45,18 @@ def dissect(packet: bytes) -> Dissection:
     try:
         walk.open_ipv4(memoryview(packet), quoted=False, cut=False)
     except MalformedPacket as fault:
-        return Dissection(tuple(walk.layers), packet[walk.at:], fault)
+        expected = walk.partial and isinstance(fault, CutShort)
+        return Dissection(tuple(walk.layers), packet[walk.at:], None if expected else fault)
     return Dissection(tuple(walk.layers), packet[walk.at:])
 
 
 class _Walk:
-    """Layers so far, and the byte behind them."""
+    """Layers so far, the byte behind them, and whether the packet they are in goes on elsewhere."""
 
     def __init__(self) -> None:
         self.layers: list[Layer] = []
         self.at = 0
+        self.partial = False
 
     def add(self, header: Header, size: int, right: bool | None, quoted: bool) -> None:
         if len(self.layers) == DEEPEST:
@@ -68,10 +70,10 @@ class _Walk:
         self.add(header, header.size, ipv4.verify(data), quoted)
         if header.offset:
             return
-        partial = header.more_fragments or len(payload) < (header.length or 0) - header.size
+        self.partial = partial = header.more_fragments or len(payload) < (header.length or 0) - header.size
         if header.protocol == ipv4.UDP:
             self.open_udp(payload, header, quoted=quoted, cut=partial)
-        elif header.protocol == ipv4.TCP and not (quoted and len(payload) < tcp.SIZE):      # 8 bytes are a lawful quote of it
+        elif header.protocol == ipv4.TCP:
             segment, _ = tcp.parse(payload)
             self.add(segment, segment.size, None if partial else tcp.verify(payload, header.src, header.dst), quoted)
         elif header.protocol == ipv4.ICMP:

@@ -8,16 +8,14 @@ from __future__ import annotations
 
 import struct
 from dataclasses import dataclass
-from typing import TypeVar
 
-from .octets import MalformedPacket, Octets, require
+from .octets import CutShort, Octets, SameOctets, require
 
 IPV4, ARP, VLAN, IPV6, SERVICE_VLAN, OLD_SERVICE_VLAN = 0x0800, 0x0806, 0x8100, 0x86DD, 0x88A8, 0x9100
 TAGGED = (VLAN, SERVICE_VLAN, OLD_SERVICE_VLAN)
 SIZE = 14
 _HEADER = struct.Struct("!6s6sH")
 _TAG = struct.Struct("!HH")
-_Octets = TypeVar("_Octets", bytes, memoryview)
 
 
 @dataclass(frozen=True, slots=True)
@@ -30,20 +28,20 @@ class Ethernet:
     tags: tuple[tuple[int, int], ...] = ()
 
 
-def parse(data: _Octets) -> tuple[Ethernet, _Octets]:
+def parse(data: SameOctets) -> tuple[Ethernet, SameOctets]:
     require(data, SIZE, "Ethernet header")
     dst, src, ethertype = _HEADER.unpack_from(data)
     tags, ethertype, payload = untag(ethertype, data[SIZE:])
     return Ethernet(dst, src, ethertype, tags), payload
 
 
-def untag(ethertype: int, data: _Octets) -> tuple[tuple[tuple[int, int], ...], int, _Octets]:
+def untag(ethertype: int, data: SameOctets) -> tuple[tuple[tuple[int, int], ...], int, SameOctets]:
     """Tags, the EtherType behind them and what follows, from the first EtherType on."""
     tags = []
     start = 0
     while ethertype in TAGGED:
         if len(data) < start + 4:
-            raise MalformedPacket("VLAN tag cut short", len(data))
+            raise CutShort("VLAN tag cut short", len(data))
         control, following = _TAG.unpack_from(data, start)
         tags.append((ethertype, control))
         ethertype = following

@@ -13,29 +13,33 @@ from . import ipv4
 from .octets import MalformedPacket, Octets
 
 COPIED, END, NOTHING = 0x80, 0, 1                               # of an option's first byte (RFC 791 §3.1)
-NOT_ECT, ECT1, ECT0, CE = range(4)
+NOT_ECT, CE = 0, 3
 
 
 def fragment(packet: Octets, mtu: int) -> list[bytes]:
-    """The packet in pieces of at most ``mtu`` bytes: every one but the last as long as a multiple of 8 allows.
+    """The packet in pieces of at most ``mtu`` bytes: each but the last as long as a multiple of 8 allows.
 
     ID, TTL, TOS and DF stay. To cut a reassembled packet again give the smaller of the link's MTU and ``largest``.
     Raises ValueError for an MTU without room for 8 bytes of payload.
     """
     header, payload = ipv4.parse(packet)
+    if header.offset + len(payload) > ipv4.LONGEST:
+        raise MalformedPacket("a fragment that reaches beyond the longest packet", 6)
     room = mtu - header.size
     if len(payload) <= room:
         return [bytes(packet[:header.length])]
-    room &= ~7
-    if room <= 0:
+    if room < 8:
         raise ValueError(f"an MTU of {mtu} has no room for 8 bytes behind a header of {header.size}")
     pieces = []
-    for start in range(0, len(payload), room):
-        last = start + room >= len(payload)
-        word = header.fragment + start // 8 | (0 if last else PacketFlag.MF)
+    start = 0
+    while start < len(payload):
+        left = len(payload) - start
+        size = left if left <= room else room & ~7
+        word = header.fragment + start // 8 | (PacketFlag.MF if size < left else 0)
         options = _for_later(header.options) if start else header.options
         piece = replace(header, fragment=int(word), options=options, length=None, checksum=None)
-        pieces.append(ipv4.emit(piece, payload[start:start + room]))
+        pieces.append(ipv4.emit(piece, payload[start:start + size]))
+        start += size
     return pieces
 
 
@@ -44,8 +48,11 @@ def _for_later(options: bytes) -> bytes:
     kept = bytearray(options)
     at = 0
     while at < len(kept) and kept[at] != END:
-        size = 1 if kept[at] == NOTHING else kept[at + 1] if at + 1 < len(kept) else 0
-        if not 1 <= size <= len(kept) - at or (size == 1 and kept[at] != NOTHING):
+        if kept[at] == NOTHING:
+            at += 1
+            continue
+        size = kept[at + 1] if at + 1 < len(kept) else 0
+        if not 2 <= size <= len(kept) - at:
             break                                               # what makes no sense is left as it is
         if not kept[at] & COPIED:
             kept[at:at + size] = bytes((NOTHING,)) * size
@@ -79,6 +86,7 @@ def reassemble(fragments: Iterable[Octets]) -> Reassembled | None:
     """
     runs: list[_Run] = []
     headers: list[ipv4.Ipv4] = []
+    largest = unbroken = 0                                      # longest fragment, longest with DF
     end, complete = 0, False                                    # the furthest byte; does the last fragment say so?
     for data in fragments:
         header, payload = ipv4.parse(data)
@@ -87,16 +95,20 @@ def reassemble(fragments: Iterable[Octets]) -> Reassembled | None:
         if header.more_fragments:
             payload = payload[:len(payload) & ~7]               # what does not fill the unit of 8 cannot be continued
         stop = header.offset + len(payload)
-        if not payload or (stop > end and complete) or (not header.more_fragments and (stop < end or complete and stop != end)):
+        last = not header.more_fragments
+        if not payload or (complete and stop > end) or (last and stop < end):
             raise MalformedPacket("a fragment without payload, or beyond the last one", 6)
-        end, complete = max(end, stop), complete or not header.more_fragments
+        end, complete = stop if last else max(end, stop), complete or last
         if _insert(runs, _Run(header.offset, stop, [payload])):
             headers.append(header)
+            largest = max(largest, header.size + len(payload))
+            unbroken = max(unbroken, header.size + len(payload) if header.dont_fragment else 0)
     runs.sort(key=lambda run: run.start)
     gapless = all(run.start == before for run, before in zip(runs, [0, *(run.end for run in runs)], strict=False))
     if not complete or not gapless:
         return None
-    return _whole(headers, b"".join(payload for run in runs for payload in run.payloads))
+    payload = b"".join(payload for run in runs for payload in run.payloads)
+    return Reassembled(_whole(headers, payload, dont_fragment=largest == unbroken), largest)
 
 
 def _identity(header: ipv4.Ipv4) -> tuple[int, int, int, int]:
@@ -119,7 +131,7 @@ def _insert(runs: list[_Run], new: _Run) -> bool:
     return True
 
 
-def _whole(headers: list[ipv4.Ipv4], payload: bytes) -> Reassembled:
+def _whole(headers: list[ipv4.Ipv4], payload: bytes, *, dont_fragment: bool) -> bytes:
     """The first fragment's header over all; DF if the largest fragment had it; CE if one had it."""
     first = next(header for header in headers if not header.offset)
     if first.size + len(payload) > ipv4.LONGEST:
@@ -127,8 +139,6 @@ def _whole(headers: list[ipv4.Ipv4], payload: bytes) -> Reassembled:
     marks = {header.tos & 3 for header in headers}
     if NOT_ECT in marks and len(marks) > 1:
         raise MalformedPacket("fragments with and without ECN", 1)
-    largest = max(header.length or 0 for header in headers)
-    unbroken = max((header.length or 0 for header in headers if header.dont_fragment), default=0)
-    header = replace(first, fragment=int(PacketFlag.DF) if unbroken == largest else 0, length=None, checksum=None,
-                     tos=first.tos | (CE if CE in marks and len(marks) > 1 else 0))
-    return Reassembled(ipv4.emit(header, payload), largest)
+    header = replace(first, fragment=int(PacketFlag.DF) if dont_fragment else 0, length=None, checksum=None,
+                     tos=first.tos | (CE if CE in marks else 0))
+    return ipv4.emit(header, payload)

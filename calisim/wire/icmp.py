@@ -4,10 +4,9 @@ from __future__ import annotations
 
 import struct
 from dataclasses import dataclass
-from typing import TypeVar
 
 from .checksum import checksum
-from .octets import Octets, require
+from .octets import Octets, SameOctets, require
 
 ECHO_REPLY, UNREACHABLE, SOURCE_QUENCH, REDIRECT, ECHO, TIME_EXCEEDED, PARAMETER_PROBLEM = 0, 3, 4, 5, 8, 11, 12
 ERRORS = frozenset((UNREACHABLE, SOURCE_QUENCH, REDIRECT, TIME_EXCEEDED, PARAMETER_PROBLEM))
@@ -15,7 +14,6 @@ NET_UNREACHABLE, HOST_UNREACHABLE, PROTOCOL_UNREACHABLE, PORT_UNREACHABLE, FRAGM
 SIZE = 8
 LONGEST_ERROR = 576             # bytes of the whole error packet (RFC 1812 §4.3.2.3, Linux icmp_send)
 _HEADER = struct.Struct("!BBHI")
-_Octets = TypeVar("_Octets", bytes, memoryview)
 
 
 @dataclass(frozen=True, slots=True)
@@ -64,12 +62,12 @@ def time_exceeded(code: int = 0) -> Icmp:
     return Icmp(TIME_EXCEEDED, code)
 
 
-def quote(packet: _Octets) -> _Octets:
+def quote(packet: SameOctets) -> SameOctets:
     """What Linux quotes of a packet: as much as an error packet of 576 bytes holds, 548 bytes (measured; net/ipv4/icmp.c)."""
     return packet[:LONGEST_ERROR - 20 - SIZE]
 
 
-def parse(data: _Octets) -> tuple[Icmp, _Octets]:
+def parse(data: SameOctets) -> tuple[Icmp, SameOctets]:
     require(data, SIZE, "ICMP header")
     type_, code, sum_, rest = _HEADER.unpack_from(data)
     return Icmp(type_, code, rest, sum_), data[SIZE:]

@@ -4,18 +4,16 @@ from __future__ import annotations
 
 import struct
 from dataclasses import dataclass
-from typing import TypeVar
 
 from ..quantities import format_address
 from ..vocabulary import PacketFlag
 from .checksum import checksum
-from .octets import MalformedPacket, Octets, require
+from .octets import CutShort, MalformedPacket, Octets, SameOctets, require
 
 ICMP, IPIP, TCP, UDP = 1, 4, 6, 17
 SIZE = 20
 LONGEST = 0xFFFF
 _HEADER = struct.Struct("!BBHHHBBHII")
-_Octets = TypeVar("_Octets", bytes, memoryview)
 
 
 @dataclass(frozen=True, slots=True)
@@ -59,7 +57,7 @@ class Ipv4:
         return f"{format_address(self.src)} > {format_address(self.dst)}"
 
 
-def parse(data: _Octets, *, cut: bool = False) -> tuple[Ipv4, _Octets]:
+def parse(data: SameOctets, *, cut: bool = False) -> tuple[Ipv4, SameOctets]:
     """Header and payload, without padding behind it. ``cut``: less than the total length may be there (a quote, a snapshot)."""
     require(data, SIZE, "IPv4 header")
     first, tos, length, identification, fragment, ttl, protocol, sum_, src, dst = _HEADER.unpack_from(data)
@@ -72,7 +70,7 @@ def parse(data: _Octets, *, cut: bool = False) -> tuple[Ipv4, _Octets]:
     if length < size:
         raise MalformedPacket(f"IPv4 total length {length} is below the header's {size}", 2)
     if length > len(data) and not cut:
-        raise MalformedPacket(f"IPv4 packet cut short: {len(data)} of {length} bytes", len(data))
+        raise CutShort(f"IPv4 packet cut short: {len(data)} of {length} bytes", len(data))
     header = Ipv4(src, dst, protocol, ttl, tos, identification, fragment, bytes(data[SIZE:size]), length, sum_)
     return header, data[size:length]
 

@@ -1,5 +1,6 @@
 """From a captured frame to the IPv4 packet inside, by the capture's link type.
 
+To write packets without a link header take ``IPV4``: libpcap 1.10 refuses pcapng files with two interfaces of ``RAW_IP``.
 Source: the list of link-layer header types of libpcap (tcpdump.org/linktypes.html).
 """
 

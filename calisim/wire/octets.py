@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-from typing import TypeAlias
+from typing import TypeAlias, TypeVar
 
 Octets: TypeAlias = bytes | memoryview      # a view is never copied: its slices are views again
+SameOctets = TypeVar("SameOctets", bytes, memoryview, Octets)
 
 
 class MalformedPacket(ValueError):
@@ -16,7 +17,11 @@ class MalformedPacket(ValueError):
         self.offset = offset
 
 
+class CutShort(MalformedPacket):
+    """Bytes that end too early: no fault where the rest is known to be elsewhere (a first fragment, a quote)."""
+
+
 def require(data: Octets, size: int, what: str) -> None:
     """Refuse data shorter than ``size``."""
     if len(data) < size:
-        raise MalformedPacket(f"{what} cut short: {len(data)} of {size} bytes", len(data))
+        raise CutShort(f"{what} cut short: {len(data)} of {size} bytes", len(data))

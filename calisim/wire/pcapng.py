@@ -17,8 +17,9 @@ SECTION, INTERFACE, OLD_PACKET, SIMPLE_PACKET, PACKET = 0x0A0D0D0A, 1, 2, 3, 6
 END_OF_OPTIONS, COMMENT, NAME, FLAGS, RESOLUTION, TIME_OFFSET = 0, 1, 2, 2, 9, 14
 BYTE_ORDER = 0x1A2B3C4D
 MAGIC = SECTION.to_bytes(4, "big")                  # the same in both byte orders
-LONGEST_BLOCK = 1 << 24                             # bytes, of a block that is read; others are passed over
+LONGEST_BLOCK = 1 << 20                             # bytes, of a block that is read; unknown ones are passed over
 MOST_INTERFACES = 65_536                            # of a section
+LONGEST_NAME = 1024                                 # bytes that are kept of an interface's name
 SECOND = 10**9
 DIRECTIONS = {1: Direction.IN, 2: Direction.OUT}    # epb_flags, bits 0 and 1
 Options = list[tuple[int, bytes]]
@@ -117,7 +118,7 @@ class _Reader:
         exponent = (options.get(RESOLUTION) or b"\x06")[0]
         offset = options.get(TIME_OFFSET, b"")
         self.interfaces.append(Interface(
-            linktype, snap_length, options.get(NAME, b"").decode(errors="replace"),
+            linktype, snap_length, options.get(NAME, b"")[:LONGEST_NAME].decode(errors="replace"),
             units=(2 if exponent & 0x80 else 10) ** (exponent & 0x7F),
             offset=struct.unpack(f"{self.sign}q", offset)[0] if len(offset) == 8 else 0))
 
@@ -141,15 +142,15 @@ class _Reader:
         """Enhanced Packet Block."""
         if len(body) < 20:
             raise self.source.error("a packet block cut short", start)
-        return self.frame(*struct.unpack_from(f"{self.sign}IIIII", body), body, start)
+        return self.frame(body, start, *struct.unpack_from(f"{self.sign}IIIII", body))
 
     def old_packet(self, body: bytes, start: int) -> Frame:
         """Packet Block: obsolete, but files have it."""
         if len(body) < 20:
             raise self.source.error("a packet block cut short", start)
-        return self.frame(*struct.unpack_from(f"{self.sign}HxxIIII", body), body, start)
+        return self.frame(body, start, *struct.unpack_from(f"{self.sign}HxxIIII", body))
 
-    def frame(self, interface: int, high: int, low: int, kept: int, length: int, body: bytes, start: int) -> Frame:
+    def frame(self, body: bytes, start: int, interface: int, high: int, low: int, kept: int, length: int) -> Frame:
         on = self.interface_of(interface, start)
         if kept > min(LONGEST, len(body) - 20):
             raise self.source.error(f"a packet of {kept} bytes in a block with room for {min(LONGEST, len(body) - 20)}", start)

@@ -5,15 +5,13 @@ from __future__ import annotations
 import struct
 from dataclasses import dataclass
 from enum import IntFlag
-from typing import TypeVar
 
 from .checksum import checksum, pseudo_header
 from .ipv4 import TCP
-from .octets import MalformedPacket, Octets, require
+from .octets import MalformedPacket, Octets, SameOctets, require
 
 SIZE = 20
 _HEADER = struct.Struct("!HHIIHHHH")
-_Octets = TypeVar("_Octets", bytes, memoryview)
 
 
 class Flag(IntFlag):
@@ -40,7 +38,7 @@ class Tcp:
         return SIZE + len(self.options)
 
 
-def parse(data: _Octets) -> tuple[Tcp, _Octets]:
+def parse(data: SameOctets) -> tuple[Tcp, SameOctets]:
     require(data, SIZE, "TCP header")
     sport, dport, seq, ack, word, window, sum_, urgent = _HEADER.unpack_from(data)
     size = (word >> 12) * 4

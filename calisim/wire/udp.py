@@ -4,15 +4,13 @@ from __future__ import annotations
 
 import struct
 from dataclasses import dataclass
-from typing import TypeVar
 
 from .checksum import checksum, pseudo_header
 from .ipv4 import UDP
-from .octets import MalformedPacket, Octets, require
+from .octets import CutShort, MalformedPacket, Octets, SameOctets, require
 
 SIZE = 8
 _HEADER = struct.Struct("!HHHH")
-_Octets = TypeVar("_Octets", bytes, memoryview)
 
 
 @dataclass(frozen=True, slots=True)
@@ -23,7 +21,7 @@ class Udp:
     checksum: int | None = None
 
 
-def parse(data: _Octets, *, cut: bool = False) -> tuple[Udp, _Octets]:
+def parse(data: SameOctets, *, cut: bool = False) -> tuple[Udp, SameOctets]:
     """``cut``: less than the datagram may be there (a first fragment, a quote)."""
     require(data, SIZE, "UDP header")
     header = Udp(*_HEADER.unpack_from(data))
@@ -31,7 +29,7 @@ def parse(data: _Octets, *, cut: bool = False) -> tuple[Udp, _Octets]:
     if header.length < SIZE:
         raise MalformedPacket(f"UDP length {header.length} is below {SIZE}", 4)
     if header.length > len(data) and not cut:
-        raise MalformedPacket(f"UDP datagram cut short: {len(data)} of {header.length} bytes", len(data))
+        raise CutShort(f"UDP datagram cut short: {len(data)} of {header.length} bytes", len(data))
     return header, data[SIZE:header.length]
 
 

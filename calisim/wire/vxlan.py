@@ -4,16 +4,14 @@ from __future__ import annotations
 
 import struct
 from dataclasses import dataclass
-from typing import TypeVar
 
 from ..vocabulary.encaps.vxlan import ENCAPSULATION
-from .octets import MalformedPacket, Octets, require
+from .octets import MalformedPacket, Octets, SameOctets, require
 
 PORT = ENCAPSULATION.port
 VNI_VALID = 0x08
 SIZE = 8
 _HEADER = struct.Struct("!II")
-_Octets = TypeVar("_Octets", bytes, memoryview)
 
 
 @dataclass(frozen=True, slots=True)
@@ -25,7 +23,7 @@ class Vxlan:
     reserved: tuple[int, int] = (0, 0)
 
 
-def parse(data: _Octets) -> tuple[Vxlan, _Octets]:
+def parse(data: SameOctets) -> tuple[Vxlan, SameOctets]:
     require(data, SIZE, "VXLAN header")
     first, second = _HEADER.unpack_from(data)
     if not first >> 24 & VNI_VALID:
