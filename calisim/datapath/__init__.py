@@ -40,9 +40,9 @@ stage ENDPOINT, where 0):
    inner ECT(1). Event IPIP/VXLAN IN (outer fields 0). The packet now comes in by that tunnel device.
 3. SOURCE_CHECK. Source multicast, 255.255.255.255, 0/8 or 127/8, or destination 0/8 or 127/8: MARTIAN. By VETH under
    CALICO_FILTER: source is not the sending endpoint's address → SPOOFED_SOURCE, and that is all. By VETH without it,
-   and on all other devices: source is one of R's own addresses → MARTIAN; rp_filter STRICT and the route to the source
-   does not leave by the device the packet came in by (for VETH: not that very endpoint's) → RPF; LOOSE and no route at
-   all, or a route that is a DROP → RPF. OUTPUT skips this stage.
+   and on all other devices: source is one of R's own addresses → MARTIAN; rp_filter (Router.rp_filter_of the device)
+   STRICT and the route to the source does not leave by the device the packet came in by (for VETH: not that very
+   endpoint's) → RPF; LOOSE and no route at all, or a route that is a DROP → RPF. OUTPUT skips this stage.
 4. CONNTRACK: see below. INVALID with CALICO_FILTER → CT_INVALID. In the reply direction the destination (and for SNATed ones
    destination port) is translated back now, before the lookup.
 5. LOOKUP: own addresses first (LOCAL), then longest prefix match over routes_of(R); of equal prefixes the first in its
@@ -56,10 +56,10 @@ stage ENDPOINT, where 0):
    decider), else UNDETERMINED stage FRAGMENT.
 9. TRANSLATE, only for the packet that opens a connection (and not on INVALID): Intent.nat.matches(src, dst) (OUTPUT,
    too) → MASQUERADE to R.address (output device TUNNEL: to its tunnel address). OUTPUT, or forwarded with a local
-   address as source: adjacency TUNNEL and src is not that device's tunnel address → MASQUERADE to it. Never when
-   delivering to a local pod (its adjacency is LOCAL) unless nat matches. Ports: see *Ports*. Packets of a known SNATed
-   connection get the same translation here. The connection is confirmed here (entered into the table), also when
-   nothing was translated.
+   address as source: adjacency TUNNEL and src is not that device's tunnel address → MASQUERADE to it (not under
+   NO_TUNNEL_MASQUERADE). Never when delivering to a local pod (its adjacency is LOCAL) unless nat matches. Ports: see
+   *Ports*. Packets of a known SNATed connection get the same translation here. The connection is confirmed here (entered
+   into the table), also when nothing was translated.
 10. LOCAL pod: event VETH OUT, DELIVERED (stage DELIVER). An endpoint that is a pod of R but whose node is … down was
     handled before.
 11. ENCAPSULATE (TUNNEL): event IPIP/VXLAN OUT. Outer src R.address, dst next_hop, TTL (inner's for IPIP, 64 for VXLAN),

@@ -80,6 +80,7 @@ def aged(packet: bytes) -> bytes:
 def _translate(segment: bytearray, header: ipv4.Ipv4, src: int, dst: int, sport: int, dport: int) -> None:
     """Ports and checksum of a TCP or UDP segment, identifier and checksum of an ICMP echo."""
     changes = [(header.src, src, 32), (header.dst, dst, 32)]
+    fields: tuple[tuple[int, int], ...]
     if header.protocol == ipv4.ICMP:
         at, fields, changes = ICMP_CHECKSUM_AT, ((ICMP_IDENTIFIER_AT, sport),), []
     elif header.protocol in CHECKSUM_AT:

@@ -150,6 +150,7 @@ class RouterFlag(IntFlag):
     DOWN = 16
     HOST_ACTION_DROP = 32   # defaultEndpointToHostAction: Drop
     EXCLUDE_HOSTS = 64      # natOutgoingExclusions: IPPoolsAndHostIPs
+    NO_TUNNEL_MASQUERADE = 128  # Felix' rule for the node's own packets into a tunnel is missing
 
 
 class ClassFlag(IntFlag):

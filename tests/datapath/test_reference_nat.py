@@ -49,6 +49,19 @@ def test_without_nat_outgoing_a_pod_reaches_another_node_only_past_a_loose_filte
     assert network.where() == "n2" and network.route()[-1] == "n2 eth0 in"
 
 
+def test_every_device_has_an_rp_filter_of_its_own(net):
+    """no-tunnel-masquerade:c, :d – loose on eth0 and strict at the pods; none in the tunnel lets a stranger's packet in."""
+    network = net(three_zones(ipip="Always", nat_outgoing=False, **LINUX, rp_filter=RpFilter.LOOSE,
+                              rp_filter_veth=RpFilter.STRICT))
+    assert network.fate("default/p1", P3, src=P2) == DropReason.RPF
+    assert network.fate("default/p1", "10.0.1.12") == DELIVERED
+    strict = {"rp_filter_veth": RpFilter.OFF, **LINUX}
+    network = net(three_zones(ipip="Always", **strict))
+    assert network.fate("default/p1", P3, src="192.0.2.1") == DropReason.RPF and network.where() == "n2"
+    network = net(three_zones(ipip="Always", rp_filter_tunnel=RpFilter.OFF, **strict))
+    assert network.fate("default/p1", P3, src="192.0.2.1") == DELIVERED
+
+
 def test_tunnels_from_strangers(net):
     """Calico accepts protocol 4 from all-hosts only; the bare kernel takes it from anybody (ipip-stranger)."""
     cluster = three_zones(ipip="Always")
@@ -106,6 +119,14 @@ def test_a_nodes_packet_into_the_tunnel_has_the_tunnel_address(net):
     assert text(bound["src"]) == "10.244.1.1" and bound["flags"] & ResultFlag.SNAT
     answer = network.reply()
     assert (fate_of(answer), text(answer["dst"])) == (DELIVERED, "10.0.1.11")
+
+
+def test_without_the_tunnels_rule_a_node_keeps_the_address_it_bound(net):
+    """no-tunnel-masquerade:a, a-back – the answer does not use the tunnel, the receiver's filter on it has to be off."""
+    network = net(three_zones(ipip="Always", tunnel_masquerade=False, rp_filter=RpFilter.LOOSE))
+    bound = network.send("node/n1", P5, src="10.0.1.11")
+    assert (fate_of(bound), text(bound["src"])) == (DELIVERED, "10.0.1.11") and not bound["flags"] & ResultFlag.SNAT
+    assert text(network.send("node/n1", P5)["src"]) == "10.244.1.1"
 
 
 def test_masquerade_takes_the_address_of_the_device_it_leaves_by(net):

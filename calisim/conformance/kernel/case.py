@@ -51,7 +51,7 @@ class Case:
     def addresses(self) -> dict[str, tuple[int, ...]]:
         """Own addresses of each namespace; the first is the one that its packets come from."""
         content, devices = self.content, _devices(self.content)
-        found = {name: (parse_address(pod["ip"]),) for name, pod in content["pods"].items()}
+        found: dict[str, tuple[int, ...]] = {name: (parse_address(pod["ip"]),) for name, pod in content["pods"].items()}
         for name, node in content["nodes"].items():
             tunnel = (parse_address(node["tunnel_ip"]),) if devices else ()
             found[name] = (parse_address(node["ip"]), *tunnel)
@@ -140,6 +140,7 @@ def _devices(case: Mapping[str, Any]) -> frozenset[Encap]:
 def _routers(case: Mapping[str, Any], objects: Objects, mark: Mark) -> tuple[Router, ...]:
     devices, mtu, filters = _devices(case), case["mtu"], case["rp_filter"]
     flags = RouterFlag.RANDOM_FULLY if case["random_fully"] else RouterFlag(0)
+    flags |= RouterFlag(0) if case["tunnel_masquerade"] else RouterFlag.NO_TUNNEL_MASQUERADE
     flags |= RouterFlag.SOURCE_DEST_CHECK if case["vpc"]["src_dst_check"] else RouterFlag(0)
     names = list(case["vpc"]["subnets"])
     routers = []
@@ -153,8 +154,14 @@ def _routers(case: Mapping[str, Any], objects: Objects, mark: Mark) -> tuple[Rou
         routers.append(Router(
             number, fnv1a_32(name), name, address, inputs, names.index(node["subnet"]) + 1, node["subnet"],
             tunnel if Encap.IPIP in devices else 0, tunnel if Encap.VXLAN in devices else 0, mtu["pod"],
-            RpFilter(max(filters["all"], filters["eth0"])), flags, (), 0, objects.add("Node", name, mark)))
+            _rp_filter(filters, "eth0"), flags, (), 0, objects.add("Node", name, mark),
+            _rp_filter(filters, "cali"), _rp_filter(filters, "tunnel")))
     return tuple(routers)
+
+
+def _rp_filter(filters: Mapping[str, int], device: str) -> RpFilter:
+    """The larger number counts (Documentation/networking/ip-sysctl)."""
+    return RpFilter(max(filters["all"], filters[device]))
 
 
 def _endpoints(

@@ -32,17 +32,18 @@ def field_at(packet: bytes, offset: int) -> str:
         return f"payload (byte {offset})"
     layer = max((one for one in found.layers if one.start <= offset), key=lambda one: one.start)
     field = [name for start, name in FIELDS[type(layer.header)] if start <= offset - layer.start][-1]
-    return f"{_place(found.layers, layer)}{NAMES[type(layer.header)]} {field}"
+    return f"{name_of(layer, found.layers)} {field}"
 
 
-def _place(layers: tuple[Layer, ...], layer: Layer) -> str:
-    """Which of several headers of one kind: outer, inner, quoted."""
+def name_of(layer: Layer, layers: tuple[Layer, ...]) -> str:
+    """The header's name, and which of several of its kind it is: outer, inner, quoted."""
+    name = NAMES[type(layer.header)]
     if layer.quoted:
-        return "quoted "
+        return f"quoted {name}"
     alike = [one for one in layers if type(one.header) is type(layer.header) and not one.quoted]
     if len(alike) < 2:
-        return ""
-    return "outer " if layer is alike[0] else "inner "
+        return name
+    return f"outer {name}" if layer is alike[0] else f"inner {name}"
 
 
 def text(packet: bytes) -> str:

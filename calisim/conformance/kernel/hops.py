@@ -65,7 +65,7 @@ class Route:
     def hops(self) -> list[Hop]:
         return [
             Hop("self", namespace, device, direction, data) for what, names, data in self._crossings()
-            for namespace, device, direction in (tuple(word.format(**names) for word in row) for row in STANDS_FOR[what])]
+            for namespace, device, direction in _named(what, names)]
 
     def _crossings(self) -> Iterator[tuple[str, dict[str, str], bytes]]:
         """Names of :data:`STANDS_FOR` with what fills them, and the bytes there."""
@@ -97,28 +97,32 @@ class Route:
     def _through_router(self, position: int, names: dict[str, str]) -> Iterator[tuple[str, dict[str, str], bytes]]:
         """From a sender's interface to the next one, as far as the packet gets: the router changes the TTL of the wire."""
         here, data = self._events[position], self._frames[position]
-        following = self._events[position + 1] if position + 1 < len(self._events) else None
-        arrives = following is not None and following["device"] == Device.ETHERNET and following["direction"] == Direction.IN
+        arrives = position + 1 < len(self._events)
         if arrives and here["router"] and ipv4.parse(data)[0].ttl == ipv4.parse(self._frames[position + 1])[0].ttl:
             return                                 # straight over the bridge
         if not arrives and not self._reaches_router():
             return
         if here["router"]:
             yield "to router", names, data
-        if arrives and following["router"]:
-            yield "from router", self._names(following), self._frames[position + 1]
+        if arrives and self._events[position + 1]["router"]:
+            yield "from router", self._names(self._events[position + 1]), self._frames[position + 1]
         elif not arrives and self._result["reason"] == DropReason.DEST_CHECK:
             target = self._subnet(int(self._result["where"]))
             yield "from router", {"subnet": target.name}, aged(data)
 
     def _reaches_router(self) -> bool:
-        """Whether a packet that ends behind a sender's interface gets to the router: the check at its own port does not let it."""
+        """Whether a packet that ends behind its sender's interface gets to the router; not past the check at its own port."""
         result, router = self._result, int(self._events[-1]["router"])
         if result["stage"] == Stage.FABRIC:
             return True
         return bool(
             result["reason"] == DropReason.DEST_CHECK
             and not (router and self._subnet(router) is self._subnet(int(result["where"]))))
+
+
+def _named(what: str, names: dict[str, str]) -> list[tuple[str, str, str]]:
+    return [
+        (namespace.format(**names), device.format(**names), direction) for namespace, device, direction in STANDS_FOR[what]]
 
 
 def fate(hops: Sequence[Hop], result: np.void | None) -> dict[str, object]:

@@ -12,7 +12,7 @@ from typing import Any
 
 from ...wire.dissect import dissect
 from ...wire import icmp
-from .decode import field_at, text
+from .decode import field_at, name_of, text
 from .hops import Hop
 from .play import Prediction
 
@@ -140,19 +140,21 @@ def _interface_differs(
     for mine, (other, mask) in zip(ours, kernels, strict=True):
         fault = _bytes_differ(mine, other, mask) or _rule_broken(mine, other, mask, drawn)
         if fault:
-            return Difference(f"{_where(interface)}: {fault}", fault.partition(":")[0], mine, other)
+            return Difference(f"at {_where(interface)} {fault}", fault.partition(":")[0], mine, other)
     return None
 
 
 def _bytes_differ(ours: bytes, kernels: bytes, mask: Sequence[Sequence[Any]]) -> str:
     """The first field outside the mask that differs, with both values."""
     hidden = {offset + step for offset, length, _ in mask for step in range(length)}
-    for offset in range(max(len(ours), len(kernels))):
-        if offset in hidden or ours[offset:offset + 1] == kernels[offset:offset + 1]:
-            continue
-        field = field_at(kernels if offset < len(kernels) else ours, offset)
-        return f"{field}: byte {offset} is {_octet(ours, offset)}, the kernel has {_octet(kernels, offset)}"
-    return ""
+    fields = {
+        offset: field_at(kernels if offset < len(kernels) else ours, offset) for offset in range(max(len(ours), len(kernels)))
+        if offset not in hidden and ours[offset:offset + 1] != kernels[offset:offset + 1]}
+    if not fields:
+        return ""
+    # a checksum differs because of what it covers, so it is named only where nothing else differs
+    offset = min(fields, key=lambda offset: (fields[offset].endswith("checksum"), offset))
+    return f"{fields[offset]}: byte {offset} is {_octet(ours, offset)}, the kernel has {_octet(kernels, offset)}"
 
 
 def _octet(packet: bytes, offset: int) -> str:
@@ -178,9 +180,10 @@ def _rule_broken(ours: bytes, kernels: bytes, mask: Sequence[Sequence[Any]], dra
 def _wrong_checksums(ours: bytes, kernels: bytes) -> Iterator[str]:
     """Checksums of ours that are wrong while the kernel's are right."""
     right = {layer.start for layer in dissect(kernels).layers if layer.right}
-    for layer in dissect(ours).wrong:
+    found = dissect(ours)
+    for layer in found.wrong:
         if layer.start in right:
-            yield f"{field_at(ours, layer.start).rpartition(' ')[0]} checksum: it is wrong"
+            yield f"{name_of(layer, found.layers)} checksum: it is wrong"
 
 
 def _is_echo(packet: bytes, offset: int) -> bool:

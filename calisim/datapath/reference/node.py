@@ -96,9 +96,10 @@ class NodeWalker:
             drop(DropReason.MARTIAN, router.id)
         back = self.routes.find(router.id, src)
         routed = back is not None and back.kind is not AdjacencyKind.DROP
-        if router.rp_filter is RpFilter.LOOSE and not routed:
+        rp_filter = router.rp_filter_of(walk.device)
+        if rp_filter is RpFilter.LOOSE and not routed:
             drop(DropReason.RPF, router.id)
-        if router.rp_filter is RpFilter.STRICT and not (routed and self._leaves_where_it_came_in(walk, back)):
+        if rp_filter is RpFilter.STRICT and not (routed and self._leaves_where_it_came_in(walk, back)):
             drop(DropReason.RPF, router.id)
 
     def _leaves_where_it_came_in(self, walk: Walk, back: Adjacency | None) -> bool:
@@ -242,7 +243,8 @@ class NodeWalker:
         if self.intent.nat.matches(header.src, header.dst):
             return tunnel or router.address
         own = walk.device is Device.LOOPBACK or header.src in self.intent.local_addresses(router.id)
-        return tunnel if own and header.src != tunnel else 0
+        hides = own and header.src != tunnel and not router.flags & RouterFlag.NO_TUNNEL_MASQUERADE
+        return tunnel if hides else 0
 
     # ---- going out -------------------------------------------------------------------------------------------
 
