@@ -23,6 +23,7 @@ if TYPE_CHECKING:
     from ..analysis.network import Network
     from ..control.intent import Object
     from ..traffic.replay import Replay
+    from .capture import Recording
 
 API_VERSION = "calisim/v1"
 
@@ -139,6 +140,13 @@ def _event(network: Network, event: np.void) -> dict[str, Any]:
         "direction": Direction(int(event["direction"])).name.lower(), "stage": Stage(int(event["stage"])).name.lower(),
         "headers": [mapping_of(header) for header in headers_of(event)],
         "decidedBy": _object(network.intent.object(int(event["detail"])))}
+
+
+def capture_document(network: Network, recording: Recording, output: str) -> str:
+    """``calisim capture``."""
+    return document(
+        "Capture", scenario=network.scenario.name, variant=network.variant, output=output, frames=len(recording),
+        packets=packets(recording.run.tally), interfaces=list(recording.interfaces), unseen=recording.unseen())
 
 
 def per_node_counters(network: Network, run: Run) -> list[dict[str, Any]]:
