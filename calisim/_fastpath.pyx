@@ -58,7 +58,8 @@ cdef class Tables:
 
 
 def step(
-    Tables tables not None, const Packet[::1] packets not None, Result[::1] results not None, uint8_t[::1] carries not None,
+    Tables tables not None, const Packet[::1] packets not None, const Header[::1] headers not None,
+    Result[::1] results not None, uint8_t[::1] carries not None,
     uint64_t[::1] index not None, Connection[::1] connections not None, uint32_t connection_count,
     uint32_t[:, ::1] ordinals not None, uint64_t[:, :, :, ::1] links not None,
     uint64_t[:, ::1] drops not None, uint64_t[::1] verdicts not None,
@@ -71,7 +72,8 @@ def step(
     cdef Glance glances[FRAME_SIZE]
     cdef Py_ssize_t end, i
     cdef Walk w
-    if (results.shape[0] != packets.shape[0] or carries.shape[0] != packets.shape[0] * sizeof(Carry)
+    if (results.shape[0] != packets.shape[0] or headers.shape[0] not in (0, packets.shape[0])
+            or carries.shape[0] != packets.shape[0] * sizeof(Carry)
             or not 0 <= kept <= position <= active <= packets.shape[0]):
         raise ValueError("results and buffers do not fit the wave")
     if (ordinals.shape[0] != core.fib.router_count + 1 or ordinals.shape[1] != 2 or links.shape[0] != core.fib.router_count + 1
@@ -85,6 +87,7 @@ def step(
     if active == 0:
         return position, kept, connection_count, event_count
     core.packets, core.results = &packets[0], &results[0]
+    core.headers = &headers[0] if headers.shape[0] else NULL
     core.index, core.index_mask = &index[0], index.shape[0] - 1
     core.connections, core.connection_count, core.connection_room = &connections[0], connection_count, connections.shape[0]
     core.ordinals, core.links, core.drops, core.verdicts = &ordinals[0, 0], &links[0, 0, 0, 0], &drops[0, 0], &verdicts[0]

@@ -112,7 +112,8 @@ class Cluster:
         self, address: Address, *, subnet: int = 1, recorded: int | None = -1, ipip: Address = 0, vxlan: Address = 0,
         mtu: int = 0, ipip_mtu: int | None = None, vxlan_mtu: int | None = None, pod_mtu: int = 0, check: bool = False,
         calico: bool = True, random_fully: bool = False, down: bool = False, host_action_drop: bool = False,
-        public: Address | None = None, groups: tuple[int, ...] = (), rp_filter: RpFilter = RpFilter.STRICT,
+        more: RouterFlag | None = None, public: Address | None = None, groups: tuple[int, ...] = (),
+        rp_filter: RpFilter = RpFilter.STRICT,
     ) -> int:
         """A node. ``recorded``: length of the prefix that Calico holds for it (−1 the subnet's, None unknown);
         ``public``: None no mapping at the gateway, 0 one whose address is not known. Returns the router's id."""
@@ -120,7 +121,7 @@ class Cluster:
         mtu = mtu or self.mtu
         ipip, vxlan = address_of(ipip), address_of(vxlan)
         length = link.prefix.length if recorded == -1 else recorded
-        flags = RouterFlag(0)
+        flags = more or RouterFlag(0)
         for wanted, flag in (
             (check, RouterFlag.SOURCE_DEST_CHECK), (calico, RouterFlag.CALICO_FILTER),
             (random_fully, RouterFlag.RANDOM_FULLY), (public is not None, RouterFlag.PUBLIC), (down, RouterFlag.DOWN),

@@ -9,17 +9,26 @@ wave. It is worked leg by leg: every packet's first router, then every packet's 
 in row order. All state that a leg touches belongs to its router (conntrack, the security groups' tracking at its
 interface, counters), so the order between routers has no meaning.
 
+**Headers** may come with a wave, a HEADER for each PACKET; zeros say nothing more than PACKET does. encap: the packet is
+*sent encapsulated*: PACKET is the inner packet, and the outer header is as HEADER says (outer_sport VXLAN's alone, its
+destination port 4789; of outer_fragment DF is kept). From then on "the packet" of every stage at a router that does not
+DECAPSULATE it – addresses, ports, protocol (4 or 17), TTL, length, DF, TOS, conntrack key – is the outer one, an ordinary
+packet of that protocol; the inner one lies in it untouched. *The wire's header* below is that header. id, outer_id and flags
+are the bytes' affair.
+
 **Start.** By kind of the ingress endpoint (0 or beyond the last id, or a pod without an address: DROPPED ADDRESS_UNUSED,
 stage ENDPOINT, where 0):
 
-- any: fragment has MF or an offset → UNDETERMINED, stage DEFRAGMENT. ICMP (protocol 1) that is neither echo request
-  nor echo reply → UNDETERMINED, stage CONNTRACK. length < 20 (IPv4 header), or TCP/UDP/ICMP shorter than its own
-  header (40, 28, 28) → DROPPED MALFORMED, stage ENDPOINT. where = the sender's router, 0 for hosts.
-- POD: length > its mtu → with DF DROPPED MTU_EXCEEDED (stage ENDPOINT, detail = the endpoint's object), without
+- any: fragment or, if encapsulated, outer_fragment has MF or an offset → UNDETERMINED, stage DEFRAGMENT. ICMP
+  (protocol 1) that is neither echo request nor echo reply → UNDETERMINED, stage CONNTRACK. length < 20 (IPv4 header), or
+  TCP/UDP/ICMP shorter than its own header (40, 28, 28), an encap that there is not, or a wire's length over 65535 →
+  DROPPED MALFORMED, stage ENDPOINT. where = the sender's router, 0 for hosts.
+- POD: wire's length > its mtu → with DF DROPPED MTU_EXCEEDED (stage ENDPOINT, detail = the endpoint's object), without
   UNDETERMINED (stage FRAGMENT). Event VETH IN. Then leg 1 on its router, coming in by VETH.
 - NODE: hook OUTPUT of its router. src 0 means *the kernel chooses*: after LOOKUP the source becomes the tunnel address
   of the device if the adjacency is a TUNNEL, else the router's address. A src that is not 0 and not one of the
   router's own addresses: DROPPED SPOOFED_SOURCE, stage SOURCE_CHECK.
+- src is the wire's: of what is sent encapsulated outer_src is chosen, checked or filled in.
 - HOST: src 0 means its address. Event ETHERNET OUT with router 0. If its address is in a fabric subnet it sends from
   there (FABRIC from that subnet, same-subnet destinations directly); else it comes in through the gateway (FABRIC from
   outside). Then leg 1 on the target router, coming in by ETHERNET.
@@ -33,8 +42,8 @@ stage ENDPOINT, where 0):
    decides, none → NACL_IN, where = the subnet's place, detail = rule or subnet. Security groups of R: see *Groups*.
    Then, if the check is on and the wire's destination is not R.address: DEST_CHECK (detail R). Then event ETHERNET IN.
    Where the internet gateway translated the destination it has already done so.
-2. DECAPSULATE, if encapsulated and the outer destination is R.address (otherwise it is forwarded as it is:
-   UNDETERMINED, stage DECAPSULATE): CALICO_FILTER and outer source not in Intent.tunnel_senders →
+2. DECAPSULATE, if encapsulated, come in by ETHERNET and the outer destination is one of R's own addresses (otherwise it
+   is forwarded as it is): CALICO_FILTER and outer source not in Intent.tunnel_senders →
    TUNNEL_UNKNOWN_SENDER; R has no such tunnel address (device absent) → DROPPED ADDRESS_UNUSED stage DECAPSULATE. ECN
    (RFC 6040): outer CE and inner Not-ECT → ECN_ILLEGAL; outer CE, inner ECT → inner CE; outer ECT(1), inner ECT(0) →
    inner ECT(1). Event IPIP/VXLAN IN (outer fields 0). The packet now comes in by that tunnel device.
@@ -49,11 +58,13 @@ stage ENDPOINT, where 0):
    order. No route, or destination multicast, 255.255.255.255, 0/8 or 127/8 → NO_ROUTE. Blackhole → BLACKHOLE (detail =
    the block's pool). ATTACHED to an address nobody in that subnet owns (Fabric.owners) → UNREACHABLE; a REMOTE next hop
    on the link that is neither the gateway nor an owner's: UNREACHABLE.
-6. LOCAL_IN (LOCAL, the node itself): from VETH with HOST_ACTION_DROP → POLICY_EGRESS, detail R's object, stage LOCAL_IN.
-   Otherwise DELIVERED, stage DELIVER.
+6. LOCAL_IN (LOCAL, the node itself): from VETH: step 8a; then with HOST_ACTION_DROP → POLICY_EGRESS, detail R's object,
+   stage LOCAL_IN. Still encapsulated (by VETH or OUTPUT) → UNDETERMINED, stage DECAPSULATE. Otherwise DELIVERED, stage DELIVER.
 7. TTL (not on OUTPUT): ttl ≤ 1 → TTL_EXCEEDED; else decrement.
 8. MTU of the output device (LOCAL pod: the endpoint's mtu): length greater → with DF MTU_EXCEEDED (detail = the route's
    decider), else UNDETERMINED stage FRAGMENT.
+8a. POLICY: by VETH under CALICO_FILTER: protocol 4 without PODS_SEND_IPIP, UDP to port 4789 without PODS_SEND_VXLAN →
+   ENCAP_FROM_POD, detail R's object.
 9. TRANSLATE, only for the packet that opens a connection (and not on INVALID): Intent.nat.matches(src, dst) (OUTPUT,
    too) → MASQUERADE to R.address (output device TUNNEL: to its tunnel address). OUTPUT, or forwarded with a local
    address as source: adjacency TUNNEL and src is not that device's tunnel address → MASQUERADE to it. Never when
@@ -62,8 +73,9 @@ stage ENDPOINT, where 0):
    nothing was translated.
 10. LOCAL pod: event VETH OUT, DELIVERED (stage DELIVER). An endpoint that is a pod of R but whose node is … down was
     handled before.
-11. ENCAPSULATE (TUNNEL): event IPIP/VXLAN OUT. Outer src R.address, dst next_hop, TTL (inner's for IPIP, 64 for VXLAN),
-    TOS (DSCP 0; ECN inherited, CE → ECT(0)), DF (copied for IPIP, 0 for VXLAN), length + overhead; VXLAN source port =
+11. ENCAPSULATE (TUNNEL): what is encapsulated already → UNDETERMINED, stage ENCAPSULATE. Event IPIP/VXLAN OUT. Outer
+    src R.address, dst next_hop, TTL (inner's for IPIP, 64 for VXLAN), TOS (DSCP 0; ECN inherited, CE →
+    ECT(0)), DF (copied for IPIP, 0 for VXLAN), length + overhead; VXLAN source port =
     32768 + draw(seed, src, dst, protocol << 32 | sport << 16 | dport, …) mod 28232 made symmetric by ordering the two
     (address, port) pairs. The outer header is looked up again: ATTACHED if next_hop is in R's link prefix, else REMOTE
     via the gateway. Outer length > R's mtu: with outer DF MTU_EXCEEDED (stage ENCAPSULATE), else UNDETERMINED (stage
@@ -139,9 +151,9 @@ tuple with a pod's masqueraded one). So no two live entries of a router share a 
 when a new one takes one of its tuples is gone for good, whatever the time of later packets.
 
 **Result.** verdict, reason, stage; where = place id where it ended (router, VPC router, gateway; 0 for outside hosts);
-src, dst, ports, ttl as at the end; encap, outer_src, outer_dst of the last encapsulated leg; flags; detail = object id
-that decided: on DELIVERED/EXITED the decider of the last adjacency used on the first router. path = verdict | reason <<
-3 | encap << 9 | min(hops, 15) << 12 | (flags & 0xFF) << 16.
+src, dst, ports, ttl as at the end; encap, outer_src, outer_dst of the last encapsulated leg (sent encapsulated: from the
+start on, ENCAP too); flags; detail = object id that decided: on DELIVERED/EXITED the decider of
+the last adjacency used on the first router. path = verdict | reason << 3 | encap << 9 | min(hops, 15) << 12 | (flags & 0xFF) << 16.
 
 **Counters** (State.links: uint64[routers + 1, len(Device), 2 directions, 2]: packets, bytes of IP total length on that
 device – one per event; State.drops: uint64[places + 1, len(DropReason)]; State.verdicts: uint64[len(Verdict)]).

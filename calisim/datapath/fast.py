@@ -6,7 +6,7 @@ import numpy as np
 
 from ..errors import StaleBuildError, UsageError
 from ..fib.image import FibImage
-from ..vocabulary import EVENT, PACKET, RESULT
+from ..vocabulary import EVENT, HEADER, PACKET, RESULT
 from ..vocabulary.declarations import digest
 from .results import Results
 
@@ -33,24 +33,31 @@ class FastEngine:
     def new_state(self) -> State:
         return State(self.image)
 
-    def forward(self, wave: np.ndarray, state: State, *, events: bool = False, threads: int = 1) -> Results:
+    def forward(
+        self, wave: np.ndarray, state: State, headers: np.ndarray | None = None, *, events: bool = False, threads: int = 1,
+    ) -> Results:
         """Results row by row. ``threads`` is accepted for the sake of callers; the result does not depend on it."""
         if not isinstance(wave, np.ndarray) or wave.dtype != PACKET or wave.ndim != 1:
             raise UsageError("a wave is a one-dimensional numpy array of calisim.PACKET")
+        headers = np.empty(0, HEADER) if headers is None else headers
+        if not isinstance(headers, np.ndarray) or headers.dtype != HEADER or headers.shape not in ((0,), wave.shape):
+            raise UsageError("headers are a numpy array of calisim.HEADER, one for each packet of the wave")
         if not isinstance(state, State):
             raise UsageError("the state belongs to another engine: take Engine.new_state()")
         if threads < 1:
             raise UsageError(f"{threads} threads: it takes at least one")
-        wave = np.ascontiguousarray(wave)
+        wave, headers = np.ascontiguousarray(wave), np.ascontiguousarray(headers)
         state.fit(self.image)
         state.wave += 1
         results = np.empty(len(wave), RESULT)
         journal = _Journal() if events else None
         if len(wave):
-            self._walk(wave, results, state, journal)
+            self._walk(wave, headers, results, state, journal)
         return Results(results, journal.sorted() if journal else None)
 
-    def _walk(self, wave: np.ndarray, results: np.ndarray, state: State, journal: _Journal | None) -> None:
+    def _walk(
+        self, wave: np.ndarray, headers: np.ndarray, results: np.ndarray, state: State, journal: _Journal | None,
+    ) -> None:
         earliest = int(wave["time"].min())
         carries = np.empty(len(wave) * CARRY_SIZE, np.uint8)
         rows = journal.rows if journal else np.empty(0, EVENT)
@@ -59,8 +66,9 @@ class FastEngine:
             position = kept = 0
             while True:
                 position, kept, state.count, count = step(
-                    self._tables, wave, results, carries, state.index, state.records, state.count, state.ordinals, state.links,
-                    state.drops, state.verdicts, rows, count, journal is not None, state.wave, leg, position, kept, active)
+                    self._tables, wave, headers, results, carries, state.index, state.records, state.count, state.ordinals,
+                    state.links, state.drops, state.verdicts, rows, count, journal is not None, state.wave, leg,
+                    position, kept, active)
                 if position == active:
                     break
                 if len(state.records) - state.count < 3 * FRAME:

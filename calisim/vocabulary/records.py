@@ -27,6 +27,18 @@ PACKET = _record(
     ("time", _u64), size=32,
 )
 
+# What a packet has beyond PACKET, row by row; all zeros: a plain packet that an endpoint sends. Sent already encapsulated
+# (encap): PACKET is the inner packet. An ICMP error (PACKET.dport 0x0300, 0x0B00 …): the header that it quotes, as the
+# receiver of the error reads it, and the MTU of a frag-needed. place: the cloud's router that sends it, ingress is then 0.
+HEADER = _record(
+    ("outer_src", _u32), ("outer_dst", _u32), ("outer_sport", _u16), ("outer_fragment", _u16),
+    ("outer_ttl", _u8), ("outer_tos", _u8), ("encap", _u8), ("flags", _u8),    # HeaderFlag bits
+    ("id", _u16), ("outer_id", _u16), ("mtu", _u16), ("quote_id", _u16),       # IPv4 identification
+    ("place", _u32),
+    ("quote_src", _u32), ("quote_dst", _u32), ("quote_sport", _u16), ("quote_dport", _u16),
+    ("quote_length", _u16), ("quote_fragment", _u16), ("quote_protocol", _u8), ("quote_ttl", _u8), ("quote_tos", _u8), size=48,
+)
+
 # src, dst, sport, dport, ttl as they were at the end (after NAT); outer_* of the last encapsulated leg, else 0.
 # wire = bytes on the first node's Ethernet (IP total length with outer header), 0 if it never got there.
 RESULT = _record(

@@ -35,15 +35,15 @@ class Net:
         source = 0 if endpoint.kind is EndpointKind.NODE else endpoint.address
         return packet(**{"src": source, "dst": dst, "ingress": endpoint.id, **fields})
 
-    def send_wave(self, *packets: np.ndarray) -> np.ndarray:
+    def send_wave(self, *packets: np.ndarray, headers: np.ndarray | None = None) -> np.ndarray:
         self.wave = np.concatenate(packets)
-        outcome = self.engine.forward(self.wave, self.state, events=True)
+        outcome = self.engine.forward(self.wave, self.state, headers, events=True)
         self.results, self.events = outcome.results, outcome.events
         return self.results
 
-    def send(self, sender: str, dst: str, **fields: Any) -> np.void:
+    def send(self, sender: str, dst: str, header: np.ndarray | None = None, **fields: Any) -> np.void:
         """One packet, its RESULT."""
-        return self.send_wave(self.packet(sender, dst, **fields))[0]
+        return self.send_wave(self.packet(sender, dst, **fields), headers=header)[0]
 
     def reply(self, **fields: Any) -> np.void:
         """The answer to the packet that was just delivered, its RESULT."""

@@ -38,7 +38,8 @@ class NodeWalker:
         router = self.intent.router(walk.router)
         if walk.device is Device.ETHERNET:
             self._admit(walk, router)
-            self._decapsulate(walk, router)
+            if walk.outer is not None and walk.outer.dst in self.intent.local_addresses(router.id):
+                self._decapsulate(walk, walk.outer, router)
         if walk.device is Device.LOOPBACK:
             self._choose_source(walk, router)
         else:
@@ -63,13 +64,8 @@ class NodeWalker:
             drop(DropReason.DEST_CHECK, router.id, router.decided_by)
         self.journal.cross(walk, router.id, Device.ETHERNET, Direction.IN, Stage.FABRIC_IN)
 
-    def _decapsulate(self, walk: Walk, router: Router) -> None:
+    def _decapsulate(self, walk: Walk, outer: Header, router: Router) -> None:
         """Outer header off; ECN of both headers becomes the inner one's (RFC 6040)."""
-        outer = walk.outer
-        if outer is None:
-            return
-        if outer.dst != router.address:
-            undetermined(Stage.DECAPSULATE, router.id)
         if router.flags & RouterFlag.CALICO_FILTER and outer.src not in self.intent.tunnel_senders:
             drop(DropReason.TUNNEL_UNKNOWN_SENDER, router.id)
         device = DEVICES[walk.encap]
@@ -84,7 +80,7 @@ class NodeWalker:
 
     def _check_source(self, walk: Walk, router: Router) -> None:
         """Martians, Calico's anti-spoofing at a pod's veth, the kernel's reverse path filter."""
-        src, dst = walk.inner.src, walk.inner.dst
+        src, dst = walk.wire.src, walk.wire.dst
         if src >> 28 == 0xE or src == 0xFFFFFFFF or _is_this_host(src) or _is_this_host(dst):
             drop(DropReason.MARTIAN, router.id)
         if walk.device is Device.VETH and router.flags & RouterFlag.CALICO_FILTER:
@@ -108,18 +104,18 @@ class NodeWalker:
 
     def _choose_source(self, walk: Walk, router: Router) -> None:
         """Hook OUTPUT: the kernel chooses a source that the sender left open, by the route."""
-        if walk.inner.src:
+        if walk.wire.src:
             return
         adjacency = self._lookup(walk, router)
-        walk.inner.src = router.address
+        walk.wire.src = router.address
         if adjacency is not None and adjacency.kind is AdjacencyKind.TUNNEL:
-            walk.inner.src = _tunnel_address(router, adjacency.device) or router.address
+            walk.wire.src = _tunnel_address(router, adjacency.device) or router.address
 
     # ---- connections -----------------------------------------------------------------------------------------
 
     def _track(self, walk: Walk, router: Router) -> Connection | None:
         """The connection that the packet belongs to or may open (then not yet confirmed); None: INVALID."""
-        flow = walk.inner.flow
+        flow = walk.wire.flow
         known = self.state.conntrack[router.key].find(flow, walk.time)
         if known is None:
             state = opening_state(flow, walk.tcp_flags)
@@ -140,7 +136,7 @@ class NodeWalker:
 
     def _translate_back(self, walk: Walk, connection: Connection) -> None:
         """An answer goes to who asked: before the lookup, as measured."""
-        header, original = walk.inner, connection.original
+        header, original = walk.wire, connection.original
         header.dst = original.src
         if header.protocol in (TCP, UDP):
             header.dport = original.sport
@@ -154,9 +150,9 @@ class NodeWalker:
             return
         if not connection.ordinal:
             self._confirm(walk, router, connection, masquerade)
-        if walk.inner.flow != connection.original or not connection.is_translated:
+        if walk.wire.flow != connection.original or not connection.is_translated:
             return
-        header, translated = walk.inner, connection.translated
+        header, translated = walk.wire, connection.translated
         header.src = translated.src
         if header.protocol in (TCP, UDP, ICMP):
             header.sport = translated.sport
@@ -183,7 +179,7 @@ class NodeWalker:
 
     def _lookup(self, walk: Walk, router: Router) -> Adjacency | None:
         """None: the packet is for the node itself. Raises where no route leads on, or nobody answers on the link."""
-        dst = walk.inner.dst
+        dst = walk.wire.dst
         first = walk.legs == 1
         if dst in self.intent.local_addresses(router.id):
             walk.decider = router.decided_by if first else walk.decider
@@ -206,13 +202,16 @@ class NodeWalker:
 
     def _local_in(self, walk: Walk, router: Router, connection: Connection | None) -> None:
         """The node itself receives; not masqueraded, since it passes INPUT and not POSTROUTING (measured)."""
+        self._check_encapsulation(walk, router)
         if walk.device is Device.VETH and router.flags & RouterFlag.HOST_ACTION_DROP:
             drop(DropReason.POLICY_EGRESS, router.id, router.decided_by, stage=Stage.LOCAL_IN)
+        if walk.outer is not None:                   # from one of its own pods, or from itself
+            undetermined(Stage.DECAPSULATE, router.id)
         self._translate(walk, router, connection, masquerade=0)
         succeed(Verdict.DELIVERED, Stage.DELIVER, router.id)
 
     def _forward(self, walk: Walk, router: Router, adjacency: Adjacency, connection: Connection | None) -> None:
-        header = walk.inner
+        header = walk.wire
         if walk.device is not Device.LOOPBACK:
             if header.ttl <= 1:
                 drop(DropReason.TTL_EXCEEDED, router.id)
@@ -222,6 +221,7 @@ class NodeWalker:
         exceeds(
             header, mtu, DropReason.MTU_EXCEEDED, router.id, adjacency.decided_by,
             stage=Stage.MTU, unless_df=Stage.FRAGMENT)
+        self._check_encapsulation(walk, router)
         self._translate(walk, router, connection, self._masquerade_address(walk, router, adjacency))
         if local:
             self.journal.cross(
@@ -233,9 +233,19 @@ class NodeWalker:
             next_hop = self._encapsulate(walk, router, adjacency)
         self._leave(walk, router, adjacency, next_hop)
 
+    def _check_encapsulation(self, walk: Walk, router: Router) -> None:
+        """Calico's chains let no pod send tunnels of its own (protocol 4, UDP to VXLAN's port), unless told to."""
+        if walk.device is not Device.VETH or not router.flags & RouterFlag.CALICO_FILTER:
+            return
+        header, vxlan = walk.wire, encapsulation(Encap.VXLAN)
+        ipip = header.protocol == encapsulation(Encap.IPIP).protocol and not router.flags & RouterFlag.PODS_SEND_IPIP
+        to_port = header.protocol == vxlan.protocol and header.dport == vxlan.port
+        if ipip or (to_port and not router.flags & RouterFlag.PODS_SEND_VXLAN):
+            drop(DropReason.ENCAP_FROM_POD, router.id, router.decided_by)
+
     def _masquerade_address(self, walk: Walk, router: Router, adjacency: Adjacency) -> int:
         """The address behind which a new connection hides, 0 for none: cali-nat-outgoing, then the tunnel's own rule."""
-        header = walk.inner
+        header = walk.wire
         tunnel = 0
         if adjacency.kind is AdjacencyKind.TUNNEL:
             tunnel = _tunnel_address(router, adjacency.device) or router.address
@@ -248,6 +258,8 @@ class NodeWalker:
 
     def _encapsulate(self, walk: Walk, router: Router, adjacency: Adjacency) -> int:
         """Outer header on; returns the on-link address to which its own route leads."""
+        if walk.outer is not None:
+            undetermined(Stage.ENCAPSULATE, router.id)
         inner, layout = walk.inner, encapsulation(adjacency.encap)
         self.journal.cross(
             walk, router.id, adjacency.device, Direction.OUT, Stage.ENCAPSULATE, detail=adjacency.decided_by)

@@ -29,6 +29,8 @@ cdef inline bint encapsulate(Core* core, Walk* w, uint32_t* next_hop) noexcept n
     """
     cdef const Encapsulation* encap = &ENCAPSULATIONS[w.route.encap]
     cdef uint8_t ecn = w.carry.tos & 3
+    if w.inside is not NULL:
+        return unknown(core, w, STAGE_ENCAPSULATE, w.id, 0)
     emit(core, w, w.route.device, DIRECTION_OUT, STAGE_ENCAPSULATE, 0, w.route.detail)
     w.carry.encap = w.result.encap = w.route.encap
     w.result.outer_src, w.result.outer_dst = w.router.address, w.route.next_hop
@@ -56,8 +58,6 @@ cdef inline bint decapsulate(Core* core, Walk* w) noexcept nogil:
     """
     cdef uint8_t outer = w.carry.outer_tos & 3, inner = w.carry.tos & 3
     cdef bint ipip = w.carry.encap == ENCAP_IPIP
-    if w.result.outer_dst != w.router.address:
-        return unknown(core, w, STAGE_DECAPSULATE, w.id, 0)
     if (w.router.flags & ROUTER_FLAG_CALICO_FILTER
             and not core.fib.classes[class_of(&core.fib, w.result.outer_src)].flags & CLASS_FLAG_TUNNEL_SENDER):
         return drop(core, w, STAGE_DECAPSULATE, DROP_TUNNEL_UNKNOWN_SENDER, w.id, 0)

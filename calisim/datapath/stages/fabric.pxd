@@ -155,6 +155,6 @@ cdef inline bint from_outside(Core* core, Walk* w) noexcept nogil:
     if not age(core, w, place):
         return False
     if c.public:
-        w.result.dst = core.fib.routers[c.public].address
+        set_wire_destination(w, core.fib.routers[c.public].address)
         return to_router(w, c.public, 0, True)
     return to_owner(core, w, owner, &wire, 0)

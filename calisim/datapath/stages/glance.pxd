@@ -22,6 +22,7 @@ cdef inline void resume(Core* core, Walk* w, const Carry* carry) noexcept nogil:
     w.id = carry.router
     w.router = &core.fib.routers[carry.router]
     w.connection = NULL
+    w.inside = NULL
 
 
 cdef inline void ask_for(Core* core, uint64_t hash) noexcept nogil:

@@ -28,6 +28,7 @@ cdef struct Tables:
 cdef struct Core:
     Tables fib
     const Packet* packets
+    const Header* headers            # NULL: all packets are plain
     Result* results
     # connections: dense records, an open-addressing index of tag << 32 | position + 1
     uint64_t* index
@@ -125,6 +126,14 @@ cdef struct Wire:
     bint df
 
 
+# What is inside a packet that this router takes for one of the outer protocol, since it only passes it on.
+cdef struct Wrapped:
+    const Packet* packet
+    const Result* result
+    uint8_t encap
+    uint8_t tos
+
+
 # A packet at one router. ``carry`` is a copy: the next leg's is written when this one has ended well.
 cdef struct Walk:
     const Packet* packet
@@ -137,6 +146,7 @@ cdef struct Walk:
     Tracking tracking
     Connection* connection           # of ORIGINAL and REPLY
     uint64_t hash                    # of the conntrack tuple
+    const Wrapped* inside            # NULL: the packet is what it is
 
 
 cdef inline Wire wire_of(const Walk* w) noexcept nogil:

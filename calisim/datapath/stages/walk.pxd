@@ -8,11 +8,11 @@ from calisim.datapath.stages.emit cimport emit
 from calisim.datapath.stages.encapsulate cimport decapsulate, encapsulate
 from calisim.datapath.stages.fabric cimport fabric
 from calisim.datapath.stages.groups cimport acl, egress, ingress
-from calisim.datapath.stages.lookup cimport lookup
+from calisim.datapath.stages.lookup cimport lookup, resolve
 from calisim.datapath.stages.source_check cimport source_check
 from calisim.datapath.stages.track cimport hash_of
 from calisim.datapath.stages.translate cimport translate
-from calisim.datapath.stages.verdict cimport drop, end, too_big
+from calisim.datapath.stages.verdict cimport drop, end, too_big, unknown
 
 
 cdef inline bint fabric_in(Core* core, Walk* w) noexcept nogil:
@@ -39,10 +39,29 @@ cdef inline bint choose_source(Core* core, Walk* w) noexcept nogil:
     return True
 
 
+cdef inline bint pods_policy(Core* core, Walk* w) noexcept nogil:
+    """What no pod may send, whatever its policies say.      Drops  ENCAP_FROM_POD"""
+    cdef const Encapsulation* vxlan = &ENCAPSULATIONS[ENCAP_VXLAN]
+    if not w.router.flags & ROUTER_FLAG_CALICO_FILTER:
+        return True
+    if ((w.packet.protocol == ENCAPSULATIONS[ENCAP_IPIP].protocol and not w.router.flags & ROUTER_FLAG_PODS_SEND_IPIP)
+            or (w.packet.protocol == vxlan.protocol and w.result.dport == vxlan.port
+                and not w.router.flags & ROUTER_FLAG_PODS_SEND_VXLAN)):
+        return drop(core, w, STAGE_POLICY, DROP_ENCAP_FROM_POD, w.id, w.router.detail)
+    return True
+
+
 cdef inline bint local_in(Core* core, Walk* w) noexcept nogil:
-    """Addressed to the node itself.      Drops  POLICY_EGRESS (defaultEndpointToHostAction), SNAT_PORTS_EXHAUSTED"""
+    """Addressed to the node itself.
+
+    Drops  ENCAP_FROM_POD, POLICY_EGRESS (defaultEndpointToHostAction), SNAT_PORTS_EXHAUSTED
+    """
+    if w.carry.device == DEVICE_VETH and not pods_policy(core, w):
+        return False
     if w.carry.device == DEVICE_VETH and w.router.flags & ROUTER_FLAG_HOST_ACTION_DROP:
         return drop(core, w, STAGE_LOCAL_IN, DROP_POLICY_EGRESS, w.id, w.router.detail)
+    if w.inside is not NULL:
+        return unknown(core, w, STAGE_DECAPSULATE, w.id, 0)
     return translate(core, w) and end(core, w, VERDICT_DELIVERED, STAGE_DELIVER, w.id)
 
 
@@ -70,17 +89,9 @@ cdef inline bint fabric_out(Core* core, Walk* w) noexcept nogil:
     return egress(core, w, &wire)
 
 
-cdef inline bint walk(Core* core, Walk* w) noexcept nogil:
-    """All stages of one router. True: the packet is on its way to the next one, ``w.carry`` says which."""
+cdef inline bint onward(Core* core, Walk* w) noexcept nogil:
+    """From SOURCE_CHECK or OUTPUT to the interface that it leaves by."""
     cdef uint32_t next_hop
-    w.result.hops += 1
-    if core.leg > MAX_HOPS:
-        return drop(core, w, STAGE_LOOKUP, DROP_FORWARDING_LOOP, w.id, 0)
-    if w.carry.device == DEVICE_ETHERNET:
-        if w.router.flags & ROUTER_FLAG_DOWN:
-            return drop(core, w, STAGE_FABRIC_IN, DROP_ENDPOINT_DOWN, w.id, w.router.detail)
-        if not fabric_in(core, w) or (w.carry.encap and not decapsulate(core, w)):
-            return False
     if w.carry.device == DEVICE_LOOPBACK:
         if w.result.src == 0 and not choose_source(core, w):
             return False
@@ -90,7 +101,7 @@ cdef inline bint walk(Core* core, Walk* w) noexcept nogil:
         return False
     if w.route.kind == ADJACENCY_LOCAL and not w.route.endpoint:
         return local_in(core, w)
-    if not ttl_and_mtu(core, w) or not translate(core, w):
+    if not ttl_and_mtu(core, w) or (w.carry.device == DEVICE_VETH and not pods_policy(core, w)) or not translate(core, w):
         return False
     if w.route.kind == ADJACENCY_LOCAL:
         return to_pod(core, w)
@@ -101,3 +112,47 @@ cdef inline bint walk(Core* core, Walk* w) noexcept nogil:
     elif next_hop == core.fib.subnets[w.router.subnet].gateway:
         next_hop = 0
     return fabric_out(core, w) and fabric(core, w, w.router.subnet, next_hop, w.id)
+
+
+cdef inline bint passing(Core* core, Walk* w) noexcept nogil:
+    """An encapsulated packet that is not for this router is to it an ordinary one: the outer header is the packet's."""
+    cdef Wrapped inside
+    cdef Packet packet = w.packet[0]
+    cdef Result* result = w.result
+    cdef Result outer = result[0]
+    cdef Glance glance
+    cdef Tuple t
+    cdef bint goes_on
+    inside.packet, inside.result, inside.encap, inside.tos = w.packet, result, w.carry.encap, w.carry.tos
+    packet.protocol, packet.tcp_flags = ENCAPSULATIONS[inside.encap].protocol, 0
+    packet.length, packet.fragment = packet.length + ENCAPSULATIONS[inside.encap].overhead, w.carry.outer_fragment
+    outer.src, outer.dst, outer.ttl = result.outer_src, result.outer_dst, w.carry.outer_ttl
+    outer.sport, outer.dport = w.carry.outer_sport, ENCAPSULATIONS[inside.encap].port
+    w.inside, w.packet, w.result, w.glance, w.carry.encap, w.carry.tos = &inside, &packet, &outer, &glance, 0, w.carry.outer_tos
+    glance.dst = outer.dst
+    resolve(&core.fib, w.id, outer.dst, &glance.route)
+    resolve(&core.fib, w.id, outer.src, &glance.back)
+    t = tuple_now(w)
+    w.hash = glance.hash = hash_of(&t)
+    goes_on = onward(core, w)
+    outer.outer_src, outer.outer_dst = outer.src, outer.dst
+    w.carry.outer_ttl, w.carry.outer_sport, w.carry.encap, w.carry.tos = outer.ttl, outer.sport, inside.encap, inside.tos
+    outer.src, outer.dst, outer.sport, outer.dport, outer.ttl = result.src, result.dst, result.sport, result.dport, result.ttl
+    result[0] = outer
+    w.packet, w.result, w.inside = inside.packet, result, NULL
+    return goes_on
+
+
+cdef inline bint walk(Core* core, Walk* w) noexcept nogil:
+    """All stages of one router. True: the packet is on its way to the next one, ``w.carry`` says which."""
+    w.result.hops += 1
+    if core.leg > MAX_HOPS:
+        return drop(core, w, STAGE_LOOKUP, DROP_FORWARDING_LOOP, w.id, 0)
+    if w.carry.device == DEVICE_ETHERNET:
+        if w.router.flags & ROUTER_FLAG_DOWN:
+            return drop(core, w, STAGE_FABRIC_IN, DROP_ENDPOINT_DOWN, w.id, w.router.detail)
+        if not fabric_in(core, w):
+            return False
+        if w.carry.encap and own_address(w.router, w.result.outer_dst) and not decapsulate(core, w):
+            return False
+    return passing(core, w) if w.carry.encap else onward(core, w)
