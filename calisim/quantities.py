@@ -77,6 +77,8 @@ def parse_interface(text: str) -> tuple[int, int]:
     address, slash, length = text.partition("/")
     if not slash:
         raise ValueError(f"{text} has no prefix length; write {text}/32 for a single address")
+    if ":" in address:
+        raise ValueError(_why_not_address(text))
     if not re.fullmatch(r"\d|[12]\d|3[0-2]", length):
         raise ValueError(f"{text} is not an IPv4 prefix: the length goes from 0 to 32")
     return parse_address(address), int(length)

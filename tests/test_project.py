@@ -15,9 +15,8 @@ SCENARIOS = sorted((ROOT / "scenarios").glob("*.yaml")) + sorted((ROOT / "scenar
 
 # Paths of somebody's machine, other trees than this one, and unfinished work have no place in what is shipped.
 FORBIDDEN = {
-    "a path of one machine": re.compile(r"(?<![\w./-])/(?:home|root|Users|work)/\w"),
+    "a path of one machine": re.compile(r"(?<![\w./-])/(?:home|root|Users)/\w"),
     "a neighbouring tree": re.compile(r"\.\./shared/(?!conformance\b)"),
-    "a hidden library": re.compile(r"/\.library\b"),
     "a tracker's number": re.compile(r"(?i)(?<![\w/#])(?:issue|ticket) #?\d+"),
     "unfinished work": re.compile(r"\b(?:TO" r"DO|FIX" r"ME|XX" r"X|HA" r"CK)\b"),
 }

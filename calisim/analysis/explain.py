@@ -107,8 +107,11 @@ def packet_of(network: Network, request: Request) -> np.ndarray:
     protocol = protocol_number(request.protocol)
     fields = {"dport": request.port} if request.port is not None and protocol in (6, 17) else {}
     source = 0 if endpoint.kind is EndpointKind.NODE else endpoint.address
+    destination = _destination(network, request.b)
+    if destination == endpoint.address:
+        raise UsageError(f"{endpoint.name} is both ends; what it sends to itself never leaves it")
     return packet(
-        src=source, dst=_destination(network, request.b), protocol=protocol,
+        src=source, dst=destination, protocol=protocol,
         tcp_flags=SYN if protocol == TCP else 0, ttl=request.ttl, length=request.size, df=request.df, ingress=sender, **fields)
 
 

@@ -5,6 +5,7 @@ Exit: 0 fine · 1 an expectation, check or comparison failed · 2 the input or t
 
 from __future__ import annotations
 
+import os
 import sys
 from importlib import import_module
 from typing import Any
@@ -108,9 +109,27 @@ def cli() -> None:
 
 
 def main() -> None:
-    """Entry point: as :func:`cli`, for terminals whose encoding cannot show every character, too."""
-    for stream in (sys.stdout, sys.stderr):
-        reconfigure = getattr(stream, "reconfigure", None)
-        if reconfigure is not None:
-            reconfigure(errors="replace")
-    cli(prog_name="calisim")
+    """Entry point: as :func:`cli`, for closed and full outputs and encodings that cannot show every character, too."""
+    for name in ("stdout", "stderr"):
+        stream = getattr(sys, name)
+        if stream is None:                                # closed by who called
+            setattr(sys, name, open(os.devnull, "w", encoding="utf-8"))     # noqa: SIM115 – open until the end
+        elif hasattr(stream, "reconfigure"):
+            stream.reconfigure(errors="replace")
+    try:
+        try:
+            cli(prog_name="calisim")
+        finally:
+            sys.stdout.flush()
+    except OSError as error:
+        os.dup2(os.open(os.devnull, os.O_WRONLY), 1)      # what is still buffered would fail once more at exit
+        _complain(f"calisim: the output cannot be written: {error.strerror or error}")
+        sys.exit(2)
+
+
+def _complain(sentence: str) -> None:
+    """A last word, unless standard error is full as well."""
+    try:
+        click.echo(sentence, err=True)
+    except OSError:
+        os.dup2(os.open(os.devnull, os.O_WRONLY), 2)

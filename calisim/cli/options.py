@@ -85,17 +85,25 @@ def answer_lines(lines: Iterable[str], output: str | None) -> None:
 
 
 def write_whole(path: str, text: str) -> None:
-    """Write a file that is either complete or not there: a temporary one beside it takes its name at the end."""
+    """Write a file that is either complete or not there: a temporary one beside it takes its name at the end.
+
+    A link stays a link, and what is no file (a device, a pipe) is written to, never replaced.
+    """
     from ..errors import UsageError
 
-    folder = os.path.dirname(path) or "."
+    target = os.path.realpath(path)
+    folder = os.path.dirname(target)
     try:
-        handle, temporary = tempfile.mkstemp(dir=folder, prefix=f".{os.path.basename(path)}.")
+        if os.path.exists(path) and not os.path.isfile(path):
+            with open(path, "w", encoding="utf-8") as stream:
+                stream.write(text)
+            return
+        handle, temporary = tempfile.mkstemp(dir=folder, prefix=f".{os.path.basename(target)}.")
         try:
             with os.fdopen(handle, "w", encoding="utf-8") as file:
                 file.write(text)
-            os.chmod(temporary, _mode_of(path))
-            os.replace(temporary, path)
+            os.chmod(temporary, _mode_of(target))
+            os.replace(temporary, target)
         except BaseException:
             os.unlink(temporary)
             raise

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
@@ -19,6 +19,7 @@ if TYPE_CHECKING:
 
 HOSTNAME_LABEL, ZONE_LABEL = "kubernetes.io/hostname", "topology.kubernetes.io/zone"
 REGION_LABEL = "topology.kubernetes.io/region"
+MOST_LISTED = 8          # names in one sentence
 
 
 def nodes(
@@ -50,7 +51,13 @@ def supposed(spec: Spec, vpcs: Mapping[str, Vpc], subnets: Mapping[str, Subnet],
     """What a scenario leaves open and this model decides."""
     silent = [group.name for group in spec.nodes if group.public_ip is None and vpcs[subnets[group.subnet].vpc].internet_gateway]
     if silent and profile.public_by_default:
-        yield f"Nodes have public addresses at the internet gateway; say publicIP: false for those without ({', '.join(silent)})."
+        yield f"Nodes have public addresses at the internet gateway; say publicIP: false for those without ({_listed(silent)})."
+
+
+def _listed(names: Sequence[str]) -> str:
+    """A few names and how many more there are: a scenario may have thousands of groups."""
+    more = f" and {len(names) - MOST_LISTED:,} more" if len(names) > MOST_LISTED else ""
+    return ", ".join(names[:MOST_LISTED]) + more
 
 
 @dataclass(slots=True)

@@ -11,7 +11,7 @@ from ..analysis.run import Tally
 from ..analysis.story import word_of
 from ..analysis.telling import event_line
 from ..vocabulary import Device, DropReason, Verdict
-from .text import number, paragraph, share, table
+from .text import ROOMY, STANDARD, number, paragraph, share, table, width
 
 if TYPE_CHECKING:
     from ..analysis.network import Network
@@ -38,11 +38,12 @@ def parts(network: Network, run: Run, *, counters: bool, events: bool) -> Iterat
 def _outcomes(name: str, tally: Tally) -> Any:
     rows = [
         [outcome.scope, outcome.verdict.name.lower(), word_of(outcome), "yes" if outcome.snat else "", number(amount.packets),
-         share(amount.packets, tally.sent), number(amount.inner), number(amount.wire), number(amount.overhead)]
+         share(amount.packets, tally.sent), number(amount.inner), number(amount.overhead), number(amount.wire)]
         for outcome, amount in sorted(tally, key=lambda item: (item[0].scope, -item[1].packets))]
-    return table(
-        f"Traffic {name}", ["Scope", "Fate", "How, or why not", "SNAT", "#Packets", "#Share (%)", "#Sent (B)", "#On the wire (B)",
-                            "#Overhead (B)"], rows)
+    columns = ["!Scope", "!Fate", "How, or why not", "SNAT", "#Packets", "#Share (%)", "#Sent (B)", "#Overhead (B)",
+               "#On the wire (B)"]
+    shown = len(columns) - (0 if width() >= ROOMY else 1 if width() >= STANDARD else 3)     # words stay whole instead
+    return table(f"Traffic {name}", columns[:shown], (row[:shown] for row in rows))
 
 
 def _shapes(run: Run) -> Any:

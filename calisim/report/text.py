@@ -17,6 +17,7 @@ if TYPE_CHECKING:
 
 PIPE_WIDTH = 120        # columns where there is no terminal and COLUMNS does not say
 NARROWEST = 60
+STANDARD = 80
 ROOMY = 100             # from here on tables have air between their columns
 
 

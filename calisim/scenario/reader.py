@@ -54,7 +54,7 @@ class Yaml:
 def decode(content: bytes, file: str) -> tuple[str, list[Problem]]:
     """Bytes → text; a file that is not UTF-8 text is told by its place. A UTF-8 byte order mark is skipped."""
     if len(content) > MAX_BYTES:
-        return "", [Problem(Mark(file), "", f"the file has {len(content):,} bytes; calisim reads up to {MAX_BYTES:,}",
+        return "", [Problem(Mark(file), "", f"the file has more than {MAX_BYTES:,} bytes, the most that calisim reads",
                             "split it, or describe many nodes and pods by count:")]
     if content[:2] in (b"\xff\xfe", b"\xfe\xff"):
         return "", [Problem(Mark(file), "", "the file is UTF-16, not UTF-8", "save it as UTF-8")]

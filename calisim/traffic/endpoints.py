@@ -92,6 +92,8 @@ def _address(text: str) -> int | None:
 
 def _nobody(text: str, names: Sequence[str], error: SelectorError) -> str:
     """What to say of a text that is no endpoint: a name like it, else where the selector goes wrong."""
+    if re.fullmatch(r"[0-9A-Fa-f:]*:[0-9A-Fa-f:.]*(/\d+)?", text):
+        return f"{text} is an IPv6 address; calisim models IPv4 only"
     if not re.fullmatch(r"[\w./*-]*", text):
         return f"{text!r} is neither an endpoint nor a selector: {error}"
     close = difflib.get_close_matches(text, names[:MOST_NAMES], 3)

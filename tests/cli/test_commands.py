@@ -217,6 +217,48 @@ def test_a_closed_pipe_is_quiet():
     assert result.stderr == "" and result.stdout.count("\n") == 1
 
 
+@pytest.mark.skipif(not os.path.exists("/dev/full"), reason="this system has no /dev/full")
+@pytest.mark.parametrize("arguments", [
+    ["--help"], ["routes", TWO_ZONES, "a-1"], ["run", TWO_ZONES, *PLAIN], ["run", TWO_ZONES, "--json", *PLAIN]])
+def test_a_full_disk_is_told_in_one_line(arguments):
+    with open("/dev/full", "w") as full:
+        result = subprocess.run(
+            [sys.executable, "-m", "calisim", *arguments], cwd=ROOT, stdout=full, stderr=subprocess.PIPE, text=True, check=False)
+    assert result.returncode == 2
+    assert result.stderr == "calisim: the output cannot be written: No space left on device\n"
+
+
+@pytest.mark.parametrize("closed", [">&-", "2>&-", ">&- 2>&-"])
+def test_closed_outputs_keep_the_exit_code(closed):
+    command = f"{sys.executable} -m calisim check {TWO_ZONES} --engine reference --quiet {closed}"
+    result = subprocess.run(command, shell=True, cwd=ROOT, capture_output=True, text=True, check=False)
+    assert result.returncode == 0 and result.stderr == ""
+
+
+def test_a_device_is_written_to_and_a_link_followed(tmp_path):
+    """``-o /dev/null`` of an administrator must not put a file in the device's place."""
+    pipe, link = tmp_path / "pipe", tmp_path / "link"
+    os.mkfifo(pipe)
+    reader = subprocess.Popen(["cat", str(pipe)], stdout=subprocess.PIPE, text=True)
+    assert call("routes", TWO_ZONES, "a-1", "-o", str(pipe)).exit_code == 0
+    assert reader.communicate(timeout=60)[0].startswith("default via") and pipe.is_fifo()
+    link.symlink_to("target")
+    assert call("routes", TWO_ZONES, "a-1", "-o", str(link)).exit_code == 0
+    assert link.is_symlink() and (tmp_path / "target").read_text().startswith("default via")
+
+
+@pytest.mark.parametrize("columns", [60, 80])
+def test_words_stay_whole_in_narrow_terminals(columns):
+    text = CliRunner().invoke(cli, ["run", TWO_ZONES, *PLAIN], env={"COLUMNS": str(columns)}).stdout
+    assert "other-subnet" in text and "delivered" in text and "IPIP +20 B" in text
+    assert max(map(len, text.splitlines())) <= columns
+
+
+def test_a_packet_to_oneself_is_refused():
+    result = call("trace", TWO_ZONES, "web-a-1-0", "web-a-1-0")
+    assert result.exit_code == 2 and "is both ends" in result.stderr
+
+
 def test_interrupt_is_one_line(monkeypatch):
     def interrupted(*_, **__):
         raise KeyboardInterrupt

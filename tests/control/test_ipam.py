@@ -154,7 +154,7 @@ RELEASE = st.tuples(st.just("release"), st.integers(0, 200), st.integers(1, 9))
 ASKED = st.tuples(st.just("asked"), HOSTS, st.integers(0, 63))
 
 
-@settings(max_examples=150, deadline=None)
+@settings(max_examples=150)
 @given(
     steps=st.lists(st.one_of(REQUEST, RELEASE, ASKED), max_size=30), strict=st.booleans(), limit=st.integers(0, 3),
     reserved=st.sampled_from(["10.0.0.9/32", "10.0.0.16/30", "10.0.0.32/28"]),

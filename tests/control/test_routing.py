@@ -209,7 +209,7 @@ MODES = st.sampled_from(
     [{"ipipMode": "Always"}, {"ipipMode": "CrossSubnet"}, {"vxlanMode": "CrossSubnet"}, {"vxlanMode": "Always"}, {}])
 
 
-@settings(max_examples=25, deadline=None)
+@settings(max_examples=25)
 @given(
     mode=MODES, count=st.integers(1, 3), length=st.sampled_from([26, 28, 29, 30, 32]), pods=st.integers(1, 5),
     masks=st.booleans())

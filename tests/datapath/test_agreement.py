@@ -44,7 +44,7 @@ class Twins:
         return fast.results
 
 
-@settings(max_examples=120, deadline=None)
+@settings(max_examples=120)
 @given(worlds)
 def test_generated_worlds_agree(seed: int) -> None:
     rng = Random(seed)

@@ -25,7 +25,7 @@ def longest(prefixes: list[Prefix], address: int) -> int:
     return 1 + min(fitting, key=lambda i: (-prefixes[i].length, i)) if fitting else 0
 
 
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=60)
 @given(PREFIXES, st.lists(NEAR, max_size=8))
 def test_lookup_agrees(prefixes: list[Prefix], addresses: list[int]) -> None:
     table = table_of(prefixes)

@@ -144,6 +144,12 @@ def test_public_addresses():
     assert [text for text in made.assumptions if "publicIP" in text and "(silent)" in text]
 
 
+def test_long_lists_of_assumptions_are_cut():
+    groups = "".join(f"    - {{name: n{number}, subnet: a}}\n" for number in range(30))
+    said = next(text for text in topology(TWO_SUBNETS + "  nodes:\n" + groups).assumptions if "publicIP" in text)
+    assert said.endswith("(n0, n1, n2, n3, n4, n5, n6, n7 and 22 more).")
+
+
 def test_the_graph_joins_pods_to_the_outside():
     import networkx
 
