@@ -36,8 +36,10 @@ def random_intent(rng: Random) -> Intent:
     cluster.fabric = {
         "decrements_ttl": provider == "linux", "routes_pods": provider == "plain",
         "blocked_protocols": frozenset(rng.choice(((), (), (), (4,), (17, 47)))),
-        "mtu": rng.choice((9001, 1500, 1490)), "internet_mtu": rng.choice((1500, 1400)),
+        "outside_address": rng.choice((0, 0xCB007101)), "mtu": rng.choice((9001, 1500, 1490)),
+        "internet_mtu": rng.choice((1500, 1400)),
     }
+    cluster.icmp_ratelimit = rng.choice((0, 0, 1000))
     _add_subnets(cluster, rng)
     for _ in range(rng.choice((0, 0, 1, 3))):
         cluster.group(_rules(rng, groups=3), _rules(rng, groups=3))
@@ -210,6 +212,30 @@ def random_headers(intent: Intent, rng: Random, wave: np.ndarray) -> np.ndarray:
         if rng.random() < 0.5:                 # inside: as it would come from another pod
             packet_["src"] = rng.choice(targets)
     return headers
+
+
+def random_errors(intent: Intent, rng: Random, connections: np.ndarray, count: int) -> tuple[np.ndarray, np.ndarray]:
+    """ICMP errors about packets of tracked connections, in any direction and on either side of a translation, by anybody."""
+    wave, headers = random_wave(intent, rng, count if len(connections) else 0), np.zeros(count, HEADER)
+    places = range(len(intent.routers) + 1, len(intent.places) + 2)
+    for packet_, header in zip(wave, headers, strict=False):
+        c = rng.choice(connections)
+        side, turned = rng.choice(("", "reply_")), rng.random() < 0.4
+        ends = [(c[f"{side}{end}"], c[f"{side}{end[0]}port"]) for end in ("src", "dst")]
+        (src, sport), (dst, dport) = reversed(ends) if turned and c["protocol"] != ICMP else ends
+        if c["protocol"] == ICMP:
+            sport, dport = c[f"{side}sport"], c[f"{side}dport"]
+        header["quote_src"], header["quote_dst"], header["quote_sport"], header["quote_dport"] = src, dst, sport, dport
+        header["quote_protocol"], header["quote_length"] = c["protocol"], rng.choice((28, 100, 1500, 19, 0xFFFF))
+        header["quote_fragment"] = rng.choice((0, 0, 0, 0x4000, 0x2000, 1)) if rng.random() < 0.2 else 0
+        header["mtu"], header["place"] = rng.choice((0, 576, 1400)), rng.choice(places) if rng.random() < 0.2 else 0
+        packet_["time"] = int(connections["created"].max()) + rng.choice((0, 1, 40 * SECOND))
+        packet_["protocol"], packet_["dport"] = ICMP, rng.choice((0x0300, 0x0301, 0x0303, 0x0304, 0x0B00, 0x0B00, 0x0C00))
+        packet_["dst"] = src if rng.random() < 0.9 else packet_["dst"]
+        pods = [e for e in intent.endpoints if e.address == dst]
+        if pods and rng.random() < 0.5:
+            packet_["ingress"], packet_["src"] = pods[0].id, pods[0].address
+    return wave, headers[:len(wave)]
 
 
 def _edges(intent: Intent, rng: Random) -> list[int]:

@@ -65,6 +65,7 @@ class Cluster:
     strangers: set[int] = field(default_factory=set)    # addresses that may send tunnels besides the nodes
     outcasts: set[int] = field(default_factory=set)     # nodes whose tunnels nobody accepts
     exempt_hosts: set[int] = field(default_factory=set)
+    icmp_ratelimit: int = 0
 
     def _object(self, kind: str, name: str) -> int:
         self.objects.append(Object(kind, name, Mark("hand-made", len(self.objects) + 1)))
@@ -197,6 +198,7 @@ class Cluster:
                 frozenset(self.exempt_hosts)),
             fabric=fabric, objects=tuple(self.objects),
             places=(*(r.name for r in self.routers), *(p for v in range(1, vpcs + 1) for p in (f"vpc-{v}", f"igw-{v}"))),
+            icmp_ratelimit=self.icmp_ratelimit,
             tunnel_senders=frozenset(r.address for r in self.routers) - self.outcasts | self.strangers,
             remote_route=self._remote_route, local_routes=cache(lambda router: self._local_routes(router, endpoints)))
 

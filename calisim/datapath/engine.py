@@ -32,7 +32,8 @@ class Engine(Protocol):
         """A state in which nothing has happened; it belongs to this engine."""
 
     def forward(
-        self, wave: np.ndarray, state: Any, headers: np.ndarray | None = None, *, events: bool = False, threads: int = 1,
+        self, wave: np.ndarray, state: Any, headers: np.ndarray | None = None, *, events: bool = False,
+        offspring: bool = False, threads: int = 1,
     ) -> Results:
         """Results of a wave (an array of PACKET, with a HEADER each where they are not plain); changes ``state``."""
 

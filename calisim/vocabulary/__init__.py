@@ -9,7 +9,7 @@ from __future__ import annotations
 from .encaps import Encap
 from .reasons import DropReason, Severity
 from .records import (
-    ADJACENCY, CLASS, CONNECTION, ENDPOINT, EVENT, FABRIC, HEADER, PACKET, RESULT, ROUTER, RULE, SUBNET, TARGET,
+    ADJACENCY, BORN, CLASS, CONNECTION, ENDPOINT, EVENT, FABRIC, HEADER, PACKET, RESULT, ROUTER, RULE, SUBNET, TARGET,
 )
 from .stages import (
     AdjacencyFlag, AdjacencyKind, ClassFlag, ConnectionFlag, ConnectionState, Device, Direction, EndpointKind, FabricFlag,
@@ -17,7 +17,7 @@ from .stages import (
 )
 
 __all__ = [
-    "ADJACENCY", "CLASS", "CONNECTION", "ENDPOINT", "EVENT", "FABRIC", "HEADER", "PACKET", "RESULT", "ROUTER", "RULE",
+    "ADJACENCY", "BORN", "CLASS", "CONNECTION", "ENDPOINT", "EVENT", "FABRIC", "HEADER", "PACKET", "RESULT", "ROUTER", "RULE",
     "SUBNET", "TARGET",
     "AdjacencyFlag", "AdjacencyKind", "ClassFlag", "ConnectionFlag", "ConnectionState", "Device", "Direction", "DropReason",
     "Encap", "EndpointKind", "FabricFlag",

@@ -12,8 +12,9 @@ from calisim.datapath.engine import engine
 from calisim.errors import UsageError
 from calisim.fib.compiler import compile
 from calisim.traffic.batch import SYN, packet
+from calisim.traffic.flows import reply_wave
 from calisim.vocabulary import HEADER, PACKET, DropReason, ResultFlag, Verdict
-from tests.generators import TAILS, conversation, random_headers, random_intent, random_wave, worlds
+from tests.generators import TAILS, conversation, random_errors, random_headers, random_intent, random_wave, worlds
 from tests.intents import Cluster, three_zones
 
 
@@ -35,10 +36,14 @@ class Twins:
     def forward(self, wave: np.ndarray, headers: np.ndarray | None = None) -> np.ndarray:
         """The wave through both; what they agree on."""
         fast, reference = (
-            twin.forward(wave, state, headers, events=True) for twin, state in zip(self.engines, self.states, strict=True))
+            twin.forward(wave, state, headers, events=True, offspring=True)
+            for twin, state in zip(self.engines, self.states, strict=True))
         same_rows("RESULT", fast.results, reference.results)
         same_rows("EVENT", fast.events, reference.events)
         same_rows("CONNECTION", *(state.connections() for state in self.states))
+        for part in ("packets", "headers", "causes"):
+            same_rows(f"born {part}", getattr(fast.born, part), getattr(reference.born, part))
+        self.born = fast.born
         for counters in ("links", "drops", "verdicts"):
             np.testing.assert_array_equal(*(getattr(state, counters) for state in self.states), err_msg=counters)
         return fast.results
@@ -55,6 +60,8 @@ def test_generated_worlds_agree(seed: int) -> None:
     try:
         while True:
             wave = talk.send(twins.forward(wave))
+            if len(twins.born.packets):
+                twins.forward(twins.born.packets, twins.born.headers)
     except StopIteration:
         pass
 
@@ -71,8 +78,22 @@ def test_generated_worlds_agree_on_what_is_sent_encapsulated(seed: int) -> None:
         while True:
             headers = random_headers(intent, rng, wave)
             wave = talk.send(twins.forward(wave, headers)).copy()
+            if len(twins.born.packets):
+                twins.forward(twins.born.packets, twins.born.headers)
     except StopIteration:
         pass
+
+
+@settings(max_examples=120)
+@given(worlds)
+def test_generated_worlds_agree_on_icmp_errors(seed: int) -> None:
+    rng = Random(seed)
+    intent = random_intent(rng)
+    twins = Twins(intent)
+    wave = random_wave(intent, rng, 60)
+    answers = reply_wave(wave, twins.forward(wave), intent)
+    twins.forward(answers)
+    twins.forward(*random_errors(intent, rng, twins.states[1].connections(), 60))
 
 
 @pytest.mark.parametrize("count", TAILS)

@@ -14,11 +14,13 @@ from ..results import Results
 from .fabric import FabricWalker
 from .journal import Journal
 from .node import NodeWalker
+from .offspring import Offspring
 from .routes import Routes
 from .state import ReferenceState
 from .walk import ICMP, TCP, UDP, Header, JourneyEnds, Walk, drop, exceeds, undetermined
 
 LEAST_LENGTH = {TCP: 40, UDP: 28, ICMP: 28}
+UNREACHABLE, TIME_EXCEEDED = 3, 11         # ICMP types
 LONGEST = 0xFFFF                   # IPv4 total length
 
 
@@ -34,7 +36,7 @@ class ReferenceEngine:
 
     def forward(
         self, wave: np.ndarray, state: ReferenceState, headers: np.ndarray | None = None, *, events: bool = False,
-        threads: int = 1,
+        offspring: bool = False, threads: int = 1,
     ) -> Results:
         """Every packet to its end; ``threads`` has no meaning here. The wave is not changed."""
         headers = np.zeros(len(wave), HEADER) if headers is None else headers
@@ -43,21 +45,26 @@ class ReferenceEngine:
         node = NodeWalker(self.intent, state, journal, self._routes, fabric)
         state.waves += 1
         state.latest = max(state.latest, int(wave["time"].max(initial=0)))
-        under_way = self._started(wave, headers, fabric, journal)
+        young = Offspring(self.intent, state, fabric)
+        under_way = self._started(wave, headers, fabric, journal, young)
         while under_way:
-            under_way = [walk for walk in under_way if self._goes_on(walk, node, journal)]
-        return Results(journal.results, journal.events())
+            under_way = [walk for walk in under_way if self._goes_on(walk, node, journal, young)]
+        return Results(journal.results, journal.events(), young.born() if offspring else None)
 
-    def _started(self, wave: np.ndarray, headers: np.ndarray, fabric: FabricWalker, journal: Journal) -> list[Walk]:
+    def _started(
+        self, wave: np.ndarray, headers: np.ndarray, fabric: FabricWalker, journal: Journal, young: Offspring,
+    ) -> list[Walk]:
         under_way = []
         for row, (record, header) in enumerate(zip(wave, headers, strict=True)):
             walk = self._walk(row, record)
             _wrap(walk, header)
+            _quote(walk, header)
             try:
                 self._start(walk, header, fabric, journal)
                 under_way.append(walk)
             except JourneyEnds as end:
                 journal.finish(walk, end)
+                young.add(walk, end)
         return under_way
 
     def _walk(self, row: int, record: np.void) -> Walk:
@@ -70,6 +77,9 @@ class ReferenceEngine:
 
     def _start(self, walk: Walk, header: np.void, fabric: FabricWalker, journal: Journal) -> None:
         """From the sender to its first router: what its own stack refuses never gets there."""
+        if header["place"]:
+            self._start_at_place(walk, header, fabric)
+            return
         sender = walk.sender
         if sender is None or (sender.kind is EndpointKind.POD and not sender.address):
             drop(DropReason.ADDRESS_UNUSED, 0, stage=Stage.ENDPOINT)
@@ -91,12 +101,20 @@ class ReferenceEngine:
             walk.device = Device.VETH
             journal.cross(walk, router.id, Device.VETH, Direction.IN, Stage.ENDPOINT, endpoint=sender.id)
 
+    def _start_at_place(self, walk: Walk, header: np.void, fabric: FabricWalker) -> None:
+        """The cloud's router itself sends: an ICMP error."""
+        place = int(header["place"])
+        if not len(self.intent.routers) < place <= len(self.intent.places):
+            drop(DropReason.ADDRESS_UNUSED, 0, stage=Stage.ENDPOINT)
+        self._refuse(walk, header, place)
+        fabric.from_place(walk, place)
+
     def _refuse(self, walk: Walk, header: np.void, where: int) -> None:
         """What is not modelled, and what no stack would send."""
         inner, pieces = walk.inner, PacketFlag.MF | PacketFlag.OFFSET
         if walk.fragment & pieces or (walk.outer is not None and int(header["outer_fragment"]) & pieces):
             undetermined(Stage.DEFRAGMENT, where)
-        if inner.protocol == ICMP and inner.icmp_type not in (0, 8):
+        if inner.protocol == ICMP and inner.icmp_type not in (0, 8) and walk.quote is None:
             undetermined(Stage.CONNTRACK, where)
         unknown_wrapping = walk.outer is None and header["encap"] != Encap.NONE
         if unknown_wrapping or inner.length < LEAST_LENGTH.get(inner.protocol, 20) or walk.wire.length > LONGEST:
@@ -107,7 +125,7 @@ class ReferenceEngine:
         journal.cross(walk, 0, Device.ETHERNET, Direction.OUT, Stage.ENDPOINT, endpoint=host.id)
         fabric.from_host(walk, host)
 
-    def _goes_on(self, walk: Walk, node: NodeWalker, journal: Journal) -> bool:
+    def _goes_on(self, walk: Walk, node: NodeWalker, journal: Journal, young: Offspring) -> bool:
         """One leg; False when the journey ended with it."""
         walk.legs += 1
         walk.hops += 1
@@ -117,6 +135,7 @@ class ReferenceEngine:
             node.leg(walk)
         except JourneyEnds as end:
             journal.finish(walk, end)
+            young.add(walk, end)
             return False
         return True
 
@@ -134,3 +153,15 @@ def _wrap(walk: Walk, header: np.void) -> None:
         df=bool(header["outer_fragment"] & PacketFlag.DF))
     walk.encap = walk.last_encap = Encap(code)
     walk.flags |= ResultFlag.ENCAP
+
+
+def _quote(walk: Walk, header: np.void) -> None:
+    """The header that an ICMP error is about; an error that quotes none, a piece or another error is not understood."""
+    if walk.inner.protocol != ICMP or walk.inner.icmp_type not in (UNREACHABLE, TIME_EXCEEDED) or header["quote_length"] < 20:
+        return
+    fields = {name: int(header[f"quote_{name}"]) for name in (
+        "src", "dst", "sport", "dport", "protocol", "ttl", "tos", "length")}
+    quote = Header(**fields, df=bool(header["quote_fragment"] & PacketFlag.DF))
+    understood = quote.protocol != ICMP or quote.icmp_type in (0, 8)
+    if understood and not header["quote_fragment"] & PacketFlag.OFFSET:
+        walk.quote = quote

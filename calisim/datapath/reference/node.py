@@ -7,6 +7,8 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 from ...control.intent import Adjacency, Intent, Router
 from ...vocabulary import (
     AdjacencyKind, ConnectionState, Device, Direction, DropReason, Encap, ResultFlag, RouterFlag, RpFilter, Stage,
@@ -14,12 +16,12 @@ from ...vocabulary import (
 )
 from ...vocabulary.chance import draw
 from ...vocabulary.encaps import encapsulation
-from .fabric import FabricWalker
+from .fabric import FRAG_NEEDED, HOST_UNREACHABLE, RESOLVING, TTL_EXCEEDED, FabricWalker
 from .journal import Journal
 from .routes import Routes
 from .state import ReferenceState
 from .tracking import Connection, PortChooser, conntrack_timeout, next_state, opening_state
-from .walk import ICMP, TCP, UDP, Header, Walk, drop, exceeds, succeed, undetermined
+from .walk import ICMP, TCP, UDP, Complaint, Header, Walk, drop, exceeds, is_nobody, succeed, undetermined
 
 NOT_ECT, ECT1, ECT0, CE = 0, 1, 2, 3           # RFC 3168 §5
 ECN = 3
@@ -44,8 +46,10 @@ class NodeWalker:
             self._choose_source(walk, router)
         else:
             self._check_source(walk, router)
-        connection = self._track(walk, router)
+        connection = self._track(walk, router) if walk.quote is None else self._relate(walk, walk.quote, router)
         adjacency = self._lookup(walk, router)
+        if walk.quote is not None and connection is None and adjacency is not None and walk.device is not Device.LOOPBACK:
+            self._refuse_invalid(router)
         if adjacency is None:
             self._local_in(walk, router, connection)
         else:
@@ -122,8 +126,7 @@ class NodeWalker:
             if state is not ConnectionState.NONE:
                 expires = walk.time + conntrack_timeout(flow.protocol, state)
                 return Connection(flow, flow.inverse, state, walk.time, expires, self.state.waves)
-            if router.flags & RouterFlag.CALICO_FILTER:
-                drop(DropReason.CT_INVALID, router.id)
+            self._refuse_invalid(router)
             return None
         is_reply = flow != known.original
         state = next_state(known.state, flow, walk.tcp_flags, is_reply=is_reply)
@@ -133,6 +136,41 @@ class NodeWalker:
         if is_reply and known.is_translated:
             self._translate_back(walk, known)
         return known
+
+    def _refuse_invalid(self, router: Router) -> None:
+        if router.flags & RouterFlag.CALICO_FILTER:
+            drop(DropReason.CT_INVALID, router.id)
+
+    def _relate(self, walk: Walk, quote: Header, router: Router) -> Connection | None:
+        """The connection that an ICMP error is about (RELATED), found by its quote; it is not changed. None: INVALID.
+
+        An error that goes the way of the answers gets its destination back, and so does what it quotes.
+        """
+        flow = quote.flow.inverse
+        known = self.state.conntrack[router.key].find(flow, walk.time)
+        if known is None:
+            return None
+        if walk.legs == 1:
+            walk.connection = known.ordinal
+        if flow != known.original and known.is_translated:
+            original = known.original
+            walk.wire.dst = quote.src = original.src
+            if quote.protocol in (TCP, UDP, ICMP):
+                quote.sport = original.sport
+            walk.flags |= ResultFlag.UNNAT
+        return known
+
+    def _translate_error(self, walk: Walk, quote: Header, connection: Connection | None) -> None:
+        """An error that goes the way of the connection's first packet leaves as that one did; its quote is what came in."""
+        if connection is None or not connection.is_translated or quote.flow.inverse != connection.original:
+            return
+        translated = connection.translated
+        walk.wire.src = quote.dst = translated.src
+        if quote.protocol == ICMP:
+            quote.sport = translated.sport
+        elif quote.protocol in (TCP, UDP):
+            quote.dport = translated.sport
+        walk.flags |= ResultFlag.SNAT
 
     def _translate_back(self, walk: Walk, connection: Connection) -> None:
         """An answer goes to who asked: before the lookup, as measured."""
@@ -146,6 +184,9 @@ class NodeWalker:
 
     def _translate(self, walk: Walk, router: Router, connection: Connection | None, masquerade: int) -> None:
         """Confirm a new connection with its translation; give packets of a known one the same (original direction)."""
+        if walk.quote is not None:
+            self._translate_error(walk, walk.quote, connection)
+            return
         if connection is None:
             return
         if not connection.ordinal:
@@ -185,20 +226,24 @@ class NodeWalker:
             walk.decider = router.decided_by if first else walk.decider
             return None
         adjacency = self.routes.find(router.id, dst)
-        if adjacency is None or dst >> 28 == 0xE or dst == 0xFFFFFFFF or _is_this_host(dst):
+        if adjacency is None or is_nobody(dst):
             drop(DropReason.NO_ROUTE, router.id)
         if adjacency.kind is AdjacencyKind.DROP:
             drop(adjacency.reason, router.id, adjacency.decided_by, stage=Stage.LOOKUP)
-        if adjacency.kind is AdjacencyKind.ATTACHED:
-            self._resolve_neighbour(router, dst)
-        elif adjacency.kind is AdjacencyKind.REMOTE and adjacency.next_hop != self.fabric.subnet(router.subnet).gateway:
-            self._resolve_neighbour(router, adjacency.next_hop)
         walk.decider = adjacency.decided_by if first else walk.decider
         return adjacency
 
-    def _resolve_neighbour(self, router: Router, address: int) -> None:
-        if self.fabric.owner(self.fabric.subnet(router.subnet), address) is None:
-            drop(DropReason.UNREACHABLE, router.id)
+    def _resolve_neighbour(self, router: Router, address: int, complaint: Complaint | None = None) -> None:
+        """NEIGHBOUR: the last thing before the wire; nothing leaves for an address that nobody answers for."""
+        subnet = self.fabric.subnet(router.subnet)
+        if not self.fabric.answers(subnet, address):
+            drop(DropReason.UNREACHABLE, router.id, complaint=complaint)
+
+    def _complaint(
+        self, walk: Walk, kind: tuple[int, int], header: Header, *, mtu: int = 0, delay: int = 0,
+    ) -> Complaint | None:
+        """An ICMP error of this node. Of its own packets its own stack learns without one."""
+        return None if walk.device is Device.LOOPBACK else Complaint(*kind, replace(header), mtu, delay)
 
     def _local_in(self, walk: Walk, router: Router, connection: Connection | None) -> None:
         """The node itself receives; not masqueraded, since it passes INPUT and not POSTROUTING (measured)."""
@@ -212,15 +257,16 @@ class NodeWalker:
 
     def _forward(self, walk: Walk, router: Router, adjacency: Adjacency, connection: Connection | None) -> None:
         header = walk.wire
+        as_it_came = replace(header)
         if walk.device is not Device.LOOPBACK:
             if header.ttl <= 1:
-                drop(DropReason.TTL_EXCEEDED, router.id)
+                drop(DropReason.TTL_EXCEEDED, router.id, complaint=self._complaint(walk, TTL_EXCEEDED, as_it_came))
             header.ttl -= 1
         local = adjacency.kind is AdjacencyKind.LOCAL
         mtu = self.intent.endpoint(adjacency.endpoint).mtu if local else adjacency.mtu
         exceeds(
             header, mtu, DropReason.MTU_EXCEEDED, router.id, adjacency.decided_by,
-            stage=Stage.MTU, unless_df=Stage.FRAGMENT)
+            stage=Stage.MTU, unless_df=Stage.FRAGMENT, complaint=self._complaint(walk, FRAG_NEEDED, as_it_came, mtu=mtu))
         self._check_encapsulation(walk, router)
         self._translate(walk, router, connection, self._masquerade_address(walk, router, adjacency))
         if local:
@@ -230,7 +276,9 @@ class NodeWalker:
             succeed(Verdict.DELIVERED, Stage.DELIVER, router.id)
         next_hop = adjacency.next_hop if adjacency.kind is AdjacencyKind.REMOTE else header.dst
         if adjacency.kind is AdjacencyKind.TUNNEL:
-            next_hop = self._encapsulate(walk, router, adjacency)
+            next_hop = self._encapsulate(walk, router, adjacency, connection)
+        elif adjacency.kind is AdjacencyKind.ATTACHED or next_hop != self.fabric.subnet(router.subnet).gateway:
+            self._resolve_neighbour(router, next_hop, self._complaint(walk, HOST_UNREACHABLE, header, delay=RESOLVING))
         self._leave(walk, router, adjacency, next_hop)
 
     def _check_encapsulation(self, walk: Walk, router: Router) -> None:
@@ -256,7 +304,7 @@ class NodeWalker:
 
     # ---- going out -------------------------------------------------------------------------------------------
 
-    def _encapsulate(self, walk: Walk, router: Router, adjacency: Adjacency) -> int:
+    def _encapsulate(self, walk: Walk, router: Router, adjacency: Adjacency, connection: Connection | None) -> int:
         """Outer header on; returns the on-link address to which its own route leads."""
         if walk.outer is not None:
             undetermined(Stage.ENCAPSULATE, router.id)
@@ -273,9 +321,12 @@ class NodeWalker:
         on_link = adjacency.next_hop in router.inputs.link
         if on_link:
             self._resolve_neighbour(router, adjacency.next_hop)
+        limit, offender = router.inputs.mtu - layout.overhead, replace(inner)
+        if connection is not None and connection.is_translated and inner.flow == connection.translated:
+            offender.src = connection.original.src     # icmp_ndo_send: who sent it, not who it now seems to come from
         exceeds(
-            walk.outer, router.inputs.mtu, DropReason.MTU_EXCEEDED, router.id, adjacency.decided_by,
-            stage=Stage.ENCAPSULATE, unless_df=Stage.FRAGMENT)
+            walk.outer, router.inputs.mtu, DropReason.MTU_EXCEEDED, router.id, adjacency.decided_by, stage=Stage.ENCAPSULATE,
+            unless_df=Stage.FRAGMENT, complaint=self._complaint(walk, FRAG_NEEDED, offender, mtu=limit))
         return adjacency.next_hop if on_link else self.fabric.subnet(router.subnet).gateway
 
     def _leave(self, walk: Walk, router: Router, adjacency: Adjacency, next_hop: int) -> None:

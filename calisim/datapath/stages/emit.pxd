@@ -1,7 +1,7 @@
 """An interface is crossed: link counters always, an EVENT if somebody wants them."""
 from libc.stdint cimport uint32_t, uint64_t
 from calisim._vocabulary cimport *
-from calisim.datapath.stages.types cimport Core, Walk
+from calisim.datapath.stages.types cimport Core, Walk, is_error
 
 
 cdef inline void emit(
@@ -28,6 +28,10 @@ cdef inline void record(
     event.src, event.dst, event.sport, event.dport = result.src, result.dst, result.sport, result.dport
     event.length, event.fragment = packet.length, packet.fragment
     event.protocol, event.tcp_flags, event.ttl, event.tos = packet.protocol, packet.tcp_flags, result.ttl, w.carry.tos
+    event.quote_src = event.quote_dst = event.quote_sport = event.quote_dport = 0
+    if core.headers is not NULL and is_error(packet):
+        event.quote_src, event.quote_dst = core.headers[w.carry.row].quote_src, core.headers[w.carry.row].quote_dst
+        event.quote_sport, event.quote_dport = core.headers[w.carry.row].quote_sport, core.headers[w.carry.row].quote_dport
     event.device, event.direction, event.stage, event.time = device, direction, stage, w.packet.time
     event.encap = w.carry.encap
     if w.inside is not NULL:

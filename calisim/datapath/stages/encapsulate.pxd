@@ -5,8 +5,8 @@ from calisim.datapath.stages.types cimport *
 from calisim.datapath.stages.chance cimport draw4
 from calisim.datapath.stages.conntrack cimport tuple_now
 from calisim.datapath.stages.emit cimport emit
-from calisim.datapath.stages.lookup cimport class_of, neighbour
-from calisim.datapath.stages.verdict cimport drop, too_big, unknown
+from calisim.datapath.stages.lookup cimport answers, class_of
+from calisim.datapath.stages.verdict cimport drop, object_to, too_big, unknown
 
 
 cdef inline uint16_t flow_port(const Core* core, const Walk* w) noexcept nogil:
@@ -42,9 +42,12 @@ cdef inline bint encapsulate(Core* core, Walk* w, uint32_t* next_hop) noexcept n
     next_hop[0] = 0
     if w.route.next_hop & w.router.link_mask == w.router.link:
         next_hop[0] = w.route.next_hop
-        if not neighbour(&core.fib, w.router.subnet, w.route.next_hop):
+        if not answers(&core.fib, w.router.subnet, w.route.next_hop):
             return drop(core, w, STAGE_LOOKUP, DROP_UNREACHABLE, w.id, 0)
     if w.packet.length + <uint32_t>encap.overhead > w.router.mtu:
+        if w.carry.device != DEVICE_LOOPBACK:
+            object_to(w, ERROR_FRAG_NEEDED, w.result.ttl, w.router.mtu - encap.overhead)
+            w.error_inside = True
         return too_big(
             core, w, w.carry.outer_fragment != 0, STAGE_ENCAPSULATE, STAGE_FRAGMENT, DROP_MTU_EXCEEDED, w.id, w.route.detail)
     return True

@@ -23,6 +23,9 @@ cdef inline void resume(Core* core, Walk* w, const Carry* carry) noexcept nogil:
     w.router = &core.fib.routers[carry.router]
     w.connection = NULL
     w.inside = NULL
+    w.quote = NULL
+    w.error = 0
+    w.error_inside = False
 
 
 cdef inline void ask_for(Core* core, uint64_t hash) noexcept nogil:

@@ -8,11 +8,11 @@ from calisim.datapath.stages.emit cimport emit
 from calisim.datapath.stages.encapsulate cimport decapsulate, encapsulate
 from calisim.datapath.stages.fabric cimport fabric
 from calisim.datapath.stages.groups cimport acl, egress, ingress
-from calisim.datapath.stages.lookup cimport lookup, resolve
+from calisim.datapath.stages.lookup cimport answers, lookup, resolve
 from calisim.datapath.stages.source_check cimport source_check
 from calisim.datapath.stages.track cimport hash_of
 from calisim.datapath.stages.translate cimport translate
-from calisim.datapath.stages.verdict cimport drop, end, too_big, unknown
+from calisim.datapath.stages.verdict cimport drop, end, object_to, too_big, unknown
 
 
 cdef inline bint fabric_in(Core* core, Walk* w) noexcept nogil:
@@ -69,9 +69,12 @@ cdef inline bint ttl_and_mtu(Core* core, Walk* w) noexcept nogil:
     """Both before NAT, as measured.      Drops  TTL_EXCEEDED, MTU_EXCEEDED"""
     if w.carry.device != DEVICE_LOOPBACK:
         if w.result.ttl <= 1:
+            object_to(w, ERROR_TTL_EXCEEDED, w.result.ttl, 0)
             return drop(core, w, STAGE_TTL, DROP_TTL_EXCEEDED, w.id, 0)
         w.result.ttl -= 1
     if w.packet.length > w.route.mtu:
+        if w.carry.device != DEVICE_LOOPBACK:          # of its own packets its own stack learns without an error
+            object_to(w, ERROR_FRAG_NEEDED, w.result.ttl + 1, w.route.mtu)
         return too_big(
             core, w, (w.packet.fragment & PACKET_FLAG_DF) != 0, STAGE_MTU, STAGE_FRAGMENT, DROP_MTU_EXCEEDED, w.id,
             w.route.detail)
@@ -97,8 +100,13 @@ cdef inline bint onward(Core* core, Walk* w) noexcept nogil:
             return False
     elif not source_check(core, w):
         return False
+    if core.headers is not NULL and is_error(w.packet):
+        w.quote = &core.headers[w.carry.row]
     if not conntrack(core, w) or not lookup(core, w, w.result.dst):
         return False
+    if (w.quote is not NULL and w.tracking == TRACK_INVALID and w.router.flags & ROUTER_FLAG_CALICO_FILTER
+            and w.carry.device != DEVICE_LOOPBACK and (w.route.kind != ADJACENCY_LOCAL or w.route.endpoint)):
+        return drop(core, w, STAGE_CONNTRACK, DROP_CT_INVALID, w.id, 0)
     if w.route.kind == ADJACENCY_LOCAL and not w.route.endpoint:
         return local_in(core, w)
     if not ttl_and_mtu(core, w) or (w.carry.device == DEVICE_VETH and not pods_policy(core, w)) or not translate(core, w):
@@ -109,8 +117,12 @@ cdef inline bint onward(Core* core, Walk* w) noexcept nogil:
     if w.route.kind == ADJACENCY_TUNNEL:
         if not encapsulate(core, w, &next_hop):
             return False
-    elif next_hop == core.fib.subnets[w.router.subnet].gateway:
+    elif w.route.kind == ADJACENCY_REMOTE and next_hop == core.fib.subnets[w.router.subnet].gateway:
         next_hop = 0
+    elif not answers(&core.fib, w.router.subnet, next_hop):
+        if w.carry.device != DEVICE_LOOPBACK:
+            object_to(w, ERROR_HOST_UNREACHABLE, w.result.ttl, 0)
+        return drop(core, w, STAGE_LOOKUP, DROP_UNREACHABLE, w.id, 0)
     return fabric_out(core, w) and fabric(core, w, w.router.subnet, next_hop, w.id)
 
 
