@@ -65,14 +65,15 @@ stage ENDPOINT, where 0):
    order. No route, or destination multicast, 255.255.255.255, 0/8 or 127/8 → NO_ROUTE. Blackhole → BLACKHOLE (detail =
    the block's pool). An ICMP error that is INVALID, forwarded (neither LOCAL to the node nor OUTPUT), under CALICO_FILTER
    → CT_INVALID, stage CONNTRACK.
-6. LOCAL_IN (LOCAL, the node itself): from VETH: step 8a; then with HOST_ACTION_DROP → POLICY_EGRESS, detail R's object,
-   stage LOCAL_IN. Still encapsulated (by VETH or OUTPUT) → UNDETERMINED, stage DECAPSULATE. Otherwise DELIVERED, stage
+6. LOCAL_IN (LOCAL, the node itself): step 8a; then from VETH with HOST_ACTION_DROP and of no known connection (answers
+   to the node's own requests pass: Calico accepts what is ESTABLISHED before the action) → POLICY_EGRESS, detail R's
+   object, stage LOCAL_IN. Still encapsulated (by VETH or OUTPUT) → UNDETERMINED, stage DECAPSULATE. Otherwise DELIVERED, stage
    DELIVER.
 7. TTL (not on OUTPUT): ttl ≤ 1 → TTL_EXCEEDED; else decrement.
 8. MTU of the output device (LOCAL pod: the endpoint's mtu): length greater → with DF MTU_EXCEEDED (detail = the route's
    decider), else UNDETERMINED stage FRAGMENT.
-8a. POLICY: by VETH under CALICO_FILTER: protocol 4 without PODS_SEND_IPIP, UDP to port 4789 without PODS_SEND_VXLAN →
-   ENCAP_FROM_POD, detail R's object.
+8a. POLICY: by VETH under CALICO_FILTER, of no known connection: protocol 4 without PODS_SEND_IPIP, UDP to port 4789
+   without PODS_SEND_VXLAN → ENCAP_FROM_POD: Felix lets workloads open no tunnels.
 9. TRANSLATE, only for the packet that opens a connection (and not on INVALID): Intent.nat.matches(src, dst) (OUTPUT,
    too) → MASQUERADE to R.address (output device TUNNEL: to its tunnel address). OUTPUT, or forwarded with a local
    address as source: adjacency TUNNEL and src is not that device's tunnel address → MASQUERADE to it. Never when
@@ -102,7 +103,7 @@ stage ENDPOINT, where 0):
    NODE → FABRIC_IN there on the next leg; HOST → if the wire's destination is the host's address DELIVERED else DROPPED
    ADDRESS_UNUSED.
 3. routes_pods (provider plain): deliver to the router or host that owns the wire's destination (Intent.address_owners,
-   also pods: to the pod's node), else EXITED if the destination is in no subnet and no pool, else FABRIC_NO_OWNER.
+   also pods: to the pod's node), else EXITED if the destination is in no subnet and no enabled pool, else FABRIC_NO_OWNER.
 4. Otherwise it is routed: ROUTED. decrements_ttl: wire TTL ≤ 1 → TTL_EXCEEDED stage FABRIC; else decrement the wire's
    TTL (outer if encapsulated; between the two length > Fabric.mtu → FABRIC_MTU as in 1.), and hops += 1. NACL outbound
    of the sender's subnet (no match → NACL_OUT). Route table
@@ -117,7 +118,8 @@ stage ENDPOINT, where 0):
    it is known. Then step 5.
 5. Outside: the wire's destination is a HOST's address (not in a subnet) → DELIVERED to it, event ETHERNET IN with
    router 0. It is the public_address of a router (known) → back in through the gateway to that router (destination
-   translated). Otherwise, provider with an internet gateway or OUTSIDE: EXITED.
+   translated). Nobody outside routes an address in a subnet or in an enabled pool, nor, beyond an internet gateway, one of
+   private use (10/8, 172.16/12, 192.168/16, 100.64/10, 169.254/16): FABRIC_NO_ROUTE, detail = the route. Else EXITED.
 From outside (a HOST sends): destination is a known public_address → translated to the router's address, routed to it.
 Destination is a router's address with PUBLIC whose public_address is not known, or OUTSIDE provider (linux) and
 Fabric.owners has it → routed to it. Else: FABRIC_NO_ROUTE where = the gateway place (0 if there is none), stage FABRIC.
@@ -163,7 +165,7 @@ a packet
 that came in by a device (not OUTPUT): TTL_EXCEEDED (stage TTL) → 11/0; MTU_EXCEEDED of stage MTU → 3/4, mtu the output
 device's; of stage ENCAPSULATE → 3/4 about the inner packet, mtu R's − overhead, to the original source if it was translated
 here; UNREACHABLE of NEIGHBOUR → 3/1, 3.1 s later. A Linux router between the subnets (decrements_ttl): TTL_EXCEEDED → 11/0;
-FABRIC_NO_ROUTE for want of a route → 3/0 (not from outside to an address of a subnet); FABRIC_NO_OWNER, UNREACHABLE →
+FABRIC_NO_ROUTE for want of a route, or OUTSIDE → 3/0 (not from outside to an address of a subnet); FABRIC_NO_OWNER, UNREACHABLE →
 3/1, 3.1 s later; FABRIC_MTU of step 4 → 3/4, mtu Fabric.mtu or (OUTSIDE) internet_mtu. All other losses, blackholes
 too, and
 the AWS fabric are silent, and nothing is said about an ICMP error, nor about a packet whose source or destination is

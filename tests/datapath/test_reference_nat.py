@@ -304,6 +304,14 @@ def test_the_nodes_door_is_shut_for_its_pods_if_felix_says_so(net):
     assert network.fate("default/p1", "10.0.1.12") == DELIVERED
 
 
+def test_answers_to_the_nodes_own_requests_pass_its_shut_door(net):
+    """Felix accepts what is ESTABLISHED before the action: the kubelet's probes of its own pods work."""
+    network = net(three_zones(host_action_drop=True))
+    assert network.fate("node/n1", "10.244.1.2") == DELIVERED
+    assert fate_of(network.reply()) == DELIVERED
+    assert network.fate("default/p1", "10.0.1.11", sport=50000) == DropReason.POLICY_EGRESS
+
+
 def test_a_linux_router_lets_untranslated_pods_out(net):
     """nat-off: behind a plain router pods reach the outside with their own address; the answer finds no route."""
     cluster = three_zones(nat_outgoing=False)
@@ -314,3 +322,28 @@ def test_a_linux_router_lets_untranslated_pods_out(net):
     assert (fate_of(result), text(result["src"])) == (DELIVERED, P1)
     assert fate_of(network.reply()) == DropReason.FABRIC_NO_ROUTE
     assert network.fate("default/p1", "198.51.100.9") == EXITED
+
+
+def test_a_linux_router_has_no_route_to_pods(net):
+    """never-far, black-holes:no-block: what is meant for a pod of another subnet, or for none, is lost at the router."""
+    cluster = three_zones(ipip="Never")
+    cluster.tables[0].pop()
+    cluster.cloud_route("0.0.0.0/0", TargetKind.OUTSIDE)
+    network = net(cluster)
+    assert network.fate("default/p1", "10.244.3.2") == DropReason.FABRIC_NO_ROUTE
+    assert network.fate("default/p1", "10.244.99.9") == DropReason.FABRIC_NO_ROUTE
+    assert network.fate("default/p1", "10.99.0.1") == EXITED             # some LAN beyond the router
+
+
+@pytest.mark.parametrize(("fields", "fate"), [
+    ({"protocol": "ipip"}, DropReason.ENCAP_FROM_POD), ({"protocol": "udp", "dport": 4789}, DropReason.ENCAP_FROM_POD),
+    ({"protocol": "udp", "dport": 4790}, DELIVERED), ({"protocol": "tcp", "dport": 4789}, DELIVERED)])
+@pytest.mark.parametrize("dst", ["10.244.1.3", "10.244.2.2", "10.0.1.11"])
+def test_pods_send_no_tunnels(net, fields, fate, dst):
+    """Felix' rules for workloads, whoever the packet is for; nodes may, and so may pods where Felix programs nothing."""
+    network = net(three_zones())
+    assert network.fate("default/p1", dst, **fields) == fate
+    if fate is not DELIVERED:
+        assert (stage_of(network.results[0]), network.where()) == (Stage.POLICY, "n1")
+        assert network.fate("node/n1", dst, **fields) == DELIVERED
+        assert net(three_zones(calico=False)).fate("default/p1", dst, **fields) == DELIVERED

@@ -247,8 +247,8 @@ class NodeWalker:
 
     def _local_in(self, walk: Walk, router: Router, connection: Connection | None) -> None:
         """The node itself receives; not masqueraded, since it passes INPUT and not POSTROUTING (measured)."""
-        self._check_encapsulation(walk, router)
-        if walk.device is Device.VETH and router.flags & RouterFlag.HOST_ACTION_DROP:
+        self._refuse_tunnels(walk, router, connection)
+        if walk.device is Device.VETH and router.flags & RouterFlag.HOST_ACTION_DROP and not _is_known(connection):
             drop(DropReason.POLICY_EGRESS, router.id, router.decided_by, stage=Stage.LOCAL_IN)
         if walk.outer is not None:                   # from one of its own pods, or from itself
             undetermined(Stage.DECAPSULATE, router.id)
@@ -267,7 +267,7 @@ class NodeWalker:
         exceeds(
             header, mtu, DropReason.MTU_EXCEEDED, router.id, adjacency.decided_by,
             stage=Stage.MTU, unless_df=Stage.FRAGMENT, complaint=self._complaint(walk, FRAG_NEEDED, as_it_came, mtu=mtu))
-        self._check_encapsulation(walk, router)
+        self._refuse_tunnels(walk, router, connection)
         self._translate(walk, router, connection, self._masquerade_address(walk, router, adjacency))
         if local:
             self.journal.cross(
@@ -281,15 +281,15 @@ class NodeWalker:
             self._resolve_neighbour(router, next_hop, self._complaint(walk, HOST_UNREACHABLE, header, delay=RESOLVING))
         self._leave(walk, router, adjacency, next_hop)
 
-    def _check_encapsulation(self, walk: Walk, router: Router) -> None:
-        """Calico's chains let no pod send tunnels of its own (protocol 4, UDP to VXLAN's port), unless told to."""
-        if walk.device is not Device.VETH or not router.flags & RouterFlag.CALICO_FILTER:
+    def _refuse_tunnels(self, walk: Walk, router: Router, connection: Connection | None) -> None:
+        """Felix: a workload opens neither IP-in-IP nor VXLAN, unless told to; what is ESTABLISHED was accepted before."""
+        if walk.device is not Device.VETH or not router.flags & RouterFlag.CALICO_FILTER or _is_known(connection):
             return
         header, vxlan = walk.wire, encapsulation(Encap.VXLAN)
         ipip = header.protocol == encapsulation(Encap.IPIP).protocol and not router.flags & RouterFlag.PODS_SEND_IPIP
         to_port = header.protocol == vxlan.protocol and header.dport == vxlan.port
         if ipip or (to_port and not router.flags & RouterFlag.PODS_SEND_VXLAN):
-            drop(DropReason.ENCAP_FROM_POD, router.id, router.decided_by)
+            drop(DropReason.ENCAP_FROM_POD, router.id)
 
     def _masquerade_address(self, walk: Walk, router: Router, adjacency: Adjacency) -> int:
         """The address behind which a new connection hides, 0 for none: cali-nat-outgoing, then the tunnel's own rule."""
@@ -338,6 +338,10 @@ class NodeWalker:
             drop(DropReason.SOURCE_CHECK, router.id, router.decided_by)
         self.fabric.check_groups(walk, router, inbound=False)
         self.fabric.from_router(walk, router, next_hop)
+
+
+def _is_known(connection: Connection | None) -> bool:
+    return connection is not None and bool(connection.ordinal)
 
 
 def _is_this_host(address: int) -> bool:

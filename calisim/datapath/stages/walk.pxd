@@ -40,14 +40,14 @@ cdef inline bint choose_source(Core* core, Walk* w) noexcept nogil:
 
 
 cdef inline bint pods_policy(Core* core, Walk* w) noexcept nogil:
-    """What no pod may send, whatever its policies say.      Drops  ENCAP_FROM_POD"""
+    """Felix: a workload opens neither IP-in-IP nor VXLAN, unless told to.      Drops  ENCAP_FROM_POD"""
     cdef const Encapsulation* vxlan = &ENCAPSULATIONS[ENCAP_VXLAN]
-    if not w.router.flags & ROUTER_FLAG_CALICO_FILTER:
+    if not w.router.flags & ROUTER_FLAG_CALICO_FILTER or w.connection is not NULL:
         return True
     if ((w.packet.protocol == ENCAPSULATIONS[ENCAP_IPIP].protocol and not w.router.flags & ROUTER_FLAG_PODS_SEND_IPIP)
             or (w.packet.protocol == vxlan.protocol and w.result.dport == vxlan.port
                 and not w.router.flags & ROUTER_FLAG_PODS_SEND_VXLAN)):
-        return drop(core, w, STAGE_POLICY, DROP_ENCAP_FROM_POD, w.id, w.router.detail)
+        return drop(core, w, STAGE_POLICY, DROP_ENCAP_FROM_POD, w.id, 0)
     return True
 
 
@@ -58,7 +58,7 @@ cdef inline bint local_in(Core* core, Walk* w) noexcept nogil:
     """
     if w.carry.device == DEVICE_VETH and not pods_policy(core, w):
         return False
-    if w.carry.device == DEVICE_VETH and w.router.flags & ROUTER_FLAG_HOST_ACTION_DROP:
+    if w.carry.device == DEVICE_VETH and w.router.flags & ROUTER_FLAG_HOST_ACTION_DROP and w.connection is NULL:
         return drop(core, w, STAGE_LOCAL_IN, DROP_POLICY_EGRESS, w.id, w.router.detail)
     if w.inside is not NULL:
         return unknown(core, w, STAGE_DECAPSULATE, w.id, 0)
