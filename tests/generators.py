@@ -74,7 +74,8 @@ def _add_subnets(cluster: Cluster, rng: Random) -> None:
     for prefix in prefixes:
         acl_in, acl_out = ((_rules(rng, acl=True), _rules(rng, acl=True)) if rng.random() < 0.2 else (None, None))
         vpc = 2 if prefix.startswith("10.1.") else 1
-        cluster.subnet(prefix, vpc=vpc, table=rng.choice((0, 0, 1)), acl_in=acl_in, acl_out=acl_out)
+        cluster.subnet(
+            prefix, mtu=rng.choice((0, 0, 1400)), vpc=vpc, table=rng.choice((0, 0, 1)), acl_in=acl_in, acl_out=acl_out)
 
 
 def _add_nodes(cluster: Cluster, rng: Random) -> None:

@@ -29,7 +29,8 @@ stage ENDPOINT, where 0):
   (IPv4 header), or
   TCP/UDP/ICMP shorter than its own header (40, 28, 28), an encap that there is not, or a wire's length over 65535 →
   DROPPED MALFORMED, stage ENDPOINT. where = the sender's router, 0 for hosts.
-- POD: wire's length > its mtu → with DF DROPPED MTU_EXCEEDED (stage ENDPOINT, detail = the endpoint's object), without
+- POD: wire's length > its mtu, or less if it knows of a *path MTU* (its address, the wire's destination) → with DF
+  DROPPED MTU_EXCEEDED (stage ENDPOINT, detail = the endpoint's object), without
   UNDETERMINED (stage FRAGMENT). Event VETH IN. Then leg 1 on its router, coming in by VETH.
 - NODE: hook OUTPUT of its router. src 0 means *the kernel chooses*: after LOOKUP the source becomes the tunnel address
   of the device if the adjacency is a TUNNEL, else the router's address. A src that is not 0 and not one of the
@@ -68,7 +69,8 @@ stage ENDPOINT, where 0):
    → CT_INVALID, stage CONNTRACK.
 6. LOCAL_IN (LOCAL, the node itself): step 8a; then from VETH with HOST_ACTION_DROP and of no known connection (answers
    to the node's own requests pass: Calico accepts what is ESTABLISHED before the action) → POLICY_EGRESS, detail R's
-   object, stage LOCAL_IN. Still encapsulated (by VETH or OUTPUT) → UNDETERMINED, stage DECAPSULATE. Otherwise DELIVERED, stage
+   object, stage LOCAL_IN. Still encapsulated (by VETH or OUTPUT) → UNDETERMINED, stage DECAPSULATE. Otherwise
+   DELIVERED, stage
    DELIVER.
 7. TTL (not on OUTPUT): ttl ≤ 1 → TTL_EXCEEDED; else decrement.
 8. MTU of the output device (LOCAL pod: the endpoint's mtu): length greater → with DF MTU_EXCEEDED (detail = the route's
@@ -91,7 +93,8 @@ stage ENDPOINT, where 0):
     ECT(0)), DF (copied for IPIP, 0 for VXLAN), length + overhead; VXLAN source port =
     32768 + draw(seed, src, dst, protocol << 32 | sport << 16 | dport, …) mod 28232 made symmetric by ordering the two
     (address, port) pairs. The outer header is looked up again: ATTACHED if next_hop is in R's link prefix, else REMOTE
-    via the gateway. Outer length > R's mtu: with outer DF MTU_EXCEEDED (stage ENCAPSULATE), else UNDETERMINED (stage
+    via the gateway. Outer length > R's mtu, or less if it knows of a *path MTU* (R.address, outer destination): with
+    outer DF MTU_EXCEEDED (stage ENCAPSULATE), else UNDETERMINED (stage
     FRAGMENT).
 12. FABRIC_OUT: event ETHERNET OUT. RESULT.wire = wire length, set on the first time. Check on and wire source is not
     R.address → SOURCE_CHECK (detail R). Security groups of R, egress. Then FABRIC.
@@ -107,11 +110,12 @@ stage ENDPOINT, where 0):
    also pods: to the pod's node), else EXITED if the destination is in no subnet and no enabled pool, else FABRIC_NO_OWNER.
 4. Otherwise it is routed: ROUTED. decrements_ttl: wire TTL ≤ 1 → TTL_EXCEEDED stage FABRIC; else decrement the wire's
    TTL (outer if encapsulated; between the two length > Fabric.mtu → FABRIC_MTU as in 1.), and hops += 1. NACL outbound
-   of the sender's subnet (no match → NACL_OUT). Route table
-   of that subnet, longest match: none → FABRIC_NO_ROUTE; BLACKHOLE → FABRIC_NO_ROUTE (detail = route); QUOTA →
+   of the sender's subnet (no match → NACL_OUT). Route table of that subnet, longest match: none → FABRIC_NO_ROUTE;
+   BLACKHOLE → FABRIC_NO_ROUTE (detail = route); QUOTA →
    ROUTE_QUOTA (detail = route); NAT → UNDETERMINED (detail = route); LOCAL → owner of the wire's destination among
    Fabric.owners: none → FABRIC_NO_OWNER; HOST → NACL_IN of its subnet, DELIVERED; NODE → next leg. NODE → next leg at
-   that router, whatever the destination. A node that does not *answer* (10a) → UNREACHABLE, stage FABRIC. OUTSIDE →
+   that router, whatever the destination. A Linux router's leg: length > mtu ≠ 0 of the subnet
+   of the owner or router → FABRIC_MTU as in 1. A node that does not *answer* (10a) → UNREACHABLE, stage FABRIC. OUTSIDE →
    length > internet_mtu → FABRIC_MTU or UNDETERMINED (detail = route), then step 5 without translation. INTERNET →
    place = the gateway; the last rule of step 5 first (a default route is none for pods); then,
    encapsulated or not, the wire's source must be the address of a router with PUBLIC or of nothing else: otherwise
@@ -123,7 +127,8 @@ stage ENDPOINT, where 0):
    private use (10/8, 172.16/12, 192.168/16, 100.64/10, 169.254/16): FABRIC_NO_ROUTE, detail = the route. Else EXITED.
 From outside (a HOST sends): destination is a known public_address → translated to the router's address, routed to it.
 Destination is a router's address with PUBLIC whose public_address is not known, or OUTSIDE provider (linux) and
-Fabric.owners has it → routed to it. Else: FABRIC_NO_ROUTE where = the gateway place (0 if there is none), stage FABRIC.
+Fabric.owners has it → routed to it (TTL and MTUs as in step 4). Else: FABRIC_NO_ROUTE where = the gateway place (0 if
+there is none), stage FABRIC.
 From the router itself (place): neither aged nor filtered going out: the owner among Fabric.owners as in step 4 (LOCAL,
 ROUTED), else the outside HOST that has the address, else FABRIC_NO_ROUTE, where = place.
 From outside counts as ROUTED (NACL_IN and security groups of the target apply; peer_groups empty).
@@ -164,11 +169,12 @@ quoted destination port := its port (SNAT; of a quoted echo the identifier). Not
 rows, of their causes). They are not sent: that is the caller's next wave (:mod:`.generations`). A router R says, about
 a packet
 that came in by a device (not OUTPUT): TTL_EXCEEDED (stage TTL) → 11/0; MTU_EXCEEDED of stage MTU → 3/4, mtu the output
-device's; of stage ENCAPSULATE → 3/4 about the inner packet, mtu R's − overhead, to the original source if it was translated
+device's; of stage ENCAPSULATE → 3/4 about the inner packet, mtu what did not suffice − overhead, to the original source
+if it was translated
 here; UNREACHABLE of NEIGHBOUR → 3/1, 3.1 s later. A Linux router between the subnets (decrements_ttl): TTL_EXCEEDED → 11/0;
-FABRIC_NO_ROUTE for want of a route, or OUTSIDE → 3/0 (not from outside to an address of a subnet); FABRIC_NO_OWNER, UNREACHABLE →
-3/1, 3.1 s later; FABRIC_MTU of step 4 → 3/4, mtu Fabric.mtu or (OUTSIDE) internet_mtu. All other losses, blackholes
-too, and
+FABRIC_NO_ROUTE for want of a route, or OUTSIDE → 3/0 (not from outside to an address of a subnet); FABRIC_NO_OWNER,
+UNREACHABLE →
+3/1, 3.1 s later; FABRIC_MTU of step 4 → 3/4, mtu what did not suffice. All other losses, blackholes too, and
 the AWS fabric are silent, and nothing is said about an ICMP error, nor about a packet whose source or destination is
 multicast, 255.255.255.255, 0/8 or 127/8. Quoted is the wire's header where it was lost, with the TTL as it came in –
 but for
@@ -181,6 +187,12 @@ outside
 HOST Fabric.outside_address; 0 or neither of them: no error. Intent.icmp_ratelimit (ms, 0 none; not for 3/4) holds back
 by speaker and receiver, in that order: a bucket of 6 tokens, full at first, one more each icmp_ratelimit
 (inet_peer_xrlim_allow); time is the error's.
+
+**Path MTU.** State.path_mtus(): PMTU records (source, destination, mtu, expires), alive ones, sorted. At the end of a wave,
+row by row, each frag-needed (3/4, not sent encapsulated) that was DELIVERED to the source of the quoted packet teaches its
+stack: a pod for all that it sends, a node R for what is of protocol 4 from R.address. It holds for packets of later waves
+with time < expires = the error's time + 600 s. It never widens: a live record with a smaller mtu stays, with the same one,
+too, unless half of the time is over. Less than 552: 552, or what is known if that is less (ip_rt_min_pmtu).
 
 **Ports** of MASQUERADE: class of the original source port: 0..511 → 1..511, 512..1023 → 600..1023, else 1024..65535;
 ICMP id 0..65535; protocols without ports: no port, SNAT_PORTS_EXHAUSTED if the reply tuple is taken. Without

@@ -181,7 +181,8 @@ def trace_document(trace: Trace, blockers: Blockers | None = None) -> str:
 def journey(one: Journey) -> dict[str, Any]:
     return {
         "steps": [_step(step) for step in one.steps], "verdict": one.verdict.name.lower(),
-        "reason": one.loss.reason.name if one.loss else None, "cure": list(one.cure)}
+        "reason": one.loss.reason.name if one.loss else None, "cure": list(one.cure),
+        "told": list(one.told)}
 
 
 def _step(step: Step) -> dict[str, Any]:

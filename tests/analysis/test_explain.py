@@ -102,3 +102,12 @@ def test_text_of_a_trace(network):
     text = str(trace(network(), Request("shop/web-a-1-0", "shop/web-b-1-0", port=80)))
     assert text.startswith("Request\n  1. a-1 cali") and text.endswith("Verdict: request delivered, reply delivered")
     assert "outer  IPIP 10.1.0." in text and "inner  TCP 192.168.0." in text
+
+
+def test_who_is_told_of_a_loss(network):
+    """The pod's own node speaks to it; a loss that no router speaks of is silent."""
+    net = network()
+    told = net.trace("shop/web-a-1-0", "shop/web-b-1-0", ttl=1).request.told
+    assert len(told) == 1 and told[0].startswith("a-1 answers 192.168.") and told[0].endswith("(time exceeded), which arrives")
+    assert f"     Told    {told[0]}" in str(net.trace("shop/web-a-1-0", "shop/web-b-1-0", ttl=1))
+    assert net.trace("shop/web-a-1-0", "shop/web-b-1-0", size=9500).request.told == ()

@@ -183,6 +183,7 @@ class FabricWalker:
             case TargetKind.LOCAL:
                 self._to_owner(walk, place, route)
             case TargetKind.NODE:
+                self._fit_leg(walk, self.intent.endpoint(route.router), place)
                 self._hand_over(walk, self.intent.endpoint(route.router), place)
             case TargetKind.INTERNET:
                 self._through_gateway(walk, route)
@@ -225,7 +226,24 @@ class FabricWalker:
         if not number:
             silence = self._complaint(HOST_UNREACHABLE, walk.wire, delay=RESOLVING)
             drop(DropReason.FABRIC_NO_OWNER, place, route.decided_by, complaint=silence)
+        self._fit_leg(walk, self.intent.endpoint(number), place)
         self._deliver_routed(walk, self.intent.endpoint(number), place)
+
+    def leg_of(self, owner: Endpoint) -> FabricSubnet:
+        """The subnet into which the router sends what is for this interface."""
+        if owner.kind is EndpointKind.NODE:
+            return self.subnet(self.intent.router(owner.router).subnet)
+        subnet = self.subnet_of(owner.address)
+        assert subnet is not None, "owners holds addresses inside subnets"
+        return subnet
+
+    def _fit_leg(self, walk: Walk, owner: Endpoint, place: int) -> None:
+        """A Linux router's leg may be narrower than the rest."""
+        limit = self.leg_of(owner).mtu
+        if self.fabric.decrements_ttl and limit:
+            exceeds(
+                walk.wire, limit, DropReason.FABRIC_MTU, place, self.fabric.decided_by, stage=Stage.FABRIC,
+                unless_df=Stage.FABRIC, complaint=self._complaint(FRAG_NEEDED, walk.wire, ttl=walk.wire.ttl + 1, mtu=limit))
 
     def _hand_over(self, walk: Walk, node: Endpoint, place: int) -> None:
         """To a node's interface, if it answers for itself."""
@@ -239,9 +257,7 @@ class FabricWalker:
         if owner.kind is EndpointKind.NODE:
             self._hand_over(walk, owner, place)
             return
-        subnet = self.subnet_of(owner.address)
-        assert subnet is not None, "owners holds addresses inside subnets"
-        self.check_acl(subnet, walk.wire, inbound=True)
+        self.check_acl(self.leg_of(owner), walk.wire, inbound=True)
         self._to_host(walk, owner)
 
     def _through_gateway(self, walk: Walk, route: FabricRoute) -> None:
@@ -297,6 +313,7 @@ class FabricWalker:
         walk.flags |= ResultFlag.ROUTED
         self._decrement(walk, self.gateway_place)
         walk.wire.dst = owner.address
+        self._fit_leg(walk, owner, self.gateway_place)
         self._deliver_routed(walk, owner, self.gateway_place)
 
     def from_place(self, walk: Walk, place: int) -> None:

@@ -4,7 +4,7 @@ from calisim._vocabulary cimport *
 from calisim.datapath.stages.types cimport *
 from calisim.datapath.stages.emit cimport emit
 from calisim.datapath.stages.fabric cimport fabric, from_outside, from_place, set_wire_source
-from calisim.datapath.stages.lookup cimport answers
+from calisim.datapath.stages.lookup cimport answers, path_mtu
 from calisim.datapath.stages.verdict cimport drop, too_big, unknown
 
 
@@ -109,7 +109,7 @@ cdef inline bint admit(Core* core, Walk* w) noexcept nogil:
         if wire.src and not own_address(router, wire.src):
             return drop(core, w, STAGE_SOURCE_CHECK, DROP_SPOOFED_SOURCE, where, 0)
         return True
-    if wire.length > endpoint.mtu:
+    if wire.length > path_mtu(core, endpoint.address, wire.dst, endpoint.mtu, packet.time):
         return too_big(core, w, wire.df, STAGE_ENDPOINT, STAGE_FRAGMENT, DROP_MTU_EXCEEDED, where, endpoint.detail)
     w.carry.device = DEVICE_VETH
     emit(core, w, DEVICE_VETH, DIRECTION_IN, STAGE_ENDPOINT, packet.ingress, 0)

@@ -34,6 +34,17 @@ cdef inline uint8_t wire_ttl(const Walk* w) noexcept nogil:
     return w.carry.outer_ttl if w.carry.encap else w.result.ttl
 
 
+cdef inline bint fits_leg(Core* core, Walk* w, const Wire* wire, uint32_t owner, uint32_t place) noexcept nogil:
+    """A Linux router's leg may be narrower than the rest.      Drops  FABRIC_MTU"""
+    cdef const Endpoint* endpoint = &core.fib.endpoints[owner]
+    cdef uint32_t subnet = core.fib.routers[endpoint.router].subnet if endpoint.kind == ENDPOINT_NODE else endpoint.subnet
+    cdef uint32_t limit = core.fib.subnets[subnet].mtu
+    if not limit or wire.length <= limit or not core.fib.fabric.flags & FABRIC_FLAG_DECREMENTS_TTL:
+        return True
+    complains(core, w, ERROR_FRAG_NEEDED, wire_ttl(w) + 1, limit)
+    return too_big(core, w, wire.df, STAGE_FABRIC, STAGE_FABRIC, DROP_FABRIC_MTU, place, core.fib.fabric.detail)
+
+
 cdef inline bint to_node(Core* core, Walk* w, uint32_t router, uint32_t place, uint32_t sender) noexcept nogil:
     """The router hands a packet to a node's interface.      Drops  UNREACHABLE"""
     if dead(&core.fib, router):
@@ -144,9 +155,9 @@ cdef inline bint routed(Core* core, Walk* w, Wire* wire, const Subnet* subnet, u
         if not owner:
             complains(core, w, ERROR_HOST_UNREACHABLE, wire_ttl(w), 0)
             return drop(core, w, STAGE_FABRIC, DROP_FABRIC_NO_OWNER, place, target.detail)
-        return to_owner(core, w, owner, wire, place, sender)
+        return fits_leg(core, w, wire, owner, place) and to_owner(core, w, owner, wire, place, sender)
     if target.kind == TARGET_NODE:
-        return to_node(core, w, target.router, place, sender)
+        return fits_leg(core, w, wire, target.router, place) and to_node(core, w, target.router, place, sender)
     if target.kind == TARGET_INTERNET:
         return internet(core, w, wire, target)
     if target.kind == TARGET_OUTSIDE:
@@ -208,8 +219,8 @@ cdef inline bint from_outside(Core* core, Walk* w) noexcept nogil:
         return False
     if c.public:
         set_wire_destination(w, core.fib.routers[c.public].address)
-        return to_node(core, w, c.public, place, 0)
-    return to_owner(core, w, owner, &wire, place, 0)
+        return fits_leg(core, w, &wire, c.public, place) and to_node(core, w, c.public, place, 0)
+    return fits_leg(core, w, &wire, owner, place) and to_owner(core, w, owner, &wire, place, 0)
 
 
 cdef inline bint from_place(Core* core, Walk* w, uint32_t place) noexcept nogil:

@@ -77,11 +77,11 @@ cdef inline Connection* find(Core* core, const Tuple* t, uint64_t hash, uint64_t
         at = (at + 1) & core.index_mask
 
 
-cdef inline void point(Core* core, const Tuple* t, uint64_t hash, uint32_t position) noexcept nogil:
-    """A slot that leads to a record; the door keeps the index from filling up. What had the tuple before is gone for good."""
+cdef inline void point(Core* core, const Tuple* t, const Tuple* other, uint64_t hash, uint32_t position) noexcept nogil:
+    """A slot that leads to a record; the door keeps the index from filling up. What had one of the tuples is gone for good."""
     cdef uint64_t at = hash & core.index_mask, slot = core.index[at]
     while slot:
-        if slot >> 32 == hash >> 32 and same(record_of(core, slot), t):
+        if slot >> 32 == hash >> 32 and (same(record_of(core, slot), t) or same(record_of(core, slot), other)):
             record_of(core, slot).expires = 0
         at = (at + 1) & core.index_mask
         slot = core.index[at]
@@ -121,9 +121,9 @@ cdef inline void index_entry(Core* core, uint32_t position) noexcept nogil:
     original.src, original.dst, original.sport, original.dport = c.src, c.dst, c.sport, c.dport
     reply.src, reply.dst, reply.sport, reply.dport = c.reply_src, c.reply_dst, c.reply_sport, c.reply_dport
     hash, back = hash_of(&original), hash_of(&reply)
-    point(core, &original, hash, position)
+    point(core, &original, &reply, hash, position)
     if back != hash:
-        point(core, &reply, back, position)
+        point(core, &reply, &original, back, position)
     if translated(c) and not c.flags and not c.wave & SUPERSEDED:
         slot = source_slot(core, c.key, c.src, c.sport, c.protocol)
         if <uint32_t>slot[0]:
