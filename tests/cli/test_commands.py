@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import re
 import subprocess
 import sys
 from pathlib import Path
@@ -85,6 +86,20 @@ def test_compare_json_is_the_contract():
         "lost": 8, "example": {"from": "shop/web-a-1-0", "to": "shop/web-a-2-0", "reason": "SOURCE_CHECK"}}
     assert made["pairs"][0]["outcomes"]["overlay-ipip"] == "IPIP +20 B"
     assert made["answer"].startswith("Cross-subnet") and made["assumptions"]
+
+
+@pytest.mark.parametrize("columns", [60, 80, 120, 200])
+def test_pairs_keep_variant_names_whole(columns, monkeypatch):
+    """Where a column for each variant has no room they stand beside the outcome that they share."""
+    monkeypatch.setenv("COLUMNS", str(columns))
+    text = call("compare", TWO_ZONES, "--variants", "all", "--pairs", *PLAIN).stdout
+    _, pairs = text.split("Pairs that fare differently")
+    pairs = pairs.split("\n\n")[0]
+    for name in ("as-is", "overlay-vxlan", "calico-cross-subnet", "calico-cross-subnet-vxlan", "shop/web-a-1-0", "mesh"):
+        assert re.search(rf"(?<![\w-]){name}(?![\w-])", pairs), pairs
+    assert ("In variants" in pairs) == (columns < 200)
+    assert max(map(len, pairs.splitlines())) <= columns
+
 
 
 def test_compare_prints_story_table_needs_answer_in_this_order():
