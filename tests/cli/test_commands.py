@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import os
 import re
+import signal
 import subprocess
 import sys
 from pathlib import Path
@@ -230,6 +231,19 @@ def test_a_closed_pipe_is_quiet():
     command = f"{sys.executable} -m calisim run {TWO_ZONES} --engine reference --events | head -1"
     result = subprocess.run(command, shell=True, cwd=ROOT, capture_output=True, text=True, check=False)
     assert result.stderr == "" and result.stdout.count("\n") == 1
+
+
+@pytest.mark.parametrize("arguments", [["routes", TWO_ZONES, "a-1", "--json"], ["--help"], ["run", TWO_ZONES, *PLAIN]])
+def test_a_closed_pipe_ends_it_by_sigpipe(arguments):
+    """Never by 1, which would be a failed check where the shell has pipefail."""
+    reader, writer = os.pipe()
+    os.close(reader)
+    try:
+        result = subprocess.run(
+            [sys.executable, "-m", "calisim", *arguments], cwd=ROOT, stdout=writer, stderr=subprocess.PIPE, text=True, check=False)
+    finally:
+        os.close(writer)
+    assert (result.returncode, result.stderr) == (-signal.SIGPIPE, "")
 
 
 @pytest.mark.skipif(not os.path.exists("/dev/full"), reason="this system has no /dev/full")
