@@ -120,7 +120,7 @@ def main() -> None:
         elif hasattr(stream, "reconfigure"):
             stream.reconfigure(errors="replace")
     if hasattr(signal, "SIGPIPE"):
-        signal.signal(signal.SIGPIPE, signal.SIG_DFL)     # Python would make an error of it, and click exit 1: a failed check
+        signal.signal(signal.SIGPIPE, signal.SIG_DFL)     # else click exits 1, as for a failed check
     try:
         try:
             cli(prog_name="calisim")

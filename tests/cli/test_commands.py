@@ -240,7 +240,7 @@ def test_a_closed_pipe_ends_it_by_sigpipe(arguments):
     os.close(reader)
     try:
         result = subprocess.run(
-            [sys.executable, "-m", "calisim", *arguments], cwd=ROOT, stdout=writer, stderr=subprocess.PIPE, text=True, check=False)
+            [sys.executable, "-m", "calisim", *arguments], cwd=ROOT, stdout=writer, stderr=subprocess.PIPE, text=True)
     finally:
         os.close(writer)
     assert (result.returncode, result.stderr) == (-signal.SIGPIPE, "")
