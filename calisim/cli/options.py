@@ -7,6 +7,8 @@ from typing import TYPE_CHECKING, Any, TypeVar
 
 import click
 
+from ..scenario.variants import CLASSIC
+
 if TYPE_CHECKING:
     from ..scenario.scenario import Scenario
 
@@ -29,7 +31,7 @@ variant = click.option(
     "--variant", default="as-is", show_default=True, metavar="ID", help="What Calico is told instead of the documents.")
 variants = click.option(
     "--variants", default=None, metavar="A,B|all",
-    help="Variants to compare; default: the scenario's own, else the three classic ones.")
+    help=f"Variants to compare (all: every one there is); default: the scenario's own, else {', '.join(CLASSIC)}.")
 engine = click.option(
     "--engine", type=click.Choice(["fast", "reference"]), default="fast", show_default=True,
     help="The compiled core, or the slow judge in plain Python.")

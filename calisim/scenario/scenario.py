@@ -95,9 +95,9 @@ class Scenario:
 
     @property
     def variant_ids(self) -> tuple[str, ...]:
-        """The variants that the scenario asks to compare; all built-in ones if it names none."""
+        """The variants that are compared if a call names none: the scenario's own, else the three classic ones."""
         listed = [one if isinstance(one, str) else one.name for one in self.spec.variants]
-        return tuple(dict.fromkeys(listed)) or tuple(id for id in variants.BUILT_IN if id != variants.AS_IS)
+        return tuple(dict.fromkeys(listed)) or variants.CLASSIC
 
     def select_variants(self, text: str) -> tuple[str, ...]:
         """``a,b`` or ``all`` of a command line → ids."""

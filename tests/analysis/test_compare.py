@@ -4,10 +4,11 @@ from __future__ import annotations
 
 import pytest
 
-from calisim.analysis.compare import DEFAULT_VARIANTS, compare
+from calisim.analysis.compare import compare
 from calisim.analysis.story import percent, shares, story
 from calisim.errors import UsageError
 from calisim.scenario.load import load
+from calisim.scenario.variants import CLASSIC
 
 from .conftest import TWO_ZONES
 
@@ -26,7 +27,7 @@ def needs(report):
 
 
 def test_three_classic_variants_by_default(plain):
-    assert tuple(report.id for report in plain.variants) == DEFAULT_VARIANTS
+    assert tuple(report.id for report in plain.variants) == CLASSIC
 
 
 def test_encapsulated_and_overhead(plain):

@@ -308,3 +308,8 @@ def test_nothing_heavy_is_imported_for_help():
     code = f"import sys, calisim, calisim.cli.main; print([name for name in {heavy} if name in sys.modules])"
     result = subprocess.run([sys.executable, "-c", code], cwd=ROOT, capture_output=True, text=True, check=True)
     assert result.stdout == "[]\n"
+
+
+def test_help_names_the_variants_that_are_compared_by_default():
+    told = " ".join(call("compare", "--help").stdout.split())
+    assert "default: the scenario's own, else overlay-ipip, calico-cross-subnet, calico-no-encap." in told
