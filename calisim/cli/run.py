@@ -19,7 +19,7 @@ Examples:
   tcpdump -i any -w - | calisim run scenarios/three-az.yaml --replay -
 """)
 @options.scenario_argument
-@click.option("--traffic", metavar="NAME", default=None, help="Only this traffic set.")
+@options.traffic
 @click.option(
     "--replay", type=click.File("rb"), default=None, metavar="FILE",
     help="Send the packets of a pcap or pcapng instead, each from the endpoint with its source address; - is standard input.")
