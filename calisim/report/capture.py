@@ -94,7 +94,7 @@ class Recording:
         loss = loss_of(self._intent, packet, result, headers_of(event))
         if loss is None:
             return _fate(result)
-        return f"{loss.reason.name} at {loss.where}: {loss.sentence}{decider(loss.object)}"
+        return f"{loss.reason.name} at {loss.where}: {loss.sentence} {decider(loss.object).strip()}".rstrip()
 
     def _made(self, row: int) -> bytes:
         """The packet as its sender made it."""
