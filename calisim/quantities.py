@@ -94,6 +94,9 @@ def format_address(address: int) -> str:
     return f"{address >> 24}.{address >> 16 & 255}.{address >> 8 & 255}.{address & 255}"
 
 
+# IANA, Assigned Internet Protocol Numbers: those that a user may call by name
+PROTOCOLS = {"tcp": 6, "udp": 17, "icmp": 1, "ipip": 4, "ip-in-ip": 4, "gre": 47, "esp": 50, "sctp": 132}
+
 _UNITS = {"ns": 1, "us": 10**3, "ms": 10**6, "s": 10**9, "min": 60 * 10**9, "m": 60 * 10**9,
           "h": 3600 * 10**9, "d": 86400 * 10**9}
 LONGEST_DURATION = 2**62

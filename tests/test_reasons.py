@@ -22,7 +22,6 @@ NOT_YET_CAUSED = {
     DropReason.POLICY_INGRESS: "network policies",
     DropReason.NO_ENDPOINTS: "services",
     DropReason.HOST_PORT_TAKEN: "host ports",
-    DropReason.ENCAP_FROM_POD: "network policies: Calico's own rules for pods' traffic",
     DropReason.ECN_ILLEGAL: "queues that mark congestion: no router here turns ECT into CE",
     DropReason.CHECKSUM: "packets as bytes",
     DropReason.QUEUE_FULL: "queues",

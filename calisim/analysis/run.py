@@ -149,6 +149,12 @@ class Run:
     results: np.ndarray = field(default_factory=lambda: np.empty(0))
     events: np.ndarray | None = None
 
+    def __repr__(self) -> str:
+        """One line; the arrays are there to be asked."""
+        sent = self.sent
+        sets = ", ".join(name or "packets" for name in self.tallies)
+        return f"<Run of {sets}: {sent.sent:,} packets sent, {sent.success:,} arrived, {sum(sent.lost().values()):,} lost>"
+
     @property
     def tally(self) -> Tally:
         """All traffic sets together, answers included."""

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import sys
-import time
+import threading
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from typing import Any
@@ -17,22 +17,41 @@ def progress() -> Iterator[Callable[[str, int], None] | None]:
     if not sys.stderr.isatty():
         yield None
         return
-    start = time.monotonic()
-    status: list[Any] = []
-
-    def tell(what: str, packets: int) -> None:
-        if time.monotonic() - start < PATIENCE:
-            return
-        text = f"{what} … {packets:,} packets" if packets else f"{what} …"
-        if not status:
-            status.append(_status(text))
-        status[0].update(text)
-
+    watch = _Watch()
+    timer = threading.Timer(PATIENCE, watch.begin)
+    timer.daemon = True
+    timer.start()
     try:
-        yield tell
+        yield watch.tell
     finally:
-        for shown in status:
-            shown.stop()
+        timer.cancel()
+        watch.end()
+
+
+class _Watch:
+    """What is being done; from ``begin`` on, which a timer calls in a thread of its own, it can be seen."""
+
+    def __init__(self) -> None:
+        self.text, self.over = "control plane and tables …", False
+        self.status: Any = None
+        self.lock = threading.Lock()
+
+    def begin(self) -> None:
+        with self.lock:
+            if not self.over:
+                self.status = _status(self.text)
+
+    def tell(self, what: str, packets: int) -> None:
+        with self.lock:
+            self.text = f"{what} … {packets:,} packets" if packets else f"{what} …"
+            if self.status is not None:
+                self.status.update(self.text)
+
+    def end(self) -> None:
+        with self.lock:
+            self.over = True
+            if self.status is not None:
+                self.status.stop()
 
 
 def _status(text: str) -> Any:

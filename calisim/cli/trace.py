@@ -17,7 +17,7 @@ Examples:
 @click.argument("a", metavar="FROM")
 @click.argument("b", metavar="TO")
 @click.option("--port", type=click.IntRange(0, 65535), default=None, help="Destination port (default 80).")
-@click.option("--protocol", default="tcp", show_default=True, help="tcp, udp, icmp, ipip or a number.")
+@click.option("--protocol", default="tcp", show_default=True, help="tcp, udp, icmp, ipip, gre, esp, sctp or a number.")
 @click.option("--size", type=click.IntRange(20, 65535), default=1000, show_default=True, help="IP total length in bytes.")
 @click.option("--ttl", type=click.IntRange(0, 255), default=64, show_default=True)
 @click.option("--df/--no-df", default=True, show_default=True, help="Don't-fragment bit.")

@@ -86,7 +86,7 @@ def _routers(
         common |= RouterFlag.CALICO_FILTER
     if settings.nat_ports == "random-fully":
         common |= RouterFlag.RANDOM_FULLY
-    if felix.default_endpoint_to_host_action == "Drop":       # not said: Accept, as the shipped manifests set it
+    if settings.filter == "calico" and felix.default_endpoint_to_host_action == "Drop":      # the manifests set Accept
         common |= RouterFlag.HOST_ACTION_DROP
     if felix.nat_outgoing_exclusions == "IPPoolsAndHostIPs":
         common |= RouterFlag.EXCLUDE_HOSTS

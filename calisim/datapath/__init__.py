@@ -38,22 +38,27 @@ stage ENDPOINT, where 0):
    TUNNEL_UNKNOWN_SENDER; R has no such tunnel address (device absent) → DROPPED ADDRESS_UNUSED stage DECAPSULATE. ECN
    (RFC 6040): outer CE and inner Not-ECT → ECN_ILLEGAL; outer CE, inner ECT → inner CE; outer ECT(1), inner ECT(0) →
    inner ECT(1). Event IPIP/VXLAN IN (outer fields 0). The packet now comes in by that tunnel device.
-3. SOURCE_CHECK. Source multicast, 255.255.255.255, 0/8 or 127/8, or destination 0/8 or 127/8: MARTIAN. By VETH under
-   CALICO_FILTER: source is not the sending endpoint's address → SPOOFED_SOURCE, and that is all. By VETH without it,
-   and on all other devices: source is one of R's own addresses → MARTIAN; rp_filter (Router.rp_filter_of the device)
-   STRICT and the route to the source does not leave by the device the packet came in by (for VETH: not that very
-   endpoint's) → RPF; LOOSE and no route at all, or a route that is a DROP → RPF. OUTPUT skips this stage.
+3. SOURCE_CHECK. Source multicast, 255.255.255.255, 0.0.0.0 or 127/8, or destination 0.0.0.0 or 127/8: MARTIAN (the rest
+   of 0/8 is like any other since Linux 5.3). By VETH under CALICO_FILTER: source is not the sending endpoint's address →
+   SPOOFED_SOURCE, and that is all. By VETH without it, and on all other devices: source is one of R's own addresses →
+   MARTIAN; rp_filter (Router.rp_filter_of the device) STRICT and the route to the source does not leave by the device the
+   packet came in by (for VETH: not that very endpoint's) → RPF; LOOSE and no route at all, or a route that is a DROP →
+   RPF. A pod's device has no address of its own, so by VETH LOOSE is as STRICT (measured; fib_validate_source, no_addr).
+   OUTPUT skips this stage.
 4. CONNTRACK: see below. INVALID with CALICO_FILTER → CT_INVALID. In the reply direction the destination (and for SNATed ones
    destination port) is translated back now, before the lookup.
 5. LOOKUP: own addresses first (LOCAL), then longest prefix match over routes_of(R); of equal prefixes the first in its
-   order. No route, or destination multicast, 255.255.255.255, 0/8 or 127/8 → NO_ROUTE. Blackhole → BLACKHOLE (detail =
+   order. No route, or destination multicast, 255.255.255.255, 0.0.0.0 or 127/8 → NO_ROUTE. Blackhole → BLACKHOLE (detail =
    the block's pool). ATTACHED to an address nobody in that subnet owns (Fabric.owners) → UNREACHABLE; a REMOTE next hop
    on the link that is neither the gateway nor an owner's: UNREACHABLE.
-6. LOCAL_IN (LOCAL, the node itself): from VETH with HOST_ACTION_DROP → POLICY_EGRESS, detail R's object, stage LOCAL_IN.
-   Otherwise DELIVERED, stage DELIVER.
+6. LOCAL_IN (LOCAL, the node itself): from VETH with HOST_ACTION_DROP and of no known connection (answers to the node's
+   own requests pass: Calico accepts what is ESTABLISHED before the action) → POLICY_EGRESS, detail R's object, stage
+   LOCAL_IN. Otherwise DELIVERED, stage DELIVER. Before both *From a pod*.
 7. TTL (not on OUTPUT): ttl ≤ 1 → TTL_EXCEEDED; else decrement.
 8. MTU of the output device (LOCAL pod: the endpoint's mtu): length greater → with DF MTU_EXCEEDED (detail = the route's
    decider), else UNDETERMINED stage FRAGMENT.
+   *From a pod* (after the MTU): by VETH under CALICO_FILTER, of no known connection, protocol 4 or UDP to port 4789 →
+   ENCAP_FROM_POD, stage POLICY: Felix lets workloads send no tunnels.
 9. TRANSLATE, only for the packet that opens a connection (and not on INVALID): Intent.nat.matches(src, dst) (OUTPUT,
    too) → MASQUERADE to R.address (output device TUNNEL: to its tunnel address). OUTPUT, or forwarded with a local
    address as source: adjacency TUNNEL and src is not that device's tunnel address → MASQUERADE to it (not under
@@ -79,7 +84,7 @@ stage ENDPOINT, where 0):
    NODE → FABRIC_IN there on the next leg; HOST → if the wire's destination is the host's address DELIVERED else DROPPED
    ADDRESS_UNUSED.
 3. routes_pods (provider plain): deliver to the router or host that owns the wire's destination (Intent.address_owners,
-   also pods: to the pod's node), else EXITED if the destination is in no subnet and no pool, else FABRIC_NO_OWNER.
+   also pods: to the pod's node), else EXITED if the destination is in no subnet and no enabled pool, else FABRIC_NO_OWNER.
 4. Otherwise it is routed: ROUTED. decrements_ttl: wire TTL ≤ 1 → TTL_EXCEEDED stage FABRIC; else decrement the wire's
    TTL (outer if encapsulated), and hops += 1. NACL outbound of the sender's subnet (no match → NACL_OUT). Route table
    of that subnet, longest match: none → FABRIC_NO_ROUTE; BLACKHOLE → FABRIC_NO_ROUTE (detail = route); QUOTA →
@@ -91,7 +96,8 @@ stage ENDPOINT, where 0):
    it is known. Then step 5.
 5. Outside: the wire's destination is a HOST's address (not in a subnet) → DELIVERED to it, event ETHERNET IN with
    router 0. It is the public_address of a router (known) → back in through the gateway to that router (destination
-   translated). Otherwise, provider with an internet gateway or OUTSIDE: EXITED.
+   translated). Nobody outside routes an address in a subnet or in an enabled pool, nor, beyond an internet gateway, one of
+   private use (10/8, 172.16/12, 192.168/16, 100.64/10, 169.254/16): FABRIC_NO_ROUTE, detail = the route. Else EXITED.
 From outside (a HOST sends): destination is a known public_address → translated to the router's address, routed to it.
 Destination is a router's address with PUBLIC whose public_address is not known, or OUTSIDE provider (linux) and
 Fabric.owners has it → routed to it. Else: FABRIC_NO_ROUTE where = the gateway place (0 if there is none), stage FABRIC.

@@ -146,7 +146,7 @@ class _AddressSpace:
         hosts = {e.address: e.id for e in intent.endpoints if e.kind is EndpointKind.HOST and e.address}
         interfaces = intent.fabric.owners
         flagged: dict[ClassFlag, list[Prefix]] = {
-            ClassFlag.POOL: [pool.prefix for pool in intent.pools],
+            ClassFlag.POOL: [pool.prefix for pool in intent.pools if not pool.disabled],
             ClassFlag.MASQUERADE: list(intent.nat.sources),
             ClassFlag.EXEMPT: [*intent.nat.exempt, *_singles(intent.nat.hosts)],
             ClassFlag.SUBNET: [subnet.prefix for subnet in intent.fabric.subnets],

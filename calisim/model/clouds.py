@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping, Sequence
 from typing import TYPE_CHECKING
 
-from ..quantities import Prefix, parse_prefix
+from ..quantities import PROTOCOLS, Prefix, parse_prefix
 from .entities import AclRule, NetworkAcl, Node, RouteTable, SecurityGroup, Subnet, TrafficRule, Vpc, VpcRoute
 from .providers import Provider
 
@@ -18,7 +18,6 @@ if TYPE_CHECKING:
 
 ANYWHERE = Prefix(0, 0)
 DEFAULT_GROUP = "default"
-PROTOCOLS: Mapping[int | str, int] = {"icmp": 1, "ipip": 4, "ip-in-ip": 4, "tcp": 6, "udp": 17, "gre": 47, "esp": 50, "sctp": 132}
 
 
 def vpcs(spec: Spec, profile: Provider) -> tuple[dict[str, Vpc], dict[str, Subnet]]:
@@ -51,7 +50,7 @@ def protocol_number(name: int | str) -> int | None:
     """``"tcp"`` or ``6`` → 6; ``"all"`` and AWS' ``"-1"`` → None."""
     if name in ("all", "-1"):
         return None
-    return PROTOCOLS[name] if name in PROTOCOLS else int(name)
+    return PROTOCOLS[name] if isinstance(name, str) and name in PROTOCOLS else int(name)
 
 
 def ports(value: int | str | None) -> tuple[int, int]:

@@ -35,8 +35,8 @@ def check(
 ) -> list[Problem]:
     """All problems between sections. ``unsure``: keys of ``spec`` under which names were left out with their faults."""
     spec = file.spec
-    hidden = {"nodes": "node", "pods": "pod", "hosts": "host"}
-    names = Names(spec, resources, frozenset(hidden[key] for key in unsure if key in hidden))
+    hidden = {"nodes": ("node", "pod"), "pods": ("pod",), "hosts": ("host",)}       # perNode pods are named after nodes
+    names = Names(spec, resources, frozenset(chain.from_iterable(hidden.get(key, ()) for key in unsure)))
     found = (
         _provider(spec), check_cloud(spec, names, lost_subnets), _unique(spec), _spelled(spec), _pods(spec, names),
         _amounts(spec, names), _traffic(spec, names), _variants(spec), _expectations(spec, names, unsure))

@@ -20,6 +20,7 @@ from pydantic import (
 from pydantic.alias_generators import to_camel
 
 from ..errors import Mark
+from ..quantities import PROTOCOLS as NAMED
 from ..quantities import Prefix, format_address, parse_address, parse_duration, parse_prefix
 from ..vocabulary import DropReason
 from .resources import UNWRITTEN
@@ -92,7 +93,7 @@ def _variant_kind(value: Any) -> str:
     return "own" if isinstance(value, dict) else "name"
 
 
-PROTOCOLS = ("tcp", "udp", "icmp", "ipip", "ip-in-ip", "gre", "esp", "sctp", "all", "-1")
+PROTOCOLS = (*NAMED, "all", "-1")
 _RANGE = re.compile(r"([0-9]{1,5})(?:-([0-9]{1,5}))?")
 _TEXT = {"type": "string"}
 

@@ -12,11 +12,10 @@ from typing import Any
 import numpy as np
 
 from ..errors import UsageError
-from ..quantities import parse_address
+from ..quantities import PROTOCOLS, parse_address
 from ..vocabulary import PACKET, PacketFlag
 
 TCP, UDP, ICMP, IPIP = 6, 17, 1, 4
-PROTOCOLS = {"tcp": TCP, "udp": UDP, "icmp": ICMP, "ipip": IPIP}
 
 FIN, SYN, RST, PSH, ACK = 1, 2, 4, 8, 16
 ECHO_REQUEST, ECHO_REPLY = 0x0800, 0x0000                   # type << 8 | code

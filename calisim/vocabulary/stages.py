@@ -156,7 +156,7 @@ class RouterFlag(IntFlag):
 class ClassFlag(IntFlag):
     """Bits of CLASS.flags: what is true of every address of a class."""
 
-    POOL = 1           # inside some IP pool
+    POOL = 1           # inside an enabled IP pool
     MASQUERADE = 2     # inside a pool with natOutgoing: masqueraded as a source …
     EXEMPT = 4         # … unless the destination is one of these
     SUBNET = 8         # inside a subnet of the fabric

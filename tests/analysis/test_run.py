@@ -94,3 +94,7 @@ def test_unknown_names_are_the_users_to_mend(network):
         net.routes("a-9")
     with pytest.raises(UsageError, match="names 6 endpoints"):
         net.trace("app == 'web'", "host/api")
+
+
+def test_a_run_is_shown_in_one_line(network):
+    assert repr(network().run("mesh")) == "<Run of mesh: 30 packets sent, 30 arrived, 0 lost>"

@@ -72,6 +72,9 @@ def test_felix_settings_become_flags():
     assert made.router(1).flags & (RouterFlag.HOST_ACTION_DROP | RouterFlag.EXCLUDE_HOSTS) == (
         RouterFlag.HOST_ACTION_DROP | RouterFlag.EXCLUDE_HOSTS)
     assert made.nat.hosts == {router.address for router in made.routers}
+    bare = intent("  settings: {filter: none}\n" + FOUR_NODES, pool() + document(
+        "FelixConfiguration", defaultEndpointToHostAction="Drop"))
+    assert not bare.router(1).flags & RouterFlag.HOST_ACTION_DROP             # Felix' chains are not there
 
 
 def test_nat_goes_by_the_sources_pool_and_spares_every_pool():

@@ -288,6 +288,22 @@ def test_what_the_scenario_does_not_name_has_left(net):
     assert (network.where(), stage_of(network.results[0])) == ("igw-1", Stage.FABRIC)
 
 
+@pytest.mark.parametrize("dst", [
+    "10.255.0.1", "172.16.0.0", "172.31.255.255", "192.168.9.9", "100.64.0.0", "100.127.255.255", "169.254.7.7"])
+def test_the_internet_has_no_route_to_private_addresses(net, dst):
+    """A node of another VPC, without a peering: its address is not the internet's."""
+    network = net(three_zones())
+    assert (network.fate("node/n1", dst), network.where()) == (DropReason.FABRIC_NO_ROUTE, "igw-1")
+    assert network.decided_by()[0] == "Route"
+
+
+@pytest.mark.parametrize("dst", [
+    "9.255.255.255", "11.0.0.0", "172.15.255.255", "172.32.0.0", "192.167.255.255", "192.169.0.0", "100.63.255.255",
+    "100.128.0.0", "169.253.255.255", "169.255.0.0"])
+def test_what_only_looks_private_has_left(net, dst):
+    assert net(three_zones()).fate("node/n1", dst) == EXITED
+
+
 def test_the_internet_has_an_mtu_of_1500(net):
     network = net(three_zones(mtu=9001, pod_mtu=8981))
     assert network.fate("default/p1", API, length=1500) == DELIVERED

@@ -34,10 +34,20 @@ def test_the_nodes_own_address_is_refused_without_any_rp_filter(net):
 
 
 def test_loose_wants_some_route_strict_the_very_one(net):
-    """ip_route_input: loose is content with any unicast route, a blackhole is none."""
+    """fib_validate_source: loose is content with any unicast route, a blackhole is none (kernel: nonat-pod-to-node-loose)."""
+    open_pods = {**LINUX, "rp_filter_veth": RpFilter.OFF, "ipip": "Always"}
+    for source, strict, loose in ((P1, DELIVERED, DELIVERED), (API, DropReason.RPF, DELIVERED),
+                                  ("10.244.3.60", DropReason.RPF, DropReason.RPF)):
+        assert net(three_zones(**open_pods)).fate("default/p1", P5, src=source) == strict
+        assert net(three_zones(**open_pods, rp_filter=RpFilter.LOOSE)).fate("default/p1", P5, src=source) == loose
+
+
+@pytest.mark.parametrize("src", [P5, P2, API])
+def test_loose_is_strict_at_a_pods_interface_for_it_has_no_address(net, src):
+    """loose-and-default-route:spoof, :spoof2 – the very route is asked for where the device has no address (no_addr)."""
     network = net(three_zones(**LINUX, rp_filter=RpFilter.LOOSE))
-    assert network.fate("default/p1", P3, src=P5) == DELIVERED
-    assert network.fate("default/p1", P3, src="10.244.1.60") == DropReason.RPF
+    assert network.fate("default/p1", P3, src=src) == DropReason.RPF and network.where() == "n1"
+    assert network.fate("default/p1", P3) == DELIVERED
 
 
 @pytest.mark.parametrize(("rp_filter", "fate"), [
@@ -325,6 +335,14 @@ def test_the_nodes_door_is_shut_for_its_pods_if_felix_says_so(net):
     assert network.fate("default/p1", "10.0.1.12") == DELIVERED
 
 
+def test_answers_to_the_nodes_own_requests_pass_its_shut_door(net):
+    """Felix accepts what is ESTABLISHED before the action: the kubelet's probes of its own pods work."""
+    network = net(three_zones(host_action_drop=True))
+    assert network.fate("node/n1", "10.244.1.2") == DELIVERED
+    assert fate_of(network.reply()) == DELIVERED
+    assert network.fate("default/p1", "10.0.1.11", sport=50000) == DropReason.POLICY_EGRESS
+
+
 def test_a_linux_router_lets_untranslated_pods_out(net):
     """nat-off: behind a plain router pods reach the outside with their own address; the answer finds no route."""
     cluster = three_zones(nat_outgoing=False)
@@ -335,3 +353,28 @@ def test_a_linux_router_lets_untranslated_pods_out(net):
     assert (fate_of(result), text(result["src"])) == (DELIVERED, P1)
     assert fate_of(network.reply()) == DropReason.FABRIC_NO_ROUTE
     assert network.fate("default/p1", "198.51.100.9") == EXITED
+
+
+def test_a_linux_router_has_no_route_to_pods(net):
+    """never-far, black-holes:no-block: what is meant for a pod of another subnet, or for none, is lost at the router."""
+    cluster = three_zones(ipip="Never")
+    cluster.tables[0].pop()
+    cluster.cloud_route("0.0.0.0/0", TargetKind.OUTSIDE)
+    network = net(cluster)
+    assert network.fate("default/p1", "10.244.3.2") == DropReason.FABRIC_NO_ROUTE
+    assert network.fate("default/p1", "10.244.99.9") == DropReason.FABRIC_NO_ROUTE
+    assert network.fate("default/p1", "10.99.0.1") == EXITED             # some LAN beyond the router
+
+
+@pytest.mark.parametrize(("fields", "fate"), [
+    ({"protocol": "ipip"}, DropReason.ENCAP_FROM_POD), ({"protocol": "udp", "dport": 4789}, DropReason.ENCAP_FROM_POD),
+    ({"protocol": "udp", "dport": 4790}, DELIVERED), ({"protocol": "tcp", "dport": 4789}, DELIVERED)])
+@pytest.mark.parametrize("dst", ["10.244.1.3", "10.244.2.2", "10.0.1.11"])
+def test_pods_send_no_tunnels(net, fields, fate, dst):
+    """Felix' rules for workloads, whoever the packet is for; nodes may, and so may pods where Felix programs nothing."""
+    network = net(three_zones())
+    assert network.fate("default/p1", dst, **fields) == fate
+    if fate is not DELIVERED:
+        assert (stage_of(network.results[0]), network.where()) == (Stage.POLICY, "n1")
+        assert network.fate("node/n1", dst, **fields) == DELIVERED
+        assert net(three_zones(calico=False)).fate("default/p1", dst, **fields) == DELIVERED

@@ -248,12 +248,19 @@ def test_nothing_but_unicast_is_routed(net, dst):
 
 
 @pytest.mark.parametrize(("src", "dst"), [
-    ("224.0.0.5", P2), ("255.255.255.255", P2), ("0.0.0.0", P2), ("127.0.0.1", P2), (P1, "127.0.0.1"), (P1, "0.1.2.3")])
+    ("224.0.0.5", P2), ("255.255.255.255", P2), ("0.0.0.0", P2), ("127.0.0.1", P2), (P1, "127.0.0.1"), (P1, "0.0.0.0")])
 def test_martians(net, src, dst):
     """Linux, ip_route_input_slow: addresses that no interface may send from or to."""
     network = net(three_zones())
     assert network.fate("default/p1", dst, src=src) == DropReason.MARTIAN
     assert stage_of(network.results[0]) == Stage.SOURCE_CHECK
+
+
+def test_this_network_is_like_any_other_but_for_its_first_address(net):
+    """strange-addresses:zero – Linux forwards 0.0.0.1 … 0.255.255.255 since 5.3, by the default route and masqueraded."""
+    network = net(three_zones())
+    assert network.fate("default/p1", "0.0.0.7") == Verdict.EXITED
+    assert network.fate("node/n1", "0.0.0.7") == Verdict.EXITED
 
 
 def test_of_equal_prefixes_the_first_route_counts(net):

@@ -28,7 +28,7 @@ def test_icmp_is_an_echo_request_and_others_have_no_ports():
     ({"dst": "10.0.0.300"}, "octets go from 0 to 255"),
     ({"ttl": 256}, "ttl 256 does not fit; it goes from 0 to 255"),
     ({"length": -1}, "length -1 does not fit"),
-    ({"protocol": "tpc"}, "tcp, udp, icmp, ipip"),
+    ({"protocol": "tpc"}, "tcp, udp, icmp, ipip, ip-in-ip, gre, esp, sctp"),
     ({"protocol": 256}, "from 0 to 255"),
 ])
 def test_rejects(fields, says):
@@ -36,6 +36,15 @@ def test_rejects(fields, says):
         packet(**fields)
 
 
-@pytest.mark.parametrize(("text", "number"), [("tcp", 6), ("UDP", 17), ("ipip", 4), ("94", 94), (1, 1)])
+@pytest.mark.parametrize(("text", "number"), [
+    ("tcp", 6), ("UDP", 17), ("ipip", 4), ("gre", 47), ("sctp", 132), ("94", 94), (1, 1)])
 def test_protocols_by_name_and_number(text, number):
     assert protocol_number(text) == number
+
+
+def test_a_scenario_names_the_protocols_that_can_be_sent():
+    """What the schema takes for traffic is what the sender knows, but for *all*."""
+    from calisim.scenario.schema import PROTOCOLS
+
+    assert {name: protocol_number(name) for name in PROTOCOLS[:-2]} == {
+        "tcp": 6, "udp": 17, "icmp": 1, "ipip": 4, "ip-in-ip": 4, "gre": 47, "esp": 50, "sctp": 132}

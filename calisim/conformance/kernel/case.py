@@ -33,6 +33,7 @@ ERA = (3, 26)                          # BIRD writes the routes of ipip and unen
 SEED = 1
 OUTSIDE, ROUTER = "ext", "router"      # names of the namespaces that no section of a case names
 DEAF = 8                               # arp_ignore: the interface answers no ARP request
+DEAFENING = ("ipv4/conf/all/arp_ignore", "ipv4/conf/eth0/arp_ignore")
 
 
 @dataclass(frozen=True)
@@ -71,6 +72,13 @@ class Case:
         """The endpoint of a namespace: of several with one name (addresses of the outside host) the one with this address."""
         mine = [self.intent.endpoint(number) for number, name in self.namespaces.items() if name == namespace]
         return next((endpoint for endpoint in mine if endpoint.address == source), mine[0])
+
+    @property
+    def unmodelled(self) -> str:
+        """Kernel settings of the case that the model does not know."""
+        said = (f"{name} {setting}" for name, settings in self.content["sysctl"].items() for setting in settings
+                if setting not in DEAFENING)
+        return ", ".join(said)
 
     @cached_property
     def leg_mtus(self) -> dict[str, int]:
@@ -224,4 +232,4 @@ def _fabric(case: Mapping[str, Any], objects: Objects, mark: Mark) -> Fabric:
 def _is_deaf(case: Mapping[str, Any], node: str) -> bool:
     """A node that answers no ARP request: nobody on the link has its address."""
     set_here = case["sysctl"].get(node, {})
-    return any(int(set_here.get(f"ipv4/conf/{device}/arp_ignore", 0)) == DEAF for device in ("all", "eth0"))
+    return any(int(set_here.get(setting, 0)) == DEAF for setting in DEAFENING)

@@ -13,6 +13,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from ...control.intent import FabricSubnet
+from ...quantities import parse_prefix
 from ...report.frames import aged, frame
 from ...vocabulary import Device, Direction, DropReason, Stage, Verdict
 from ...wire import ipv4
@@ -106,9 +107,19 @@ class Route:
             yield "to router", names, data
         if arrives and self._events[position + 1]["router"]:
             yield "from router", self._names(self._events[position + 1]), self._frames[position + 1]
+        elif self._leaves_by_default():
+            yield "outside receives", names, aged(data)
         elif not arrives and self._result["reason"] == DropReason.DEST_CHECK:
             target = self._subnet(int(self._result["where"]))
             yield "from router", {"subnet": target.name}, aged(data)
+
+    def _leaves_by_default(self) -> bool:
+        """Whether the router hands the packet to its default gateway, the outside host, though that has not the address."""
+        vpc, result = self._case.content["vpc"], self._result
+        nobodys = result["verdict"] == Verdict.EXITED or result["reason"] == DropReason.FABRIC_NO_ROUTE
+        return bool(
+            nobodys and vpc["router_default_route"] and vpc.get("external") and self._events[-1]["router"]
+            and int(result["dst"]) not in parse_prefix(vpc["external"]["cidr"]))
 
     def _reaches_router(self) -> bool:
         """Whether a packet that ends behind its sender's interface gets to the router; not past the check at its own port."""

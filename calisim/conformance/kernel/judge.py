@@ -146,6 +146,7 @@ def _interface_differs(
 
 def _bytes_differ(ours: bytes, kernels: bytes, mask: Sequence[Sequence[Any]]) -> str:
     """The first field outside the mask that differs, with both values."""
+    ours = ours[:len(kernels)] if _is_cut(kernels) else ours
     hidden = {offset + step for offset, length, _ in mask for step in range(length)}
     fields = {
         offset: field_at(kernels if offset < len(kernels) else ours, offset) for offset in range(max(len(ours), len(kernels)))
@@ -155,6 +156,11 @@ def _bytes_differ(ours: bytes, kernels: bytes, mask: Sequence[Sequence[Any]]) ->
     # a checksum differs because of what it covers, so it is named only where nothing else differs
     offset = min(fields, key=lambda offset: (fields[offset].endswith("checksum"), offset))
     return f"{fields[offset]}: byte {offset} is {_octet(ours, offset)}, the kernel has {_octet(kernels, offset)}"
+
+
+def _is_cut(packet: bytes) -> bool:
+    """Whether a capture's snapshot length cut the packet: it says that it is longer than what is there."""
+    return len(packet) >= 20 and int.from_bytes(packet[2:4], "big") > len(packet)
 
 
 def _octet(packet: bytes, offset: int) -> str:

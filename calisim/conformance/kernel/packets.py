@@ -24,10 +24,11 @@ PAYLOAD = 32                                                # bytes, where the c
 ERROR_TOS = 0xC0
 
 
-def made(spec: Spec, number: int, own: int, received: bytes | None) -> list[bytes]:
+def made(spec: Spec, number: int, own: int, received: bytes | None, *, is_node: bool) -> list[bytes]:
     """The packet ``number`` (from 1) of a case as its sender puts it on the wire, in as many pieces as the case says.
 
-    ``own`` is the sender's address, 0 where its kernel chooses; ``received`` what it answers or complains about.
+    ``own`` is the sender's first address, ``received`` what it answers or complains about. A node's kernel chooses among
+    several addresses where the case leaves it the choice; the source is then 0.
     """
     if "error" in spec:
         assert received is not None
@@ -35,24 +36,23 @@ def made(spec: Spec, number: int, own: int, received: bytes | None) -> list[byte
     if "reply_to" in spec:
         assert received is not None
         spec = _answer(spec, received)
-    whole = _packet(spec, number, own)
+    whole = _packet(spec, number, own, is_node)
     return pieces(whole, spec["frag"]) if "frag" in spec else [whole]
 
 
-def source(spec: Spec, own: int) -> int:
-    """The source address that a packet is given; 0: the kernel chooses."""
-    said = spec.get("ip", {}).get("src")
+def _source(spec: Spec, own: int, is_node: bool) -> int:
+    said = spec["ip"].get("src")
     if said == "auto" or (said is None and spec.get("inject") == "socket"):
-        return 0
+        return 0 if is_node else own
     return own if said is None else parse_address(said)
 
 
-def _packet(spec: Spec, number: int, own: int) -> bytes:
+def _packet(spec: Spec, number: int, own: int, is_node: bool) -> bytes:
     said = spec["ip"]
     protocol = next((known for known in ("udp", "tcp", "icmp") if known in spec), None)
     if protocol is None:
         raise ValueError(f"packet {spec['id']} is neither udp nor tcp nor icmp")
-    src, dst = source(spec, own), parse_address(said["dst"])
+    src, dst = _source(spec, own, is_node), parse_address(said["dst"])
     segment, code = {"udp": _udp, "tcp": _tcp, "icmp": _icmp}[protocol](spec[protocol], said, number, src, dst)
     whole = ipv4.emit(_header(said, src, dst, code, FIRST_ID + number * ID_STEP, spec.get("inject") == "socket"), segment)
     if outer := spec.get("outer"):

@@ -26,7 +26,7 @@ SPACING = SECOND // 10             # between two packets, where the case does no
 UNDETERMINED = {
     Stage.DEFRAGMENT: "fragments and their reassembly",
     Stage.FRAGMENT: "fragmentation",
-    Stage.CONNTRACK: "ICMP errors and their NAT",
+    Stage.CONNTRACK: "ICMP errors, and whatever ICMP is no echo",
 }
 
 
@@ -82,7 +82,11 @@ class Player:
         received = self._received(about, spec.get("at", namespace)) if about else None
         if about and received is None:
             return Prediction(spec["id"], namespace, fate={"end": "not sent"}, unmodelled=self._lacks.get(about, ""))
-        sent = packets.made(spec, number, self._case.addresses[namespace][0], received)
+        is_node = namespace in self._case.content["nodes"]
+        sent = packets.made(spec, number, self._case.addresses[namespace][0], received, is_node=is_node)
+        if namespace == ROUTER:
+            return Prediction(
+                spec["id"], namespace, tuple(sent), fate={"end": "undetermined"}, unmodelled="packets of the router itself")
         if "outer" in spec:
             return Prediction(
                 spec["id"], namespace, tuple(sent), fate={"end": "undetermined"},
@@ -116,10 +120,12 @@ class Player:
         if result["verdict"] == Verdict.UNDETERMINED:
             stage = Stage(int(result["stage"]))
             return UNDETERMINED.get(stage, f"what happens at {stage.name}")
+        if int(result["dst"]) in self._case.addresses[ROUTER]:
+            return "packets to the router itself"
         legs = self._case.leg_mtus
         if any(hop.namespace == ROUTER and hop.direction == "out" and len(hop.data) > legs[hop.device] for hop in hops):
             return "the MTU of a router's leg"
-        return ""
+        return self._case.unmodelled
 
 
 def _disagreement(fast: np.ndarray, judge: np.ndarray) -> str:

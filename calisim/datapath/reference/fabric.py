@@ -10,6 +10,7 @@ from collections.abc import Sequence
 from typing import NoReturn
 
 from ...control.intent import Endpoint, Fabric, FabricRoute, FabricSubnet, FilterRule, Intent, Router
+from ...quantities import parse_prefix
 from ...vocabulary import (
     ConnectionState, Device, Direction, DropReason, EndpointKind, ResultFlag, RouterFlag, Stage, TargetKind, Verdict,
 )
@@ -17,6 +18,9 @@ from .journal import Journal
 from .state import ReferenceState
 from .tracking import Connection, group_timeout
 from .walk import Header, Walk, drop, exceeds, succeed, undetermined
+
+# RFC 1918, RFC 6598, RFC 3927: the internet has no route to these
+PRIVATE = tuple(map(parse_prefix, ("10.0.0.0/8", "172.16.0.0/12", "192.168.0.0/16", "100.64.0.0/10", "169.254.0.0/16")))
 
 
 class FabricWalker:
@@ -142,7 +146,7 @@ class FabricWalker:
             if owner.kind is EndpointKind.HOST:
                 self._to_host(walk, owner)
             self._to_router(walk, owner.router, crossed=False)
-        elif self.subnet_of(destination) or any(destination in pool.prefix for pool in self.intent.pools):
+        elif self._is_ours(destination):
             drop(DropReason.FABRIC_NO_OWNER, place)
         else:
             succeed(Verdict.EXITED, Stage.FABRIC, place)
@@ -164,7 +168,7 @@ class FabricWalker:
             case TargetKind.INTERNET:
                 self._through_gateway(walk, route)
             case TargetKind.OUTSIDE:
-                self._outside(walk, place)
+                self._outside(walk, place, route)
             case TargetKind.NAT:
                 undetermined(Stage.FABRIC, place, route.decided_by)
             case TargetKind.QUOTA:
@@ -206,17 +210,24 @@ class FabricWalker:
             header, self.fabric.internet_mtu, DropReason.FABRIC_MTU, place, route.decided_by,
             stage=Stage.FABRIC, unless_df=Stage.FABRIC)
         header.src = router.public_address or header.src
-        self._outside(walk, place)
+        self._outside(walk, place, route)
 
-    def _outside(self, walk: Walk, place: int) -> None:
+    def _outside(self, walk: Walk, place: int, route: FabricRoute) -> None:
         destination = walk.wire.dst
         if (host := self._outside_host(destination)) is not None:
             self._to_host(walk, host)
         elif (router := self._with_public(destination)) is not None:
             walk.wire.dst, walk.peer_groups = router.address, ()
             self._to_router(walk, router.id, crossed=True)
+        elif self._is_ours(destination) or route.target is TargetKind.INTERNET and _is_private(destination):
+            drop(DropReason.FABRIC_NO_ROUTE, place, route.decided_by)
         else:
             succeed(Verdict.EXITED, Stage.FABRIC, place)
+
+    def _is_ours(self, address: int) -> bool:
+        """Whether the address lies where the scenario has subnets or pods: nobody outside routes it."""
+        pools = (pool.prefix for pool in self.intent.pools if not pool.disabled)
+        return self.subnet_of(address) is not None or any(address in prefix for prefix in pools)
 
     def _from_outside(self, walk: Walk) -> None:
         """A host beyond the gateway sends: only what has a public address, or is not behind a gateway, is reached."""
@@ -258,6 +269,10 @@ class FabricWalker:
     def _to_host(self, walk: Walk, host: Endpoint) -> NoReturn:
         self.journal.cross(walk, 0, Device.ETHERNET, Direction.IN, Stage.DELIVER, endpoint=host.id)
         succeed(Verdict.DELIVERED, Stage.DELIVER, 0)
+
+
+def _is_private(address: int) -> bool:
+    return any(address in prefix for prefix in PRIVATE)
 
 
 def _first_match(

@@ -97,6 +97,8 @@ class NodeWalker:
         back = self.routes.find(router.id, src)
         routed = back is not None and back.kind is not AdjacencyKind.DROP
         rp_filter = router.rp_filter_of(walk.device)
+        if walk.device is Device.VETH and rp_filter is RpFilter.LOOSE:
+            rp_filter = RpFilter.STRICT            # cali… has no address, so the kernel is content with the very route only
         if rp_filter is RpFilter.LOOSE and not routed:
             drop(DropReason.RPF, router.id)
         if rp_filter is RpFilter.STRICT and not (routed and self._leaves_where_it_came_in(walk, back)):
@@ -207,7 +209,8 @@ class NodeWalker:
 
     def _local_in(self, walk: Walk, router: Router, connection: Connection | None) -> None:
         """The node itself receives; not masqueraded, since it passes INPUT and not POSTROUTING (measured)."""
-        if walk.device is Device.VETH and router.flags & RouterFlag.HOST_ACTION_DROP:
+        self._refuse_tunnels(walk, router, connection)
+        if walk.device is Device.VETH and router.flags & RouterFlag.HOST_ACTION_DROP and not _is_known(connection):
             drop(DropReason.POLICY_EGRESS, router.id, router.decided_by, stage=Stage.LOCAL_IN)
         self._translate(walk, router, connection, masquerade=0)
         succeed(Verdict.DELIVERED, Stage.DELIVER, router.id)
@@ -223,6 +226,7 @@ class NodeWalker:
         exceeds(
             header, mtu, DropReason.MTU_EXCEEDED, router.id, adjacency.decided_by,
             stage=Stage.MTU, unless_df=Stage.FRAGMENT)
+        self._refuse_tunnels(walk, router, connection)
         self._translate(walk, router, connection, self._masquerade_address(walk, router, adjacency))
         if local:
             self.journal.cross(
@@ -233,6 +237,14 @@ class NodeWalker:
         if adjacency.kind is AdjacencyKind.TUNNEL:
             next_hop = self._encapsulate(walk, router, adjacency)
         self._leave(walk, router, adjacency, next_hop)
+
+    def _refuse_tunnels(self, walk: Walk, router: Router, connection: Connection | None) -> None:
+        """Felix: a workload sends neither IP-in-IP nor VXLAN; what is ESTABLISHED was accepted before."""
+        header = walk.inner
+        ipip, vxlan = encapsulation(Encap.IPIP), encapsulation(Encap.VXLAN)
+        tunnel = header.protocol == ipip.protocol or (header.protocol, header.dport) == (vxlan.protocol, vxlan.port)
+        if tunnel and walk.device is Device.VETH and router.flags & RouterFlag.CALICO_FILTER and not _is_known(connection):
+            drop(DropReason.ENCAP_FROM_POD, router.id)
 
     def _masquerade_address(self, walk: Walk, router: Router, adjacency: Adjacency) -> int:
         """The address behind which a new connection hides, 0 for none: cali-nat-outgoing, then the tunnel's own rule."""
@@ -279,9 +291,13 @@ class NodeWalker:
         self.fabric.from_router(walk, router, next_hop)
 
 
+def _is_known(connection: Connection | None) -> bool:
+    return connection is not None and bool(connection.ordinal)
+
+
 def _is_this_host(address: int) -> bool:
-    """0.0.0.0/8 and 127.0.0.0/8 (RFC 1122 §3.2.1.3)."""
-    return address >> 24 in (0, 127)
+    """0.0.0.0 and 127.0.0.0/8 (RFC 1122 §3.2.1.3); the rest of 0/8 is forwarded since Linux 5.3 (measured)."""
+    return address == 0 or address >> 24 == 127
 
 
 def _tunnel_address(router: Router, device: Device) -> int:

@@ -59,14 +59,22 @@ cdef inline bint deliver_anyhow(Core* core, Walk* w, const Wire* wire, uint32_t 
     return end(core, w, VERDICT_EXITED, STAGE_FABRIC, place)
 
 
-cdef inline bint outside(Core* core, Walk* w, const Wire* wire, uint32_t place) noexcept nogil:
-    """Beyond the gateway: a host, a public address of ours, or the rest of the world."""
+cdef inline bint is_private(uint32_t address) noexcept nogil:
+    """RFC 1918, RFC 6598, RFC 3927: the internet has no route to these."""
+    return (address >> 24 == 10 or address >> 20 == 0xAC1 or address >> 16 == 0xC0A8
+            or address >> 22 == 0x191 or address >> 16 == 0xA9FE)
+
+
+cdef inline bint outside(Core* core, Walk* w, const Wire* wire, const Target* target, uint32_t place) noexcept nogil:
+    """Beyond the gateway: a host, a public address of ours, or the rest of the world.      Drops  FABRIC_NO_ROUTE"""
     cdef const Class* c = &core.fib.classes[class_of(&core.fib, wire.dst)]
     if c.host:
         return to_host(core, w, c.host)
     if c.public:
         set_wire_destination(w, core.fib.routers[c.public].address)
         return to_router(w, c.public, 0, True)
+    if c.flags & (CLASS_FLAG_SUBNET | CLASS_FLAG_POOL) or (target.kind == TARGET_INTERNET and is_private(wire.dst)):
+        return drop(core, w, STAGE_FABRIC, DROP_FABRIC_NO_ROUTE, place, target.detail)
     return end(core, w, VERDICT_EXITED, STAGE_FABRIC, place)
 
 
@@ -80,7 +88,7 @@ cdef inline bint internet(Core* core, Walk* w, Wire* wire, const Target* target)
         return too_big(core, w, wire.df, STAGE_FABRIC, STAGE_FABRIC, DROP_FABRIC_MTU, target.place, target.detail)
     if router.public_address:
         set_wire_source(w, router.public_address)
-    return outside(core, w, wire, target.place)
+    return outside(core, w, wire, target, target.place)
 
 
 cdef inline bint routed(Core* core, Walk* w, Wire* wire, const Subnet* subnet, uint32_t sender) noexcept nogil:
@@ -106,7 +114,7 @@ cdef inline bint routed(Core* core, Walk* w, Wire* wire, const Subnet* subnet, u
     if target.kind == TARGET_INTERNET:
         return internet(core, w, wire, target)
     if target.kind == TARGET_OUTSIDE:
-        return outside(core, w, wire, place)
+        return outside(core, w, wire, target, place)
     if target.kind == TARGET_NAT:
         return unknown(core, w, STAGE_FABRIC, place, target.detail)
     if target.kind == TARGET_QUOTA:

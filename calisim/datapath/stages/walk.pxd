@@ -39,9 +39,20 @@ cdef inline bint choose_source(Core* core, Walk* w) noexcept nogil:
     return True
 
 
+cdef inline bint no_tunnel(Core* core, Walk* w) noexcept nogil:
+    """Felix: a workload opens neither IP-in-IP nor VXLAN.      Drops  ENCAP_FROM_POD"""
+    if (w.carry.device == DEVICE_VETH and w.connection is NULL and w.router.flags & ROUTER_FLAG_CALICO_FILTER
+            and (w.packet.protocol == ENCAPSULATIONS[ENCAP_IPIP].protocol
+                 or (w.packet.protocol == PROTOCOL_UDP and w.result.dport == ENCAPSULATIONS[ENCAP_VXLAN].port))):
+        return drop(core, w, STAGE_POLICY, DROP_ENCAP_FROM_POD, w.id, 0)
+    return True
+
+
 cdef inline bint local_in(Core* core, Walk* w) noexcept nogil:
     """Addressed to the node itself.      Drops  POLICY_EGRESS (defaultEndpointToHostAction), SNAT_PORTS_EXHAUSTED"""
-    if w.carry.device == DEVICE_VETH and w.router.flags & ROUTER_FLAG_HOST_ACTION_DROP:
+    if not no_tunnel(core, w):
+        return False
+    if w.carry.device == DEVICE_VETH and w.router.flags & ROUTER_FLAG_HOST_ACTION_DROP and w.connection is NULL:
         return drop(core, w, STAGE_LOCAL_IN, DROP_POLICY_EGRESS, w.id, w.router.detail)
     return translate(core, w) and end(core, w, VERDICT_DELIVERED, STAGE_DELIVER, w.id)
 
@@ -90,7 +101,7 @@ cdef inline bint walk(Core* core, Walk* w) noexcept nogil:
         return False
     if w.route.kind == ADJACENCY_LOCAL and not w.route.endpoint:
         return local_in(core, w)
-    if not ttl_and_mtu(core, w) or not translate(core, w):
+    if not ttl_and_mtu(core, w) or not no_tunnel(core, w) or not translate(core, w):
         return False
     if w.route.kind == ADJACENCY_LOCAL:
         return to_pod(core, w)
