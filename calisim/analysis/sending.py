@@ -100,7 +100,8 @@ def send(
     def forward(name: str, packets: np.ndarray) -> np.ndarray:
         if events and kept.rows + len(packets) > MOST_WITH_EVENTS:
             raise UsageError(
-                f"events of more than {MOST_WITH_EVENTS:,} packets fill the memory; choose one traffic set, or fewer endpoints")
+                f"events of more than {MOST_WITH_EVENTS:,} packets fill the memory; choose one traffic set, fewer endpoints "
+                "or a shorter capture")
         outcome = network.engine.forward(packets, state, events=events, threads=threads)
         ledger.add(name, packets, outcome.results)
         if keep:

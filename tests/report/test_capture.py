@@ -117,7 +117,7 @@ def judge(*command: str) -> str:
 
 @pytest.fixture(params=[
     ("overlay-ipip", "tcp"), ("overlay-vxlan", "tcp"), ("calico-no-encap", "tcp"), ("overlay-ipip", "udp"),
-    ("overlay-vxlan", "icmp"), ("calico-no-encap", "ipip")], ids="-".join)
+    ("overlay-vxlan", "icmp"), ("calico-no-encap", "ipip"), ("overlay-ipip", "sctp")], ids="-".join)
 def written(request: pytest.FixtureRequest, tmp_path: Path) -> tuple[str, Recording, Path]:
     """All traffic and its answers, with the check on: tunnels, NAT and losses."""
     variant, protocol = request.param
@@ -128,9 +128,8 @@ def written(request: pytest.FixtureRequest, tmp_path: Path) -> tuple[str, Record
         writer = pcapng.Writer(stream)
         for frame in recording.frames():
             writer.write(frame)
-    inner = {"udp": "ip:udp", "icmp": "ip:icmp", "ipip": "ip:ip", "tcp": "ip:tcp"}[protocol]
     outer = {"overlay-ipip": "ip:", "overlay-vxlan": "ip:udp:vxlan:eth:ethertype:"}.get(variant, "")
-    return outer + inner, recording, path
+    return outer + {"ipip": "ip:ip"}.get(protocol, f"ip:{protocol}"), recording, path
 
 
 def test_tshark_finds_nothing_wrong(written: tuple[str, Recording, Path]) -> None:
