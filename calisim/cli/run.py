@@ -50,7 +50,7 @@ def command(
         done = network.run(replayed or traffic, threads=threads, events=events, replies=replies, keep=events, progress=tell)
     options.warn(network.intent.failures)
     if replayed is not None and replayed.read and not replayed.sent:
-        options.warn([f"no packet of {replayed.name} was sent; calisim ipam and the nodes' addresses tell whose packets would be"])
+        options.warn([f"no packet of {replayed.name} was sent: see what was left out, and calisim ipam for addresses"])
     if as_json:
         from ..report.json import run_document
 
