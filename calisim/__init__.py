@@ -43,14 +43,14 @@ if TYPE_CHECKING:
     from .analysis.network import Network
     from .analysis.run import Run
     from .scenario.scenario import Scenario
-    from .vocabulary import CONNECTION, EVENT, PACKET, RESULT
+    from .vocabulary import CONNECTION, EVENT, HEADER, PACKET, RESULT
 
     __version__: str
 
-__all__ = ["CONNECTION", "EVENT", "PACKET", "RESULT", "Network", "Run", "Scenario", "__version__", "load"]
+__all__ = ["CONNECTION", "EVENT", "HEADER", "PACKET", "RESULT", "Network", "Run", "Scenario", "__version__", "load"]
 
 _HOMES = {
-    "CONNECTION": "vocabulary", "EVENT": "vocabulary", "PACKET": "vocabulary", "RESULT": "vocabulary",
+    "CONNECTION": "vocabulary", "EVENT": "vocabulary", "HEADER": "vocabulary", "PACKET": "vocabulary", "RESULT": "vocabulary",
     "Network": "analysis.network", "Run": "analysis.run", "Scenario": "scenario.scenario",
 }
 

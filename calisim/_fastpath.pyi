@@ -21,13 +21,15 @@ class Tables:
     ) -> None: ...
 
 def step(
-    tables: Tables, packets: np.ndarray, results: np.ndarray, carries: np.ndarray, index: np.ndarray, connections: np.ndarray,
-    connection_count: int, ordinals: np.ndarray, links: np.ndarray, drops: np.ndarray, verdicts: np.ndarray, events: np.ndarray,
-    event_count: int, wants_events: bool, wave: int, leg: int, position: int, kept: int, active: int,
-) -> tuple[int, int, int, int]:
+    tables: Tables, packets: np.ndarray, headers: np.ndarray, results: np.ndarray, carries: np.ndarray, index: np.ndarray,
+    connections: np.ndarray, connection_count: int, ordinals: np.ndarray, links: np.ndarray, drops: np.ndarray,
+    verdicts: np.ndarray, events: np.ndarray, event_count: int, wants_events: bool, born_packets: np.ndarray,
+    born_headers: np.ndarray, born: np.ndarray, born_count: int, wave: int, leg: int, position: int, kept: int, active: int,
+) -> tuple[int, int, int, int, int]:
     """Walks ``carries[position:active]`` through leg ``leg`` (0: out of their endpoints), survivors to ``carries[:kept]``.
 
-    Stops early where connections or events lack room for one frame more. Returns position, kept, connection_count, event_count.
+    Stops early where connections, events or offspring (if wanted: its arrays are not empty) lack room for one frame more.
+    Returns position, kept, connection_count, event_count, born_count.
     """
 
 def reindex(connections: np.ndarray, count: int, index: np.ndarray) -> None:

@@ -9,6 +9,7 @@ from libc.string cimport memset
 
 from calisim._vocabulary cimport *
 from calisim.datapath.stages.admit cimport admit
+from calisim.datapath.stages.exception cimport complain
 from calisim.datapath.stages.glance cimport ask_for_senders, glance, resume
 from calisim.datapath.stages.track cimport index_entry
 from calisim.datapath.stages.types cimport FRAME_SIZE, SUPERSEDED, Carry, Core, Glance, Route, Walk
@@ -53,25 +54,29 @@ cdef class Tables:
         self.core.fib.routers, self.core.fib.endpoints, self.core.fib.subnets = &routers[0], &endpoints[0], &subnets[0]
         self.core.fib.target_rows, self.core.fib.targets, self.core.fib.rules = &target_rows[0, 0], &targets[0], &rules[0]
         self.core.fib.blocked, self.core.fib.fabric = &blocked[0], &fabric[0]
+        self.core.fib.place_count = places
         self.core.fib.class_count, self.core.fib.resident_count = classes.shape[0], residents.shape[0]
         self.core.fib.router_count, self.core.fib.endpoint_count = routers.shape[0] - 1, endpoints.shape[0] - 1
 
 
 def step(
-    Tables tables not None, const Packet[::1] packets not None, Result[::1] results not None, uint8_t[::1] carries not None,
+    Tables tables not None, const Packet[::1] packets not None, Header[::1] headers not None,
+    Result[::1] results not None, uint8_t[::1] carries not None,
     uint64_t[::1] index not None, Connection[::1] connections not None, uint32_t connection_count,
     uint32_t[:, ::1] ordinals not None, uint64_t[:, :, :, ::1] links not None,
     uint64_t[:, ::1] drops not None, uint64_t[::1] verdicts not None,
     Event[::1] events not None, uint64_t event_count, bint wants_events,
+    Packet[::1] born_packets not None, Header[::1] born_headers not None, Born[::1] born not None, uint64_t born_count,
     uint32_t wave, uint32_t leg, Py_ssize_t position, Py_ssize_t kept, Py_ssize_t active,
 ):
-    """Part of a leg: frames from ``position`` on, until ``active`` or until connections or events lack room."""
+    """Part of a leg: frames from ``position`` on, until ``active`` or until connections, events or offspring lack room."""
     cdef Core core = tables.core
     cdef Carry* carry = <Carry*> &carries[0] if carries.shape[0] else NULL
     cdef Glance glances[FRAME_SIZE]
     cdef Py_ssize_t end, i
     cdef Walk w
-    if (results.shape[0] != packets.shape[0] or carries.shape[0] != packets.shape[0] * sizeof(Carry)
+    if (results.shape[0] != packets.shape[0] or headers.shape[0] not in (0, packets.shape[0])
+            or carries.shape[0] != packets.shape[0] * sizeof(Carry)
             or not 0 <= kept <= position <= active <= packets.shape[0]):
         raise ValueError("results and buffers do not fit the wave")
     if (ordinals.shape[0] != core.fib.router_count + 1 or ordinals.shape[1] != 2 or links.shape[0] != core.fib.router_count + 1
@@ -80,21 +85,27 @@ def step(
         raise ValueError("this state belongs to another network")
     if (index.shape[0] & (index.shape[0] - 1) or index.shape[0] < connections.shape[0] * INDEX_PER_CONNECTION
             or not 0 < connections.shape[0] < 0x7FFFFFFF or connection_count > connections.shape[0]
-            or event_count > <uint64_t>events.shape[0]):
+            or event_count > <uint64_t>events.shape[0] or born_count > <uint64_t>born.shape[0]
+            or born_packets.shape[0] != born.shape[0] or born_headers.shape[0] != born.shape[0]):
         raise ValueError("the connection table or the event buffer is not of a size that works")
     if active == 0:
-        return position, kept, connection_count, event_count
+        return position, kept, connection_count, event_count, born_count
     core.packets, core.results = &packets[0], &results[0]
+    core.headers = &headers[0] if headers.shape[0] else NULL
     core.index, core.index_mask = &index[0], index.shape[0] - 1
     core.connections, core.connection_count, core.connection_room = &connections[0], connection_count, connections.shape[0]
     core.ordinals, core.links, core.drops, core.verdicts = &ordinals[0, 0], &links[0, 0, 0, 0], &drops[0, 0], &verdicts[0]
     core.events, core.event_count, core.event_room = (&events[0] if events.shape[0] else NULL), event_count, events.shape[0]
-    core.wants_events, core.wave, core.leg = wants_events, wave, leg
+    core.wants_events, core.wave, core.leg, core.wants_born = wants_events, wave, leg, born.shape[0] > 0
+    if core.wants_born:
+        core.born_packets, core.born_headers, core.born = &born_packets[0], &born_headers[0], &born[0]
+    core.born_count = born_count
     with nogil:
         while position < active:
             end = min(position + FRAME_SIZE, active)
             if (core.connection_room - core.connection_count < CONNECTIONS_A_LEG * FRAME_SIZE
-                    or (wants_events and core.event_room - core.event_count < EVENTS_A_LEG * FRAME_SIZE)):
+                    or (wants_events and core.event_room - core.event_count < EVENTS_A_LEG * FRAME_SIZE)
+                    or (core.wants_born and <uint64_t>born.shape[0] - core.born_count < FRAME_SIZE)):
                 break
             if leg == 0:
                 ask_for_senders(&core, position, end)
@@ -103,6 +114,8 @@ def step(
                     if admit(&core, &w):
                         carry[kept] = w.carry
                         kept += 1
+                    elif w.error and core.wants_born and w.result.verdict == VERDICT_DROPPED:
+                        complain(&core, &w)
             else:
                 glance(&core, &carry[position], end - position, glances)
                 for i in range(position, end):
@@ -112,8 +125,10 @@ def step(
                     if walk(&core, &w):
                         carry[kept] = w.carry
                         kept += 1
+                    elif w.error and core.wants_born and w.result.verdict == VERDICT_DROPPED:
+                        complain(&core, &w)
             position = end
-    return position, kept, core.connection_count, core.event_count
+    return position, kept, core.connection_count, core.event_count, core.born_count
 
 
 cdef inline void start(Core* core, Walk* w, Py_ssize_t row) noexcept nogil:

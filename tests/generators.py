@@ -15,12 +15,14 @@ from hypothesis import strategies as st
 from calisim.control.intent import FilterRule, Intent
 from calisim.traffic.batch import ACK, FIN, ICMP, PSH, RST, SYN, TCP, UDP, packet
 from calisim.traffic.flows import reply_wave
-from calisim.vocabulary import EndpointKind, RpFilter, TargetKind
+from calisim.vocabulary import HEADER, EndpointKind, RouterFlag, RpFilter, TargetKind
 from tests.intents import Cluster, allow, deny
 
 TAILS = (0, 1, 2, 255, 256, 257)
 SECOND = 1_000_000_000
 ODD_ADDRESSES = (0, 1, 0x7F000001, 0xE0000005, 0xEFFFFFFF, 0xF0000001, 0xFFFFFFFF, 0x08080808, 0x0AF40000, 0x0A000102)
+NONE = RouterFlag(0)
+SENDS_ANYTHING = RouterFlag.PODS_SEND_IPIP | RouterFlag.PODS_SEND_VXLAN
 PEERS = ("10.0.1.0/24", "10.0.0.0/16", "10.244.0.0/16", "0.0.0.0/0", "10.0.1.11/32")
 MODES = ("Never", "Always", "CrossSubnet")
 
@@ -34,8 +36,10 @@ def random_intent(rng: Random) -> Intent:
     cluster.fabric = {
         "decrements_ttl": provider == "linux", "routes_pods": provider == "plain",
         "blocked_protocols": frozenset(rng.choice(((), (), (), (4,), (17, 47)))),
-        "mtu": rng.choice((9001, 1500, 1490)), "internet_mtu": rng.choice((1500, 1400)),
+        "outside_address": rng.choice((0, 0xCB007101)), "mtu": rng.choice((9001, 1500, 1490)),
+        "internet_mtu": rng.choice((1500, 1400)),
     }
+    cluster.icmp_ratelimit = rng.choice((0, 0, 1000))
     _add_subnets(cluster, rng)
     for _ in range(rng.choice((0, 0, 1, 3))):
         cluster.group(_rules(rng, groups=3), _rules(rng, groups=3))
@@ -85,7 +89,8 @@ def _add_nodes(cluster: Cluster, rng: Random) -> None:
             ipip=f"10.244.{number}.1" if rng.random() < 0.8 else 0, vxlan=f"10.244.{number}.2" if rng.random() < 0.8 else 0,
             ipip_mtu=rng.choice((None, None, None, 1480, 1500)), vxlan_mtu=rng.choice((None, None, None, 1450, 1500)),
             pod_mtu=rng.choice((0, 1450, 1480)), random_fully=rng.random() < 0.4, down=rng.random() < 0.06,
-            host_action_drop=rng.random() < 0.2, public=rng.choice((None, 0, 0, f"198.51.100.{100 + number}")),
+            host_action_drop=rng.random() < 0.2, more=rng.choice((NONE, NONE, SENDS_ANYTHING)),
+            public=rng.choice((None, 0, 0, f"198.51.100.{100 + number}")),
             groups=tuple(sorted(rng.sample(range(1, len(cluster.groups) + 1), rng.randint(0, len(cluster.groups))))),
             rp_filter_veth=rng.choice((None, None, *RpFilter)), rp_filter_tunnel=rng.choice((None, None, *RpFilter)),
             tunnel_masquerade=rng.random() < 0.8, **world)
@@ -190,6 +195,49 @@ def _random_packet(intent: Intent, rng: Random, targets: list[int], senders: lis
         ttl=rng.choice((0, 1, 2, 3, 4, 64, 64, 64, 255)),
         length=rng.choice((*(60, 100, 576, 1000) * 8, 20, 19, 28, 27, 40, 39, 0, 65535, *_edges(intent, rng) * 2)),
         **({"fragment": rng.choice((0x2000, 0x2010, 0x0001, 0x6000))} if rng.random() < 0.01 else {}))
+
+
+def random_headers(intent: Intent, rng: Random, wave: np.ndarray) -> np.ndarray:
+    """A HEADER for each packet: a third are sent encapsulated, mostly from node to node, some to whom it may concern."""
+    headers = np.zeros(len(wave), HEADER)
+    nodes, targets = [router.address for router in intent.routers], addresses_of_interest(intent)
+    for header, packet_ in zip(headers, wave, strict=True):
+        if rng.random() < 0.65:
+            continue
+        header["encap"] = rng.choice((1, 1, 1, 1, 2, 2, 2, 2, 3, 255)) if rng.random() < 0.1 else rng.choice((1, 2))
+        own = intent.endpoint(int(packet_["ingress"])).address if 0 < packet_["ingress"] <= len(intent.endpoints) else 0
+        header["outer_src"] = rng.choice((0, own, own, own, own, *nodes[:2], rng.choice(targets)))
+        header["outer_dst"] = rng.choice(nodes) if nodes and rng.random() < 0.7 else rng.choice(targets)
+        header["outer_ttl"], header["outer_tos"] = rng.choice((0, 1, 2, 3, 64, 64, 64)), rng.choice((0, 1, 2, 3, 3, 0xB9))
+        header["outer_fragment"] = rng.choice((0, 0, 0, 0x4000, 0x4000, 0x4000, 0x8000, 0x2000)) if rng.random() < 0.5 else 0
+        header["outer_sport"] = rng.choice((0, 40000, 40001, 4789))
+        if rng.random() < 0.5:                 # inside: as it would come from another pod
+            packet_["src"] = rng.choice(targets)
+    return headers
+
+
+def random_errors(intent: Intent, rng: Random, connections: np.ndarray, count: int) -> tuple[np.ndarray, np.ndarray]:
+    """ICMP errors about packets of tracked connections, in any direction and on either side of a translation, by anybody."""
+    wave, headers = random_wave(intent, rng, count if len(connections) else 0), np.zeros(count, HEADER)
+    places = range(len(intent.routers) + 1, len(intent.places) + 2)
+    for packet_, header in zip(wave, headers, strict=False):
+        c = rng.choice(connections)
+        side, turned = rng.choice(("", "reply_")), rng.random() < 0.4
+        ends = [(c[f"{side}{end}"], c[f"{side}{end[0]}port"]) for end in ("src", "dst")]
+        (src, sport), (dst, dport) = reversed(ends) if turned and c["protocol"] != ICMP else ends
+        if c["protocol"] == ICMP:
+            sport, dport = c[f"{side}sport"], c[f"{side}dport"]
+        header["quote_src"], header["quote_dst"], header["quote_sport"], header["quote_dport"] = src, dst, sport, dport
+        header["quote_protocol"], header["quote_length"] = c["protocol"], rng.choice((28, 100, 1500, 19, 0xFFFF))
+        header["quote_fragment"] = rng.choice((0, 0, 0, 0x4000, 0x2000, 1)) if rng.random() < 0.2 else 0
+        header["mtu"], header["place"] = rng.choice((0, 576, 1400)), rng.choice(places) if rng.random() < 0.2 else 0
+        packet_["time"] = int(connections["created"].max()) + rng.choice((0, 1, 40 * SECOND))
+        packet_["protocol"], packet_["dport"] = ICMP, rng.choice((0x0300, 0x0301, 0x0303, 0x0304, 0x0B00, 0x0B00, 0x0C00))
+        packet_["dst"] = src if rng.random() < 0.9 else packet_["dst"]
+        pods = [e for e in intent.endpoints if e.address == dst]
+        if pods and rng.random() < 0.5:
+            packet_["ingress"], packet_["src"] = pods[0].id, pods[0].address
+    return wave, headers[:len(wave)]
 
 
 def _edges(intent: Intent, rng: Random) -> list[int]:

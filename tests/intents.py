@@ -65,6 +65,7 @@ class Cluster:
     strangers: set[int] = field(default_factory=set)    # addresses that may send tunnels besides the nodes
     outcasts: set[int] = field(default_factory=set)     # nodes whose tunnels nobody accepts
     exempt_hosts: set[int] = field(default_factory=set)
+    icmp_ratelimit: int = 0
 
     def _object(self, kind: str, name: str) -> int:
         self.objects.append(Object(kind, name, Mark("hand-made", len(self.objects) + 1)))
@@ -112,8 +113,9 @@ class Cluster:
         self, address: Address, *, subnet: int = 1, recorded: int | None = -1, ipip: Address = 0, vxlan: Address = 0,
         mtu: int = 0, ipip_mtu: int | None = None, vxlan_mtu: int | None = None, pod_mtu: int = 0, check: bool = False,
         calico: bool = True, random_fully: bool = False, down: bool = False, host_action_drop: bool = False,
-        public: Address | None = None, groups: tuple[int, ...] = (), rp_filter: RpFilter = RpFilter.STRICT,
-        rp_filter_veth: RpFilter | None = None, rp_filter_tunnel: RpFilter | None = None, tunnel_masquerade: bool = True,
+        more: RouterFlag | None = None, public: Address | None = None, groups: tuple[int, ...] = (),
+        rp_filter: RpFilter = RpFilter.STRICT, rp_filter_veth: RpFilter | None = None,
+        rp_filter_tunnel: RpFilter | None = None, tunnel_masquerade: bool = True,
     ) -> int:
         """A node. ``recorded``: length of the prefix that Calico holds for it (−1 the subnet's, None unknown);
         ``public``: None no mapping at the gateway, 0 one whose address is not known. Returns the router's id."""
@@ -121,7 +123,7 @@ class Cluster:
         mtu = mtu or self.mtu
         ipip, vxlan = address_of(ipip), address_of(vxlan)
         length = link.prefix.length if recorded == -1 else recorded
-        flags = RouterFlag(0)
+        flags = more or RouterFlag(0)
         for wanted, flag in (
             (check, RouterFlag.SOURCE_DEST_CHECK), (calico, RouterFlag.CALICO_FILTER),
             (random_fully, RouterFlag.RANDOM_FULLY), (public is not None, RouterFlag.PUBLIC), (down, RouterFlag.DOWN),
@@ -198,6 +200,7 @@ class Cluster:
                 frozenset(self.exempt_hosts)),
             fabric=fabric, objects=tuple(self.objects),
             places=(*(r.name for r in self.routers), *(p for v in range(1, vpcs + 1) for p in (f"vpc-{v}", f"igw-{v}"))),
+            icmp_ratelimit=self.icmp_ratelimit,
             tunnel_senders=frozenset(r.address for r in self.routers) - self.outcasts | self.strangers,
             remote_route=self._remote_route, local_routes=cache(lambda router: self._local_routes(router, endpoints)))
 

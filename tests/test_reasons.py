@@ -22,7 +22,7 @@ NOT_YET_CAUSED = {
     DropReason.POLICY_INGRESS: "network policies",
     DropReason.NO_ENDPOINTS: "services",
     DropReason.HOST_PORT_TAKEN: "host ports",
-    DropReason.ECN_ILLEGAL: "queues that mark congestion: no router here turns ECT into CE",
+    DropReason.ECN_ILLEGAL: "queues that mark congestion: nothing here turns ECT into CE; traffic sets write no outer header",
     DropReason.CHECKSUM: "packets as bytes",
     DropReason.QUEUE_FULL: "queues",
 }

@@ -252,6 +252,7 @@ class Fabric:
     mtu: int = 9001
     internet_mtu: int = 1500
     decided_by: int = 0
+    outside_address: int = 0              # of a Linux router's leg to the outside; 0: not known
 
 
 @dataclass(frozen=True)
@@ -273,6 +274,7 @@ class Intent:
     remote_route: Callable[[RoutingInputs, Advert], Route | None]
     local_routes: Callable[[int], tuple[Route, ...]]
     assumptions: tuple[str, ...] = ()
+    icmp_ratelimit: int = 0               # net.ipv4.icmp_ratelimit, ms; 0: none (the kernel's default is 1000)
     failures: tuple[str, ...] = ()        # outcomes to report: pods without address, routes over quota
     warnings: tuple[str, ...] = field(default=())
 

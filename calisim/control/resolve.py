@@ -90,6 +90,10 @@ def _routers(
         common |= RouterFlag.HOST_ACTION_DROP
     if felix.nat_outgoing_exclusions == "IPPoolsAndHostIPs":
         common |= RouterFlag.EXCLUDE_HOSTS
+    if felix.allow_ipip_from_workloads:
+        common |= RouterFlag.PODS_SEND_IPIP
+    if felix.allow_vxlan_from_workloads:
+        common |= RouterFlag.PODS_SEND_VXLAN
     mesh = ("mesh",) if topology.resources.bgp.node_to_node_mesh_enabled else ()
     keys = _keys([node.name for node in entities.nodes])
     routers = []
@@ -236,6 +240,4 @@ def _assumptions(topology: Topology, routes_by: Owners) -> tuple[str, ...]:
         said.append("Route reflectors leave the mesh, and BGPPeer documents are not modelled: they exchange no routes.")
     if resources.felix.disable_conntrack_invalid_check:
         said.append("disableConntrackInvalidCheck is not modelled: INVALID packets are dropped.")
-    if resources.felix.allow_ipip_from_workloads or resources.felix.allow_vxlan_from_workloads:
-        said.append("Encapsulated packets from pods are dropped; allowIPIPPacketsFromWorkloads and its twin are not modelled.")
     return tuple(said)

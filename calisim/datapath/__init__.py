@@ -9,17 +9,32 @@ wave. It is worked leg by leg: every packet's first router, then every packet's 
 in row order. All state that a leg touches belongs to its router (conntrack, the security groups' tracking at its
 interface, counters), so the order between routers has no meaning.
 
-**Start.** By kind of the ingress endpoint (0 or beyond the last id, or a pod without an address: DROPPED ADDRESS_UNUSED,
+**Headers** may come with a wave, a HEADER for each PACKET; zeros say nothing more than PACKET does. encap: the packet is
+*sent encapsulated*: PACKET is the inner packet, and the outer header is as HEADER says (outer_sport VXLAN's alone, its
+destination port 4789; of outer_fragment DF is kept). From then on "the packet" of every stage at a router that does not
+DECAPSULATE it – addresses, ports, protocol (4 or 17), TTL, length, DF, TOS, conntrack key – is the outer one, an ordinary
+packet of that protocol; the inner one lies in it untouched. *The wire's header* below is that header. id, outer_id and
+flags
+are the bytes' affair. An *ICMP error* is a PACKET of ICMP type 3 or 11 (dport = type << 8 | code, sport 0) whose HEADER
+quotes a header (quote_length ≥ 20) that is neither a later fragment nor itself ICMP other than echo; mtu is frag-needed's.
+place ≠ 0: the cloud's router at that place sends it.
+
+**Start.** With a place: not one of those beyond the routers' → DROPPED ADDRESS_UNUSED, stage ENDPOINT, where 0; the "any"
+checks with where = place; then *From the router itself* (FABRIC). Else by kind of the ingress endpoint (0 or beyond the
+last id, or a pod without an address: DROPPED ADDRESS_UNUSED,
 stage ENDPOINT, where 0):
 
-- any: fragment has MF or an offset → UNDETERMINED, stage DEFRAGMENT. ICMP (protocol 1) that is neither echo request
-  nor echo reply → UNDETERMINED, stage CONNTRACK. length < 20 (IPv4 header), or TCP/UDP/ICMP shorter than its own
-  header (40, 28, 28) → DROPPED MALFORMED, stage ENDPOINT. where = the sender's router, 0 for hosts.
-- POD: length > its mtu → with DF DROPPED MTU_EXCEEDED (stage ENDPOINT, detail = the endpoint's object), without
+- any: fragment or, if encapsulated, outer_fragment has MF or an offset → UNDETERMINED, stage DEFRAGMENT. ICMP
+  (protocol 1) that is neither echo request, echo reply nor an ICMP error → UNDETERMINED, stage CONNTRACK. length < 20
+  (IPv4 header), or
+  TCP/UDP/ICMP shorter than its own header (40, 28, 28), an encap that there is not, or a wire's length over 65535 →
+  DROPPED MALFORMED, stage ENDPOINT. where = the sender's router, 0 for hosts.
+- POD: wire's length > its mtu → with DF DROPPED MTU_EXCEEDED (stage ENDPOINT, detail = the endpoint's object), without
   UNDETERMINED (stage FRAGMENT). Event VETH IN. Then leg 1 on its router, coming in by VETH.
 - NODE: hook OUTPUT of its router. src 0 means *the kernel chooses*: after LOOKUP the source becomes the tunnel address
   of the device if the adjacency is a TUNNEL, else the router's address. A src that is not 0 and not one of the
   router's own addresses: DROPPED SPOOFED_SOURCE, stage SOURCE_CHECK.
+- src is the wire's: of what is sent encapsulated outer_src is chosen, checked or filled in.
 - HOST: src 0 means its address. Event ETHERNET OUT with router 0. If its address is in a fabric subnet it sends from
   there (FABRIC from that subnet, same-subnet destinations directly); else it comes in through the gateway (FABRIC from
   outside). Then leg 1 on the target router, coming in by ETHERNET.
@@ -33,8 +48,8 @@ stage ENDPOINT, where 0):
    decides, none → NACL_IN, where = the subnet's place, detail = rule or subnet. Security groups of R: see *Groups*.
    Then, if the check is on and the wire's destination is not R.address: DEST_CHECK (detail R). Then event ETHERNET IN.
    Where the internet gateway translated the destination it has already done so.
-2. DECAPSULATE, if encapsulated and the outer destination is R.address (otherwise it is forwarded as it is:
-   UNDETERMINED, stage DECAPSULATE): CALICO_FILTER and outer source not in Intent.tunnel_senders →
+2. DECAPSULATE, if encapsulated, come in by ETHERNET and the outer destination is one of R's own addresses (otherwise it
+   is forwarded as it is): CALICO_FILTER and outer source not in Intent.tunnel_senders →
    TUNNEL_UNKNOWN_SENDER; R has no such tunnel address (device absent) → DROPPED ADDRESS_UNUSED stage DECAPSULATE. ECN
    (RFC 6040): outer CE and inner Not-ECT → ECN_ILLEGAL; outer CE, inner ECT → inner CE; outer ECT(1), inner ECT(0) →
    inner ECT(1). Event IPIP/VXLAN IN (outer fields 0). The packet now comes in by that tunnel device.
@@ -46,19 +61,20 @@ stage ENDPOINT, where 0):
    RPF. A pod's device has no address of its own, so by VETH LOOSE is as STRICT (measured; fib_validate_source, no_addr).
    OUTPUT skips this stage.
 4. CONNTRACK: see below. INVALID with CALICO_FILTER → CT_INVALID. In the reply direction the destination (and for SNATed ones
-   destination port) is translated back now, before the lookup.
+   destination port) is translated back now, before the lookup. ICMP errors: see *Errors*.
 5. LOOKUP: own addresses first (LOCAL), then longest prefix match over routes_of(R); of equal prefixes the first in its
    order. No route, or destination multicast, 255.255.255.255, 0.0.0.0 or 127/8 → NO_ROUTE. Blackhole → BLACKHOLE (detail =
-   the block's pool). ATTACHED to an address nobody in that subnet owns (Fabric.owners) → UNREACHABLE; a REMOTE next hop
-   on the link that is neither the gateway nor an owner's: UNREACHABLE.
-6. LOCAL_IN (LOCAL, the node itself): from VETH with HOST_ACTION_DROP and of no known connection (answers to the node's
-   own requests pass: Calico accepts what is ESTABLISHED before the action) → POLICY_EGRESS, detail R's object, stage
-   LOCAL_IN. Otherwise DELIVERED, stage DELIVER. Before both *From a pod*.
+   the block's pool). An ICMP error that is INVALID, forwarded (neither LOCAL to the node nor OUTPUT), under CALICO_FILTER
+   → CT_INVALID, stage CONNTRACK.
+6. LOCAL_IN (LOCAL, the node itself): step 8a; then from VETH with HOST_ACTION_DROP and of no known connection (answers
+   to the node's own requests pass: Calico accepts what is ESTABLISHED before the action) → POLICY_EGRESS, detail R's
+   object, stage LOCAL_IN. Still encapsulated (by VETH or OUTPUT) → UNDETERMINED, stage DECAPSULATE. Otherwise DELIVERED, stage
+   DELIVER.
 7. TTL (not on OUTPUT): ttl ≤ 1 → TTL_EXCEEDED; else decrement.
 8. MTU of the output device (LOCAL pod: the endpoint's mtu): length greater → with DF MTU_EXCEEDED (detail = the route's
    decider), else UNDETERMINED stage FRAGMENT.
-   *From a pod* (after the MTU): by VETH under CALICO_FILTER, of no known connection, protocol 4 or UDP to port 4789 →
-   ENCAP_FROM_POD, stage POLICY: Felix lets workloads send no tunnels.
+8a. POLICY: by VETH under CALICO_FILTER, of no known connection: protocol 4 without PODS_SEND_IPIP, UDP to port 4789
+   without PODS_SEND_VXLAN → ENCAP_FROM_POD: Felix lets workloads open no tunnels.
 9. TRANSLATE, only for the packet that opens a connection (and not on INVALID): Intent.nat.matches(src, dst) (OUTPUT,
    too) → MASQUERADE to R.address (output device TUNNEL: to its tunnel address). OUTPUT, or forwarded with a local
    address as source: adjacency TUNNEL and src is not that device's tunnel address → MASQUERADE to it (not under
@@ -67,8 +83,12 @@ stage ENDPOINT, where 0):
    into the table), also when nothing was translated.
 10. LOCAL pod: event VETH OUT, DELIVERED (stage DELIVER). An endpoint that is a pod of R but whose node is … down was
     handled before.
-11. ENCAPSULATE (TUNNEL): event IPIP/VXLAN OUT. Outer src R.address, dst next_hop, TTL (inner's for IPIP, 64 for VXLAN),
-    TOS (DSCP 0; ECN inherited, CE → ECT(0)), DF (copied for IPIP, 0 for VXLAN), length + overhead; VXLAN source port =
+10a. NEIGHBOUR (not for a TUNNEL): ATTACHED, or a REMOTE next hop that is not the gateway's: if nobody *answers* for it →
+    UNREACHABLE, stage LOOKUP. An address answers if somebody in that subnet owns it (Fabric.owners) – and, on a Linux
+    router's links (decrements_ttl), it is no node that is DOWN.
+11. ENCAPSULATE (TUNNEL): what is encapsulated already → UNDETERMINED, stage ENCAPSULATE. Event IPIP/VXLAN OUT. Outer
+    src R.address, dst next_hop, TTL (inner's for IPIP, 64 for VXLAN), TOS (DSCP 0; ECN inherited, CE →
+    ECT(0)), DF (copied for IPIP, 0 for VXLAN), length + overhead; VXLAN source port =
     32768 + draw(seed, src, dst, protocol << 32 | sport << 16 | dport, …) mod 28232 made symmetric by ordering the two
     (address, port) pairs. The outer header is looked up again: ATTACHED if next_hop is in R's link prefix, else REMOTE
     via the gateway. Outer length > R's mtu: with outer DF MTU_EXCEEDED (stage ENCAPSULATE), else UNDETERMINED (stage
@@ -78,7 +98,7 @@ stage ENDPOINT, where 0):
 
 **FABRIC** (stage FABRIC, place = the VPC router of the subnet the packet is in).
 1. protocol (outer) in blocked_protocols → FABRIC_PROTOCOL. length > Fabric.mtu → FABRIC_MTU (DF or not: with DF
-   dropped, without UNDETERMINED).
+   dropped, without UNDETERMINED); what goes to a Linux router (decrements_ttl) is measured in step 4 instead.
 2. The next hop (LOCAL link): ATTACHED → the wire's destination, REMOTE → next_hop. If it is not the subnet's gateway:
    the frame goes straight to the owner of that address in the same subnet (no NACL, no route table, ROUTED not set):
    NODE → FABRIC_IN there on the next leg; HOST → if the wire's destination is the host's address DELIVERED else DROPPED
@@ -86,11 +106,14 @@ stage ENDPOINT, where 0):
 3. routes_pods (provider plain): deliver to the router or host that owns the wire's destination (Intent.address_owners,
    also pods: to the pod's node), else EXITED if the destination is in no subnet and no enabled pool, else FABRIC_NO_OWNER.
 4. Otherwise it is routed: ROUTED. decrements_ttl: wire TTL ≤ 1 → TTL_EXCEEDED stage FABRIC; else decrement the wire's
-   TTL (outer if encapsulated), and hops += 1. NACL outbound of the sender's subnet (no match → NACL_OUT). Route table
+   TTL (outer if encapsulated; between the two length > Fabric.mtu → FABRIC_MTU as in 1.), and hops += 1. NACL outbound
+   of the sender's subnet (no match → NACL_OUT). Route table
    of that subnet, longest match: none → FABRIC_NO_ROUTE; BLACKHOLE → FABRIC_NO_ROUTE (detail = route); QUOTA →
    ROUTE_QUOTA (detail = route); NAT → UNDETERMINED (detail = route); LOCAL → owner of the wire's destination among
    Fabric.owners: none → FABRIC_NO_OWNER; HOST → NACL_IN of its subnet, DELIVERED; NODE → next leg. NODE → next leg at
-   that router, whatever the destination. OUTSIDE → step 5 without translation. INTERNET → place = the gateway;
+   that router, whatever the destination. A node that does not *answer* (10a) → UNREACHABLE, stage FABRIC. OUTSIDE →
+   length > internet_mtu → FABRIC_MTU or UNDETERMINED (detail = route), then step 5 without translation. INTERNET →
+   place = the gateway;
    encapsulated or not, the wire's source must be the address of a router with PUBLIC or of nothing else: otherwise
    IGW_NO_PUBLIC_ADDRESS. length > internet_mtu → FABRIC_MTU (DF) or UNDETERMINED. The source becomes public_address if
    it is known. Then step 5.
@@ -101,6 +124,8 @@ stage ENDPOINT, where 0):
 From outside (a HOST sends): destination is a known public_address → translated to the router's address, routed to it.
 Destination is a router's address with PUBLIC whose public_address is not known, or OUTSIDE provider (linux) and
 Fabric.owners has it → routed to it. Else: FABRIC_NO_ROUTE where = the gateway place (0 if there is none), stage FABRIC.
+From the router itself (place): neither aged nor filtered going out: the owner among Fabric.owners as in step 4 (LOCAL,
+ROUTED), else the outside HOST that has the address, else FABRIC_NO_ROUTE, where = place.
 From outside counts as ROUTED (NACL_IN and security groups of the target apply; peer_groups empty).
 
 **Groups.** A router without security groups (provider linux, plain) filters nothing. Otherwise egress at R allows if a
@@ -129,6 +154,34 @@ s, CLOSING 120 s; ICMP 30 s; others 600 s; each packet refreshes. RESULT.connect
 translated nor entered. Only what reaches TRANSLATE or LOCAL_IN confirms a connection: a packet dropped earlier leaves
 no trace.
 
+**Errors.** An ICMP error belongs (RELATED) to the live entry that has the inverse of the quoted header's key, in that
+key's direction; it refreshes and opens nothing. None: INVALID – never translated, dropped only as step 5 says. In the
+reply direction of a translated entry: destination := original source, quoted source and source port := the original's,
+at CONNTRACK (UNNAT). In the original direction: at TRANSLATE source and quoted destination := the translated source, the
+quoted destination port := its port (SNAT; of a quoted echo the identifier). Nothing else is translated, MASQUERADE neither.
+
+**Offspring** (forward(…, offspring=True): Results.born: PACKETs with HEADERs and a BORN each, in the order of legs, then
+rows, of their causes). They are not sent: that is the caller's next wave (:mod:`.generations`). A router R says, about
+a packet
+that came in by a device (not OUTPUT): TTL_EXCEEDED (stage TTL) → 11/0; MTU_EXCEEDED of stage MTU → 3/4, mtu the output
+device's; of stage ENCAPSULATE → 3/4 about the inner packet, mtu R's − overhead, to the original source if it was translated
+here; UNREACHABLE of NEIGHBOUR → 3/1, 3.1 s later. A Linux router between the subnets (decrements_ttl): TTL_EXCEEDED → 11/0;
+FABRIC_NO_ROUTE for want of a route, or OUTSIDE → 3/0 (not from outside to an address of a subnet); FABRIC_NO_OWNER, UNREACHABLE →
+3/1, 3.1 s later; FABRIC_MTU of step 4 → 3/4, mtu Fabric.mtu or (OUTSIDE) internet_mtu. All other losses, blackholes
+too, and
+the AWS fabric are silent, and nothing is said about an ICMP error, nor about a packet whose source or destination is
+multicast, 255.255.255.255, 0/8 or 127/8. Quoted is the wire's header where it was lost, with the TTL as it came in –
+but for
+ENCAPSULATE, NEIGHBOUR, FABRIC_NO_OWNER and UNREACHABLE, which come after the decrement. PACKET: dst the quoted source,
+TTL 64,
+TOS 0xC0, length 28 + min(quoted length, 548), no DF; of R: ingress R, src 0 (its kernel chooses: the route back
+decides); of
+the other router: place, src its address on the leg to the receiver: the gateway address of the owner's subnet, for an
+outside
+HOST Fabric.outside_address; 0 or neither of them: no error. Intent.icmp_ratelimit (ms, 0 none; not for 3/4) holds back
+by speaker and receiver, in that order: a bucket of 6 tokens, full at first, one more each icmp_ratelimit
+(inet_peer_xrlim_allow); time is the error's.
+
 **Ports** of MASQUERADE: class of the original source port: 0..511 → 1..511, 512..1023 → 600..1023, else 1024..65535;
 ICMP id 0..65535; protocols without ports: no port, SNAT_PORTS_EXHAUSTED if the reply tuple is taken. Without
 RANDOM_FULLY: (a) the mapping sticks to (source, source port), as measured: of R's SNATed connections with the same
@@ -145,9 +198,10 @@ tuple with a pod's masqueraded one). So no two live entries of a router share a 
 when a new one takes one of its tuples is gone for good, whatever the time of later packets.
 
 **Result.** verdict, reason, stage; where = place id where it ended (router, VPC router, gateway; 0 for outside hosts);
-src, dst, ports, ttl as at the end; encap, outer_src, outer_dst of the last encapsulated leg; flags; detail = object id
-that decided: on DELIVERED/EXITED the decider of the last adjacency used on the first router. path = verdict | reason <<
-3 | encap << 9 | min(hops, 15) << 12 | (flags & 0xFF) << 16.
+src, dst, ports, ttl as at the end; encap, outer_src, outer_dst of the last encapsulated leg (sent encapsulated: from the
+start on, ENCAP too); flags; detail = object id that decided: on DELIVERED/EXITED the decider of
+the last adjacency used on the first router. path = verdict | reason << 3 | encap << 9 | min(hops, 15) << 12 |
+(flags & 0xFF) << 16.
 
 **Counters** (State.links: uint64[routers + 1, len(Device), 2 directions, 2]: packets, bytes of IP total length on that
 device – one per event; State.drops: uint64[places + 1, len(DropReason)]; State.verdicts: uint64[len(Verdict)]).
@@ -155,7 +209,8 @@ device – one per event; State.drops: uint64[places + 1, len(DropReason)]; Stat
 **Events**: router, device, direction, header as on that interface, endpoint (VETH: the pod; router 0: the host), detail
 = the adjacency's decider on OUT events, else 0, stage: ENDPOINT (VETH IN, host OUT), ENCAPSULATE (tunnel OUT),
 FABRIC_OUT (ETHERNET OUT), FABRIC_IN (ETHERNET IN), DECAPSULATE (tunnel IN), DELIVER (VETH OUT, host IN). encap is the
-wrapping that is on the packet on that interface; time = the packet's. Returned sorted by row (stable).
+wrapping that is on the packet on that interface; quote_* what an ICMP error quotes there; time = the packet's. Returned
+sorted by row (stable).
 
 **Readings.** One line each; where a section says more, the section holds.
 
@@ -180,8 +235,8 @@ wrapping that is on the packet on that interface; time = the packet's. Returned 
 - LOCAL to the node itself has R's object (decided_by) as its decider and no MTU. LOCAL_IN confirms after its check;
   DELIVERED there has where R, no event.
 - Deliveries to hosts: event, stage DELIVER, where 0. ADDRESS_UNUSED at a host: stage FABRIC, where place.
-- "Nobody in that subnet owns": Fabric.owners has no such address, or it lies outside the prefix of R's fabric subnet.
-  ENCAPSULATE's second lookup: ATTACHED if next_hop is in R.inputs.link and somebody owns it, nobody → UNREACHABLE
+- "In that subnet owns": Fabric.owners has the address, and it lies inside the prefix of R's fabric subnet.
+  ENCAPSULATE's second lookup: ATTACHED if next_hop is in R.inputs.link and somebody answers for it, nobody → UNREACHABLE
   (stage LOOKUP); the same for a HOST's direct destination (stage ENDPOINT, where 0).
 - A HOST inside: its next hop is the destination if its subnet's prefix has it and it is not the gateway's address, else
   the gateway. Then FABRIC from 1. on; peer_groups empty.
@@ -195,7 +250,8 @@ wrapping that is on the packet on that interface; time = the packet's. Returned 
 - From outside: decrements_ttl decrements (and counts a hop) before delivery; no other check of FABRIC applies; the
   choice comes first (FABRIC_NO_ROUTE wins over TTL_EXCEEDED); with routes_pods step 3 decides instead, nothing is
   decremented, ROUTED not set, place is 0 whatever gateways there are. The gateway place is that of the first INTERNET
-  route in Fabric.tables, OUTSIDE provider means that some table has an OUTSIDE route. A HOST of Fabric.owners is
+  route in Fabric.tables, else of the first subnet whose table has an OUTSIDE route, else 0; OUTSIDE provider means that
+  some table has an OUTSIDE route. A HOST of Fabric.owners is
   delivered as in step 4 (LOCAL). A public address belongs to a router with PUBLIC.
 - VXLAN's source port: pairs (address, port) as in the conntrack key of the inner header after NAT (ICMP: the identifier
   in both), a ≤ b: 32768 + draw(seed, a.address, b.address, protocol << 32 | a.port << 16 | b.port) mod 28232.

@@ -31,8 +31,11 @@ class Engine(Protocol):
     def new_state(self) -> Any:
         """A state in which nothing has happened; it belongs to this engine."""
 
-    def forward(self, wave: np.ndarray, state: Any, *, events: bool = False, threads: int = 1) -> Results:
-        """Results of a wave (an array of PACKET); changes ``state``."""
+    def forward(
+        self, wave: np.ndarray, state: Any, headers: np.ndarray | None = None, *, events: bool = False,
+        offspring: bool = False, threads: int = 1,
+    ) -> Results:
+        """Results of a wave (an array of PACKET, with a HEADER each where they are not plain); changes ``state``."""
 
 
 def engine(name: str, intent: Intent, image: FibImage | None = None) -> Engine:

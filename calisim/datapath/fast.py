@@ -6,9 +6,9 @@ import numpy as np
 
 from ..errors import StaleBuildError, UsageError
 from ..fib.image import FibImage
-from ..vocabulary import EVENT, PACKET, RESULT
+from ..vocabulary import BORN, EVENT, HEADER, PACKET, RESULT
 from ..vocabulary.declarations import digest
-from .results import Results
+from .results import Born, Results
 
 try:
     from .._fastpath import CARRY_SIZE, FRAME, VOCABULARY, Tables, step
@@ -33,60 +33,86 @@ class FastEngine:
     def new_state(self) -> State:
         return State(self.image)
 
-    def forward(self, wave: np.ndarray, state: State, *, events: bool = False, threads: int = 1) -> Results:
+    def forward(
+        self, wave: np.ndarray, state: State, headers: np.ndarray | None = None, *, events: bool = False,
+        offspring: bool = False, threads: int = 1,
+    ) -> Results:
         """Results row by row. ``threads`` is accepted for the sake of callers; the result does not depend on it."""
         if not isinstance(wave, np.ndarray) or wave.dtype != PACKET or wave.ndim != 1:
             raise UsageError("a wave is a one-dimensional numpy array of calisim.PACKET")
+        headers = np.empty(0, HEADER) if headers is None else headers
+        if not isinstance(headers, np.ndarray) or headers.dtype != HEADER or headers.shape not in ((0,), wave.shape):
+            raise UsageError("headers are a numpy array of calisim.HEADER, one for each packet of the wave")
         if not isinstance(state, State):
             raise UsageError("the state belongs to another engine: take Engine.new_state()")
         if threads < 1:
             raise UsageError(f"{threads} threads: it takes at least one")
-        wave = np.ascontiguousarray(wave)
+        wave, headers = np.ascontiguousarray(wave), headers.copy()          # quotes of ICMP errors are translated on the way
         state.fit(self.image)
         state.wave += 1
         results = np.empty(len(wave), RESULT)
-        journal = _Journal() if events else None
+        journal = _Rows(_EVENT_ROOM if events else 0, EVENT)
+        nursery = _Rows(4 * FRAME if offspring else 0, PACKET, HEADER, BORN)
         if len(wave):
-            self._walk(wave, results, state, journal)
-        return Results(results, journal.sorted() if journal else None)
+            self._walk(wave, headers, results, state, journal, nursery)
+        born = Born(*nursery.written())
+        return Results(
+            results, _by_row(*journal.written()) if events else None, self._allowed(born, state) if offspring else None)
 
-    def _walk(self, wave: np.ndarray, results: np.ndarray, state: State, journal: _Journal | None) -> None:
+    def _walk(
+        self, wave: np.ndarray, headers: np.ndarray, results: np.ndarray, state: State, journal: _Rows, nursery: _Rows,
+    ) -> None:
         earliest = int(wave["time"].min())
         carries = np.empty(len(wave) * CARRY_SIZE, np.uint8)
-        rows = journal.rows if journal else np.empty(0, EVENT)
-        active, leg, count = len(wave), 0, 0
+        active, leg = len(wave), 0
         while active:
             position = kept = 0
             while True:
-                position, kept, state.count, count = step(
-                    self._tables, wave, results, carries, state.index, state.records, state.count, state.ordinals, state.links,
-                    state.drops, state.verdicts, rows, count, journal is not None, state.wave, leg, position, kept, active)
+                rows, = journal.arrays
+                packets, more, born = nursery.arrays
+                position, kept, state.count, journal.count, nursery.count = step(
+                    self._tables, wave, headers, results, carries, state.index, state.records, state.count, state.ordinals,
+                    state.links, state.drops, state.verdicts, rows, journal.count, len(rows) > 0, packets, more, born,
+                    nursery.count, state.wave, leg, position, kept, active)
                 if position == active:
                     break
                 if len(state.records) - state.count < 3 * FRAME:
                     state.grow(earliest)
-                if journal and len(rows) - count < 8 * FRAME:
-                    rows = journal.grow()
+                journal.make_room(8 * FRAME)
+                nursery.make_room(FRAME)
             active, leg = kept, leg + 1
-        if journal:
-            journal.count = count
         state.latest = max(state.latest, int(wave["time"].max()))
 
+    def _allowed(self, born: Born, state: State) -> Born:
+        """What net.ipv4.icmp_ratelimit lets pass: tokens by who speaks to whom (inet_peer_xrlim_allow), frag-needed is exempt."""
+        span = int(self.image.fabric["icmp_ratelimit"][0]) * 1_000_000
+        if not span:
+            return born
+        kept = np.ones(len(born.packets), bool)
+        for row, (packet, cause) in enumerate(zip(born.packets, born.causes, strict=True)):
+            if (cause["type"], cause["code"]) != (3, 4):
+                kept[row] = state.take_token(int(cause["where"]), int(packet["dst"]), int(packet["time"]), span)
+        return Born(born.packets[kept], born.headers[kept], born.causes[kept])
 
-class _Journal:
-    """Events as they happen, in a buffer that doubles."""
 
-    def __init__(self) -> None:
-        self.rows = np.empty(_EVENT_ROOM, EVENT)
+class _Rows:
+    """Arrays that are written row by row, together, and that double when they are full; ``count`` rows are written."""
+
+    def __init__(self, room: int, *dtypes: np.dtype) -> None:
+        self.arrays = [np.empty(room, dtype) for dtype in dtypes]
         self.count = 0
 
-    def grow(self) -> np.ndarray:
-        rows = np.empty(2 * len(self.rows), EVENT)
-        rows[:len(self.rows)] = self.rows
-        self.rows = rows
-        return rows
+    def make_room(self, least: int) -> None:
+        """``least`` more rows fit. No room at all was wanted: then there is none."""
+        if 0 < len(self.arrays[0]) < self.count + least:
+            for number, full in enumerate(self.arrays):
+                self.arrays[number] = np.empty(2 * len(full), full.dtype)
+                self.arrays[number][:len(full)] = full
 
-    def sorted(self) -> np.ndarray:
-        """By row; a row's events stay in their order."""
-        events = self.rows[:self.count]
-        return events[np.argsort(events["row"], kind="stable")]
+    def written(self) -> list[np.ndarray]:
+        return [array[:self.count] for array in self.arrays]
+
+
+def _by_row(events: np.ndarray) -> np.ndarray:
+    """A row's events stay in their order."""
+    return events[np.argsort(events["row"], kind="stable")]

@@ -30,6 +30,7 @@ class State:
         self.ordinals = np.zeros((len(self.keys), 2), np.uint32)      # the last one given: by conntrack, by the groups
         self.records = np.zeros(_FIRST_ROOM, CONNECTION)
         self.index = np.zeros(_FIRST_ROOM * INDEX_PER_CONNECTION, np.uint64)
+        self.icmp_tokens: dict[tuple[int, int], tuple[int, int]] = {}  # (router key, or place after the last), to whom
         self.count = 0
         self.wave = 0                                                 # number of the last wave
         self.latest = 0                                               # the latest packet time seen
@@ -40,6 +41,14 @@ class State:
         alive = records[records["expires"] > self.latest].copy()
         alive["wave"] &= WAVE_NUMBER
         return alive[np.lexsort((alive["ordinal"], alive["flags"] & ConnectionFlag.TRACKED_BY_FABRIC, alive["key"]))]
+
+    def take_token(self, where: int, receiver: int, time: int, span: int) -> bool:
+        """Whether one more ICMP error may be sent at ``time``: one each ``span`` ns, six after a silence."""
+        speaker = int(self.keys[where]) if where < len(self.keys) else len(self.keys) - 1 - where
+        held, last = self.icmp_tokens.get((speaker, receiver), (6 * span, time))
+        held = min(6 * span, held + max(0, time - last))
+        self.icmp_tokens[speaker, receiver] = held - span * (held >= span), max(last, time)
+        return held >= span
 
     def grow(self, earliest: int) -> None:
         """Make room for more connections; forget those that had expired at ``earliest``."""

@@ -334,5 +334,9 @@ def _fabric(intent: Intent) -> np.ndarray:
     flags |= FabricFlag.DECREMENTS_TTL if fabric.decrements_ttl else FabricFlag(0)
     flags |= FabricFlag.ROUTES_PODS if fabric.routes_pods else FabricFlag(0)
     flags |= FabricFlag.OUTSIDE if any(route.target is TargetKind.OUTSIDE for route in routes) else FabricFlag(0)
-    gateway = next((route.place for route in routes if route.target is TargetKind.INTERNET), 0)
-    return np.array([(intent.seed & (1 << 64) - 1, fabric.mtu, fabric.internet_mtu, gateway, flags, fabric.decided_by)], FABRIC)
+    leads_out = [any(route.target is TargetKind.OUTSIDE for route in table) for table in fabric.tables]
+    gateways = [route.place for route in routes if route.target is TargetKind.INTERNET]
+    gateway = next(iter(gateways + [subnet.place for subnet in fabric.subnets if leads_out[subnet.table]]), 0)
+    return np.array([(
+        intent.seed & (1 << 64) - 1, fabric.mtu, fabric.internet_mtu, gateway, flags, fabric.decided_by, fabric.outside_address,
+        intent.icmp_ratelimit)], FABRIC)

@@ -9,17 +9,17 @@ from __future__ import annotations
 from .encaps import Encap
 from .reasons import DropReason, Severity
 from .records import (
-    ADJACENCY, CLASS, CONNECTION, ENDPOINT, EVENT, FABRIC, PACKET, RESULT, ROUTER, RULE, SUBNET, TARGET,
+    ADJACENCY, BORN, CLASS, CONNECTION, ENDPOINT, EVENT, FABRIC, HEADER, PACKET, RESULT, ROUTER, RULE, SUBNET, TARGET,
 )
 from .stages import (
     AdjacencyFlag, AdjacencyKind, ClassFlag, ConnectionFlag, ConnectionState, Device, Direction, EndpointKind, FabricFlag,
-    PacketFlag, ResultFlag, RouterFlag,
-    RpFilter, Stage, TargetKind, Verdict,
+    HeaderFlag, PacketFlag, ResultFlag, RouterFlag, RpFilter, Stage, TargetKind, Verdict,
 )
 
 __all__ = [
-    "ADJACENCY", "CLASS", "CONNECTION", "ENDPOINT", "EVENT", "FABRIC", "PACKET", "RESULT", "ROUTER", "RULE", "SUBNET", "TARGET",
+    "ADJACENCY", "BORN", "CLASS", "CONNECTION", "ENDPOINT", "EVENT", "FABRIC", "HEADER", "PACKET", "RESULT", "ROUTER", "RULE",
+    "SUBNET", "TARGET",
     "AdjacencyFlag", "AdjacencyKind", "ClassFlag", "ConnectionFlag", "ConnectionState", "Device", "Direction", "DropReason",
     "Encap", "EndpointKind", "FabricFlag",
-    "PacketFlag", "ResultFlag", "RouterFlag", "RpFilter", "Severity", "Stage", "TargetKind", "Verdict",
+    "HeaderFlag", "PacketFlag", "ResultFlag", "RouterFlag", "RpFilter", "Severity", "Stage", "TargetKind", "Verdict",
 ]

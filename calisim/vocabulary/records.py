@@ -27,6 +27,18 @@ PACKET = _record(
     ("time", _u64), size=32,
 )
 
+# What a packet has beyond PACKET, row by row; all zeros: a plain packet that an endpoint sends. Sent already encapsulated
+# (encap): PACKET is the inner packet. An ICMP error (PACKET.dport 0x0300, 0x0B00 …): the header that it quotes, as the
+# receiver of the error reads it, and the MTU of a frag-needed. place: the cloud's router that sends it, ingress is then 0.
+HEADER = _record(
+    ("outer_src", _u32), ("outer_dst", _u32), ("outer_sport", _u16), ("outer_fragment", _u16),
+    ("outer_ttl", _u8), ("outer_tos", _u8), ("encap", _u8), ("flags", _u8),    # HeaderFlag bits
+    ("id", _u16), ("outer_id", _u16), ("mtu", _u16),       # ids: IPv4 identification
+    ("place", _u32),
+    ("quote_src", _u32), ("quote_dst", _u32), ("quote_sport", _u16), ("quote_dport", _u16),
+    ("quote_length", _u16), ("quote_fragment", _u16), ("quote_protocol", _u8), ("quote_ttl", _u8), ("quote_tos", _u8), size=48,
+)
+
 # src, dst, sport, dport, ttl as they were at the end (after NAT); outer_* of the last encapsulated leg, else 0.
 # wire = bytes on the first node's Ethernet (IP total length with outer header), 0 if it never got there.
 RESULT = _record(
@@ -46,8 +58,12 @@ EVENT = _record(
     ("outer_sport", _u16), ("outer_ttl", _u8), ("outer_tos", _u8),
     ("protocol", _u8), ("tcp_flags", _u8), ("ttl", _u8), ("tos", _u8),
     ("device", _u8), ("direction", _u8), ("encap", _u8), ("stage", _u8),
-    ("time", _u64), size=64,
+    ("time", _u64),
+    ("quote_src", _u32), ("quote_dst", _u32), ("quote_sport", _u16), ("quote_dport", _u16), size=80,   # of an ICMP error
 )
+
+# Of a packet that a wave gave rise to (Results.born): the row it is about, who makes it (place id), DropReason, ICMP type, code.
+BORN = _record(("parent", _u32), ("where", _u32), ("cause", _u8), ("type", _u8), ("code", _u8), size=12)
 
 # owner: router whose advert made the route; that router itself looks at fallback, the next best one without its adverts.
 ADJACENCY = _record(
@@ -91,7 +107,8 @@ SUBNET = _record(
 
 # What holds for the network between the nodes as a whole (one record).
 FABRIC = _record(
-    ("seed", _u64), ("mtu", _u32), ("internet_mtu", _u32), ("gateway_place", _u32), ("flags", _u32), ("detail", _u32), size=32,
+    ("seed", _u64), ("mtu", _u32), ("internet_mtu", _u32), ("gateway_place", _u32), ("flags", _u32), ("detail", _u32),
+    ("outside_address", _u32), ("icmp_ratelimit", _u32), size=40,
 )
 
 # A security-group or NACL rule. protocol 256 = all; group 0 = match by prefix; action 1 allow, 0 deny.

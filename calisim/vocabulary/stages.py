@@ -130,6 +130,13 @@ class PacketFlag(IntFlag):
     OFFSET = 0x1FFF
 
 
+class HeaderFlag(IntFlag):
+    """Bits of HEADER.flags: what only the packet's bytes tell."""
+
+    NO_CHECKSUM = 1        # UDP checksum 0
+    NO_OUTER_CHECKSUM = 2  # VXLAN's UDP checksum 0
+
+
 class ResultFlag(IntFlag):
     """Bits of RESULT.flags."""
 
@@ -150,7 +157,9 @@ class RouterFlag(IntFlag):
     DOWN = 16
     HOST_ACTION_DROP = 32   # defaultEndpointToHostAction: Drop
     EXCLUDE_HOSTS = 64      # natOutgoingExclusions: IPPoolsAndHostIPs
-    NO_TUNNEL_MASQUERADE = 128  # Felix' rule for the node's own packets into a tunnel is missing
+    PODS_SEND_IPIP = 128    # allowIPIPPacketsFromWorkloads
+    PODS_SEND_VXLAN = 256   # allowVXLANPacketsFromWorkloads
+    NO_TUNNEL_MASQUERADE = 512  # Felix' rule for the node's own packets into a tunnel is missing
 
 
 class ClassFlag(IntFlag):

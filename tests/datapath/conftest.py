@@ -9,6 +9,7 @@ import numpy as np
 import pytest
 
 from calisim.datapath.engine import engine
+from calisim.datapath.results import Born
 from calisim.quantities import format_address
 from calisim.traffic.batch import packet
 from calisim.traffic.flows import reply_wave
@@ -28,6 +29,7 @@ class Net:
         self.wave = packet()
         self.results = np.zeros(0)
         self.events = np.zeros(0)
+        self.born: Born | None = None
 
     def packet(self, sender: str, dst: str, **fields: Any) -> np.ndarray:
         """A packet as its sender makes it: pods and hosts from their own address, nodes let the kernel choose."""
@@ -35,15 +37,27 @@ class Net:
         source = 0 if endpoint.kind is EndpointKind.NODE else endpoint.address
         return packet(**{"src": source, "dst": dst, "ingress": endpoint.id, **fields})
 
-    def send_wave(self, *packets: np.ndarray) -> np.ndarray:
+    def send_wave(self, *packets: np.ndarray, headers: np.ndarray | None = None) -> np.ndarray:
         self.wave = np.concatenate(packets)
-        outcome = self.engine.forward(self.wave, self.state, events=True)
-        self.results, self.events = outcome.results, outcome.events
+        outcome = self.engine.forward(self.wave, self.state, headers, events=True, offspring=True)
+        self.results, self.events, self.born = outcome.results, outcome.events, outcome.born
         return self.results
 
-    def send(self, sender: str, dst: str, **fields: Any) -> np.void:
+    def send(self, sender: str, dst: str, header: np.ndarray | None = None, **fields: Any) -> np.void:
         """One packet, its RESULT."""
-        return self.send_wave(self.packet(sender, dst, **fields))[0]
+        return self.send_wave(self.packet(sender, dst, **fields), headers=header)[0]
+
+    def errors(self) -> list[str]:
+        """The ICMP errors about the last wave: type/code, source (0.0.0.0: the kernel chooses), receiver, MTU, quoted TTL."""
+        assert self.born is not None
+        return [
+            f"{c['type']}/{c['code']} {text(p['src'])} > {text(p['dst'])} mtu {h['mtu']} quoted ttl {h['quote_ttl']}"
+            for p, h, c in zip(self.born.packets, self.born.headers, self.born.causes, strict=True)]
+
+    def send_errors(self) -> np.ndarray:
+        """What the last wave gave rise to, as the next one."""
+        assert self.born is not None
+        return self.send_wave(self.born.packets, headers=self.born.headers)
 
     def reply(self, **fields: Any) -> np.void:
         """The answer to the packet that was just delivered, its RESULT."""

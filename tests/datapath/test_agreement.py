@@ -12,8 +12,9 @@ from calisim.datapath.engine import engine
 from calisim.errors import UsageError
 from calisim.fib.compiler import compile
 from calisim.traffic.batch import SYN, packet
-from calisim.vocabulary import PACKET, DropReason, ResultFlag, Verdict
-from tests.generators import TAILS, conversation, random_intent, random_wave, worlds
+from calisim.traffic.flows import reply_wave
+from calisim.vocabulary import HEADER, PACKET, DropReason, ResultFlag, Verdict
+from tests.generators import TAILS, conversation, random_errors, random_headers, random_intent, random_wave, worlds
 from tests.intents import Cluster, three_zones
 
 
@@ -32,12 +33,17 @@ class Twins:
         self.engines = engine("fast", intent), engine("reference", intent)
         self.states = tuple(twin.new_state() for twin in self.engines)
 
-    def forward(self, wave: np.ndarray) -> np.ndarray:
+    def forward(self, wave: np.ndarray, headers: np.ndarray | None = None) -> np.ndarray:
         """The wave through both; what they agree on."""
-        fast, reference = (twin.forward(wave, state, events=True) for twin, state in zip(self.engines, self.states, strict=True))
+        fast, reference = (
+            twin.forward(wave, state, headers, events=True, offspring=True)
+            for twin, state in zip(self.engines, self.states, strict=True))
         same_rows("RESULT", fast.results, reference.results)
         same_rows("EVENT", fast.events, reference.events)
         same_rows("CONNECTION", *(state.connections() for state in self.states))
+        for part in ("packets", "headers", "causes"):
+            same_rows(f"born {part}", getattr(fast.born, part), getattr(reference.born, part))
+        self.born = fast.born
         for counters in ("links", "drops", "verdicts"):
             np.testing.assert_array_equal(*(getattr(state, counters) for state in self.states), err_msg=counters)
         return fast.results
@@ -54,8 +60,40 @@ def test_generated_worlds_agree(seed: int) -> None:
     try:
         while True:
             wave = talk.send(twins.forward(wave))
+            if len(twins.born.packets):
+                twins.forward(twins.born.packets, twins.born.headers)
     except StopIteration:
         pass
+
+
+@settings(max_examples=120, deadline=None)
+@given(worlds)
+def test_generated_worlds_agree_on_what_is_sent_encapsulated(seed: int) -> None:
+    rng = Random(seed)
+    intent = random_intent(rng)
+    twins = Twins(intent)
+    talk = conversation(intent, rng, rng.choice((5, 20, 60)))
+    wave = next(talk).copy()
+    try:
+        while True:
+            headers = random_headers(intent, rng, wave)
+            wave = talk.send(twins.forward(wave, headers)).copy()
+            if len(twins.born.packets):
+                twins.forward(twins.born.packets, twins.born.headers)
+    except StopIteration:
+        pass
+
+
+@settings(max_examples=120)
+@given(worlds)
+def test_generated_worlds_agree_on_icmp_errors(seed: int) -> None:
+    rng = Random(seed)
+    intent = random_intent(rng)
+    twins = Twins(intent)
+    wave = random_wave(intent, rng, 60)
+    answers = reply_wave(wave, twins.forward(wave), intent)
+    twins.forward(answers)
+    twins.forward(*random_errors(intent, rng, twins.states[1].connections(), 60))
 
 
 @pytest.mark.parametrize("count", TAILS)
@@ -136,8 +174,11 @@ def test_hostile_packets_end_with_a_verdict() -> None:
     raw = np.random.default_rng(1).integers(0, 256, 32 * 5000, np.uint8).view(PACKET)
     raw["ingress"][::2] %= len(intent.endpoints) + 2
     raw["fragment"][::2] &= 0x4000
-    results = Twins(intent).forward(raw)
-    assert (results["verdict"] != Verdict.NONE).all()
+    headers = np.random.default_rng(2).integers(0, 256, HEADER.itemsize * 5000, np.uint8).view(HEADER)
+    headers["encap"][::2] %= 3
+    for more in (None, headers):
+        results = Twins(intent).forward(raw, more)
+        assert (results["verdict"] != Verdict.NONE).all()
 
 
 def test_state_follows_a_new_node() -> None:
@@ -163,6 +204,13 @@ def test_wave_rejects(wave: Any) -> None:
     twin = engine("fast", Cluster().build())
     with pytest.raises(UsageError, match=r"calisim\.PACKET"):
         twin.forward(wave, twin.new_state())
+
+
+@pytest.mark.parametrize("headers", [[1], np.zeros(1), np.zeros(2, HEADER), np.zeros((1, 1), HEADER)])
+def test_headers_rejects(headers: Any) -> None:
+    twin = engine("fast", Cluster().build())
+    with pytest.raises(UsageError, match=r"calisim\.HEADER"):
+        twin.forward(packet(), twin.new_state(), headers)
 
 
 def test_foreign_state_and_unknown_engine_rejects() -> None:

@@ -7,6 +7,7 @@ a plain Linux router and a network that routes pods differ by flags of the Inten
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import replace
 from typing import NoReturn
 
 from ...control.intent import Endpoint, Fabric, FabricRoute, FabricSubnet, FilterRule, Intent, Router
@@ -17,7 +18,10 @@ from ...vocabulary import (
 from .journal import Journal
 from .state import ReferenceState
 from .tracking import Connection, group_timeout
-from .walk import Header, Walk, drop, exceeds, succeed, undetermined
+from .walk import Complaint, Header, Walk, drop, exceeds, succeed, undetermined
+
+RESOLVING = 3_100_000_000              # ns until Linux gives up asking who has an address (three ARP requests)
+NET_UNREACHABLE, HOST_UNREACHABLE, FRAG_NEEDED, TTL_EXCEEDED = (3, 0), (3, 1), (3, 4), (11, 0)      # ICMP type, code
 
 # RFC 1918, RFC 6598, RFC 3927: the internet has no route to these
 PRIVATE = tuple(map(parse_prefix, ("10.0.0.0/8", "172.16.0.0/12", "192.168.0.0/16", "100.64.0.0/10", "169.254.0.0/16")))
@@ -30,8 +34,13 @@ class FabricWalker:
         self.intent, self.state, self.journal = intent, state, journal
         self.fabric: Fabric = intent.fabric
         routes = [route for table in self.fabric.tables for route in table]
-        self.gateway_place = next((route.place for route in routes if route.target is TargetKind.INTERNET), 0)
         self.has_outside = any(route.target is TargetKind.OUTSIDE for route in routes)
+        self.gateway_place = next((route.place for route in routes if route.target is TargetKind.INTERNET), self._router_place())
+
+    def _router_place(self) -> int:
+        """The router that has a leg to the outside."""
+        leads_out = [any(route.target is TargetKind.OUTSIDE for route in table) for table in self.fabric.tables]
+        return next((subnet.place for subnet in self.fabric.subnets if leads_out[subnet.table]), 0)
 
     # ---- who is where ----------------------------------------------------------------------------------------
 
@@ -46,6 +55,15 @@ class FabricWalker:
         """Who answers for an address on the link of a subnet."""
         number = self.fabric.owners.get(address, 0)
         return self.intent.endpoint(number) if number and address in subnet.prefix else None
+
+    def answers(self, subnet: FabricSubnet, address: int) -> bool:
+        """Whether an ARP request gets an answer: AWS answers for its interfaces, on a plain link a machine does so itself."""
+        owner = self.owner(subnet, address)
+        return owner is not None and not self._is_dead(owner)
+
+    def _is_dead(self, owner: Endpoint) -> bool:
+        dead = owner.kind is EndpointKind.NODE and self.intent.router(owner.router).flags & RouterFlag.DOWN
+        return bool(dead) and self.fabric.decrements_ttl
 
     def groups_of_address(self, address: int) -> tuple[int, ...]:
         """Security groups of the node that has this address inside the network."""
@@ -107,7 +125,7 @@ class FabricWalker:
             return
         destination = walk.wire.dst
         direct = destination in subnet.prefix and destination != subnet.gateway
-        if direct and self.owner(subnet, destination) is None:
+        if direct and not self.answers(subnet, destination):
             drop(DropReason.UNREACHABLE, 0, stage=Stage.ENDPOINT)
         self._from_subnet(walk, subnet, destination if direct else subnet.gateway, ())
 
@@ -116,9 +134,10 @@ class FabricWalker:
         walk.peer_groups = groups
         if header.protocol in self.fabric.blocked_protocols:
             drop(DropReason.FABRIC_PROTOCOL, place, self.fabric.decided_by)
-        exceeds(
-            header, self.fabric.mtu, DropReason.FABRIC_MTU, place, self.fabric.decided_by,
-            stage=Stage.FABRIC, unless_df=Stage.FABRIC)
+        if not (self.fabric.decrements_ttl and next_hop == subnet.gateway and not self.fabric.routes_pods):
+            exceeds(
+                header, self.fabric.mtu, DropReason.FABRIC_MTU, place, self.fabric.decided_by,
+                stage=Stage.FABRIC, unless_df=Stage.FABRIC)
         if next_hop != subnet.gateway:
             self._straight(walk, subnet, next_hop)
         elif self.fabric.routes_pods:
@@ -159,15 +178,19 @@ class FabricWalker:
         self.check_acl(subnet, header, inbound=False)
         route = _longest_match(self.fabric.tables[subnet.table], header.dst)
         if route is None:
-            drop(DropReason.FABRIC_NO_ROUTE, place)
+            drop(DropReason.FABRIC_NO_ROUTE, place, complaint=self._complaint(NET_UNREACHABLE, header, ttl=header.ttl + 1))
         match route.target:
             case TargetKind.LOCAL:
                 self._to_owner(walk, place, route)
             case TargetKind.NODE:
-                self._to_router(walk, route.router, crossed=True)
+                self._hand_over(walk, self.intent.endpoint(route.router), place)
             case TargetKind.INTERNET:
                 self._through_gateway(walk, route)
             case TargetKind.OUTSIDE:
+                limit = self.fabric.internet_mtu
+                exceeds(
+                    header, limit, DropReason.FABRIC_MTU, place, route.decided_by, stage=Stage.FABRIC, unless_df=Stage.FABRIC,
+                    complaint=self._complaint(FRAG_NEEDED, header, ttl=header.ttl + 1, mtu=limit))
                 self._outside(walk, place, route)
             case TargetKind.NAT:
                 undetermined(Stage.FABRIC, place, route.decided_by)
@@ -177,23 +200,44 @@ class FabricWalker:
                 drop(DropReason.FABRIC_NO_ROUTE, place, route.decided_by)
 
     def _decrement(self, walk: Walk, place: int) -> None:
+        """A Linux router's share: TTL, then the MTU of its legs."""
         if not self.fabric.decrements_ttl:
             return
-        if walk.wire.ttl <= 1:
-            drop(DropReason.TTL_EXCEEDED, place, stage=Stage.FABRIC)
-        walk.wire.ttl -= 1
+        header, limit = walk.wire, self.fabric.mtu
+        if header.ttl <= 1:
+            drop(DropReason.TTL_EXCEEDED, place, stage=Stage.FABRIC, complaint=self._complaint(TTL_EXCEEDED, header))
+        exceeds(
+            header, limit, DropReason.FABRIC_MTU, place, self.fabric.decided_by, stage=Stage.FABRIC, unless_df=Stage.FABRIC,
+            complaint=self._complaint(FRAG_NEEDED, header, mtu=limit))
+        header.ttl -= 1
         walk.hops += 1
+
+    def _complaint(
+        self, kind: tuple[int, int], header: Header, *, ttl: int | None = None, mtu: int = 0, delay: int = 0,
+    ) -> Complaint | None:
+        """An ICMP error of the router between the subnets: Linux sends some, AWS is silent."""
+        if not self.fabric.decrements_ttl:
+            return None
+        return Complaint(*kind, replace(header, ttl=header.ttl if ttl is None else ttl), mtu, delay)
 
     def _to_owner(self, walk: Walk, place: int, route: FabricRoute) -> None:
         number = self.fabric.owners.get(walk.wire.dst, 0)
         if not number:
-            drop(DropReason.FABRIC_NO_OWNER, place, route.decided_by)
-        self._deliver_routed(walk, self.intent.endpoint(number))
+            silence = self._complaint(HOST_UNREACHABLE, walk.wire, delay=RESOLVING)
+            drop(DropReason.FABRIC_NO_OWNER, place, route.decided_by, complaint=silence)
+        self._deliver_routed(walk, self.intent.endpoint(number), place)
 
-    def _deliver_routed(self, walk: Walk, owner: Endpoint) -> None:
+    def _hand_over(self, walk: Walk, node: Endpoint, place: int) -> None:
+        """To a node's interface, if it answers for itself."""
+        if self._is_dead(node):
+            silence = self._complaint(HOST_UNREACHABLE, walk.wire, delay=RESOLVING)
+            drop(DropReason.UNREACHABLE, place, stage=Stage.FABRIC, complaint=silence)
+        self._to_router(walk, node.router, crossed=True)
+
+    def _deliver_routed(self, walk: Walk, owner: Endpoint, place: int) -> None:
         """To an interface inside, through its subnet's NACL (a node's is asked when the packet comes in)."""
         if owner.kind is EndpointKind.NODE:
-            self._to_router(walk, owner.router, crossed=True)
+            self._hand_over(walk, owner, place)
             return
         subnet = self.subnet_of(owner.address)
         assert subnet is not None, "owners holds addresses inside subnets"
@@ -214,13 +258,14 @@ class FabricWalker:
 
     def _outside(self, walk: Walk, place: int, route: FabricRoute) -> None:
         destination = walk.wire.dst
-        if (host := self._outside_host(destination)) is not None:
+        if (host := self.outside_host(destination)) is not None:
             self._to_host(walk, host)
         elif (router := self._with_public(destination)) is not None:
             walk.wire.dst, walk.peer_groups = router.address, ()
             self._to_router(walk, router.id, crossed=True)
         elif self._is_ours(destination) or route.target is TargetKind.INTERNET and _is_private(destination):
-            drop(DropReason.FABRIC_NO_ROUTE, place, route.decided_by)
+            complaint = self._complaint(NET_UNREACHABLE, walk.wire, ttl=walk.wire.ttl + 1)
+            drop(DropReason.FABRIC_NO_ROUTE, place, route.decided_by, complaint=complaint)
         else:
             succeed(Verdict.EXITED, Stage.FABRIC, place)
 
@@ -238,11 +283,24 @@ class FabricWalker:
             return
         owner = self._reached_from_outside(destination)
         if owner is None:
-            drop(DropReason.FABRIC_NO_ROUTE, self.gateway_place)
+            inside = self.subnet_of(destination) is not None            # there the router would ask on the link first
+            drop(DropReason.FABRIC_NO_ROUTE, self.gateway_place,
+                 complaint=None if inside else self._complaint(NET_UNREACHABLE, walk.wire))
         walk.flags |= ResultFlag.ROUTED
         self._decrement(walk, self.gateway_place)
         walk.wire.dst = owner.address
-        self._deliver_routed(walk, owner)
+        self._deliver_routed(walk, owner, self.gateway_place)
+
+    def from_place(self, walk: Walk, place: int) -> None:
+        """The router itself sends: neither aged nor filtered on its way out."""
+        walk.flags |= ResultFlag.ROUTED
+        number = self.fabric.owners.get(walk.wire.dst, 0)
+        if number:
+            self._deliver_routed(walk, self.intent.endpoint(number), place)
+        elif (host := self.outside_host(walk.wire.dst)) is not None:
+            self._to_host(walk, host)
+        else:
+            drop(DropReason.FABRIC_NO_ROUTE, place)
 
     def _reached_from_outside(self, address: int) -> Endpoint | None:
         if (public := self._with_public(address)) is not None:
@@ -258,7 +316,7 @@ class FabricWalker:
         known = (r for r in self.intent.routers if r.flags & RouterFlag.PUBLIC and r.public_address)
         return next((router for router in known if router.public_address == address), None)
 
-    def _outside_host(self, address: int) -> Endpoint | None:
+    def outside_host(self, address: int) -> Endpoint | None:
         return next((
             endpoint for endpoint in self.intent.endpoints
             if endpoint.kind is EndpointKind.HOST and endpoint.address == address and self.subnet_of(address) is None), None)

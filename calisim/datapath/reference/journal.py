@@ -36,6 +36,8 @@ class Journal:
                 "outer_length": walk.outer.length, "outer_fragment": PacketFlag.DF if walk.outer.df else 0,
                 "outer_sport": walk.outer.sport, "outer_ttl": walk.outer.ttl, "outer_tos": walk.outer.tos,
             }
+        if walk.quote is not None:
+            event |= {f"quote_{name}": getattr(walk.quote, name) for name in ("src", "dst", "sport", "dport")}
         self._events.append(event)
 
     def finish(self, walk: Walk, end: JourneyEnds) -> None:

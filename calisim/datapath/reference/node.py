@@ -7,6 +7,8 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 from ...control.intent import Adjacency, Intent, Router
 from ...vocabulary import (
     AdjacencyKind, ConnectionState, Device, Direction, DropReason, Encap, ResultFlag, RouterFlag, RpFilter, Stage,
@@ -14,12 +16,12 @@ from ...vocabulary import (
 )
 from ...vocabulary.chance import draw
 from ...vocabulary.encaps import encapsulation
-from .fabric import FabricWalker
+from .fabric import FRAG_NEEDED, HOST_UNREACHABLE, RESOLVING, TTL_EXCEEDED, FabricWalker
 from .journal import Journal
 from .routes import Routes
 from .state import ReferenceState
 from .tracking import Connection, PortChooser, conntrack_timeout, next_state, opening_state
-from .walk import ICMP, TCP, UDP, Header, Walk, drop, exceeds, succeed, undetermined
+from .walk import ICMP, TCP, UDP, Complaint, Header, Walk, drop, exceeds, is_nobody, is_this_host, succeed, undetermined
 
 NOT_ECT, ECT1, ECT0, CE = 0, 1, 2, 3           # RFC 3168 §5
 ECN = 3
@@ -38,13 +40,16 @@ class NodeWalker:
         router = self.intent.router(walk.router)
         if walk.device is Device.ETHERNET:
             self._admit(walk, router)
-            self._decapsulate(walk, router)
+            if walk.outer is not None and walk.outer.dst in self.intent.local_addresses(router.id):
+                self._decapsulate(walk, walk.outer, router)
         if walk.device is Device.LOOPBACK:
             self._choose_source(walk, router)
         else:
             self._check_source(walk, router)
-        connection = self._track(walk, router)
+        connection = self._track(walk, router) if walk.quote is None else self._relate(walk, walk.quote, router)
         adjacency = self._lookup(walk, router)
+        if walk.quote is not None and connection is None and adjacency is not None and walk.device is not Device.LOOPBACK:
+            self._refuse_invalid(router)
         if adjacency is None:
             self._local_in(walk, router, connection)
         else:
@@ -63,13 +68,8 @@ class NodeWalker:
             drop(DropReason.DEST_CHECK, router.id, router.decided_by)
         self.journal.cross(walk, router.id, Device.ETHERNET, Direction.IN, Stage.FABRIC_IN)
 
-    def _decapsulate(self, walk: Walk, router: Router) -> None:
+    def _decapsulate(self, walk: Walk, outer: Header, router: Router) -> None:
         """Outer header off; ECN of both headers becomes the inner one's (RFC 6040)."""
-        outer = walk.outer
-        if outer is None:
-            return
-        if outer.dst != router.address:
-            undetermined(Stage.DECAPSULATE, router.id)
         if router.flags & RouterFlag.CALICO_FILTER and outer.src not in self.intent.tunnel_senders:
             drop(DropReason.TUNNEL_UNKNOWN_SENDER, router.id)
         device = DEVICES[walk.encap]
@@ -84,8 +84,8 @@ class NodeWalker:
 
     def _check_source(self, walk: Walk, router: Router) -> None:
         """Martians, Calico's anti-spoofing at a pod's veth, the kernel's reverse path filter."""
-        src, dst = walk.inner.src, walk.inner.dst
-        if src >> 28 == 0xE or src == 0xFFFFFFFF or _is_this_host(src) or _is_this_host(dst):
+        src, dst = walk.wire.src, walk.wire.dst
+        if src >> 28 == 0xE or src == 0xFFFFFFFF or is_this_host(src) or is_this_host(dst):
             drop(DropReason.MARTIAN, router.id)
         if walk.device is Device.VETH and router.flags & RouterFlag.CALICO_FILTER:
             assert walk.sender is not None
@@ -111,26 +111,25 @@ class NodeWalker:
 
     def _choose_source(self, walk: Walk, router: Router) -> None:
         """Hook OUTPUT: the kernel chooses a source that the sender left open, by the route."""
-        if walk.inner.src:
+        if walk.wire.src:
             return
         adjacency = self._lookup(walk, router)
-        walk.inner.src = router.address
+        walk.wire.src = router.address
         if adjacency is not None and adjacency.kind is AdjacencyKind.TUNNEL:
-            walk.inner.src = _tunnel_address(router, adjacency.device) or router.address
+            walk.wire.src = _tunnel_address(router, adjacency.device) or router.address
 
     # ---- connections -----------------------------------------------------------------------------------------
 
     def _track(self, walk: Walk, router: Router) -> Connection | None:
         """The connection that the packet belongs to or may open (then not yet confirmed); None: INVALID."""
-        flow = walk.inner.flow
+        flow = walk.wire.flow
         known = self.state.conntrack[router.key].find(flow, walk.time)
         if known is None:
             state = opening_state(flow, walk.tcp_flags)
             if state is not ConnectionState.NONE:
                 expires = walk.time + conntrack_timeout(flow.protocol, state)
                 return Connection(flow, flow.inverse, state, walk.time, expires, self.state.waves)
-            if router.flags & RouterFlag.CALICO_FILTER:
-                drop(DropReason.CT_INVALID, router.id)
+            self._refuse_invalid(router)
             return None
         is_reply = flow != known.original
         state = next_state(known.state, flow, walk.tcp_flags, is_reply=is_reply)
@@ -141,9 +140,44 @@ class NodeWalker:
             self._translate_back(walk, known)
         return known
 
+    def _refuse_invalid(self, router: Router) -> None:
+        if router.flags & RouterFlag.CALICO_FILTER:
+            drop(DropReason.CT_INVALID, router.id)
+
+    def _relate(self, walk: Walk, quote: Header, router: Router) -> Connection | None:
+        """The connection that an ICMP error is about (RELATED), found by its quote; it is not changed. None: INVALID.
+
+        An error that goes the way of the answers gets its destination back, and so does what it quotes.
+        """
+        flow = quote.flow.inverse
+        known = self.state.conntrack[router.key].find(flow, walk.time)
+        if known is None:
+            return None
+        if walk.legs == 1:
+            walk.connection = known.ordinal
+        if flow != known.original and known.is_translated:
+            original = known.original
+            walk.wire.dst = quote.src = original.src
+            if quote.protocol in (TCP, UDP, ICMP):
+                quote.sport = original.sport
+            walk.flags |= ResultFlag.UNNAT
+        return known
+
+    def _translate_error(self, walk: Walk, quote: Header, connection: Connection | None) -> None:
+        """An error that goes the way of the connection's first packet leaves as that one did; its quote is what came in."""
+        if connection is None or not connection.is_translated or quote.flow.inverse != connection.original:
+            return
+        translated = connection.translated
+        walk.wire.src = quote.dst = translated.src
+        if quote.protocol == ICMP:
+            quote.sport = translated.sport
+        elif quote.protocol in (TCP, UDP):
+            quote.dport = translated.sport
+        walk.flags |= ResultFlag.SNAT
+
     def _translate_back(self, walk: Walk, connection: Connection) -> None:
         """An answer goes to who asked: before the lookup, as measured."""
-        header, original = walk.inner, connection.original
+        header, original = walk.wire, connection.original
         header.dst = original.src
         if header.protocol in (TCP, UDP):
             header.dport = original.sport
@@ -153,13 +187,16 @@ class NodeWalker:
 
     def _translate(self, walk: Walk, router: Router, connection: Connection | None, masquerade: int) -> None:
         """Confirm a new connection with its translation; give packets of a known one the same (original direction)."""
+        if walk.quote is not None:
+            self._translate_error(walk, walk.quote, connection)
+            return
         if connection is None:
             return
         if not connection.ordinal:
             self._confirm(walk, router, connection, masquerade)
-        if walk.inner.flow != connection.original or not connection.is_translated:
+        if walk.wire.flow != connection.original or not connection.is_translated:
             return
-        header, translated = walk.inner, connection.translated
+        header, translated = walk.wire, connection.translated
         header.src = translated.src
         if header.protocol in (TCP, UDP, ICMP):
             header.sport = translated.sport
@@ -186,46 +223,53 @@ class NodeWalker:
 
     def _lookup(self, walk: Walk, router: Router) -> Adjacency | None:
         """None: the packet is for the node itself. Raises where no route leads on, or nobody answers on the link."""
-        dst = walk.inner.dst
+        dst = walk.wire.dst
         first = walk.legs == 1
         if dst in self.intent.local_addresses(router.id):
             walk.decider = router.decided_by if first else walk.decider
             return None
         adjacency = self.routes.find(router.id, dst)
-        if adjacency is None or dst >> 28 == 0xE or dst == 0xFFFFFFFF or _is_this_host(dst):
+        if adjacency is None or is_nobody(dst):
             drop(DropReason.NO_ROUTE, router.id)
         if adjacency.kind is AdjacencyKind.DROP:
             drop(adjacency.reason, router.id, adjacency.decided_by, stage=Stage.LOOKUP)
-        if adjacency.kind is AdjacencyKind.ATTACHED:
-            self._resolve_neighbour(router, dst)
-        elif adjacency.kind is AdjacencyKind.REMOTE and adjacency.next_hop != self.fabric.subnet(router.subnet).gateway:
-            self._resolve_neighbour(router, adjacency.next_hop)
         walk.decider = adjacency.decided_by if first else walk.decider
         return adjacency
 
-    def _resolve_neighbour(self, router: Router, address: int) -> None:
-        if self.fabric.owner(self.fabric.subnet(router.subnet), address) is None:
-            drop(DropReason.UNREACHABLE, router.id)
+    def _resolve_neighbour(self, router: Router, address: int, complaint: Complaint | None = None) -> None:
+        """NEIGHBOUR: the last thing before the wire; nothing leaves for an address that nobody answers for."""
+        subnet = self.fabric.subnet(router.subnet)
+        if not self.fabric.answers(subnet, address):
+            drop(DropReason.UNREACHABLE, router.id, complaint=complaint)
+
+    def _complaint(
+        self, walk: Walk, kind: tuple[int, int], header: Header, *, mtu: int = 0, delay: int = 0,
+    ) -> Complaint | None:
+        """An ICMP error of this node. Of its own packets its own stack learns without one."""
+        return None if walk.device is Device.LOOPBACK else Complaint(*kind, replace(header), mtu, delay)
 
     def _local_in(self, walk: Walk, router: Router, connection: Connection | None) -> None:
         """The node itself receives; not masqueraded, since it passes INPUT and not POSTROUTING (measured)."""
         self._refuse_tunnels(walk, router, connection)
         if walk.device is Device.VETH and router.flags & RouterFlag.HOST_ACTION_DROP and not _is_known(connection):
             drop(DropReason.POLICY_EGRESS, router.id, router.decided_by, stage=Stage.LOCAL_IN)
+        if walk.outer is not None:                   # from one of its own pods, or from itself
+            undetermined(Stage.DECAPSULATE, router.id)
         self._translate(walk, router, connection, masquerade=0)
         succeed(Verdict.DELIVERED, Stage.DELIVER, router.id)
 
     def _forward(self, walk: Walk, router: Router, adjacency: Adjacency, connection: Connection | None) -> None:
-        header = walk.inner
+        header = walk.wire
+        as_it_came = replace(header)
         if walk.device is not Device.LOOPBACK:
             if header.ttl <= 1:
-                drop(DropReason.TTL_EXCEEDED, router.id)
+                drop(DropReason.TTL_EXCEEDED, router.id, complaint=self._complaint(walk, TTL_EXCEEDED, as_it_came))
             header.ttl -= 1
         local = adjacency.kind is AdjacencyKind.LOCAL
         mtu = self.intent.endpoint(adjacency.endpoint).mtu if local else adjacency.mtu
         exceeds(
             header, mtu, DropReason.MTU_EXCEEDED, router.id, adjacency.decided_by,
-            stage=Stage.MTU, unless_df=Stage.FRAGMENT)
+            stage=Stage.MTU, unless_df=Stage.FRAGMENT, complaint=self._complaint(walk, FRAG_NEEDED, as_it_came, mtu=mtu))
         self._refuse_tunnels(walk, router, connection)
         self._translate(walk, router, connection, self._masquerade_address(walk, router, adjacency))
         if local:
@@ -235,20 +279,24 @@ class NodeWalker:
             succeed(Verdict.DELIVERED, Stage.DELIVER, router.id)
         next_hop = adjacency.next_hop if adjacency.kind is AdjacencyKind.REMOTE else header.dst
         if adjacency.kind is AdjacencyKind.TUNNEL:
-            next_hop = self._encapsulate(walk, router, adjacency)
+            next_hop = self._encapsulate(walk, router, adjacency, connection)
+        elif adjacency.kind is AdjacencyKind.ATTACHED or next_hop != self.fabric.subnet(router.subnet).gateway:
+            self._resolve_neighbour(router, next_hop, self._complaint(walk, HOST_UNREACHABLE, header, delay=RESOLVING))
         self._leave(walk, router, adjacency, next_hop)
 
     def _refuse_tunnels(self, walk: Walk, router: Router, connection: Connection | None) -> None:
-        """Felix: a workload sends neither IP-in-IP nor VXLAN; what is ESTABLISHED was accepted before."""
-        header = walk.inner
-        ipip, vxlan = encapsulation(Encap.IPIP), encapsulation(Encap.VXLAN)
-        tunnel = header.protocol == ipip.protocol or (header.protocol, header.dport) == (vxlan.protocol, vxlan.port)
-        if tunnel and walk.device is Device.VETH and router.flags & RouterFlag.CALICO_FILTER and not _is_known(connection):
+        """Felix: a workload opens neither IP-in-IP nor VXLAN, unless told to; what is ESTABLISHED was accepted before."""
+        if walk.device is not Device.VETH or not router.flags & RouterFlag.CALICO_FILTER or _is_known(connection):
+            return
+        header, vxlan = walk.wire, encapsulation(Encap.VXLAN)
+        ipip = header.protocol == encapsulation(Encap.IPIP).protocol and not router.flags & RouterFlag.PODS_SEND_IPIP
+        to_port = header.protocol == vxlan.protocol and header.dport == vxlan.port
+        if ipip or (to_port and not router.flags & RouterFlag.PODS_SEND_VXLAN):
             drop(DropReason.ENCAP_FROM_POD, router.id)
 
     def _masquerade_address(self, walk: Walk, router: Router, adjacency: Adjacency) -> int:
         """The address behind which a new connection hides, 0 for none: cali-nat-outgoing, then the tunnel's own rule."""
-        header = walk.inner
+        header = walk.wire
         tunnel = 0
         if adjacency.kind is AdjacencyKind.TUNNEL:
             tunnel = _tunnel_address(router, adjacency.device) or router.address
@@ -260,8 +308,10 @@ class NodeWalker:
 
     # ---- going out -------------------------------------------------------------------------------------------
 
-    def _encapsulate(self, walk: Walk, router: Router, adjacency: Adjacency) -> int:
+    def _encapsulate(self, walk: Walk, router: Router, adjacency: Adjacency, connection: Connection | None) -> int:
         """Outer header on; returns the on-link address to which its own route leads."""
+        if walk.outer is not None:
+            undetermined(Stage.ENCAPSULATE, router.id)
         inner, layout = walk.inner, encapsulation(adjacency.encap)
         self.journal.cross(
             walk, router.id, adjacency.device, Direction.OUT, Stage.ENCAPSULATE, detail=adjacency.decided_by)
@@ -275,9 +325,12 @@ class NodeWalker:
         on_link = adjacency.next_hop in router.inputs.link
         if on_link:
             self._resolve_neighbour(router, adjacency.next_hop)
+        limit, offender = router.inputs.mtu - layout.overhead, replace(inner)
+        if connection is not None and connection.is_translated and inner.flow == connection.translated:
+            offender.src = connection.original.src     # icmp_ndo_send: who sent it, not who it now seems to come from
         exceeds(
-            walk.outer, router.inputs.mtu, DropReason.MTU_EXCEEDED, router.id, adjacency.decided_by,
-            stage=Stage.ENCAPSULATE, unless_df=Stage.FRAGMENT)
+            walk.outer, router.inputs.mtu, DropReason.MTU_EXCEEDED, router.id, adjacency.decided_by, stage=Stage.ENCAPSULATE,
+            unless_df=Stage.FRAGMENT, complaint=self._complaint(walk, FRAG_NEEDED, offender, mtu=limit))
         return adjacency.next_hop if on_link else self.fabric.subnet(router.subnet).gateway
 
     def _leave(self, walk: Walk, router: Router, adjacency: Adjacency, next_hop: int) -> None:
@@ -293,11 +346,6 @@ class NodeWalker:
 
 def _is_known(connection: Connection | None) -> bool:
     return connection is not None and bool(connection.ordinal)
-
-
-def _is_this_host(address: int) -> bool:
-    """0.0.0.0 and 127.0.0.0/8 (RFC 1122 §3.2.1.3); the rest of 0/8 is forwarded since Linux 5.3 (measured)."""
-    return address == 0 or address >> 24 == 127
 
 
 def _tunnel_address(router: Router, device: Device) -> int:

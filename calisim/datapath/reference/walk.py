@@ -66,6 +66,17 @@ class Header:
         return self.icmp_type if self.protocol == ICMP else 0
 
 
+@dataclass(frozen=True, slots=True)
+class Complaint:
+    """What a router would say about a packet that it cannot forward: an ICMP error that quotes the header."""
+
+    type: int
+    code: int
+    quote: Header
+    mtu: int = 0
+    delay: int = 0                 # ns until it is said
+
+
 @dataclass(slots=True)
 class Walk:
     """One row of a wave."""
@@ -76,6 +87,7 @@ class Walk:
     inner: Header
     tcp_flags: int
     fragment: int                  # the field as sent
+    quote: Header | None = None    # of an ICMP error
     # the next leg
     router: int = 0                # 0: no leg to come
     device: Device = Device.NONE   # by which the packet comes in; LOOPBACK: the node's own (hook OUTPUT)
@@ -104,14 +116,18 @@ class JourneyEnds(Exception):
 
     def __init__(
         self, verdict: Verdict, stage: Stage, where: int, reason: DropReason = DropReason.NONE, detail: int = 0,
+        complaint: Complaint | None = None,
     ) -> None:
         super().__init__(verdict, stage, where, reason, detail)
         self.verdict, self.stage, self.where, self.reason, self.detail = verdict, stage, where, reason, detail
+        self.complaint = complaint
 
 
-def drop(reason: DropReason, where: int, detail: int = 0, *, stage: Stage | None = None) -> NoReturn:
+def drop(
+    reason: DropReason, where: int, detail: int = 0, *, stage: Stage | None = None, complaint: Complaint | None = None,
+) -> NoReturn:
     """DROPPED at the stage that usually decides this reason, or at ``stage``."""
-    raise JourneyEnds(Verdict.DROPPED, reason.stage if stage is None else stage, where, reason, detail)
+    raise JourneyEnds(Verdict.DROPPED, reason.stage if stage is None else stage, where, reason, detail, complaint)
 
 
 def undetermined(stage: Stage, where: int, detail: int = 0) -> NoReturn:
@@ -124,9 +140,22 @@ def succeed(verdict: Verdict, stage: Stage, where: int) -> NoReturn:
     raise JourneyEnds(verdict, stage, where)
 
 
-def exceeds(header: Header, limit: int, reason: DropReason, where: int, detail: int, *, stage: Stage, unless_df: Stage) -> None:
+def is_this_host(address: int) -> bool:
+    """0.0.0.0 and 127.0.0.0/8 (RFC 1122 §3.2.1.3); the rest of 0/8 is forwarded since Linux 5.3 (measured)."""
+    return address == 0 or address >> 24 == 127
+
+
+def is_nobody(address: int) -> bool:
+    """Multicast, limited broadcast and what never leaves a host: no destination of a route."""
+    return address >> 28 == 0xE or address == 0xFFFFFFFF or is_this_host(address)
+
+
+def exceeds(
+    header: Header, limit: int, reason: DropReason, where: int, detail: int, *, stage: Stage, unless_df: Stage,
+    complaint: Complaint | None = None,
+) -> None:
     """Ends the journey of what is longer than ``limit``: with DF a loss, without it fragments, which are not modelled."""
     if header.length > limit:
         if header.df:
-            drop(reason, where, detail, stage=stage)
+            drop(reason, where, detail, stage=stage, complaint=complaint)
         undetermined(unless_df, where)

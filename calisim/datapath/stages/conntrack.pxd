@@ -2,7 +2,7 @@
 from libc.stdint cimport uint8_t, uint32_t, uint64_t
 from calisim._vocabulary cimport *
 from calisim.datapath.stages.types cimport *
-from calisim.datapath.stages.track cimport find, hash_of, is_original, later, timeout, translated, tuple_of
+from calisim.datapath.stages.track cimport find, hash_of, inverse, is_original, later, timeout, translated, tuple_of
 from calisim.datapath.stages.verdict cimport drop
 
 
@@ -17,6 +17,11 @@ cdef inline bint opens(const Packet* packet) noexcept nogil:
     if packet.protocol == PROTOCOL_TCP:
         return not packet.tcp_flags & (RST | FIN) and packet.tcp_flags & (SYN | ACK) in (SYN, ACK)
     return packet.protocol != PROTOCOL_ICMP or packet.dport & 0xFF00 == ECHO_REQUEST
+
+
+cdef inline bint has_ports(uint8_t protocol) noexcept nogil:
+    """Or an identifier that is translated like one."""
+    return protocol == PROTOCOL_TCP or protocol == PROTOCOL_UDP or protocol == PROTOCOL_ICMP
 
 
 cdef inline void advance(Connection* c, const Packet* packet, bint reply) noexcept nogil:
@@ -34,14 +39,43 @@ cdef inline void advance(Connection* c, const Packet* packet, bint reply) noexce
         c.packets += 1
 
 
+cdef inline bint relate(Core* core, Walk* w) noexcept nogil:
+    """The connection that an ICMP error is about (RELATED), by its quote; it is not changed.
+
+    Uses   w.quote    Sets  w.tracking, w.connection; in the answers' direction the destination and the quoted source (UNNAT)
+    """
+    cdef Header* quote = w.quote
+    cdef Tuple t = tuple_of(
+        w.router.key, quote.quote_src, quote.quote_dst, quote.quote_sport, quote.quote_dport, quote.quote_protocol, 0)
+    cdef Connection* c
+    t = inverse(&t)
+    c = find(core, &t, hash_of(&t), w.packet.time)
+    w.connection, w.tracking = c, TRACK_INVALID
+    if c is NULL:
+        return True
+    w.tracking = TRACK_ORIGINAL if is_original(c, &t) else TRACK_REPLY
+    if core.leg == 1:
+        w.result.connection = c.ordinal
+    if w.tracking == TRACK_REPLY and translated(c):
+        w.result.dst = quote.quote_src = c.src
+        if has_ports(c.protocol):
+            quote.quote_sport = c.sport
+        w.result.flags |= RESULT_FLAG_UNNAT
+    return True
+
+
 cdef inline bint conntrack(Core* core, Walk* w) noexcept nogil:
     """The live connection, or NEW, or INVALID.
 
     Uses   the tuple, w.hash    Sets  w.tracking, w.connection; of answers the destination (UNNAT); on leg 1 RESULT.connection
     Drops  CT_INVALID
     """
-    cdef Tuple t = tuple_now(w)
-    cdef Connection* c = find(core, &t, w.hash, w.packet.time)
+    cdef Tuple t
+    cdef Connection* c
+    if w.quote is not NULL:
+        return relate(core, w)
+    t = tuple_now(w)
+    c = find(core, &t, w.hash, w.packet.time)
     w.connection = c
     if c is NULL:
         w.tracking = TRACK_NEW if opens(w.packet) else TRACK_INVALID

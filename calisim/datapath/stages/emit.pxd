@@ -1,17 +1,15 @@
 """An interface is crossed: link counters always, an EVENT if somebody wants them."""
 from libc.stdint cimport uint32_t, uint64_t
 from calisim._vocabulary cimport *
-from calisim.datapath.stages.types cimport Core, Walk
+from calisim.datapath.stages.types cimport Core, Walk, is_error
 
 
 cdef inline void emit(
     Core* core, Walk* w, uint32_t device, uint32_t direction, uint32_t stage, uint32_t endpoint, uint32_t detail,
 ) noexcept nogil:
-    """Uses the headers as they are now, w.id. The wrapping counts on Ethernet only: a tunnel device sees the inner packet."""
-    cdef uint32_t length = w.packet.length
+    """Uses the headers as they are now, w.id."""
+    cdef uint32_t length = w.packet.length + ENCAPSULATIONS[w.carry.encap].overhead
     cdef uint64_t* link = &core.links[((<size_t>w.id * DEVICE_COUNT + device) * 2 + direction) * 2]
-    if device == DEVICE_ETHERNET:
-        length += ENCAPSULATIONS[w.carry.encap].overhead
     link[0] += 1
     link[1] += length
     if core.wants_events:
@@ -23,14 +21,25 @@ cdef inline void record(
 ) noexcept nogil:
     """The EVENT row; the door has made room for it."""
     cdef Event* event = &core.events[core.event_count]
+    cdef const Packet* packet = w.inside.packet if w.inside is not NULL else w.packet
+    cdef const Result* result = w.inside.result if w.inside is not NULL else w.result
     core.event_count += 1
     event.row, event.router, event.endpoint, event.detail = w.carry.row, w.id, endpoint, detail
-    event.src, event.dst, event.sport, event.dport = w.result.src, w.result.dst, w.result.sport, w.result.dport
-    event.length, event.fragment = w.packet.length, w.packet.fragment
-    event.protocol, event.tcp_flags, event.ttl, event.tos = w.packet.protocol, w.packet.tcp_flags, w.result.ttl, w.carry.tos
+    event.src, event.dst, event.sport, event.dport = result.src, result.dst, result.sport, result.dport
+    event.length, event.fragment = packet.length, packet.fragment
+    event.protocol, event.tcp_flags, event.ttl, event.tos = packet.protocol, packet.tcp_flags, result.ttl, w.carry.tos
+    event.quote_src = event.quote_dst = event.quote_sport = event.quote_dport = 0
+    if core.headers is not NULL and is_error(packet):
+        event.quote_src, event.quote_dst = core.headers[w.carry.row].quote_src, core.headers[w.carry.row].quote_dst
+        event.quote_sport, event.quote_dport = core.headers[w.carry.row].quote_sport, core.headers[w.carry.row].quote_dport
     event.device, event.direction, event.stage, event.time = device, direction, stage, w.packet.time
-    event.encap = w.carry.encap if device == DEVICE_ETHERNET else 0
-    if event.encap:
+    event.encap = w.carry.encap
+    if w.inside is not NULL:
+        event.encap, event.tos = w.inside.encap, w.inside.tos
+        event.outer_src, event.outer_dst, event.outer_sport = w.result.src, w.result.dst, w.result.sport
+        event.outer_length, event.outer_fragment = w.packet.length, w.packet.fragment & PACKET_FLAG_DF
+        event.outer_ttl, event.outer_tos = w.result.ttl, w.carry.tos
+    elif event.encap:
         event.outer_src, event.outer_dst = w.result.outer_src, w.result.outer_dst
         event.outer_length = w.packet.length + ENCAPSULATIONS[event.encap].overhead
         event.outer_fragment, event.outer_sport = w.carry.outer_fragment, w.carry.outer_sport

@@ -5,8 +5,8 @@ from calisim.datapath.stages.types cimport *
 from calisim.datapath.stages.chance cimport draw4
 from calisim.datapath.stages.conntrack cimport tuple_now
 from calisim.datapath.stages.emit cimport emit
-from calisim.datapath.stages.lookup cimport class_of, neighbour
-from calisim.datapath.stages.verdict cimport drop, too_big, unknown
+from calisim.datapath.stages.lookup cimport answers, class_of
+from calisim.datapath.stages.verdict cimport drop, object_to, too_big, unknown
 
 
 cdef inline uint16_t flow_port(const Core* core, const Walk* w) noexcept nogil:
@@ -29,6 +29,8 @@ cdef inline bint encapsulate(Core* core, Walk* w, uint32_t* next_hop) noexcept n
     """
     cdef const Encapsulation* encap = &ENCAPSULATIONS[w.route.encap]
     cdef uint8_t ecn = w.carry.tos & 3
+    if w.inside is not NULL:
+        return unknown(core, w, STAGE_ENCAPSULATE, w.id, 0)
     emit(core, w, w.route.device, DIRECTION_OUT, STAGE_ENCAPSULATE, 0, w.route.detail)
     w.carry.encap = w.result.encap = w.route.encap
     w.result.outer_src, w.result.outer_dst = w.router.address, w.route.next_hop
@@ -40,9 +42,12 @@ cdef inline bint encapsulate(Core* core, Walk* w, uint32_t* next_hop) noexcept n
     next_hop[0] = 0
     if w.route.next_hop & w.router.link_mask == w.router.link:
         next_hop[0] = w.route.next_hop
-        if not neighbour(&core.fib, w.router.subnet, w.route.next_hop):
+        if not answers(&core.fib, w.router.subnet, w.route.next_hop):
             return drop(core, w, STAGE_LOOKUP, DROP_UNREACHABLE, w.id, 0)
     if w.packet.length + <uint32_t>encap.overhead > w.router.mtu:
+        if w.carry.device != DEVICE_LOOPBACK:
+            object_to(w, ERROR_FRAG_NEEDED, w.result.ttl, w.router.mtu - encap.overhead)
+            w.error_inside = True
         return too_big(
             core, w, w.carry.outer_fragment != 0, STAGE_ENCAPSULATE, STAGE_FRAGMENT, DROP_MTU_EXCEEDED, w.id, w.route.detail)
     return True
@@ -56,8 +61,6 @@ cdef inline bint decapsulate(Core* core, Walk* w) noexcept nogil:
     """
     cdef uint8_t outer = w.carry.outer_tos & 3, inner = w.carry.tos & 3
     cdef bint ipip = w.carry.encap == ENCAP_IPIP
-    if w.result.outer_dst != w.router.address:
-        return unknown(core, w, STAGE_DECAPSULATE, w.id, 0)
     if (w.router.flags & ROUTER_FLAG_CALICO_FILTER
             and not core.fib.classes[class_of(&core.fib, w.result.outer_src)].flags & CLASS_FLAG_TUNNEL_SENDER):
         return drop(core, w, STAGE_DECAPSULATE, DROP_TUNNEL_UNKNOWN_SENDER, w.id, 0)

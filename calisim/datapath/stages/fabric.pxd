@@ -4,8 +4,8 @@ from calisim._vocabulary cimport *
 from calisim.datapath.stages.types cimport *
 from calisim.datapath.stages.deliver cimport to_host, to_router
 from calisim.datapath.stages.groups cimport acl
-from calisim.datapath.stages.lookup cimport class_of, neighbour, resident
-from calisim.datapath.stages.verdict cimport drop, end, too_big, unknown
+from calisim.datapath.stages.lookup cimport class_of, dead, neighbour, resident
+from calisim.datapath.stages.verdict cimport drop, end, object_to, too_big, unknown
 
 
 cdef inline void set_wire_source(Walk* w, uint32_t address) noexcept nogil:
@@ -23,21 +23,46 @@ cdef inline void set_wire_destination(Walk* w, uint32_t address) noexcept nogil:
         w.result.dst = address
 
 
-cdef inline bint to_owner(Core* core, Walk* w, uint32_t owner, const Wire* wire, uint32_t sender) noexcept nogil:
-    """A routed packet reaches the interface that has its address.      Drops  NACL_IN (of a host's subnet)"""
+cdef inline bint complains(Core* core, Walk* w, uint32_t error, uint8_t ttl, uint32_t mtu) noexcept nogil:
+    """A Linux router tells the sender of the loss that follows, AWS is silent. ``ttl``: of the quote."""
+    if core.fib.fabric.flags & FABRIC_FLAG_DECREMENTS_TTL:
+        object_to(w, error, ttl, mtu)
+    return False
+
+
+cdef inline uint8_t wire_ttl(const Walk* w) noexcept nogil:
+    return w.carry.outer_ttl if w.carry.encap else w.result.ttl
+
+
+cdef inline bint to_node(Core* core, Walk* w, uint32_t router, uint32_t place, uint32_t sender) noexcept nogil:
+    """The router hands a packet to a node's interface.      Drops  UNREACHABLE"""
+    if dead(&core.fib, router):
+        complains(core, w, ERROR_HOST_UNREACHABLE, wire_ttl(w), 0)
+        return drop(core, w, STAGE_FABRIC, DROP_UNREACHABLE, place, 0)
+    return to_router(w, router, sender, True)
+
+
+cdef inline bint to_owner(
+    Core* core, Walk* w, uint32_t owner, const Wire* wire, uint32_t place, uint32_t sender,
+) noexcept nogil:
+    """A routed packet reaches the interface that has its address.      Drops  UNREACHABLE, NACL_IN (of a host's subnet)"""
     if core.fib.endpoints[owner].kind == ENDPOINT_NODE:
-        return to_router(w, core.fib.endpoints[owner].router, sender, True)
+        return to_node(core, w, core.fib.endpoints[owner].router, place, sender)
     if not acl(core, w, wire, &core.fib.subnets[core.fib.endpoints[owner].subnet], True):
         return False
     return to_host(core, w, owner)
 
 
-cdef inline bint age(Core* core, Walk* w, uint32_t place) noexcept nogil:
-    """A Linux router is a hop, the AWS fabric is none.      Drops  TTL_EXCEEDED"""
+cdef inline bint age(Core* core, Walk* w, const Wire* wire, uint32_t place) noexcept nogil:
+    """A Linux router is a hop, the AWS fabric is none.      Drops  TTL_EXCEEDED, FABRIC_MTU"""
     if not core.fib.fabric.flags & FABRIC_FLAG_DECREMENTS_TTL:
         return True
-    if (w.carry.outer_ttl if w.carry.encap else w.result.ttl) <= 1:
+    if wire_ttl(w) <= 1:
+        complains(core, w, ERROR_TTL_EXCEEDED, wire_ttl(w), 0)
         return drop(core, w, STAGE_FABRIC, DROP_TTL_EXCEEDED, place, 0)
+    if wire.length > core.fib.fabric.mtu:
+        complains(core, w, ERROR_FRAG_NEEDED, wire_ttl(w), core.fib.fabric.mtu)
+        return too_big(core, w, wire.df, STAGE_FABRIC, STAGE_FABRIC, DROP_FABRIC_MTU, place, core.fib.fabric.detail)
     if w.carry.encap:
         w.carry.outer_ttl -= 1
     else:
@@ -74,6 +99,7 @@ cdef inline bint outside(Core* core, Walk* w, const Wire* wire, const Target* ta
         set_wire_destination(w, core.fib.routers[c.public].address)
         return to_router(w, c.public, 0, True)
     if c.flags & (CLASS_FLAG_SUBNET | CLASS_FLAG_POOL) or (target.kind == TARGET_INTERNET and is_private(wire.dst)):
+        complains(core, w, ERROR_NET_UNREACHABLE, wire_ttl(w) + 1, 0)
         return drop(core, w, STAGE_FABRIC, DROP_FABRIC_NO_ROUTE, place, target.detail)
     return end(core, w, VERDICT_EXITED, STAGE_FABRIC, place)
 
@@ -100,25 +126,31 @@ cdef inline bint routed(Core* core, Walk* w, Wire* wire, const Subnet* subnet, u
     cdef uint32_t place = subnet.place, number, owner
     cdef const Target* target
     w.result.flags |= RESULT_FLAG_ROUTED
-    if not age(core, w, place) or not acl(core, w, wire, subnet, False):
+    if not age(core, w, wire, place) or not acl(core, w, wire, subnet, False):
         return False
     number = class_of(&core.fib, wire.dst)
     target = &core.fib.targets[core.fib.target_rows[<size_t>subnet.table * core.fib.class_count + number]]
     if target.kind == TARGET_LOCAL:
         owner = core.fib.classes[number].interface
         if not owner:
+            complains(core, w, ERROR_HOST_UNREACHABLE, wire_ttl(w), 0)
             return drop(core, w, STAGE_FABRIC, DROP_FABRIC_NO_OWNER, place, target.detail)
-        return to_owner(core, w, owner, wire, sender)
+        return to_owner(core, w, owner, wire, place, sender)
     if target.kind == TARGET_NODE:
-        return to_router(w, target.router, sender, True)
+        return to_node(core, w, target.router, place, sender)
     if target.kind == TARGET_INTERNET:
         return internet(core, w, wire, target)
     if target.kind == TARGET_OUTSIDE:
+        if wire.length > core.fib.fabric.internet_mtu:
+            complains(core, w, ERROR_FRAG_NEEDED, wire_ttl(w) + 1, core.fib.fabric.internet_mtu)
+            return too_big(core, w, wire.df, STAGE_FABRIC, STAGE_FABRIC, DROP_FABRIC_MTU, place, target.detail)
         return outside(core, w, wire, target, place)
     if target.kind == TARGET_NAT:
         return unknown(core, w, STAGE_FABRIC, place, target.detail)
     if target.kind == TARGET_QUOTA:
         return drop(core, w, STAGE_FABRIC, DROP_ROUTE_QUOTA, place, target.detail)
+    if target.kind == TARGET_NONE:
+        complains(core, w, ERROR_NET_UNREACHABLE, wire_ttl(w) + 1, 0)
     return drop(core, w, STAGE_FABRIC, DROP_FABRIC_NO_ROUTE, place, target.detail)
 
 
@@ -129,10 +161,11 @@ cdef inline bint fabric(Core* core, Walk* w, uint32_t from_subnet, uint32_t next
     """
     cdef const Subnet* subnet = &core.fib.subnets[from_subnet]
     cdef Wire wire = wire_of(w)
-    cdef uint32_t owner
+    cdef uint32_t owner, flags = core.fib.fabric.flags & (FABRIC_FLAG_DECREMENTS_TTL | FABRIC_FLAG_ROUTES_PODS)
     if core.fib.blocked[wire.protocol]:
         return drop(core, w, STAGE_FABRIC, DROP_FABRIC_PROTOCOL, subnet.place, core.fib.fabric.detail)
-    if wire.length > core.fib.fabric.mtu:
+    # a Linux router looks at the TTL first (age)
+    if wire.length > core.fib.fabric.mtu and (next_hop or flags != FABRIC_FLAG_DECREMENTS_TTL):
         return too_big(core, w, wire.df, STAGE_FABRIC, STAGE_FABRIC, DROP_FABRIC_MTU, subnet.place, core.fib.fabric.detail)
     if next_hop:
         owner = neighbour(&core.fib, from_subnet, next_hop)
@@ -158,11 +191,25 @@ cdef inline bint from_outside(Core* core, Walk* w) noexcept nogil:
         owner = c.public
     elif not owner or not (core.fib.fabric.flags & FABRIC_FLAG_OUTSIDE
                            or (router.flags & ROUTER_FLAG_PUBLIC and not router.public_address)):
+        if not c.flags & CLASS_FLAG_SUBNET:        # there the router would ask on the link first
+            complains(core, w, ERROR_NET_UNREACHABLE, wire_ttl(w), 0)
         return drop(core, w, STAGE_FABRIC, DROP_FABRIC_NO_ROUTE, place, 0)
     w.result.flags |= RESULT_FLAG_ROUTED
-    if not age(core, w, place):
+    if not age(core, w, &wire, place):
         return False
     if c.public:
-        w.result.dst = core.fib.routers[c.public].address
-        return to_router(w, c.public, 0, True)
-    return to_owner(core, w, owner, &wire, 0)
+        set_wire_destination(w, core.fib.routers[c.public].address)
+        return to_node(core, w, c.public, place, 0)
+    return to_owner(core, w, owner, &wire, place, 0)
+
+
+cdef inline bint from_place(Core* core, Walk* w, uint32_t place) noexcept nogil:
+    """The router itself sends: neither aged nor filtered on its way out.      Drops  FABRIC_NO_ROUTE, UNREACHABLE, NACL_IN"""
+    cdef Wire wire = wire_of(w)
+    cdef const Class* c = &core.fib.classes[class_of(&core.fib, wire.dst)]
+    w.result.flags |= RESULT_FLAG_ROUTED
+    if c.interface:
+        return to_owner(core, w, c.interface, &wire, place, 0)
+    if c.host:
+        return to_host(core, w, c.host)
+    return drop(core, w, STAGE_FABRIC, DROP_FABRIC_NO_ROUTE, place, 0)

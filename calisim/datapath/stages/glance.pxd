@@ -22,6 +22,10 @@ cdef inline void resume(Core* core, Walk* w, const Carry* carry) noexcept nogil:
     w.id = carry.router
     w.router = &core.fib.routers[carry.router]
     w.connection = NULL
+    w.inside = NULL
+    w.quote = NULL
+    w.error = 0
+    w.error_inside = False
 
 
 cdef inline void ask_for(Core* core, uint64_t hash) noexcept nogil:

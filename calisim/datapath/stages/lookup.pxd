@@ -28,6 +28,19 @@ cdef inline uint32_t neighbour(const Tables* fib, uint32_t subnet, uint32_t addr
     return fib.classes[class_of(fib, address)].interface
 
 
+cdef inline bint dead(const Tables* fib, uint32_t endpoint) noexcept nogil:
+    """A node that is down and for which nobody answers ARP requests (AWS does, a plain link does not)."""
+    if not fib.fabric.flags & FABRIC_FLAG_DECREMENTS_TTL or fib.endpoints[endpoint].kind != ENDPOINT_NODE:
+        return False
+    return fib.routers[fib.endpoints[endpoint].router].flags & ROUTER_FLAG_DOWN != 0
+
+
+cdef inline bint answers(const Tables* fib, uint32_t subnet, uint32_t address) noexcept nogil:
+    """Whether an ARP request on the subnet's link gets an answer."""
+    cdef uint32_t owner = neighbour(fib, subnet, address)
+    return owner != 0 and not dead(fib, owner)
+
+
 cdef inline void resolve(const Tables* fib, uint32_t id, uint32_t address, Route* route) noexcept nogil:
     """The route that router ``id`` has to an address: longest match over what it has itself and what it learnt."""
     cdef const Router* router = &fib.routers[id]
@@ -69,10 +82,9 @@ cdef inline bint lookup(Core* core, Walk* w, uint32_t address) noexcept nogil:
     """What the router does with a packet to ``address``.
 
     Uses   w.id          Sets  w.route; on the first leg the decider in w.result.detail
-    Drops  NO_ROUTE, BLACKHOLE, UNREACHABLE
+    Drops  NO_ROUTE, BLACKHOLE
     """
     cdef Route* route = &w.route
-    cdef uint32_t next_hop
     if address == w.glance.dst:
         w.route = w.glance.route
     else:                                      # translated back
@@ -83,11 +95,6 @@ cdef inline bint lookup(Core* core, Walk* w, uint32_t address) noexcept nogil:
         return drop(core, w, STAGE_LOOKUP, DROP_NO_ROUTE, w.id, 0)
     elif route.kind == ADJACENCY_DROP:
         return drop(core, w, STAGE_LOOKUP, route.reason, w.id, route.detail)
-    elif route.kind == ADJACENCY_ATTACHED or route.kind == ADJACENCY_REMOTE:
-        next_hop = route.next_hop if route.kind == ADJACENCY_REMOTE else address
-        if ((route.kind == ADJACENCY_ATTACHED or next_hop != core.fib.subnets[w.router.subnet].gateway)
-                and not neighbour(&core.fib, w.router.subnet, next_hop)):
-            return drop(core, w, STAGE_LOOKUP, DROP_UNREACHABLE, w.id, 0)
     if core.leg == 1:
         w.result.detail = route.detail
     return True

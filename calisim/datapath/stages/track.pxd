@@ -38,7 +38,7 @@ cdef inline Tuple tuple_of(
     t.key, t.src, t.dst, t.protocol, t.flags = key, src, dst, protocol, flags
     t.sport = t.dport = 0
     if protocol == PROTOCOL_ICMP:
-        t.sport, t.dport = sport, dport & 0xFF00
+        t.sport, t.dport = sport, ECHO_REQUEST if dport & 0xFF00 == ECHO_REQUEST else 0
     elif protocol == PROTOCOL_TCP or protocol == PROTOCOL_UDP:
         t.sport, t.dport = sport, dport
     return t

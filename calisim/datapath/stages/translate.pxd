@@ -93,6 +93,20 @@ cdef inline bint bind(Core* core, Walk* w, const Tuple* original, Tuple* reply) 
     return is_free(core, reply, time) or search(core, original, reply, time)
 
 
+cdef inline bint translate_error(Walk* w) noexcept nogil:
+    """An ICMP error in the direction of its connection's first packet: leaves as that did; its quote is as it came in."""
+    cdef const Connection* c = w.connection
+    if w.tracking != TRACK_ORIGINAL or not translated(c):
+        return True
+    w.result.src = w.quote.quote_dst = c.reply_dst
+    if c.protocol == PROTOCOL_ICMP:
+        w.quote.quote_sport = c.reply_sport
+    elif c.protocol == PROTOCOL_TCP or c.protocol == PROTOCOL_UDP:
+        w.quote.quote_dport = c.reply_dport
+    w.result.flags |= RESULT_FLAG_SNAT
+    return True
+
+
 cdef inline bint translate(Core* core, Walk* w) noexcept nogil:
     """Source translation, and the connection's entry.
 
@@ -102,6 +116,8 @@ cdef inline bint translate(Core* core, Walk* w) noexcept nogil:
     cdef Tuple original, reply
     cdef Connection* c = w.connection
     cdef uint8_t state
+    if w.quote is not NULL:
+        return translate_error(w)
     if w.tracking == TRACK_NEW:
         original = tuple_now(w)
         if not bind(core, w, &original, &reply):
@@ -110,6 +126,7 @@ cdef inline bint translate(Core* core, Walk* w) noexcept nogil:
         if original.protocol == PROTOCOL_TCP and not w.packet.tcp_flags & SYN:
             state = CONNECTION_ESTABLISHED         # picked up in its middle
         c = enter(core, &original, &reply, w.id, state, w.packet.time, timeout(original.protocol, state))
+        w.connection = c
         if core.leg == 1:
             w.result.connection = c.ordinal
             w.result.flags |= RESULT_FLAG_NEW

@@ -22,12 +22,14 @@ cdef struct Tables:
     uint32_t resident_count
     uint32_t router_count            # the highest id
     uint32_t endpoint_count
+    uint32_t place_count             # the highest id
 
 
 # Everything a leg works with: tables, wave, and state with the room that is left in it.
 cdef struct Core:
     Tables fib
     const Packet* packets
+    Header* headers                  # NULL: all packets are plain; what an ICMP error quotes is translated in it
     Result* results
     # connections: dense records, an open-addressing index of tag << 32 | position + 1
     uint64_t* index
@@ -45,6 +47,12 @@ cdef struct Core:
     uint64_t event_count
     uint64_t event_room
     bint wants_events
+    # offspring, if wanted
+    Packet* born_packets
+    Header* born_headers
+    Born* born
+    uint64_t born_count
+    bint wants_born
     uint32_t leg
     uint32_t wave                    # number of the wave, from 1
 
@@ -99,6 +107,14 @@ cdef enum:
     SUPERSEDED = 0x40000000          # bit of Connection.wave: another translated one of this source was confirmed later
 
 
+# ICMP type << 8 | code
+cdef enum:
+    ERROR_NET_UNREACHABLE = 0x0300
+    ERROR_HOST_UNREACHABLE = 0x0301
+    ERROR_FRAG_NEEDED = 0x0304
+    ERROR_TTL_EXCEEDED = 0x0B00
+
+
 cdef enum Tracking:
     TRACK_NEW, TRACK_ORIGINAL, TRACK_REPLY, TRACK_INVALID
 
@@ -125,6 +141,14 @@ cdef struct Wire:
     bint df
 
 
+# What is inside a packet that this router takes for one of the outer protocol, since it only passes it on.
+cdef struct Wrapped:
+    const Packet* packet
+    const Result* result
+    uint8_t encap
+    uint8_t tos
+
+
 # A packet at one router. ``carry`` is a copy: the next leg's is written when this one has ended well.
 cdef struct Walk:
     const Packet* packet
@@ -135,8 +159,14 @@ cdef struct Walk:
     const Glance* glance
     Route route
     Tracking tracking
-    Connection* connection           # of ORIGINAL and REPLY
+    Connection* connection           # of ORIGINAL and REPLY, of NEW once it is confirmed
+    Header* quote                    # of an ICMP error, else NULL
     uint64_t hash                    # of the conntrack tuple
+    const Wrapped* inside            # NULL: the packet is what it is
+    uint32_t error                   # the ICMP error that the router would send if the packet ends here, 0 none
+    uint32_t error_mtu
+    uint8_t error_ttl                # in the quote
+    bint error_inside                # about the inner packet, although it is encapsulated already
 
 
 cdef inline Wire wire_of(const Walk* w) noexcept nogil:
@@ -171,3 +201,8 @@ cdef inline uint32_t device_address(const Router* router, uint32_t device) noexc
     if device == DEVICE_VXLAN and router.vxlan_address:
         return router.vxlan_address
     return router.address
+
+
+cdef inline bint is_error(const Packet* packet) noexcept nogil:
+    """ICMP unreachable or time exceeded."""
+    return packet.protocol == PROTOCOL_ICMP and (packet.dport >> 8 == 3 or packet.dport >> 8 == 11)

@@ -28,6 +28,11 @@ cdef inline bint unknown(Core* core, Walk* w, uint32_t stage, uint32_t where, ui
     return end(core, w, VERDICT_UNDETERMINED, stage, where)
 
 
+cdef inline void object_to(Walk* w, uint32_t error, uint8_t ttl, uint32_t mtu) noexcept nogil:
+    """The loss that follows is one that the router tells the sender of."""
+    w.error, w.error_ttl, w.error_mtu = error, ttl, mtu
+
+
 cdef inline bint too_big(
     Core* core, Walk* w, bint df, uint32_t stage, uint32_t otherwise, uint32_t reason, uint32_t where, uint32_t detail,
 ) noexcept nogil:

@@ -1,0 +1,41 @@
+"""A wave and what it gives rise to: the wave first, then its offspring as the next wave, and so on.
+
+Takes an engine and a state, gives each wave with its Results. Errors beget no errors, so that it ends soon; it is bounded anyway.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+
+from .engine import Engine
+from .results import Results
+
+MOST_GENERATIONS = 8
+
+
+@dataclass(frozen=True, eq=False)
+class Generation:
+    """A wave as it was sent; ``causes`` (BORN) says of each packet what it is about, None: of the first wave."""
+
+    packets: np.ndarray
+    headers: np.ndarray | None
+    causes: np.ndarray | None
+    results: Results
+
+
+def generations(
+    engine: Engine, wave: np.ndarray, state: Any, headers: np.ndarray | None = None, *, events: bool = False, threads: int = 1,
+) -> Iterator[Generation]:
+    """Sends the wave and all that it gives rise to, each only when it is asked for."""
+    causes = None
+    for _ in range(MOST_GENERATIONS):
+        results = engine.forward(wave, state, headers, events=events, offspring=True, threads=threads)
+        yield Generation(wave, headers, causes, results)
+        born = results.born
+        if born is None or not len(born.packets):
+            return
+        wave, headers, causes = born.packets, born.headers, born.causes

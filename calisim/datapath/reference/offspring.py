@@ -1,0 +1,102 @@
+"""The ICMP errors that a wave gives rise to: new packets, made here and nowhere else, sent by the caller as another wave.
+
+RFC 1812 §4.3.2 says when no error is due, RFC 792 what it looks like; sources and quotes are as Linux was measured.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+import numpy as np
+
+from ...control.intent import Endpoint, Intent
+from ...vocabulary import BORN, HEADER, PACKET, EndpointKind, PacketFlag
+from ..results import Born
+from .fabric import FabricWalker
+from .state import ReferenceState
+from .walk import ICMP, Complaint, Header, JourneyEnds, Walk, is_nobody
+
+MILLISECOND = 1_000_000
+BURST = 6                              # XRLIM_BURST_FACTOR
+LATEST = 2**64 - 1
+LONGEST_QUOTE = 548                    # an ICMP error has at most 576 bytes (RFC 1812 §4.3.2.3)
+FRAG_NEEDED = 3, 4
+TOS = 0xC0                             # internetwork control, as Linux sends them
+
+
+class Offspring:
+    """Collects the errors of one wave in the order in which their causes happen."""
+
+    def __init__(self, intent: Intent, state: ReferenceState, fabric: FabricWalker) -> None:
+        self.intent, self.state, self.fabric = intent, state, fabric
+        self._packets: list[Mapping[str, int]] = []
+        self._headers: list[Mapping[str, int]] = []
+        self._causes: list[Mapping[str, int]] = []
+
+    def add(self, walk: Walk, end: JourneyEnds) -> None:
+        """The error about a packet whose journey has just ended, if one is due."""
+        complaint = end.complaint
+        if complaint is None or not end.where or not _is_due(complaint.quote):
+            return
+        quote, from_router = complaint.quote, end.where <= len(self.intent.routers)
+        source = 0 if from_router else self._leg_towards(quote.src)
+        if not from_router and not source:
+            return                                       # the cloud's router knows no way back
+        time = min(walk.time + complaint.delay, LATEST)
+        if not self._allowed(complaint, end.where, time):
+            return
+        self._packets.append({
+            "src": source, "dst": quote.src, "dport": complaint.type << 8 | complaint.code, "protocol": ICMP, "ttl": 64,
+            "tos": TOS, "length": 28 + min(quote.length, LONGEST_QUOTE), "ingress": end.where if from_router else 0,
+            "time": time})
+        self._headers.append({
+            "place": 0 if from_router else end.where, "mtu": min(complaint.mtu, 0xFFFF),
+            "quote_fragment": PacketFlag.DF if quote.df else 0,
+            **{f"quote_{name}": getattr(quote, name) for name in (
+                "src", "dst", "sport", "dport", "length", "protocol", "ttl", "tos")}})
+        self._causes.append({
+            "parent": walk.row, "where": end.where, "cause": end.reason, "type": complaint.type, "code": complaint.code})
+
+    def born(self) -> Born:
+        return Born(*(_records(rows, dtype) for rows, dtype in (
+            (self._packets, PACKET), (self._headers, HEADER), (self._causes, BORN))))
+
+    def _leg_towards(self, address: int) -> int:
+        """The cloud's router sends from the address that it has on the leg through which the answer leaves."""
+        number = self.intent.fabric.owners.get(address, 0)
+        if number:
+            return self._gateway_of(self.intent.endpoint(number))
+        return self.intent.fabric.outside_address if self.fabric.outside_host(address) is not None else 0
+
+    def _gateway_of(self, owner: Endpoint) -> int:
+        if owner.kind is EndpointKind.NODE:
+            return self.fabric.subnet(self.intent.router(owner.router).subnet).gateway
+        subnet = self.fabric.subnet_of(owner.address)
+        assert subnet is not None, "owners holds addresses inside subnets"
+        return subnet.gateway
+
+    def _allowed(self, complaint: Complaint, where: int, time: int) -> bool:
+        """net.ipv4.icmp_ratelimit: a bucket of six tokens for each destination; frag-needed is never held back."""
+        span, routers = self.intent.icmp_ratelimit * MILLISECOND, len(self.intent.routers)
+        if not span or (complaint.type, complaint.code) == FRAG_NEEDED:
+            return True
+        speaker = self.intent.router(where).key if where <= routers else routers - where
+        tokens, last = self.state.icmp_tokens.get((speaker, complaint.quote.src), (BURST * span, time))
+        tokens = min(tokens + max(time - last, 0), BURST * span)
+        allowed = tokens >= span
+        self.state.icmp_tokens[speaker, complaint.quote.src] = (tokens - span if allowed else tokens, max(time, last))
+        return allowed
+
+
+def _is_due(quote: Header) -> bool:
+    """No error about an error, nor about what came from or went to nobody in particular."""
+    about_error = quote.protocol == ICMP and quote.icmp_type not in (0, 8)
+    return not about_error and not is_nobody(quote.src) and not is_nobody(quote.dst)
+
+
+def _records(rows: list[Mapping[str, int]], dtype: np.dtype) -> np.ndarray:
+    made = np.zeros(len(rows), dtype)
+    for record, row in zip(made, rows, strict=True):
+        for name, value in row.items():
+            record[name] = value
+    return made

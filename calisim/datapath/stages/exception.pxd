@@ -1,0 +1,65 @@
+"""The cold place: ICMP errors about packets that a router could not forward (RFC 792, RFC 1812 §4.3.2; quotes are Linux').
+
+Stages only flag what they would say (:func:`object_to`); here it becomes a PACKET, its HEADER and a BORN. None is due about
+an ICMP error, nor about what came from or went to nobody in particular. The rate limit is the door's.
+"""
+from libc.stdint cimport uint8_t, uint16_t, uint32_t
+from libc.string cimport memset
+from calisim._vocabulary cimport *
+from calisim.datapath.stages.types cimport *
+from calisim.datapath.stages.lookup cimport class_of, nobody
+from calisim.datapath.stages.track cimport later, translated
+
+cdef enum:
+    LONGEST_QUOTE = 548
+    RESOLVING_NS = 3100000000        # three ARP requests that nobody answers
+
+
+cdef inline uint32_t leg_towards(const Tables* fib, uint32_t address) noexcept nogil:
+    """The cloud's router sends from the leg through which the answer leaves; 0: it knows no way."""
+    cdef const Class* c = &fib.classes[class_of(fib, address)]
+    cdef const Endpoint* endpoint = &fib.endpoints[c.interface]
+    if c.interface:
+        return fib.subnets[fib.routers[endpoint.router].subnet if endpoint.kind == ENDPOINT_NODE else endpoint.subnet].gateway
+    return fib.fabric.outside_address if c.host else 0
+
+
+cdef inline void complain(Core* core, const Walk* w) noexcept nogil:
+    """Uses w.error and the header that it is about      Sets  a row of each born array; the door has made room"""
+    cdef Wire quoted = wire_of(w)
+    cdef const Connection* c = w.connection
+    cdef uint32_t where = w.result.where, source = 0
+    cdef bint place = where > core.fib.router_count
+    cdef uint8_t tos = w.carry.outer_tos if w.carry.encap else w.carry.tos
+    cdef Packet* packet = &core.born_packets[core.born_count]
+    cdef Header* header = &core.born_headers[core.born_count]
+    cdef Born* born = &core.born[core.born_count]
+    if w.error_inside:                         # a tunnel device speaks of what it was given, and to who sent that
+        quoted.src, quoted.dst, quoted.sport, quoted.dport = w.result.src, w.result.dst, w.result.sport, w.result.dport
+        quoted.length, quoted.protocol, tos = w.packet.length, w.packet.protocol, w.carry.tos
+        quoted.df = (w.packet.fragment & PACKET_FLAG_DF) != 0
+        if c is not NULL and w.tracking in (TRACK_NEW, TRACK_ORIGINAL) and translated(c):
+            quoted.src = c.src
+    if quoted.protocol == PROTOCOL_ICMP and quoted.dport >> 8 != 0 and quoted.dport >> 8 != 8:
+        return
+    if not where or nobody(quoted.src) or nobody(quoted.dst):
+        return
+    if place:
+        source = leg_towards(&core.fib, quoted.src)
+        if not source:
+            return
+    core.born_count += 1
+    memset(packet, 0, sizeof(Packet))
+    memset(header, 0, sizeof(Header))
+    memset(born, 0, sizeof(Born))
+    packet.src, packet.dst, packet.dport, packet.protocol = source, quoted.src, w.error, PROTOCOL_ICMP
+    packet.ttl, packet.tos, packet.length = 64, 0xC0, 28 + min(quoted.length, LONGEST_QUOTE)
+    packet.ingress = 0 if place else where
+    packet.time = later(w.packet.time, RESOLVING_NS) if w.error == ERROR_HOST_UNREACHABLE else w.packet.time
+    header.place, header.mtu = where if place else 0, min(w.error_mtu, 0xFFFF)
+    header.quote_src, header.quote_dst, header.quote_sport, header.quote_dport = (
+        quoted.src, quoted.dst, quoted.sport, quoted.dport)
+    header.quote_length, header.quote_fragment = quoted.length, PACKET_FLAG_DF if quoted.df else 0
+    header.quote_protocol, header.quote_ttl, header.quote_tos = quoted.protocol, w.error_ttl, tos
+    born.parent, born.where, born.cause, born.type, born.code = (
+        w.carry.row, where, w.result.reason, w.error >> 8, w.error & 0xFF)
