@@ -283,3 +283,19 @@ def test_a_truncated_file_keeps_what_was_read(cluster, pair):
 def test_no_capture_at_all(cluster, content):
     replay = Replay(io.BytesIO(content), cluster)
     assert list(replay.waves()) == [] and replay.error is not None and replay.read == 0
+
+
+@pytest.mark.parametrize("form", ["pcap", "pcapng"])
+@given(edits=st.lists(st.tuples(st.integers(0, 2000), st.integers(0, 255)), max_size=6), end=st.integers(0, 2000))
+def test_mutated_captures_end_in_an_account(cluster, pair, form, edits, end):
+    stream = io.BytesIO()
+    writer = pcap.Writer(stream, ETHERNET) if form == "pcap" else pcapng.Writer(stream)
+    for number, data in enumerate([datagram(*pair), segment(*pair, 1, 2, 2), echo(*pair, icmp.ECHO), datagram(*pair[::-1])] * 3):
+        kept = framed(data, ETHERNET, number % 2)
+        writer.write(Frame(START + number, kept, len(kept), ETHERNET, f"eth{number % 2}"))
+    content = bytearray(stream.getvalue())
+    for position, value in edits:
+        content[position % len(content)] = value
+    replay = Replay(io.BytesIO(bytes(content[:end])), cluster)
+    assert sum(map(len, replay.waves())) == replay.sent
+    assert replay.sent + sum(left.packets for left in replay.left_out.values()) == replay.read
