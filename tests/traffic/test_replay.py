@@ -58,7 +58,7 @@ def replayed(cluster, packets, **form) -> tuple[Replay, list[np.ndarray]]:
     return replay, list(replay.waves())
 
 
-@pytest.fixture
+@pytest.fixture(scope="module")
 def pair(cluster) -> tuple[int, int]:
     return address(cluster, "shop/web-0"), address(cluster, "shop/web-3")
 
