@@ -148,11 +148,11 @@ is never taken for a reply; for protocols without ports both 0. A live entry (ex
 or reply direction. Otherwise new: TCP with RST, FIN or SYN+ACK, or with neither SYN nor ACK → INVALID
 (nf_conntrack_proto_tcp); ACK without SYN is picked up (ESTABLISHED); an ICMP echo reply → INVALID; all else NEW. A
 known TCP connection: only what forwarding needs – a reply makes it ESTABLISHED, FIN or RST CLOSING. A SYN on a CLOSING
-connection reopens it as NEW. Time-outs: UDP 30 s until a reply, then 120 s (stream); TCP NEW 120 s, ESTABLISHED 432,000
-s, CLOSING 120 s; ICMP 30 s; others 600 s; each packet refreshes. RESULT.connection = the entry's ordinal (per router,
-1-based, in order of confirmation) on the first router; flag NEW if this packet opened it. INVALID packets are neither
-translated nor entered. Only what reaches TRANSLATE or LOCAL_IN confirms a connection: a packet dropped earlier leaves
-no trace.
+connection reopens it as NEW. Time-outs: UDP 30 s, but 120 s from a packet that finds the entry ESTABLISHED and created
+more than 2 s ago (a stream); TCP NEW 120 s, ESTABLISHED 432,000 s, CLOSING 120 s; ICMP 30 s; others 600 s; each packet
+refreshes. RESULT.connection = the entry's ordinal (per router, 1-based, in order of confirmation) on the first router;
+flag NEW if this packet opened it. INVALID packets are neither translated nor entered. Only what reaches TRANSLATE or
+LOCAL_IN confirms a connection: a packet dropped earlier leaves no trace.
 
 **Errors.** An ICMP error belongs (RELATED) to the live entry that has the inverse of the quoted header's key, in that
 key's direction; it refreshes and opens nothing. None: INVALID – never translated, dropped only as step 5 says. In the

@@ -57,7 +57,8 @@ def _variant(report: VariantReport) -> dict[str, Any]:
 
 def _need(need: Need) -> dict[str, Any]:
     example = need.example and {"from": need.example.sender, "to": need.example.receiver, "reason": need.example.reason}
-    return {"need": need.need, "why": need.why, "met": need.met, "ifForgotten": {"lost": need.lost, "example": example},
+    return {"need": need.need, "why": need.why, "met": need.met,
+            "ifForgotten": {"lost": need.lost, "example": example, **({"answers": True} if need.answers else {})},
             **({"note": need.note} if need.note else {})}
 
 

@@ -133,7 +133,8 @@ class NodeWalker:
             return None
         is_reply = flow != known.original
         state = next_state(known.state, flow, walk.tcp_flags, is_reply=is_reply)
-        known.refresh(state, walk.time + conntrack_timeout(flow.protocol, state), is_reply=is_reply)
+        timeout = conntrack_timeout(flow.protocol, state, stream=known.is_stream(walk.time))
+        known.refresh(state, walk.time + timeout, is_reply=is_reply)
         if walk.legs == 1:
             walk.connection = known.ordinal
         if is_reply and known.is_translated:
