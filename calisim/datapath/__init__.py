@@ -113,7 +113,7 @@ stage ENDPOINT, where 0):
    Fabric.owners: none → FABRIC_NO_OWNER; HOST → NACL_IN of its subnet, DELIVERED; NODE → next leg. NODE → next leg at
    that router, whatever the destination. A node that does not *answer* (10a) → UNREACHABLE, stage FABRIC. OUTSIDE →
    length > internet_mtu → FABRIC_MTU or UNDETERMINED (detail = route), then step 5 without translation. INTERNET →
-   place = the gateway;
+   place = the gateway; the last rule of step 5 first (a default route is none for pods); then,
    encapsulated or not, the wire's source must be the address of a router with PUBLIC or of nothing else: otherwise
    IGW_NO_PUBLIC_ADDRESS. length > internet_mtu → FABRIC_MTU (DF) or UNDETERMINED. The source becomes public_address if
    it is known. Then step 5.
