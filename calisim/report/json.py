@@ -127,7 +127,8 @@ def run_document(
 
 def _replay(replay: Replay) -> dict[str, Any]:
     return {
-        "name": replay.name, "read": replay.read, "sent": replay.sent, "waves": replay.waves_sent, "reordered": replay.reordered,
+        "name": replay.name, "read": replay.read, "sent": replay.sent, "waves": replay.waves_sent, "opened": replay.opened,
+        "reordered": replay.reordered,
         "leftOut": [
             {"reason": reason, "packets": left.packets, "first": left.number, "example": left.example}
             for reason, left in sorted(replay.left_out.items(), key=lambda item: -item[1].packets)],
