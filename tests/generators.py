@@ -92,7 +92,9 @@ def _add_nodes(cluster: Cluster, rng: Random) -> None:
             pod_mtu=rng.choice((0, 1450, 1480)), random_fully=rng.random() < 0.4, down=rng.random() < 0.06,
             host_action_drop=rng.random() < 0.2, more=rng.choice((NONE, NONE, SENDS_ANYTHING)),
             public=rng.choice((None, 0, 0, f"198.51.100.{100 + number}")),
-            groups=tuple(sorted(rng.sample(range(1, len(cluster.groups) + 1), rng.randint(0, len(cluster.groups))))), **world)
+            groups=tuple(sorted(rng.sample(range(1, len(cluster.groups) + 1), rng.randint(0, len(cluster.groups))))),
+            rp_filter_veth=rng.choice((None, None, *RpFilter)), rp_filter_tunnel=rng.choice((None, None, *RpFilter)),
+            tunnel_masquerade=rng.random() < 0.8, **world)
 
 
 def _add_pods(cluster: Cluster, rng: Random) -> None:

@@ -114,7 +114,8 @@ class Cluster:
         mtu: int = 0, ipip_mtu: int | None = None, vxlan_mtu: int | None = None, pod_mtu: int = 0, check: bool = False,
         calico: bool = True, random_fully: bool = False, down: bool = False, host_action_drop: bool = False,
         more: RouterFlag | None = None, public: Address | None = None, groups: tuple[int, ...] = (),
-        rp_filter: RpFilter = RpFilter.STRICT,
+        rp_filter: RpFilter = RpFilter.STRICT, rp_filter_veth: RpFilter | None = None,
+        rp_filter_tunnel: RpFilter | None = None, tunnel_masquerade: bool = True,
     ) -> int:
         """A node. ``recorded``: length of the prefix that Calico holds for it (−1 the subnet's, None unknown);
         ``public``: None no mapping at the gateway, 0 one whose address is not known. Returns the router's id."""
@@ -126,7 +127,7 @@ class Cluster:
         for wanted, flag in (
             (check, RouterFlag.SOURCE_DEST_CHECK), (calico, RouterFlag.CALICO_FILTER),
             (random_fully, RouterFlag.RANDOM_FULLY), (public is not None, RouterFlag.PUBLIC), (down, RouterFlag.DOWN),
-            (host_action_drop, RouterFlag.HOST_ACTION_DROP),
+            (host_action_drop, RouterFlag.HOST_ACTION_DROP), (not tunnel_masquerade, RouterFlag.NO_TUNNEL_MASQUERADE),
         ):
             flags |= flag if wanted else RouterFlag(0)
         inputs = RoutingInputs(
@@ -136,7 +137,8 @@ class Cluster:
         self.routers.append(Router(
             id=number, key=fnv1a_32(f"n{number}"), name=f"n{number}", address=own, inputs=inputs, subnet=subnet, zone=link.zone,
             ipip_address=ipip, vxlan_address=vxlan, pod_mtu=pod_mtu or mtu, rp_filter=rp_filter, flags=flags, groups=groups,
-            public_address=address_of(public) if public else 0, decided_by=self._object("Node", f"n{number}")))
+            public_address=address_of(public) if public else 0, decided_by=self._object("Node", f"n{number}"),
+            rp_filter_veth=rp_filter_veth, rp_filter_tunnel=rp_filter_tunnel))
         return number
 
     def pool(

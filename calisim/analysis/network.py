@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from functools import cached_property
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, BinaryIO
 
 from ..errors import UsageError
 from ..quantities import parse_duration, plural
@@ -21,6 +21,7 @@ if TYPE_CHECKING:
     from ..datapath.engine import Engine
     from ..fib.image import FibImage
     from ..model.topology import Topology
+    from ..traffic.replay import Replay
     from .explain import Trace
     from .run import Run
 
@@ -143,24 +144,36 @@ class Network:
         return waves(traffic_set, self.intent, self.labels)
 
     def run(
-        self, packets: np.ndarray | str | None = None, *, threads: int = 1, events: bool = False, replies: bool = False,
+        self, packets: np.ndarray | str | Replay | None = None, *, threads: int = 1, events: bool = False, replies: bool = False,
         keep: bool = True, progress: Progress | None = None,
     ) -> Run:
         """Send packets and tell what became of them.
 
-        ``packets``: an array of :data:`calisim.PACKET` (one wave), the name of a traffic set, or None for all the
-        scenario's sets in order. Connections, ports and counters live on from wave to wave. ``replies`` sends an answer for
-        every packet that arrived, as the wave after it. ``keep=False`` adds up without holding packets and results.
+        ``packets``: an array of :data:`calisim.PACKET` (one wave), the name of a traffic set, None for all the
+        scenario's sets in order, or a capture's :meth:`replay`. Connections, ports and counters live on from wave to wave.
+        ``replies`` sends an answer for every packet that arrived, as the wave after it. ``keep=False`` adds up without
+        holding packets and results (and of a replay without each packet's fate).
         """
+        from ..traffic.replay import Replay
         from .sending import send
 
         sets: Sequence[Any]
+        fates = True
         if packets is None or isinstance(packets, str):
             sets = self.traffic_sets(packets)
             stream = _timed((set_.name, wait_of(set_), self.waves(set_)) for set_ in sets)
+        elif isinstance(packets, Replay):
+            stream, fates = ((packets.name, wave) for wave in packets.waves()), keep
         else:
             stream = iter([("", packets)])
-        return send(self, stream, threads=threads, events=events, replies=replies, keep=keep, progress=progress)
+        return send(
+            self, stream, threads=threads, events=events, replies=replies, keep=keep, fates=fates, progress=progress)
+
+    def replay(self, stream: BinaryIO, name: str = "replay") -> Replay:
+        """A capture file (pcap or pcapng) as packets of this network's endpoints, to be given to :meth:`run`."""
+        from ..traffic.replay import Replay
+
+        return Replay(stream, self.intent, name)
 
     def trace(
         self, a: str, b: str, port: int | None = None, protocol: str = "tcp", *, size: int = 1000, df: bool = True, ttl: int = 64,

@@ -9,6 +9,7 @@ from __future__ import annotations
 import numpy as np
 
 from ..control.intent import Intent
+from ..traffic.owners import AddressOwners
 from ..vocabulary import EndpointKind
 
 SCOPES = ("same-node", "same-subnet", "other-subnet", "other-vpc", "external", "node")
@@ -27,11 +28,7 @@ class Scopes:
     """
 
     def __init__(self, intent: Intent) -> None:
-        owners = intent.address_owners
-        self._addresses = np.fromiter(owners, np.uint32, len(owners))
-        order = np.argsort(self._addresses, kind="stable")
-        self._addresses = self._addresses[order]
-        self._owners = np.fromiter(owners.values(), np.uint32, len(owners))[order]
+        self._owners = AddressOwners(intent)
         count = len(intent.endpoints)
         self._kind = np.zeros(count + 1, np.uint8)
         self._router = np.zeros(count + 1, np.uint32)
@@ -42,10 +39,7 @@ class Scopes:
 
     def receivers(self, dst: np.ndarray) -> np.ndarray:
         """Endpoint id of the owner of each address, 0 where nobody has it."""
-        if not len(self._addresses):
-            return np.zeros(len(dst), np.uint32)
-        position = np.minimum(np.searchsorted(self._addresses, dst), len(self._addresses) - 1)
-        return np.where(self._addresses[position] == dst, self._owners[position], 0).astype(np.uint32)
+        return self._owners.of(dst)
 
     def of(self, packets: np.ndarray) -> np.ndarray:
         """The scope code of every packet of a wave (uint8)."""

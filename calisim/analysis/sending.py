@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Iterator
 from typing import TYPE_CHECKING
 
@@ -14,6 +15,7 @@ from .run import Run, Tally, codes_of, reply_name
 
 if TYPE_CHECKING:
     from .network import Network, Progress
+    from .scopes import Scopes
 
 
 MOST_WITH_EVENTS = 200_000
@@ -45,14 +47,54 @@ class _Kept:
             run.events = np.concatenate([np.empty(0, EVENT), *self.events])
 
 
+class _Ledger:
+    """Adds up results. Small waves are added up together: their number may be large."""
+
+    FULL = 65_536                        # rows
+
+    def __init__(self, run: Run, scopes: Scopes, fates: bool) -> None:
+        self._run, self._scopes = run, scopes
+        self._waiting: dict[str, list[tuple[np.ndarray, np.ndarray]]] = {}
+        self._rows: Counter[str] = Counter()
+        self._codes: dict[str, list[np.ndarray]] | None = {} if fates else None
+
+    def add(self, name: str, packets: np.ndarray, results: np.ndarray) -> None:
+        self._waiting.setdefault(name, []).append((packets, results))
+        self._rows[name] += len(packets)
+        if self._rows[name] >= self.FULL:
+            self._sum_up(name)
+
+    def close(self) -> None:
+        for name in self._waiting:
+            self._sum_up(name)
+        if self._codes is not None:
+            self._run.codes = {name: np.concatenate(parts) for name, parts in self._codes.items()}
+
+    def _sum_up(self, name: str) -> None:
+        """What waits under a name becomes part of the sums."""
+        tally = self._run.tallies.setdefault(name, Tally())
+        if not self._rows[name]:
+            return
+        packets, results = (np.concatenate(column) for column in zip(*self._waiting[name], strict=True))
+        self._waiting[name].clear()
+        self._rows[name] = 0
+        codes = codes_of(packets, results, self._scopes)
+        tally.add(codes, packets, results)
+        if self._codes is not None:
+            self._codes.setdefault(name, []).append(codes)
+        paths, counts = np.unique(results["path"], return_counts=True)
+        self._run.paths.update(dict(zip(paths.tolist(), counts.tolist(), strict=True)))
+        self._run.protocols.update(np.unique(packets["protocol"]).tolist())
+
+
 def send(
     network: Network, stream: Iterator[tuple[str, np.ndarray]], *, threads: int, events: bool, replies: bool, keep: bool,
-    progress: Progress | None,
+    fates: bool, progress: Progress | None,
 ) -> Run:
-    """Forward every wave of the stream over one state and add up what becomes of it."""
+    """Forward every wave of the stream over one state and add up what becomes of it; ``fates`` of every packet, too."""
     run, kept = Run(), _Kept()
     run.state = state = network.engine.new_state()
-    codes: dict[str, list[np.ndarray]] = {}
+    ledger = _Ledger(run, network.scopes, fates)
     sent = 0
 
     def forward(name: str, packets: np.ndarray) -> np.ndarray:
@@ -60,12 +102,7 @@ def send(
             raise UsageError(
                 f"events of more than {MOST_WITH_EVENTS:,} packets fill the memory; choose one traffic set, or fewer endpoints")
         outcome = network.engine.forward(packets, state, events=events, threads=threads)
-        wave_codes = codes_of(packets, outcome.results, network.scopes)
-        run.tallies.setdefault(name, Tally()).add(wave_codes, packets, outcome.results)
-        codes.setdefault(name, []).append(wave_codes)
-        paths, counts = np.unique(outcome.results["path"], return_counts=True)
-        run.paths.update(dict(zip(paths.tolist(), counts.tolist(), strict=True)))
-        run.protocols.update(np.unique(packets["protocol"]).tolist())
+        ledger.add(name, packets, outcome.results)
         if keep:
             kept.add(packets, outcome.results, outcome.events)
         return outcome.results
@@ -79,7 +116,7 @@ def send(
         sent += len(wave)
         if progress is not None:
             progress(name, sent)
-    run.codes = {name: np.concatenate(parts) for name, parts in codes.items()}
+    ledger.close()
     run.links = state.links.sum(axis=0)
     if keep:
         kept.into(run, events)

@@ -11,37 +11,60 @@ from . import options
 
 if TYPE_CHECKING:
     from ..conformance import CaseResult
+    from ..conformance.kernel import KernelResult
 
 
 @click.command(epilog="""\b
 Examples:
   calisim conformance calico
   calisim conformance calico ../shared/conformance/calico --topic encap_decision --failed
+  calisim conformance kernel
+  calisim conformance kernel my-cases --case nat-out --emit predicted
 """)
-@click.argument("group", type=click.Choice(["calico"]))
+@click.argument("group", type=click.Choice(["calico", "kernel"]))
 @click.argument("directory", required=False, type=click.Path(file_okay=False), metavar="[DIR]")
-@click.option("--topic", "topics", multiple=True, metavar="NAME", help="Only this topic (may be repeated).")
-@click.option("--failed", is_flag=True, help="Name every case that does not agree.")
+@click.option("--topic", "--case", "names", multiple=True, metavar="NAME",
+              help="Only this topic (calico) or this case (kernel); may be repeated.")
+@click.option("--failed", is_flag=True, help="calico: name every case that does not agree (kernel always does).")
+@click.option("--emit", type=click.Path(file_okay=False), metavar="OUT",
+              help="kernel: write what calisim predicts to OUT/CASE/golden.json.")
 @options.answering
 @click.pass_context
 def command(
-    ctx: click.Context, group: str, directory: str | None, topics: tuple[str, ...], failed: bool, as_json: bool,
-    output: str | None,
+    ctx: click.Context, group: str, directory: str | None, names: tuple[str, ...], failed: bool, emit: str | None,
+    as_json: bool, output: str | None,
 ) -> None:
-    """Run recorded cases of the real thing through calisim. DIR holds one <topic>.json a topic.
+    """Run recorded cases of the real thing through calisim.
+
+    calico: DIR holds one <topic>.json a topic. kernel: DIR holds one folder a case with case.json and golden.json, what the
+    Linux kernel did with each packet; both engines must give the same fate and the same bytes on every interface.
 
     Without DIR the folder is the group's in $CALISIM_CONFORMANCE, else in ../shared/conformance. Exit 1 if a case
-    disagrees; topics that no judge covers are listed and counted.
+    disagrees or cannot run; topics that no judge covers are listed and counted.
     """
-    from ..conformance import data_directory, run
+    from ..conformance import data_directory
+    from ..errors import UsageError
 
-    results = run(directory or data_directory(group), topics or None)
+    where = directory or data_directory(group)
+    if group == "kernel":
+        from ..conformance import kernel
+
+        cases = kernel.run(where, names or None)
+        if emit is not None:
+            _emit(cases, emit)
+        _answer_kernel(cases, as_json, output)
+        ctx.exit(0 if all(one.ok for one in cases) else 1)
+    if emit is not None:
+        raise UsageError("--emit writes predictions of kernel cases: calisim conformance kernel --emit OUT")
+    from ..conformance import run
+
+    results = run(where, names or None)
     if as_json:
         from ..report.json import document
 
-        cases = [
+        listed = [
             {"topic": one.topic, "id": one.id, "ok": one.ok, "message": one.message, "covered": one.covered} for one in results]
-        options.answer_lines([document("Conformance", group=group, cases=cases)], output)
+        options.answer_lines([document("Conformance", group=group, cases=listed)], output)
     else:
         options.answer_text(_parts(results, failed), output)
     if any(one.covered and not one.ok for one in results):
@@ -65,3 +88,81 @@ def _parts(results: Sequence[CaseResult], failed: bool) -> list[Any]:
     good = sum(one.ok for one in covered)
     return [*parts, paragraph(
         f"{good:,} of {len(covered):,} cases agree; {len(results) - len(covered):,} cases are of topics that are not covered")]
+
+
+def _emit(cases: Sequence[KernelResult], folder: str) -> None:
+    """OUT/CASE/golden.json for every case that could be played."""
+    import os
+
+    from ..conformance.kernel import emitted
+    from ..errors import UsageError
+
+    for case in cases:
+        if not case.predictions:
+            continue
+        try:
+            os.makedirs(os.path.join(folder, case.name), exist_ok=True)
+        except OSError as error:
+            raise UsageError(f"{folder} cannot be written: {error.strerror or error}") from None
+        options.write_whole(os.path.join(folder, case.name, "golden.json"), emitted(case))
+
+
+def _answer_kernel(cases: Sequence[KernelResult], as_json: bool, output: str | None) -> None:
+    from ..report.json import document
+
+    if as_json:
+        content = {"cases": [_case(one) for one in cases], "totals": _totals(cases)}
+        options.answer_lines([document("Conformance", group="kernel", **content)], output)
+    else:
+        options.answer_text(_kernel_parts(cases), output)
+
+
+def _totals(cases: Sequence[KernelResult]) -> dict[str, int]:
+    packets = [packet for case in cases for packet in case.packets]
+    right = [packet for packet in packets if packet.difference is None]
+    return {
+        "cases": len(cases), "casesAgree": sum(case.ok for case in cases), "packets": len(packets), "packetsAgree": len(right),
+        "hops": sum(packet.hops for packet in packets), "hopsAgree": sum(packet.hops for packet in right)}
+
+
+def _case(case: KernelResult) -> dict[str, Any]:
+    mismatches = []
+    for packet in case.mismatches:
+        difference = packet.difference
+        assert difference is not None
+        sides = {
+            name: data.hex() if data is not None else None
+            for name, data in (("calisim", difference.ours), ("kernel", difference.kernels))}
+        mismatches.append({"packet": packet.id, "message": difference.message, "field": difference.field, **sides})
+    return {
+        "id": case.name, "ok": case.ok, "fault": case.fault, "packets": len(case.packets),
+        "hops": sum(packet.hops for packet in case.packets), "enginesAgree": not _divided(case), "mismatches": mismatches}
+
+
+def _divided(case: KernelResult) -> bool:
+    return any(one.disagreement for one in case.predictions)
+
+
+def _kernel_parts(cases: Sequence[KernelResult]) -> list[Any]:
+    from ..report.text import number, paragraph, table
+
+    rows = [
+        [case.name, number(len(case.packets)), number(sum(packet.hops for packet in case.packets)),
+         number(len(case.mismatches)), "differ" if _divided(case) else "agree", case.fault] for case in cases]
+    parts = [table(
+        "Conformance with the Linux kernel", ["Case", "#Packets", "#Hops", "#Mismatches (packets)", "Engines", "Fault"], rows)]
+    parts += [paragraph("\n".join(_mismatch(case, packet))) for case in cases for packet in case.mismatches]
+    total = _totals(cases)
+    return [*parts, paragraph(
+        f"{total['casesAgree']:,} of {total['cases']:,} cases, {total['packetsAgree']:,} of {total['packets']:,} packets and "
+        f"{total['hopsAgree']:,} of {total['hops']:,} hops agree byte for byte, with both engines")]
+
+
+def _mismatch(case: KernelResult, packet: Any) -> list[str]:
+    from ..conformance.kernel.judge import side_by_side
+
+    difference = packet.difference
+    lines = [f"{case.name} {packet.id}: {difference.message}"]
+    if difference.field:
+        lines.append(f"  first difference: {difference.field}")
+    return lines + [f"  {line}" for line in side_by_side(difference)]

@@ -22,6 +22,7 @@ COMMANDS = {
     "lint": "What will bite, found without sending a packet.",
     "routes": "A node's routing table, as `ip route` shows it.",
     "ipam": "Pools, blocks and addresses, as `calicoctl ipam show` shows them.",
+    "capture": "The scenario's traffic as pcapng or pcap, one interface per hop.",
     "conformance": "Recorded behaviour of the real thing against this model.",
 }
 

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import os
-import tempfile
 from collections.abc import Callable, Iterable
 from typing import TYPE_CHECKING, Any, TypeVar
 
@@ -85,37 +83,8 @@ def answer_lines(lines: Iterable[str], output: str | None) -> None:
 
 
 def write_whole(path: str, text: str) -> None:
-    """Write a file that is either complete or not there: a temporary one beside it takes its name at the end.
+    """Write a text file that is either complete or not there."""
+    from .files import whole_file
 
-    A link stays a link, and what is no file (a device, a pipe) is written to, never replaced.
-    """
-    from ..errors import UsageError
-
-    target = os.path.realpath(path)
-    folder = os.path.dirname(target)
-    try:
-        if os.path.exists(path) and not os.path.isfile(path):
-            with open(path, "w", encoding="utf-8") as stream:
-                stream.write(text)
-            return
-        handle, temporary = tempfile.mkstemp(dir=folder, prefix=f".{os.path.basename(target)}.")
-        try:
-            with os.fdopen(handle, "w", encoding="utf-8") as file:
-                file.write(text)
-            os.chmod(temporary, _mode_of(target))
-            os.replace(temporary, target)
-        except BaseException:
-            os.unlink(temporary)
-            raise
-    except OSError as error:
-        raise UsageError(f"{path} cannot be written: {error.strerror or error}") from None
-
-
-def _mode_of(path: str) -> int:
-    """Permissions of the file that is replaced, else those a new file gets."""
-    try:
-        return os.stat(path).st_mode & 0o777
-    except OSError:
-        umask = os.umask(0)
-        os.umask(umask)
-        return 0o666 & ~umask
+    with whole_file(path) as file:
+        file.write(text.encode())

@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import os
+from typing import BinaryIO
+
 import click
 
 from . import options
@@ -12,9 +15,14 @@ Examples:
   calisim run scenarios/three-az.yaml
   calisim run scenarios/three-az.yaml --variant calico-no-encap --traffic mesh
   calisim run scenarios/three-az.yaml --replies --counters --json -o run.json
+  calisim run scenarios/three-az.yaml --replay capture.pcapng --variant overlay-vxlan
+  tcpdump -i any -w - | calisim run scenarios/three-az.yaml --replay -
 """)
 @options.scenario_argument
 @click.option("--traffic", metavar="NAME", default=None, help="Only this traffic set.")
+@click.option(
+    "--replay", type=click.File("rb"), default=None, metavar="FILE",
+    help="Send the packets of a pcap or pcapng instead, each from the endpoint with its source address; - is standard input.")
 @click.option("--replies", is_flag=True, help="Send an answer for every packet that arrived.")
 @click.option("--counters", is_flag=True, help="Packets and bytes of every node's interfaces.")
 @click.option("--events", is_flag=True, help="Every interface crossing (of small traffic).")
@@ -25,23 +33,29 @@ Examples:
 @options.engine
 @options.answering
 def command(
-    scenario: str, traffic: str | None, replies: bool, counters: bool, events: bool, threads: int, set_: tuple[str, ...],
-    apply: tuple[str, ...], variant: str, step: int, engine: str, as_json: bool, output: str | None,
+    scenario: str, traffic: str | None, replay: BinaryIO | None, replies: bool, counters: bool, events: bool, threads: int,
+    set_: tuple[str, ...], apply: tuple[str, ...], variant: str, step: int, engine: str, as_json: bool, output: str | None,
 ) -> None:
     """Send the scenario's traffic and add up what becomes of it: verdicts, reasons, scopes, shapes of journeys."""
     from ..analysis.network import Network
+    from ..errors import UsageError
     from .progress import progress
 
+    if replay is not None and (traffic is not None or replies):
+        raise UsageError(f"{'--traffic' if traffic else '--replies'} and --replay exclude each other: a capture brings its own")
     loaded = options.load(scenario, set_, apply)
     network = Network(loaded, variant, step=step, engine=engine)
+    replayed = None if replay is None else network.replay(replay, os.path.basename(getattr(replay, "name", "<stdin>")))
     with progress() as tell:
-        done = network.run(traffic, threads=threads, events=events, replies=replies, keep=events, progress=tell)
+        done = network.run(replayed or traffic, threads=threads, events=events, replies=replies, keep=events, progress=tell)
     options.warn(network.intent.failures)
     if as_json:
         from ..report.json import run_document
 
-        options.answer_lines([run_document(network, done, per_node=counters, events=events)], output)
+        options.answer_lines([run_document(network, done, per_node=counters, events=events, replay=replayed)], output)
     else:
         from ..report.runs import parts
 
-        options.answer_text(parts(network, done, counters=counters, events=events), output)
+        options.answer_text(parts(network, done, counters=counters, events=events, replay=replayed), output)
+    if replayed is not None and replayed.error is not None:
+        raise UsageError(f"{replayed.name}: {replayed.error}; the packets before it are in the report")

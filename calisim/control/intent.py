@@ -137,11 +137,18 @@ class Router:
     ipip_address: int                     # 0: no such device
     vxlan_address: int
     pod_mtu: int
-    rp_filter: RpFilter
+    rp_filter: RpFilter                   # of eth0, and of the devices below that say nothing of their own
     flags: RouterFlag
     groups: tuple[int, ...]               # fabric group ids
     public_address: int                   # 0: none, or not known (RouterFlag.PUBLIC tells)
     decided_by: int = 0                   # Node object (its mark is where the check is said)
+    rp_filter_veth: RpFilter | None = None
+    rp_filter_tunnel: RpFilter | None = None
+
+    def rp_filter_of(self, device: Device) -> RpFilter:
+        """The filter on packets that come in by this device (the kernel takes the stricter number of the device's and all's)."""
+        own = {Device.VETH: self.rp_filter_veth, Device.ETHERNET: None}.get(device, self.rp_filter_tunnel)
+        return self.rp_filter if own is None else own
 
 
 @dataclass(frozen=True, slots=True)

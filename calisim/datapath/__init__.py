@@ -54,16 +54,17 @@ stage ENDPOINT, where 0):
    TUNNEL_UNKNOWN_SENDER; R has no such tunnel address (device absent) → DROPPED ADDRESS_UNUSED stage DECAPSULATE. ECN
    (RFC 6040): outer CE and inner Not-ECT → ECN_ILLEGAL; outer CE, inner ECT → inner CE; outer ECT(1), inner ECT(0) →
    inner ECT(1). Event IPIP/VXLAN IN (outer fields 0). The packet now comes in by that tunnel device.
-3. SOURCE_CHECK. Source multicast, 255.255.255.255, 0/8 or 127/8, or destination 0/8 or 127/8: MARTIAN. By VETH under
-   CALICO_FILTER: source is not the sending endpoint's address → SPOOFED_SOURCE, and that is all. By VETH without it,
-   and on all other devices: source is one of R's own addresses → MARTIAN; rp_filter STRICT and the route to the source
-   does not leave by the device the packet came in by (for VETH: not that very endpoint's) → RPF; LOOSE and no route at
-   all, or a route that is a DROP → RPF. OUTPUT skips this stage.
-4. CONNTRACK: see below. INVALID with CALICO_FILTER → CT_INVALID. In the reply direction the destination (and for SNATed
-   ones
+3. SOURCE_CHECK. Source multicast, 255.255.255.255, 0.0.0.0 or 127/8, or destination 0.0.0.0 or 127/8: MARTIAN (the rest
+   of 0/8 is like any other since Linux 5.3). By VETH under CALICO_FILTER: source is not the sending endpoint's address →
+   SPOOFED_SOURCE, and that is all. By VETH without it, and on all other devices: source is one of R's own addresses →
+   MARTIAN; rp_filter (Router.rp_filter_of the device) STRICT and the route to the source does not leave by the device the
+   packet came in by (for VETH: not that very endpoint's) → RPF; LOOSE and no route at all, or a route that is a DROP →
+   RPF. A pod's device has no address of its own, so by VETH LOOSE is as STRICT (measured; fib_validate_source, no_addr).
+   OUTPUT skips this stage.
+4. CONNTRACK: see below. INVALID with CALICO_FILTER → CT_INVALID. In the reply direction the destination (and for SNATed ones
    destination port) is translated back now, before the lookup. ICMP errors: see *Errors*.
 5. LOOKUP: own addresses first (LOCAL), then longest prefix match over routes_of(R); of equal prefixes the first in its
-   order. No route, or destination multicast, 255.255.255.255, 0/8 or 127/8 → NO_ROUTE. Blackhole → BLACKHOLE (detail =
+   order. No route, or destination multicast, 255.255.255.255, 0.0.0.0 or 127/8 → NO_ROUTE. Blackhole → BLACKHOLE (detail =
    the block's pool). An ICMP error that is INVALID, forwarded (neither LOCAL to the node nor OUTPUT), under CALICO_FILTER
    → CT_INVALID, stage CONNTRACK.
 6. LOCAL_IN (LOCAL, the node itself): step 8a; then from VETH with HOST_ACTION_DROP and of no known connection (answers
@@ -78,10 +79,10 @@ stage ENDPOINT, where 0):
    without PODS_SEND_VXLAN → ENCAP_FROM_POD: Felix lets workloads open no tunnels.
 9. TRANSLATE, only for the packet that opens a connection (and not on INVALID): Intent.nat.matches(src, dst) (OUTPUT,
    too) → MASQUERADE to R.address (output device TUNNEL: to its tunnel address). OUTPUT, or forwarded with a local
-   address as source: adjacency TUNNEL and src is not that device's tunnel address → MASQUERADE to it. Never when
-   delivering to a local pod (its adjacency is LOCAL) unless nat matches. Ports: see *Ports*. Packets of a known SNATed
-   connection get the same translation here. The connection is confirmed here (entered into the table), also when
-   nothing was translated.
+   address as source: adjacency TUNNEL and src is not that device's tunnel address → MASQUERADE to it (not under
+   NO_TUNNEL_MASQUERADE). Never when delivering to a local pod (its adjacency is LOCAL) unless nat matches. Ports: see
+   *Ports*. Packets of a known SNATed connection get the same translation here. The connection is confirmed here (entered
+   into the table), also when nothing was translated.
 10. LOCAL pod: event VETH OUT, DELIVERED (stage DELIVER). An endpoint that is a pod of R but whose node is … down was
     handled before.
 10a. NEIGHBOUR (not for a TUNNEL): ATTACHED, or a REMOTE next hop that is not the gateway's: if nobody *answers* for it →
@@ -116,7 +117,7 @@ stage ENDPOINT, where 0):
    that router, whatever the destination. A Linux router's leg: length > mtu ≠ 0 of the subnet
    of the owner or router → FABRIC_MTU as in 1. A node that does not *answer* (10a) → UNREACHABLE, stage FABRIC. OUTSIDE →
    length > internet_mtu → FABRIC_MTU or UNDETERMINED (detail = route), then step 5 without translation. INTERNET →
-   place = the gateway;
+   place = the gateway; the last rule of step 5 first (a default route is none for pods); then,
    encapsulated or not, the wire's source must be the address of a router with PUBLIC or of nothing else: otherwise
    IGW_NO_PUBLIC_ADDRESS. length > internet_mtu → FABRIC_MTU (DF) or UNDETERMINED. The source becomes public_address if
    it is known. Then step 5.
@@ -152,11 +153,11 @@ is never taken for a reply; for protocols without ports both 0. A live entry (ex
 or reply direction. Otherwise new: TCP with RST, FIN or SYN+ACK, or with neither SYN nor ACK → INVALID
 (nf_conntrack_proto_tcp); ACK without SYN is picked up (ESTABLISHED); an ICMP echo reply → INVALID; all else NEW. A
 known TCP connection: only what forwarding needs – a reply makes it ESTABLISHED, FIN or RST CLOSING. A SYN on a CLOSING
-connection reopens it as NEW. Time-outs: UDP 30 s until a reply, then 120 s (stream); TCP NEW 120 s, ESTABLISHED 432,000
-s, CLOSING 120 s; ICMP 30 s; others 600 s; each packet refreshes. RESULT.connection = the entry's ordinal (per router,
-1-based, in order of confirmation) on the first router; flag NEW if this packet opened it. INVALID packets are neither
-translated nor entered. Only what reaches TRANSLATE or LOCAL_IN confirms a connection: a packet dropped earlier leaves
-no trace.
+connection reopens it as NEW. Time-outs: UDP 30 s, but 120 s from a packet that finds the entry ESTABLISHED and created
+more than 2 s ago (a stream); TCP NEW 120 s, ESTABLISHED 432,000 s, CLOSING 120 s; ICMP 30 s; others 600 s; each packet
+refreshes. RESULT.connection = the entry's ordinal (per router, 1-based, in order of confirmation) on the first router;
+flag NEW if this packet opened it. INVALID packets are neither translated nor entered. Only what reaches TRANSLATE or
+LOCAL_IN confirms a connection: a packet dropped earlier leaves no trace.
 
 **Errors.** An ICMP error belongs (RELATED) to the live entry that has the inverse of the quoted header's key, in that
 key's direction; it refreshes and opens nothing. None: INVALID – never translated, dropped only as step 5 says. In the

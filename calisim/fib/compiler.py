@@ -17,7 +17,7 @@ from ..errors import CompileError
 from ..quantities import Prefix, format_address
 from ..vocabulary import (
     ADJACENCY, CLASS, ENDPOINT, FABRIC, ROUTER, RULE, SUBNET, TARGET,
-    AdjacencyFlag, AdjacencyKind, ClassFlag, DropReason, EndpointKind, FabricFlag, RouterFlag, TargetKind,
+    AdjacencyFlag, AdjacencyKind, ClassFlag, Device, DropReason, EndpointKind, FabricFlag, RouterFlag, TargetKind,
 )
 from . import lpm
 from .image import FibImage, freeze
@@ -284,7 +284,8 @@ def _routers(intent: Intent, routing: _Routing, rules: _Rules) -> np.ndarray:
             *rules.run(tuple(rule for g in mine for rule in g.ingress)),
             *rules.run(tuple(rule for g in mine for rule in g.egress)),
             sum(1 << number - 1 for number in set(router.groups)), router.flags,
-            mine[0].decided_by if mine else 0, router.rp_filter))
+            mine[0].decided_by if mine else 0,
+            *(router.rp_filter_of(device) for device in (Device.ETHERNET, Device.VETH, Device.IPIP))))
     keys = {router.key for router in intent.routers}
     if len(keys) < len(intent.routers):
         raise CompileError("two nodes' names have one 32-bit hash (FNV-1a): rename one of them")

@@ -22,6 +22,8 @@ if TYPE_CHECKING:
     from ..analysis.needs import Need
     from ..analysis.network import Network
     from ..control.intent import Object
+    from ..traffic.replay import Replay
+    from .capture import Recording
 
 API_VERSION = "calisim/v1"
 
@@ -55,7 +57,8 @@ def _variant(report: VariantReport) -> dict[str, Any]:
 
 def _need(need: Need) -> dict[str, Any]:
     example = need.example and {"from": need.example.sender, "to": need.example.receiver, "reason": need.example.reason}
-    return {"need": need.need, "why": need.why, "met": need.met, "ifForgotten": {"lost": need.lost, "example": example},
+    return {"need": need.need, "why": need.why, "met": need.met,
+            "ifForgotten": {"lost": need.lost, "example": example, **({"answers": True} if need.answers else {})},
             **({"note": need.note} if need.note else {})}
 
 
@@ -101,7 +104,9 @@ def _interfaces(links: np.ndarray) -> dict[str, Any]:
         for device in Device if links[device].any()}
 
 
-def run_document(network: Network, run: Run, *, per_node: bool = False, events: bool = False) -> str:
+def run_document(
+    network: Network, run: Run, *, per_node: bool = False, events: bool = False, replay: Replay | None = None,
+) -> str:
     """``calisim run``."""
     content: dict[str, Any] = {
         "scenario": network.scenario.name, "variant": network.variant, "packets": packets(run.sent), "scopes": scopes(run.sent),
@@ -111,11 +116,23 @@ def run_document(network: Network, run: Run, *, per_node: bool = False, events: 
     }
     if any(is_reply(name) for name in run.tallies):
         content["replies"] = packets(total(tally for name, tally in run.tallies.items() if is_reply(name)))
+    if replay is not None:
+        content["replay"] = _replay(replay)
     if per_node:
         content["nodes"] = per_node_counters(network, run)
     if events and run.events is not None:
         content["events"] = [_event(network, event) for event in run.events]
     return document("Run", **content)
+
+
+def _replay(replay: Replay) -> dict[str, Any]:
+    return {
+        "name": replay.name, "read": replay.read, "sent": replay.sent, "waves": replay.waves_sent, "reordered": replay.reordered,
+        "leftOut": [
+            {"reason": reason, "packets": left.packets, "first": left.number, "example": left.example}
+            for reason, left in sorted(replay.left_out.items(), key=lambda item: -item[1].packets)],
+        "error": None if replay.error is None else {
+            "packet": replay.error.number, "byte": replay.error.offset, "reason": replay.error.reason}}
 
 
 def _event(network: Network, event: np.void) -> dict[str, Any]:
@@ -124,6 +141,13 @@ def _event(network: Network, event: np.void) -> dict[str, Any]:
         "direction": Direction(int(event["direction"])).name.lower(), "stage": Stage(int(event["stage"])).name.lower(),
         "headers": [mapping_of(header) for header in headers_of(event)],
         "decidedBy": _object(network.intent.object(int(event["detail"])))}
+
+
+def capture_document(network: Network, recording: Recording, output: str) -> str:
+    """``calisim capture``."""
+    return document(
+        "Capture", scenario=network.scenario.name, variant=network.variant, output=output, frames=len(recording),
+        packets=packets(recording.run.tally), interfaces=list(recording.interfaces), unseen=recording.unseen())
 
 
 def per_node_counters(network: Network, run: Run) -> list[dict[str, Any]]:

@@ -10,22 +10,28 @@ from ..analysis.paths import shapes
 from ..analysis.run import Tally
 from ..analysis.story import word_of
 from ..analysis.telling import event_line
+from ..quantities import plural
 from ..vocabulary import Device, DropReason, Verdict
 from .text import ROOMY, STANDARD, number, paragraph, share, table, width
 
 if TYPE_CHECKING:
     from ..analysis.network import Network
     from ..analysis.run import Run
+    from ..traffic.replay import Replay
 
 MOST_EVENTS = 2000
 MOST_SHAPES = 30
 
 
-def parts(network: Network, run: Run, *, counters: bool, events: bool) -> Iterator[Any]:
+def parts(network: Network, run: Run, *, counters: bool, events: bool, replay: Replay | None = None) -> Iterator[Any]:
     """The report, part by part."""
     for name, tally in run.tallies.items():
         yield _outcomes(name, tally)
     yield _shapes(run)
+    if replay is not None:
+        if replay.left_out:
+            yield _left_out(replay)
+        yield paragraph(_account(replay))
     if counters:
         yield _interfaces(network, run)
         if run.tally.lost():
@@ -53,6 +59,20 @@ def _shapes(run: Run) -> Any:
         f"Shapes of journeys{more}", ["#Packets", "Fate", "Reason", "Encapsulation", "#Hops (routers)", "On the way"],
         ([number(one.packets), one.verdict.name.lower(), one.reason.name if one.reason else "", one.encap.name.lower(), one.hops,
           ", ".join(one.marks)] for one in found[:MOST_SHAPES]))
+
+
+def _left_out(replay: Replay) -> Any:
+    return table(
+        f"Not sent of {replay.name}", ["!Why", "#Packets", "#First (packet)", "For example"],
+        ([reason, number(left.packets), number(left.number), left.example]
+         for reason, left in sorted(replay.left_out.items(), key=lambda item: -item[1].packets)))
+
+
+def _account(replay: Replay) -> str:
+    left = replay.read - replay.sent
+    early = f", {plural(replay.reordered, 'packet')} stamped earlier than one before" if replay.reordered else ""
+    return (f"{replay.name}: {plural(replay.read, 'packet')} read{' until the file breaks off' if replay.error else ''}, "
+            f"{number(replay.sent)} sent in {plural(replay.waves_sent, 'wave')}, {number(left)} not{early}")
 
 
 def _interfaces(network: Network, run: Run) -> Any:

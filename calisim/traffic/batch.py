@@ -15,7 +15,7 @@ from ..errors import UsageError
 from ..quantities import PROTOCOLS, parse_address
 from ..vocabulary import PACKET, PacketFlag
 
-TCP, UDP, ICMP = 6, 17, 1
+TCP, UDP, ICMP, IPIP = 6, 17, 1, 4
 
 FIN, SYN, RST, PSH, ACK = 1, 2, 4, 8, 16
 ECHO_REQUEST, ECHO_REPLY = 0x0800, 0x0000                   # type << 8 | code

@@ -19,6 +19,7 @@ from ..scenario.schema import TrafficSet
 from ..vocabulary import PACKET, EndpointKind, PacketFlag, Verdict
 from .batch import ACK, ECHO_REPLY, ECHO_REQUEST, FIN, FIRST_SOURCE_PORT, ICMP, PORTS, PSH, RST, SYN, TCP, packet, protocol_number
 from .endpoints import Labels, resolve_destinations, resolve_endpoints
+from .owners import AddressOwners
 
 __all__ = ["Flows", "answered", "plan", "reply_wave", "resolve_endpoints", "waves"]
 
@@ -152,14 +153,5 @@ def reply_wave(wave: np.ndarray, results: np.ndarray, intent: Intent) -> np.ndar
     answers["ttl"], answers["protocol"] = 64, asked["protocol"]
     answers["fragment"] = asked["fragment"] & PacketFlag.DF
     answers["time"] = asked["time"] + ANSWER_DELAY
-    answers["ingress"] = _endpoints_at(seen["dst"], intent)
+    answers["ingress"] = AddressOwners(intent).of(seen["dst"])
     return answers
-
-
-def _endpoints_at(addresses: np.ndarray, intent: Intent) -> np.ndarray:
-    """Endpoint ids by address; 0 where nobody has it."""
-    if not intent.address_owners:
-        return np.zeros(len(addresses), dtype=np.uint32)
-    known = np.array(sorted(intent.address_owners.items()), dtype=np.uint32)
-    at = np.minimum(np.searchsorted(known[:, 0], addresses), len(known) - 1)
-    return np.where(known[at, 0] == addresses, known[at, 1], 0).astype(np.uint32)

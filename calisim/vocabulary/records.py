@@ -88,7 +88,8 @@ ROUTER = _record(
     ("link", _u32), ("link_mask", _u32), ("mtu", _u32), ("detail", _u32),
     ("rules_in", _u32), ("rules_in_count", _u32), ("rules_out", _u32), ("rules_out_count", _u32),
     ("groups", _u64),                          # bit set of its security groups
-    ("flags", _u32), ("group_detail", _u32), ("rp_filter", _u32), size=88,
+    ("flags", _u32), ("group_detail", _u32),
+    ("rp_filter", _u8), ("rp_filter_veth", _u8), ("rp_filter_tunnel", _u8), size=88,
 )
 
 ENDPOINT = _record(

@@ -159,6 +159,7 @@ class RouterFlag(IntFlag):
     EXCLUDE_HOSTS = 64      # natOutgoingExclusions: IPPoolsAndHostIPs
     PODS_SEND_IPIP = 128    # allowIPIPPacketsFromWorkloads
     PODS_SEND_VXLAN = 256   # allowVXLANPacketsFromWorkloads
+    NO_TUNNEL_MASQUERADE = 512  # Felix' rule for the node's own packets into a tunnel is missing
 
 
 class ClassFlag(IntFlag):

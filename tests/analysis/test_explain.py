@@ -67,7 +67,7 @@ def test_all_blockers_removes_one_after_the_other(network):
 def test_blockers_on_the_way_back_are_found(network):
     one_sided = network(set=["nodes.b.sourceDestCheck=true"], step=0)
     told = all_blockers(network("calico-no-encap"), Request("shop/web-a-1-0", "shop/web-b-1-0"))
-    assert [one.loss.reason.name for one in told.found] == ["IGW_NO_PUBLIC_ADDRESS"] and told.cleared
+    assert [one.loss.reason.name for one in told.found] == ["FABRIC_NO_ROUTE"] and told.cleared
     assert all_blockers(one_sided, Request("shop/web-a-1-0", "shop/web-b-1-0")).found == ()
 
 

@@ -34,10 +34,20 @@ def test_the_nodes_own_address_is_refused_without_any_rp_filter(net):
 
 
 def test_loose_wants_some_route_strict_the_very_one(net):
-    """ip_route_input: loose is content with any unicast route, a blackhole is none."""
+    """fib_validate_source: loose is content with any unicast route, a blackhole is none (kernel: nonat-pod-to-node-loose)."""
+    open_pods = {**LINUX, "rp_filter_veth": RpFilter.OFF, "ipip": "Always"}
+    for source, strict, loose in ((P1, DELIVERED, DELIVERED), (API, DropReason.RPF, DELIVERED),
+                                  ("10.244.3.60", DropReason.RPF, DropReason.RPF)):
+        assert net(three_zones(**open_pods)).fate("default/p1", P5, src=source) == strict
+        assert net(three_zones(**open_pods, rp_filter=RpFilter.LOOSE)).fate("default/p1", P5, src=source) == loose
+
+
+@pytest.mark.parametrize("src", [P5, P2, API])
+def test_loose_is_strict_at_a_pods_interface_for_it_has_no_address(net, src):
+    """loose-and-default-route:spoof, :spoof2 – the very route is asked for where the device has no address (no_addr)."""
     network = net(three_zones(**LINUX, rp_filter=RpFilter.LOOSE))
-    assert network.fate("default/p1", P3, src=P5) == DELIVERED
-    assert network.fate("default/p1", P3, src="10.244.1.60") == DropReason.RPF
+    assert network.fate("default/p1", P3, src=src) == DropReason.RPF and network.where() == "n1"
+    assert network.fate("default/p1", P3) == DELIVERED
 
 
 @pytest.mark.parametrize(("rp_filter", "fate"), [
@@ -47,6 +57,19 @@ def test_without_nat_outgoing_a_pod_reaches_another_node_only_past_a_loose_filte
     network = net(three_zones(ipip="Always", nat_outgoing=False, rp_filter=rp_filter))
     assert network.fate("default/p1", "10.0.1.12") == fate
     assert network.where() == "n2" and network.route()[-1] == "n2 eth0 in"
+
+
+def test_every_device_has_an_rp_filter_of_its_own(net):
+    """no-tunnel-masquerade:c, :d – loose on eth0 and strict at the pods; none in the tunnel lets a stranger's packet in."""
+    network = net(three_zones(ipip="Always", nat_outgoing=False, **LINUX, rp_filter=RpFilter.LOOSE,
+                              rp_filter_veth=RpFilter.STRICT))
+    assert network.fate("default/p1", P3, src=P2) == DropReason.RPF
+    assert network.fate("default/p1", "10.0.1.12") == DELIVERED
+    strict = {"rp_filter_veth": RpFilter.OFF, **LINUX}
+    network = net(three_zones(ipip="Always", **strict))
+    assert network.fate("default/p1", P3, src="192.0.2.1") == DropReason.RPF and network.where() == "n2"
+    network = net(three_zones(ipip="Always", rp_filter_tunnel=RpFilter.OFF, **strict))
+    assert network.fate("default/p1", P3, src="192.0.2.1") == DELIVERED
 
 
 def test_tunnels_from_strangers(net):
@@ -106,6 +129,14 @@ def test_a_nodes_packet_into_the_tunnel_has_the_tunnel_address(net):
     assert text(bound["src"]) == "10.244.1.1" and bound["flags"] & ResultFlag.SNAT
     answer = network.reply()
     assert (fate_of(answer), text(answer["dst"])) == (DELIVERED, "10.0.1.11")
+
+
+def test_without_the_tunnels_rule_a_node_keeps_the_address_it_bound(net):
+    """no-tunnel-masquerade:a, a-back – the answer does not use the tunnel, the receiver's filter on it has to be off."""
+    network = net(three_zones(ipip="Always", tunnel_masquerade=False, rp_filter=RpFilter.LOOSE))
+    bound = network.send("node/n1", P5, src="10.0.1.11")
+    assert (fate_of(bound), text(bound["src"])) == (DELIVERED, "10.0.1.11") and not bound["flags"] & ResultFlag.SNAT
+    assert text(network.send("node/n1", P5)["src"]) == "10.244.1.1"
 
 
 def test_masquerade_takes_the_address_of_the_device_it_leaves_by(net):
@@ -253,7 +284,7 @@ def test_an_unsolicited_packet_to_the_nodes_address_is_the_nodes(net):
 
 
 @pytest.mark.parametrize(("protocol", "flags", "replied", "seconds"), [
-    ("udp", 0, False, 30), ("udp", 0, True, 120), ("icmp", 0, True, 30), (47, 0, False, 600),
+    ("udp", 0, False, 30), ("udp", 0, True, 30), ("icmp", 0, True, 30), (47, 0, False, 600),
     ("tcp", SYN, False, 120), ("tcp", SYN, True, 432_000), ("tcp", PSH | ACK, False, 432_000)])
 def test_timeouts(net, protocol, flags, replied, seconds):
     """net.netfilter.nf_conntrack_*: defaults of the kernel."""
@@ -265,6 +296,18 @@ def test_timeouts(net, protocol, flags, replied, seconds):
         again = network.send("default/p1", API, protocol=protocol, tcp_flags=flags, time=age)
         assert bool(again["flags"] & ResultFlag.NEW) == is_new
         assert again["connection"] == 1 + is_new
+
+
+@pytest.mark.parametrize(("age", "answered", "seconds"), [
+    (2 * SECOND, True, 30), (2 * SECOND + 1, True, 120), (2 * SECOND + 1, False, 30)])
+def test_udp_becomes_a_stream_when_it_was_answered_and_is_older_than_two_seconds(net, age, answered, seconds):
+    """udp-expiry – nf_conntrack_udp_packet: the answer itself still leaves it at 30 seconds."""
+    network = net(three_zones())
+    network.send("default/p1", API, protocol="udp")
+    if answered:
+        network.reply(time=0)
+    network.send("default/p1", API, protocol="udp", time=age)
+    assert int(network.state.connections()[0]["expires"]) == age + seconds * SECOND
 
 
 def test_fin_and_rst_close_and_a_syn_opens_again(net):

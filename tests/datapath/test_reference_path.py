@@ -200,10 +200,10 @@ def test_a_borrowed_address_beats_the_blackhole_of_its_block(net):
 
 
 def test_without_encapsulation_another_subnet_is_out_of_reach(net):
-    """Kernel: never-far; AWS: the router knows nodes, not pods, so its default route takes the packet to the gateway."""
+    """Kernel: never-far; AWS: the router knows nodes, not pods, and its default route is none for pods."""
     cluster = three_zones(ipip="Never")
     network = net(cluster)
-    assert network.fate("default/p1", P5) == DropReason.IGW_NO_PUBLIC_ADDRESS
+    assert (network.fate("default/p1", P5), network.where()) == (DropReason.FABRIC_NO_ROUTE, "igw-1")
     cluster.tables[0].pop()                                       # no default route: a private subnet
     network = net(cluster)
     assert (network.fate("default/p1", P5), network.where()) == (DropReason.FABRIC_NO_ROUTE, "vpc-1")
@@ -212,7 +212,7 @@ def test_without_encapsulation_another_subnet_is_out_of_reach(net):
 def test_a_pool_address_in_no_block_leaves_by_the_default_route_with_the_pods_source(net):
     """Kernel: *-black-holes:no-block."""
     network = net(three_zones())
-    assert network.fate("default/p1", "10.244.77.1") == DropReason.IGW_NO_PUBLIC_ADDRESS
+    assert network.fate("default/p1", "10.244.77.1") == DropReason.FABRIC_NO_ROUTE
     assert text(network.results[0]["src"]) == P1
 
 
@@ -248,12 +248,19 @@ def test_nothing_but_unicast_is_routed(net, dst):
 
 
 @pytest.mark.parametrize(("src", "dst"), [
-    ("224.0.0.5", P2), ("255.255.255.255", P2), ("0.0.0.0", P2), ("127.0.0.1", P2), (P1, "127.0.0.1"), (P1, "0.1.2.3")])
+    ("224.0.0.5", P2), ("255.255.255.255", P2), ("0.0.0.0", P2), ("127.0.0.1", P2), (P1, "127.0.0.1"), (P1, "0.0.0.0")])
 def test_martians(net, src, dst):
     """Linux, ip_route_input_slow: addresses that no interface may send from or to."""
     network = net(three_zones())
     assert network.fate("default/p1", dst, src=src) == DropReason.MARTIAN
     assert stage_of(network.results[0]) == Stage.SOURCE_CHECK
+
+
+def test_this_network_is_like_any_other_but_for_its_first_address(net):
+    """strange-addresses:zero – Linux forwards 0.0.0.1 … 0.255.255.255 since 5.3, by the default route and masqueraded."""
+    network = net(three_zones())
+    assert network.fate("default/p1", "0.0.0.7") == Verdict.EXITED
+    assert network.fate("node/n1", "0.0.0.7") == Verdict.EXITED
 
 
 def test_of_equal_prefixes_the_first_route_counts(net):

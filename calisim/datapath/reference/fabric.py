@@ -263,6 +263,7 @@ class FabricWalker:
     def _through_gateway(self, walk: Walk, route: FabricRoute) -> None:
         """Stateless 1:1 translation of node addresses that have a public one; nothing else gets out."""
         header, place = walk.wire, route.place
+        self._refuse_inside(walk, place, route)
         router = next((r for r in self.intent.routers if r.address == header.src and r.flags & RouterFlag.PUBLIC), None)
         if router is None:
             drop(DropReason.IGW_NO_PUBLIC_ADDRESS, place, route.decided_by)
@@ -279,11 +280,18 @@ class FabricWalker:
         elif (router := self._with_public(destination)) is not None:
             walk.wire.dst, walk.peer_groups = router.address, ()
             self._to_router(walk, router.id, crossed=True)
-        elif self._is_ours(destination) or route.target is TargetKind.INTERNET and _is_private(destination):
+        else:
+            self._refuse_inside(walk, place, route)
+            succeed(Verdict.EXITED, Stage.FABRIC, place)
+
+    def _refuse_inside(self, walk: Walk, place: int, route: FabricRoute) -> None:
+        """A default route is none for what nobody outside can know: pods, subnets, private addresses."""
+        destination = walk.wire.dst
+        if self.outside_host(destination) is not None or self._with_public(destination) is not None:
+            return
+        if self._is_ours(destination) or route.target is TargetKind.INTERNET and _is_private(destination):
             complaint = self._complaint(NET_UNREACHABLE, walk.wire, ttl=walk.wire.ttl + 1)
             drop(DropReason.FABRIC_NO_ROUTE, place, route.decided_by, complaint=complaint)
-        else:
-            succeed(Verdict.EXITED, Stage.FABRIC, place)
 
     def _is_ours(self, address: int) -> bool:
         """Whether the address lies where the scenario has subnets or pods: nobody outside routes it."""

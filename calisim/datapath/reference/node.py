@@ -21,7 +21,7 @@ from .journal import Journal
 from .routes import Routes
 from .state import ReferenceState
 from .tracking import Connection, PortChooser, conntrack_timeout, next_state, opening_state
-from .walk import ICMP, TCP, UDP, Complaint, Header, Walk, drop, exceeds, is_nobody, succeed, undetermined
+from .walk import ICMP, TCP, UDP, Complaint, Header, Walk, drop, exceeds, is_nobody, is_this_host, succeed, undetermined
 
 NOT_ECT, ECT1, ECT0, CE = 0, 1, 2, 3           # RFC 3168 §5
 ECN = 3
@@ -85,7 +85,7 @@ class NodeWalker:
     def _check_source(self, walk: Walk, router: Router) -> None:
         """Martians, Calico's anti-spoofing at a pod's veth, the kernel's reverse path filter."""
         src, dst = walk.wire.src, walk.wire.dst
-        if src >> 28 == 0xE or src == 0xFFFFFFFF or _is_this_host(src) or _is_this_host(dst):
+        if src >> 28 == 0xE or src == 0xFFFFFFFF or is_this_host(src) or is_this_host(dst):
             drop(DropReason.MARTIAN, router.id)
         if walk.device is Device.VETH and router.flags & RouterFlag.CALICO_FILTER:
             assert walk.sender is not None
@@ -96,9 +96,12 @@ class NodeWalker:
             drop(DropReason.MARTIAN, router.id)
         back = self.routes.find(router.id, src)
         routed = back is not None and back.kind is not AdjacencyKind.DROP
-        if router.rp_filter is RpFilter.LOOSE and not routed:
+        rp_filter = router.rp_filter_of(walk.device)
+        if walk.device is Device.VETH and rp_filter is RpFilter.LOOSE:
+            rp_filter = RpFilter.STRICT            # cali… has no address, so the kernel is content with the very route only
+        if rp_filter is RpFilter.LOOSE and not routed:
             drop(DropReason.RPF, router.id)
-        if router.rp_filter is RpFilter.STRICT and not (routed and self._leaves_where_it_came_in(walk, back)):
+        if rp_filter is RpFilter.STRICT and not (routed and self._leaves_where_it_came_in(walk, back)):
             drop(DropReason.RPF, router.id)
 
     def _leaves_where_it_came_in(self, walk: Walk, back: Adjacency | None) -> bool:
@@ -130,7 +133,8 @@ class NodeWalker:
             return None
         is_reply = flow != known.original
         state = next_state(known.state, flow, walk.tcp_flags, is_reply=is_reply)
-        known.refresh(state, walk.time + conntrack_timeout(flow.protocol, state), is_reply=is_reply)
+        timeout = conntrack_timeout(flow.protocol, state, stream=known.is_stream(walk.time))
+        known.refresh(state, walk.time + timeout, is_reply=is_reply)
         if walk.legs == 1:
             walk.connection = known.ordinal
         if is_reply and known.is_translated:
@@ -300,7 +304,8 @@ class NodeWalker:
         if self.intent.nat.matches(header.src, header.dst):
             return tunnel or router.address
         own = walk.device is Device.LOOPBACK or header.src in self.intent.local_addresses(router.id)
-        return tunnel if own and header.src != tunnel else 0
+        hides = own and header.src != tunnel and not router.flags & RouterFlag.NO_TUNNEL_MASQUERADE
+        return tunnel if hides else 0
 
     # ---- going out -------------------------------------------------------------------------------------------
 
@@ -343,11 +348,6 @@ class NodeWalker:
 
 def _is_known(connection: Connection | None) -> bool:
     return connection is not None and bool(connection.ordinal)
-
-
-def _is_this_host(address: int) -> bool:
-    """0.0.0.0/8 and 127.0.0.0/8 (RFC 1122 §3.2.1.3)."""
-    return address >> 24 in (0, 127)
 
 
 def _tunnel_address(router: Router, device: Device) -> int:

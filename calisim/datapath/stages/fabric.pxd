@@ -101,6 +101,16 @@ cdef inline bint is_private(uint32_t address) noexcept nogil:
             or address >> 22 == 0x191 or address >> 16 == 0xA9FE)
 
 
+cdef inline bint leads_outside(Core* core, Walk* w, const Wire* wire, const Target* target, uint32_t place) noexcept nogil:
+    """A default route is none for what nobody outside can know: pods, subnets, private addresses.      Drops  FABRIC_NO_ROUTE"""
+    cdef const Class* c = &core.fib.classes[class_of(&core.fib, wire.dst)]
+    if not c.host and not c.public and (
+            c.flags & (CLASS_FLAG_SUBNET | CLASS_FLAG_POOL) or (target.kind == TARGET_INTERNET and is_private(wire.dst))):
+        complains(core, w, ERROR_NET_UNREACHABLE, wire_ttl(w) + 1, 0)
+        return drop(core, w, STAGE_FABRIC, DROP_FABRIC_NO_ROUTE, place, target.detail)
+    return True
+
+
 cdef inline bint outside(Core* core, Walk* w, const Wire* wire, const Target* target, uint32_t place) noexcept nogil:
     """Beyond the gateway: a host, a public address of ours, or the rest of the world.      Drops  FABRIC_NO_ROUTE"""
     cdef const Class* c = &core.fib.classes[class_of(&core.fib, wire.dst)]
@@ -109,16 +119,15 @@ cdef inline bint outside(Core* core, Walk* w, const Wire* wire, const Target* ta
     if c.public:
         set_wire_destination(w, core.fib.routers[c.public].address)
         return to_router(w, c.public, 0, True)
-    if c.flags & (CLASS_FLAG_SUBNET | CLASS_FLAG_POOL) or (target.kind == TARGET_INTERNET and is_private(wire.dst)):
-        complains(core, w, ERROR_NET_UNREACHABLE, wire_ttl(w) + 1, 0)
-        return drop(core, w, STAGE_FABRIC, DROP_FABRIC_NO_ROUTE, place, target.detail)
-    return end(core, w, VERDICT_EXITED, STAGE_FABRIC, place)
+    return leads_outside(core, w, wire, target, place) and end(core, w, VERDICT_EXITED, STAGE_FABRIC, place)
 
 
 cdef inline bint internet(Core* core, Walk* w, Wire* wire, const Target* target) noexcept nogil:
-    """The internet gateway.      Drops  IGW_NO_PUBLIC_ADDRESS, FABRIC_MTU      Sets  the wire's source"""
+    """The internet gateway.      Drops  FABRIC_NO_ROUTE, IGW_NO_PUBLIC_ADDRESS, FABRIC_MTU      Sets  the wire's source"""
     cdef uint32_t owner = core.fib.classes[class_of(&core.fib, wire.src)].interface
     cdef const Router* router = &core.fib.routers[owner if owner <= core.fib.router_count else 0]
+    if not leads_outside(core, w, wire, target, target.place):
+        return False
     if not router.flags & ROUTER_FLAG_PUBLIC or router.address != wire.src:
         return drop(core, w, STAGE_FABRIC, DROP_IGW_NO_PUBLIC_ADDRESS, target.place, target.detail)
     if wire.length > core.fib.fabric.internet_mtu:

@@ -93,8 +93,8 @@ cdef inline void resolve(const Tables* fib, uint32_t id, uint32_t address, Route
 
 
 cdef inline bint nobody(uint32_t address) noexcept nogil:
-    """Multicast, limited broadcast, 0/8 and 127/8 are no destination of a route."""
-    return address >> 28 == 0xE or address == <uint32_t>0xFFFFFFFF or address >> 24 == 0 or address >> 24 == 127
+    """Multicast, limited broadcast, 0.0.0.0 and 127/8 are no destination of a route."""
+    return address >> 28 == 0xE or address == <uint32_t>0xFFFFFFFF or address == 0 or address >> 24 == 127
 
 
 cdef inline bint lookup(Core* core, Walk* w, uint32_t address) noexcept nogil:

@@ -138,10 +138,16 @@ cdef inline uint64_t timeout(uint8_t protocol, uint8_t state) noexcept nogil:
     if protocol == PROTOCOL_TCP:
         seconds = 432000 if state == CONNECTION_ESTABLISHED else 120
     elif protocol == PROTOCOL_UDP:
-        seconds = 120 if state == CONNECTION_ESTABLISHED else 30
+        seconds = 30
     elif protocol == PROTOCOL_ICMP:
         seconds = 30
     return seconds * 1000000000
+
+
+cdef inline uint64_t stream_timeout(const Connection* c, uint64_t time) noexcept nogil:
+    """A UDP connection's after one packet more: 120 s if it was answered before and is older than two seconds."""
+    cdef bint stream = c.state == CONNECTION_ESTABLISHED and time > c.created + 2 * <uint64_t>1000000000
+    return (120 if stream else 30) * <uint64_t>1000000000
 
 
 cdef inline uint64_t fabric_timeout(uint8_t protocol) noexcept nogil:

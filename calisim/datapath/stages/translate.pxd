@@ -17,7 +17,9 @@ cdef inline uint32_t masquerade_to(const Core* core, const Walk* w) noexcept nog
     if (core.fib.classes[class_of(&core.fib, src)].flags & CLASS_FLAG_MASQUERADE
             and not core.fib.classes[class_of(&core.fib, w.result.dst)].flags & CLASS_FLAG_EXEMPT):
         return address
-    if w.route.kind == ADJACENCY_TUNNEL and src != address and (w.carry.device == DEVICE_LOOPBACK or own_address(w.router, src)):
+    if w.route.kind != ADJACENCY_TUNNEL or src == address or w.router.flags & ROUTER_FLAG_NO_TUNNEL_MASQUERADE:
+        return 0
+    if w.carry.device == DEVICE_LOOPBACK or own_address(w.router, src):
         return address
     return 0
 

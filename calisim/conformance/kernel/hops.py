@@ -1,0 +1,149 @@
+"""From the crossings that the model knows to every interface of the laboratory: what one packet looks like, hop by hop.
+
+The model has an EVENT for each crossing of a node's or a host's interface. The laboratory has more of them: the pod's end of its
+veth, the ports of the bridge that is a subnet, the legs of the router. Which of them a crossing stands for is written
+in one place, :data:`STANDS_FOR`; each of them must show the very bytes of that crossing, so none can hide a change.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+
+import numpy as np
+
+from ...control.intent import FabricSubnet
+from ...quantities import parse_prefix
+from ...report.frames import aged, frame
+from ...vocabulary import Device, Direction, DropReason, Stage, Verdict
+from ...wire import ipv4
+from .case import OUTSIDE, ROUTER, Case
+
+IN, OUT = "in", "out"
+
+# What the model's crossings stand for, in the order in which a packet meets the interfaces: (namespace, device, direction).
+# {node} {pod} {subnet} are names; a packet that the router forwards crosses "to router" and "from router" between
+# the two nodes, or a node and the outside.
+STANDS_FOR: dict[str, tuple[tuple[str, str, str], ...]] = {
+    "pod sends": (("{pod}", "eth0", OUT), ("{node}", "cali{pod}", IN)),
+    "pod receives": (("{node}", "cali{pod}", OUT), ("{pod}", "eth0", IN)),
+    "ipip sends": (("{node}", "tunl0", OUT),),
+    "ipip receives": (("{node}", "tunl0", IN),),
+    "vxlan sends": (("{node}", "vxlan.calico", OUT),),
+    "vxlan receives": (("{node}", "vxlan.calico", IN),),
+    "node sends": (("{node}", "eth0", OUT), ("sub-{subnet}", "p-{node}", IN)),
+    "to router": (("sub-{subnet}", "p-router", OUT), (ROUTER, "eth-{subnet}", IN)),
+    "from router": ((ROUTER, "eth-{subnet}", OUT), ("sub-{subnet}", "p-router", IN)),
+    "node receives": (("sub-{subnet}", "p-{node}", OUT), ("{node}", "eth0", IN)),
+    "outside sends": ((OUTSIDE, "eth0", OUT), (ROUTER, "eth-x", IN)),
+    "outside receives": ((ROUTER, "eth-x", OUT), (OUTSIDE, "eth0", IN)),
+}
+_TUNNELS = {Device.IPIP: "ipip", Device.VXLAN: "vxlan"}
+
+
+@dataclass(frozen=True, slots=True)
+class Hop:
+    """One packet on one interface. ``kind``: self, the packet; error, an ICMP error about it; reply, an answer to it."""
+
+    kind: str
+    namespace: str
+    device: str
+    direction: str
+    data: bytes
+
+    @property
+    def interface(self) -> tuple[str, str, str, str]:
+        return self.kind, self.namespace, self.device, self.direction
+
+
+class Route:
+    """The hops of one packet, from its EVENT records and its RESULT."""
+
+    def __init__(self, case: Case, events: np.ndarray, result: np.void, sent: bytes) -> None:
+        self._case, self._events, self._result = case, events, result
+        self._frames = [frame(event, sent, case.tunnels) for event in events]
+
+    def hops(self) -> list[Hop]:
+        return [
+            Hop("self", namespace, device, direction, data) for what, names, data in self._crossings()
+            for namespace, device, direction in _named(what, names)]
+
+    def _crossings(self) -> Iterator[tuple[str, dict[str, str], bytes]]:
+        """Names of :data:`STANDS_FOR` with what fills them, and the bytes there."""
+        for position, (event, data) in enumerate(zip(self._events, self._frames, strict=True)):
+            device, out = Device(int(event["device"])), event["direction"] == Direction.OUT
+            names = self._names(event)
+            if device is Device.VETH:
+                yield ("pod receives" if out else "pod sends"), names, data
+            elif device in _TUNNELS:
+                yield f"{_TUNNELS[device]} {'sends' if out else 'receives'}", names, data
+            elif not out:
+                yield ("node receives" if event["router"] else "outside receives"), names, data
+            else:
+                yield ("node sends" if event["router"] else "outside sends"), names, data
+                yield from self._through_router(position, names)
+
+    def _names(self, event: np.void) -> dict[str, str]:
+        names = {}
+        if event["router"]:
+            router = self._case.intent.router(int(event["router"]))
+            names = {"node": router.name, "subnet": self._subnet(router.id).name}
+        if event["endpoint"]:
+            names["pod"] = self._case.namespaces[int(event["endpoint"])]
+        return names
+
+    def _subnet(self, router: int) -> FabricSubnet:
+        return self._case.intent.fabric.subnets[self._case.intent.router(router).subnet - 1]
+
+    def _through_router(self, position: int, names: dict[str, str]) -> Iterator[tuple[str, dict[str, str], bytes]]:
+        """From a sender's interface to the next one, as far as the packet gets: the router changes the TTL of the wire."""
+        here, data = self._events[position], self._frames[position]
+        arrives = position + 1 < len(self._events)
+        if arrives and here["router"] and ipv4.parse(data)[0].ttl == ipv4.parse(self._frames[position + 1])[0].ttl:
+            return                                 # straight over the bridge
+        if not arrives and not self._reaches_router():
+            return
+        if here["router"]:
+            yield "to router", names, data
+        if arrives and self._events[position + 1]["router"]:
+            yield "from router", self._names(self._events[position + 1]), self._frames[position + 1]
+        elif self._leaves_by_default():
+            yield "outside receives", names, aged(data)
+        elif not arrives and self._result["reason"] == DropReason.DEST_CHECK:
+            target = self._subnet(int(self._result["where"]))
+            yield "from router", {"subnet": target.name}, aged(data)
+
+    def _leaves_by_default(self) -> bool:
+        """Whether the router hands the packet to its default gateway, the outside host, though that has not the address."""
+        vpc, result = self._case.content["vpc"], self._result
+        nobodys = result["verdict"] == Verdict.EXITED or result["reason"] == DropReason.FABRIC_NO_ROUTE
+        return bool(
+            nobodys and vpc["router_default_route"] and vpc.get("external") and self._events[-1]["router"]
+            and int(result["dst"]) not in parse_prefix(vpc["external"]["cidr"]))
+
+    def _reaches_router(self) -> bool:
+        """Whether a packet that ends behind its sender's interface gets to the router; not past the check at its own port."""
+        result, router = self._result, int(self._events[-1]["router"])
+        if result["stage"] == Stage.FABRIC:
+            return True
+        return bool(
+            result["reason"] == DropReason.DEST_CHECK
+            and not (router and self._subnet(router) is self._subnet(int(result["where"]))))
+
+
+def _named(what: str, names: dict[str, str]) -> list[tuple[str, str, str]]:
+    return [
+        (namespace.format(**names), device.format(**names), direction) for namespace, device, direction in STANDS_FOR[what]]
+
+
+def fate(hops: Sequence[Hop], result: np.void | None) -> dict[str, object]:
+    """How the packet ended, in the golden files' words."""
+    mine = [hop for hop in hops if hop.kind == "self"]
+    if result is not None and result["verdict"] == Verdict.DELIVERED and mine:
+        last = mine[-1]
+        pieces = sum(hop.interface == last.interface for hop in mine)
+        return {"end": "delivered", "ns": last.namespace, "dev": last.device, "pieces": pieces}
+    if not mine:
+        return {"end": "not sent"}
+    last = mine[-1]
+    return {"end": "lost", "last_seen": {"ns": last.namespace, "dev": last.device, "dir": last.direction}}

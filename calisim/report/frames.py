@@ -1,0 +1,107 @@
+"""The bytes on an interface: an EVENT and the packet as its sender made it → the IPv4 packet that tcpdump shows there.
+
+Fields are changed in place and checksums adjusted (RFC 1624), as the kernel does it: a checksum that was wrong stays wrong,
+a UDP checksum of 0 stays 0. The outer header of a tunnel is made anew; what no EVENT holds of it is in :class:`Tunnels`.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+
+import numpy as np
+
+from ..vocabulary import Encap, PacketFlag
+from ..vocabulary.chance import draw
+from ..wire import ethernet, ipv4, udp, vxlan
+from ..wire.checksum import update
+
+CHECKSUM_AT = {ipv4.TCP: 16, ipv4.UDP: 6}      # in the segment
+ICMP_CHECKSUM_AT, ICMP_IDENTIFIER_AT = 2, 4
+
+
+@dataclass(frozen=True, slots=True)
+class Tunnels:
+    """What the tunnel devices of a cluster put on the wire beside the fields of an EVENT."""
+
+    seed: int = 1
+    vni: int = 4096
+    port: int = vxlan.PORT
+    udp_checksum: bool = True                  # vxlan … udpcsum, as `ip link` makes the device unless told otherwise
+    macs: Mapping[int, bytes] = field(default_factory=dict)     # VTEP's MAC by the address of its node
+
+
+def frame(event: np.void, sent: bytes, tunnels: Tunnels) -> bytes:
+    """The whole IPv4 packet of one crossing; ``sent`` is the row's packet as its sender made it."""
+    inner = rewritten(
+        sent, src=int(event["src"]), dst=int(event["dst"]), sport=int(event["sport"]), dport=int(event["dport"]),
+        ttl=int(event["ttl"]), tos=int(event["tos"]))
+    if event["encap"] == Encap.NONE:
+        return inner
+    src, dst = int(event["outer_src"]), int(event["outer_dst"])
+    outer = ipv4.Ipv4(
+        src, dst, ipv4.IPIP, int(event["outer_ttl"]), int(event["outer_tos"]), _outer_id(event, tunnels.seed),
+        int(event["outer_fragment"]))
+    if event["encap"] == Encap.IPIP:
+        return ipv4.emit(outer, inner)
+    nobody = bytes(6)
+    wrapped = ethernet.emit(
+        ethernet.Ethernet(tunnels.macs.get(dst, nobody), tunnels.macs.get(src, nobody), ethernet.IPV4), inner)
+    datagram = udp.emit(
+        udp.Udp(int(event["outer_sport"]), tunnels.port, checksum=None if tunnels.udp_checksum else 0),
+        vxlan.emit(vxlan.Vxlan(tunnels.vni), wrapped), src, dst)
+    return ipv4.emit(ipv4.Ipv4(src, dst, ipv4.UDP, outer.ttl, outer.tos, outer.id, outer.fragment), datagram)
+
+
+def rewritten(packet: bytes, *, src: int, dst: int, sport: int, dport: int, ttl: int, tos: int) -> bytes:
+    """A packet with other addresses, ports (ICMP echo: identifier in ``sport``), TTL and TOS, checksums adjusted."""
+    header, payload = ipv4.parse(packet)
+    sum_ = header.checksum or 0
+    for before, after, width in (
+        (header.tos, tos, 16), (header.ttl << 8, ttl << 8, 16), (header.src, src, 32), (header.dst, dst, 32),
+    ):
+        sum_ = update(sum_, before, after, width) if before != after else sum_
+    segment = bytearray(payload)
+    if not header.fragment & PacketFlag.OFFSET:
+        _translate(segment, header, src, dst, sport, dport)
+    head = bytearray(packet[:header.size])
+    head[1], head[8] = tos, ttl
+    head[10:20] = sum_.to_bytes(2, "big") + src.to_bytes(4, "big") + dst.to_bytes(4, "big")
+    return bytes(head + segment)
+
+
+def aged(packet: bytes) -> bytes:
+    """The packet behind one more router: its TTL is one less."""
+    header, _ = ipv4.parse(packet)
+    sum_ = update(header.checksum or 0, header.ttl << 8, header.ttl - 1 << 8)
+    return packet[:8] + bytes((header.ttl - 1, header.protocol)) + sum_.to_bytes(2, "big") + packet[12:]
+
+
+def _translate(segment: bytearray, header: ipv4.Ipv4, src: int, dst: int, sport: int, dport: int) -> None:
+    """Ports and checksum of a TCP or UDP segment, identifier and checksum of an ICMP echo."""
+    changes = [(header.src, src, 32), (header.dst, dst, 32)]
+    fields: tuple[tuple[int, int], ...]
+    if header.protocol == ipv4.ICMP:
+        at, fields, changes = ICMP_CHECKSUM_AT, ((ICMP_IDENTIFIER_AT, sport),), []
+    elif header.protocol in CHECKSUM_AT:
+        at, fields = CHECKSUM_AT[header.protocol], ((0, sport), (2, dport))
+    else:
+        return
+    if len(segment) < at + 2 or (header.protocol == ipv4.ICMP and segment[0] not in (0, 8)):
+        return
+    for place, value in fields:
+        changes.append((int.from_bytes(segment[place:place + 2], "big"), value, 16))
+        segment[place:place + 2] = value.to_bytes(2, "big")
+    sum_ = int.from_bytes(segment[at:at + 2], "big")
+    if header.protocol == ipv4.UDP and not sum_:
+        return
+    for before, after, width in changes:
+        sum_ = update(sum_, before, after, width) if before != after else sum_
+    if header.protocol == ipv4.UDP:
+        sum_ = sum_ or 0xFFFF
+    segment[at:at + 2] = sum_.to_bytes(2, "big")
+
+
+def _outer_id(event: np.void, seed: int) -> int:
+    """The kernel chooses it; here it depends on the packet and the tunnel, so that it is one along the whole leg."""
+    return draw(seed, int(event["time"]), int(event["row"]), int(event["outer_src"]) << 32 | int(event["outer_dst"])) & 0xFFFF

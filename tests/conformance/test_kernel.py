@@ -1,0 +1,256 @@
+"""What the Linux kernel did, byte for byte: the recorded cases as far as they must agree, and the judge that compares.
+
+``tests/cases/kernel`` holds situations of our own that were put to a kernel (6.18, network namespaces), so that both
+are tested without the conformance data.
+"""
+
+from __future__ import annotations
+
+import json
+import shutil
+from pathlib import Path
+
+import pytest
+from click.testing import CliRunner
+
+from calisim import conformance
+from calisim.cli.main import cli
+from calisim.conformance import kernel
+from calisim.errors import UsageError
+from calisim.quantities import parse_address
+from calisim.vocabulary import PacketFlag
+from calisim.wire import ipv4
+
+ROOT = Path(__file__).parents[2]
+DATA = ROOT / conformance.data_directory("kernel")
+OWN = ROOT / "tests" / "cases" / "kernel"
+CASES = sorted(path.parent.name for path in OWN.glob("*/case.json"))
+
+NODE = parse_address("172.16.9.5").to_bytes(4, "big")
+
+AGREE = """
+    check-ipip check-native check-no-nat ipip-all-tracked ipip-always-far ipip-always-near ipip-black-holes
+    ipip-crosssubnet-far ipip-crosssubnet-near ipip-host-to-pod ipip-outer-header nat-collision nat-collision-tcp nat-nosum
+    nat-out nat-out-random nat-pod-to-node never-far never-far-silent never-near nonat-pod-to-node-loose
+    nonat-pod-to-node-strict spoof spoof-off two-pools vxlan-always-far vxlan-always-near vxlan-black-holes
+    vxlan-crosssubnet-far vxlan-crosssubnet-near vxlan-host-to-pod vxlan-outer-header vxlan-udpcsum-default
+    vxlan-udpcsum-off vxlan-udpcsum-on
+""".split()
+"""Cases that agree as a whole. A name is added when the model learns more, never taken out."""
+
+
+def told(result: kernel.KernelResult) -> list[str]:
+    """The fault of a case, or the messages of its mismatches."""
+    return [result.fault] if result.fault else [f"{one.id}: {one.difference.message}" for one in result.mismatches]
+
+
+@pytest.mark.parametrize("name", AGREE)
+def test_a_recorded_case_agrees(name):
+    if not (DATA / name / "case.json").is_file():
+        pytest.skip(f"no conformance data: {DATA / name} is absent (set CALISIM_CONFORMANCE)")
+    assert told(kernel.judged(DATA / name)) == []
+
+
+def test_what_does_not_agree_is_said_to_be_missing():
+    """No recorded packet differs for another reason than something that the model says it cannot do yet."""
+    if not DATA.is_dir():
+        pytest.skip(f"no conformance data: {DATA} is absent (set CALISIM_CONFORMANCE)")
+    rest = [path.parent for path in sorted(DATA.glob("*/case.json")) if path.parent.name not in AGREE]
+    assert [line for folder in rest for line in told(kernel.judged(folder)) if "not modelled yet: " not in line] == []
+
+
+@pytest.mark.parametrize("name", CASES)
+def test_our_own_case_agrees(name):
+    result = kernel.judged(OWN / name)
+    assert told(result) == [] and result.packets
+
+
+@pytest.fixture()
+def folder(tmp_path):
+    """A case of its own to be spoilt."""
+    shutil.copytree(OWN / "times", tmp_path / "cases" / "times")
+    return tmp_path / "cases" / "times"
+
+
+def spoil(folder, change, name="golden.json"):
+    """Change what the kernel is said to have done (or what it was asked); the messages that follow."""
+    content = json.loads((folder / name).read_text())
+    change(content)
+    (folder / name).write_text(json.dumps(content))
+    return told(kernel.judged(folder))
+
+
+def packet(golden, identity):
+    return next(one for one in golden["packets"] if one["id"] == identity)
+
+
+def flip(golden, identity, index, offset, mask=0x01):
+    """One bit of one of the packets seen."""
+    data = bytearray.fromhex(packet(golden, identity)["bytes"][index])
+    data[offset] ^= mask
+    packet(golden, identity)["bytes"][index] = data.hex()
+
+
+@pytest.mark.parametrize("offset,field", [
+    (1, "IPv4 TOS"), (5, "IPv4 identification"), (6, "IPv4 flags and offset"), (8, "IPv4 TTL"), (15, "IPv4 source address"),
+    (21, "TCP source port"), (25, "TCP sequence number"), (33, "TCP offset and flags"), (37, "TCP checksum"),
+])
+def test_every_byte_counts_and_its_field_is_named(folder, offset, field):
+    messages = spoil(folder, lambda golden: flip(golden, "syn", 1, offset))
+    assert len(messages) == 1 and messages[0].startswith(f"syn: at alpha eth0 out {field}: byte {offset} is "), messages
+
+
+def test_a_change_on_a_bridge_port_is_not_hidden(folder):
+    def change(golden):
+        syn = packet(golden, "syn")
+        syn["bytes"].append(bytes.fromhex(syn["bytes"][1]).replace(b"\x3f\x06", b"\x3e\x06").hex())
+        next(hop for hop in syn["hops"] if hop["ns"] == "sub-red")["l3"] = len(syn["bytes"]) - 1
+
+    assert spoil(folder, change)[0].startswith("syn: at sub-red p-alpha in IPv4 TTL")
+
+
+def test_a_missing_and_an_additional_hop(folder):
+    assert spoil(folder, lambda golden: packet(golden, "syn")["hops"].pop())[0] == (
+        "syn: it is seen at ext eth0 in, the kernel has it at no further interface")
+    hop = {"kind": "self", "ns": "ext", "dev": "lo", "dir": "in", "l3": 0, "mask": []}
+    assert spoil(folder, lambda golden: packet(golden, "synack")["hops"].append(hop))[1] == (
+        "synack: it is seen at no further interface, the kernel has it at ext lo in")
+
+
+def test_another_fate(folder):
+    assert spoil(folder, lambda golden: packet(golden, "synack")["fate"].update(ns="two")) == [
+        "synack: fate: ns is web, the kernel has two"]
+
+
+def drawn_port(golden, identity, port):
+    """Let the kernel have drawn another port wherever the packet shows one."""
+    one = packet(golden, identity)
+    for hop in one["hops"]:
+        for offset, length, why in hop["mask"]:
+            if why == "nat-port":
+                data = bytearray.fromhex(one["bytes"][hop["l3"]])
+                data[offset:offset + length] = port.to_bytes(2, "big")
+                one["bytes"][hop["l3"]] = data.hex()
+
+
+def test_a_drawn_port_obeys_its_class_and_stays(folder):
+    messages = spoil(folder, lambda golden: drawn_port(golden, "other", 700))
+    assert "is of another class of ports than the kernel's 700" in messages[0]
+    shutil.copy(OWN / "times" / "golden.json", folder)
+    original = json.loads((folder / "golden.json").read_text())
+    theirs = next(
+        int.from_bytes(bytes.fromhex(packet(original, "pod-out")["bytes"][hop["l3"]])[20:22], "big")
+        for hop in packet(original, "pod-out")["hops"] if hop["mask"])
+    messages = spoil(folder, lambda golden: drawn_port(golden, "clash", theirs))
+    assert f"where the kernel keeps {theirs} and calisim had" in messages[0]
+
+
+def test_masked_checksums_must_be_right(folder, monkeypatch):
+    """A frame with a wrong checksum is found although the golden file masks it."""
+    from calisim.conformance.kernel import hops
+
+    def frame(*arguments):
+        data = bytearray(made(*arguments))
+        if data[9] == ipv4.TCP and data[12:16] == NODE and int.from_bytes(data[20:22], "big") != 6000:
+            data[36] ^= 1                  # only where NAT drew a port, so that the golden file masks it
+        return bytes(data)
+
+    made = hops.frame
+    monkeypatch.setattr(hops, "frame", frame)
+    messages = told(kernel.judged(folder))
+    assert any("TCP checksum: it is wrong" in message for message in messages)
+
+
+def test_disagreeing_engines_are_told(folder, monkeypatch):
+    from calisim.conformance.kernel import play
+
+    class Other(play.Player):
+        def __init__(self, case):
+            super().__init__(case)
+            content = {**case.content, "random_fully": True}
+            other = play.engine("reference", kernel.cases.intent_of(content, case.intent.objects[0].mark))
+            self._engines[1] = other, other.new_state()
+
+    monkeypatch.setattr(kernel, "Player", Other)
+    assert told(kernel.judged(folder))[0].startswith("syn: the engines differ: sport is ")
+
+
+def test_a_case_that_cannot_run_is_a_failure(folder):
+    assert spoil(folder, lambda case: case.pop("nodes"), "case.json") == ["the case cannot run: KeyError: 'nodes'"]
+    (folder / "case.json").write_text("{")
+    assert told(kernel.judged(folder))[0].startswith("the case cannot run: JSONDecodeError")
+
+
+def test_what_the_model_does_not_know_is_named(folder):
+    """Sending router, tunnelled packets, kernel settings: a difference is put down to them, never passed over."""
+    assert "not modelled yet: packets of the router itself" in spoil(
+        folder, lambda case: case["packets"][-2].update({"from": "router"}), "case.json")[0]
+    assert "not modelled yet: packets that are sent with an outer header" in spoil(
+        folder, lambda case: case["packets"][-2].update({"from": "ext", "outer": {"dst": "172.16.9.5"}}), "case.json")[0]
+    shutil.copy(OWN / "times" / "case.json", folder)
+    settings = {"alpha": {"ipv4/ip_default_ttl": 9}}
+    assert spoil(folder, lambda case: case["sysctl"].update(settings), "case.json") == []
+    assert "not modelled yet: alpha ipv4/ip_default_ttl" in spoil(folder, lambda golden: flip(golden, "syn", 1, 8))[0]
+
+
+def test_without_golden_it_is_a_failure_that_still_predicts(folder):
+    (folder / "golden.json").unlink()
+    result = kernel.judged(folder)
+    assert not result.ok and result.fault.startswith("golden.json cannot be compared") and len(result.predictions) == 18
+
+
+def test_other_packets_than_in_the_case(folder):
+    assert "different packets" in spoil(folder, lambda golden: golden["packets"].pop())[0]
+
+
+@pytest.mark.parametrize("name", CASES)
+def test_what_is_emitted_agrees_with_itself_and_needs_no_golden(name, tmp_path):
+    """Predictions have golden.json's form and come from case.json alone."""
+    (tmp_path / "in" / name).mkdir(parents=True)
+    shutil.copy(OWN / name / "case.json", tmp_path / "in" / name)
+    call("kernel", str(tmp_path / "in"), "--emit", str(tmp_path / "out"), code=1)
+    shutil.copy(tmp_path / "out" / name / "golden.json", tmp_path / "in" / name)
+    content = json.loads((tmp_path / "out" / name / "golden.json").read_text())
+    for one in content["packets"]:
+        for hop in one["hops"]:
+            hop["mask"] = []
+    (tmp_path / "in" / name / "golden.json").write_text(json.dumps(content))
+    assert told(kernel.judged(tmp_path / "in" / name)) == []
+    assert any(one["hops"] and one["fate"]["end"] == "delivered" for one in content["packets"])
+
+
+def call(*arguments, code):
+    result = CliRunner().invoke(cli, ["conformance", *arguments], prog_name="calisim")
+    assert result.exit_code == code, result.output
+    return result
+
+
+def test_the_table_and_both_packets_of_a_mismatch(folder):
+    assert "1 of 1 cases, 18 of 18 packets and" in call("kernel", str(folder.parent), code=0).output
+    spoil(folder, lambda golden: flip(golden, "syn", 1, 8))
+    output = call("kernel", str(folder.parent), code=1).output
+    assert "times syn: at alpha eth0 out IPv4 TTL: byte 8 is 0x3f, the kernel has 0x3e" in output.replace("\n", " ")
+    assert "calisim 172.16.9.5>198.51.100.7 ttl 63" in output and "kernel  172.16.9.5>198.51.100.7 ttl 62" in output
+
+
+def test_json(folder):
+    spoil(folder, lambda golden: flip(golden, "syn", 1, 8))
+    answer = json.loads(call("kernel", str(folder.parent), "--json", code=1).stdout)
+    case, = answer["cases"]
+    assert (answer["kind"], case["id"], case["ok"], case["enginesAgree"]) == ("Conformance", "times", False, True)
+    assert [one["packet"] for one in case["mismatches"]] == ["syn"] and answer["totals"]["packetsAgree"] == 17
+    assert len(case["mismatches"][0]["calisim"]) == len(case["mismatches"][0]["kernel"])
+
+
+def test_calls_that_are_wrong(tmp_path):
+    for arguments in (["kernel", str(tmp_path)], ["kernel", str(OWN), "--case", "none"], ["calico", str(OWN), "--emit", "x"]):
+        assert isinstance(CliRunner().invoke(cli, ["conformance", *arguments]).exception, (UsageError, SystemExit))
+
+
+def test_fragments_of_a_sender():
+    whole = ipv4.emit(ipv4.Ipv4(parse_address("10.0.0.1"), parse_address("10.0.0.2"), 17, id=7), bytes(range(100)))
+    made = [ipv4.parse(data) for data in kernel.play.packets.pieces(whole, 63)]
+    assert [(header.length, header.offset, header.more_fragments, header.id) for header, _ in made] == [
+        (60, 0, True, 7), (60, 40, True, 7), (40, 80, False, 7)]
+    assert b"".join(body for _, body in made) == bytes(range(100))
+    assert not any(header.fragment & PacketFlag.DF for header, _ in made)

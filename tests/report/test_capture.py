@@ -1,0 +1,158 @@
+"""Recordings: frames of every crossing, comments of losses, made-up fields that agree; tshark and tcpdump judge."""
+
+from __future__ import annotations
+
+import shutil
+import subprocess
+from pathlib import Path
+
+import pytest
+
+import calisim
+from calisim.analysis.network import Network
+from calisim.errors import UsageError
+from calisim.report import capture
+from calisim.report.capture import Recording, file_names, record, tunnel_mac
+from calisim.vocabulary import Direction, Stage, Verdict
+from calisim.wire import ipv4, pcap, pcapng, tcp
+from calisim.wire.dissect import dissect
+from calisim.wire.linktypes import IPV4
+
+TWO_ZONES = Path(__file__).parents[1] / "cases" / "scenarios" / "two-zones.yaml"
+CHECKS = [part for name in ("ip", "udp", "tcp") for part in ("-o", f"{name}.check_checksum:TRUE")]
+BAD = " || ".join(["_ws.malformed", *(f"{name}.checksum.status == 0" for name in ("ip", "tcp", "udp", "icmp"))])
+
+
+def network(variant: str = "as-is", **edits: str) -> Network:
+    said = [f"{path.replace('__', '.')}={value}" for path, value in edits.items()]
+    return Network(calisim.load(TWO_ZONES, set=said), variant, engine="reference")
+
+
+def protocols(recording: Recording) -> set[str]:
+    return {">".join(type(layer.header).__name__ for layer in dissect(frame.data).layers) for frame in recording.frames()}
+
+
+def test_every_crossing_is_a_frame() -> None:
+    recording = record(network("overlay-ipip"), "mesh")
+    frames = list(recording.frames())
+    assert len(frames) == len(recording) == len(recording.run.events)
+    assert protocols(recording) == {"Ipv4>Tcp", "Ipv4>Ipv4>Tcp"}
+    assert {frame.interface for frame in frames} == set(recording.interfaces) and "a-1/tunl0" in recording.interfaces
+    assert {frame.linktype for frame in frames} == {IPV4} and {frame.comment for frame in frames} == {""}
+    first = frames[0]
+    assert (first.time, first.direction) == (int(recording.run.events[0]["time"]), Direction.IN)
+
+
+def test_both_orders_hold_the_same_frames() -> None:
+    recording = record(network(), None, replies=True)
+    by_interface = {name: list(frames) for name, frames in recording.by_interface()}
+    for name, frames in by_interface.items():
+        assert frames == [frame for frame in recording.frames() if frame.interface == name]
+    assert sum(map(len, by_interface.values())) == len(recording)
+
+
+def test_all_checksums_are_right() -> None:
+    for variant in ("overlay-ipip", "overlay-vxlan", "calico-no-encap"):
+        for frame in record(network(variant), None, replies=True).frames():
+            assert dissect(frame.data).wrong == () and dissect(frame.data).fault is None
+
+
+def test_a_loss_is_told_on_the_last_frame() -> None:
+    recording = record(network("calico-no-encap", **{"nodes__*__sourceDestCheck": "true"}), "mesh")
+    comments = [frame for frame in recording.frames() if frame.comment]
+    lost = {reason.name: count for reason, count in recording.run.tally.lost().items()}
+    assert lost["SOURCE_CHECK"] == len(comments) and sum(lost.values()) == len(comments)
+    assert comments[0].comment.startswith("SOURCE_CHECK at a-1: ") and comments[0].interface == "a-1/eth0"
+    assert recording.unseen() == {}
+
+
+def test_what_was_never_on_an_interface_is_counted() -> None:
+    recording = record(network(traffic__mesh__size="30"), "mesh")
+    assert recording.unseen() == {"MALFORMED": 30} and len(recording) == 0 and not recording.interfaces
+
+
+def test_an_undetermined_packet_says_where() -> None:
+    made = network()
+    run = made.run("mesh", events=True)
+    run.results["verdict"], run.results["stage"] = Verdict.UNDETERMINED, Stage.FRAGMENT
+    frames = list(Recording(made.intent, run).frames())
+    assert [frame.comment for frame in frames if frame.comment] == ["undetermined at stage fragment"] * 30
+    assert frames[-1].comment
+
+
+def test_tcp_numbers_follow_the_connection() -> None:
+    """Through the masquerade, too: the outside host acknowledges what it got from the node's address."""
+    recording = record(network(), "out", replies=True)
+    request, answer = recording.run.packets[0], recording.run.packets[6]
+    assert (answer["src"], answer["sport"]) == (request["dst"], request["dport"]) and answer["dst"] != request["src"]
+    sent, back = (tcp.parse(ipv4.parse(recording._made(row))[1])[0] for row in (0, 6))
+    assert (sent.seq, back.seq, back.ack) == (1, 1, 1 + int(request["length"]) - 40)
+
+
+def test_more_packets_than_a_capture_holds(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(capture, "MOST_PACKETS", 20)
+    with pytest.raises(UsageError, match=r"at most 20 packets, .* has 36: --traffic out sends 6; .*traffic\.mesh\.from="):
+        record(network(), None)
+    assert record(network(), "out").run.tally.sent == 6
+    with pytest.raises(UsageError, match="no set is small enough"):
+        record(network(), "mesh")
+
+
+def test_file_names_are_safe_and_unlike() -> None:
+    assert file_names(("a/eth0", "a_eth0", "host/x y/eth0")) == {
+        "a/eth0": "a_eth0.pcap", "a_eth0": "a_eth0_2.pcap", "host/x y/eth0": "host_x_y_eth0.pcap"}
+
+
+def test_tunnel_macs_are_the_nodes_own() -> None:
+    assert tunnel_mac("a-1")[:1] == b"\x66" and len({tunnel_mac(name) for name in ("a-1", "a-2", "b-1")}) == 3
+
+
+# --- other programs
+
+def judge(*command: str) -> str:
+    if shutil.which(command[0]) is None:
+        pytest.skip(f"{command[0]} is not installed")
+    return subprocess.run(command, capture_output=True, text=True, timeout=60, check=True).stdout
+
+
+@pytest.fixture(params=[
+    ("overlay-ipip", "tcp"), ("overlay-vxlan", "tcp"), ("calico-no-encap", "tcp"), ("overlay-ipip", "udp"),
+    ("overlay-vxlan", "icmp"), ("calico-no-encap", "ipip")], ids="-".join)
+def written(request: pytest.FixtureRequest, tmp_path: Path) -> tuple[str, Recording, Path]:
+    """All traffic and its answers, with the check on: tunnels, NAT and losses."""
+    variant, protocol = request.param
+    made = network(variant, **{"nodes__*__sourceDestCheck": "true", "traffic__mesh__protocol": protocol})
+    recording = record(made, None, replies=True)
+    path = tmp_path / "hops.pcapng"
+    with path.open("wb") as stream:
+        writer = pcapng.Writer(stream)
+        for frame in recording.frames():
+            writer.write(frame)
+    inner = {"udp": "ip:udp", "icmp": "ip:icmp", "ipip": "ip:ip", "tcp": "ip:tcp"}[protocol]
+    outer = {"overlay-ipip": "ip:", "overlay-vxlan": "ip:udp:vxlan:eth:ethertype:"}.get(variant, "")
+    return outer + inner, recording, path
+
+
+def test_tshark_finds_nothing_wrong(written: tuple[str, Recording, Path]) -> None:
+    layers, recording, path = written
+    assert judge("tshark", "-n", "-r", str(path), *CHECKS, "-Y", BAD) == ""
+    fields = ("frame.protocols", "frame.interface_name", "frame.comment", "frame.time_epoch")
+    rows = [line.split("\t") for line in judge(
+        "tshark", "-n", "-r", str(path), "-T", "fields", *(part for field in fields for part in ("-e", field))).splitlines()]
+    frames = list(recording.frames())
+    assert [(row[1], row[2], row[3].replace(".", "")) for row in rows] == [
+        (frame.interface, frame.comment, f"{frame.time:010}") for frame in frames]
+    assert any(row[0].removeprefix("raw:").startswith(layers) for row in rows)
+
+
+def test_tcpdump_finds_nothing_wrong(written: tuple[str, Recording, Path], tmp_path: Path) -> None:
+    _, recording, path = written
+    name, frames = max(((name, list(frames)) for name, frames in recording.by_interface()), key=lambda item: len(item[1]))
+    with (tmp_path / "one.pcap").open("wb") as stream:
+        writer = pcap.Writer(stream, IPV4)
+        for frame in frames:
+            writer.write(frame)
+    for file, count in ((path, len(recording)), (tmp_path / "one.pcap", len(frames))):
+        text = judge("tcpdump", "-nvv", "-r", str(file))
+        assert text.count("IP (tos") >= count
+        assert not [word for word in ("bad", "incorrect", "wrong", "truncated", "[|") if word in text], name
