@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import json
 import os
+import re
+import signal
 import subprocess
 import sys
 from pathlib import Path
@@ -85,6 +87,20 @@ def test_compare_json_is_the_contract():
         "lost": 8, "example": {"from": "shop/web-a-1-0", "to": "shop/web-a-2-0", "reason": "SOURCE_CHECK"}}
     assert made["pairs"][0]["outcomes"]["overlay-ipip"] == "IPIP +20 B"
     assert made["answer"].startswith("Cross-subnet") and made["assumptions"]
+
+
+@pytest.mark.parametrize("columns", [60, 80, 120, 200])
+def test_pairs_keep_variant_names_whole(columns, monkeypatch):
+    """Where a column for each variant has no room they stand beside the outcome that they share."""
+    monkeypatch.setenv("COLUMNS", str(columns))
+    text = call("compare", TWO_ZONES, "--variants", "all", "--pairs", *PLAIN).stdout
+    _, pairs = text.split("Pairs that fare differently")
+    pairs = pairs.split("\n\n")[0]
+    for name in ("as-is", "overlay-vxlan", "calico-cross-subnet", "calico-cross-subnet-vxlan", "shop/web-a-1-0", "mesh"):
+        assert re.search(rf"(?<![\w-]){name}(?![\w-])", pairs), pairs
+    assert ("In variants" in pairs) == (columns < 200)
+    assert max(map(len, pairs.splitlines())) <= columns
+
 
 
 def test_compare_prints_story_table_needs_answer_in_this_order():
@@ -215,6 +231,19 @@ def test_a_closed_pipe_is_quiet():
     command = f"{sys.executable} -m calisim run {TWO_ZONES} --engine reference --events | head -1"
     result = subprocess.run(command, shell=True, cwd=ROOT, capture_output=True, text=True, check=False)
     assert result.stderr == "" and result.stdout.count("\n") == 1
+
+
+@pytest.mark.parametrize("arguments", [["routes", TWO_ZONES, "a-1", "--json"], ["--help"], ["run", TWO_ZONES, *PLAIN]])
+def test_a_closed_pipe_ends_it_by_sigpipe(arguments):
+    """Never by 1, which would be a failed check where the shell has pipefail."""
+    reader, writer = os.pipe()
+    os.close(reader)
+    try:
+        result = subprocess.run(
+            [sys.executable, "-m", "calisim", *arguments], cwd=ROOT, stdout=writer, stderr=subprocess.PIPE, text=True)
+    finally:
+        os.close(writer)
+    assert (result.returncode, result.stderr) == (-signal.SIGPIPE, "")
 
 
 @pytest.mark.skipif(not os.path.exists("/dev/full"), reason="this system has no /dev/full")
