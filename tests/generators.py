@@ -231,6 +231,7 @@ def random_errors(intent: Intent, rng: Random, connections: np.ndarray, count: i
         header["quote_src"], header["quote_dst"], header["quote_sport"], header["quote_dport"] = src, dst, sport, dport
         header["quote_protocol"], header["quote_length"] = c["protocol"], rng.choice((28, 100, 1500, 19, 0xFFFF))
         header["quote_fragment"] = rng.choice((0, 0, 0, 0x4000, 0x2000, 1)) if rng.random() < 0.2 else 0
+        header["flags"] = rng.choice((0, 0, 4, 7))
         header["mtu"], header["place"] = rng.choice((0, 576, 1400)), rng.choice(places) if rng.random() < 0.2 else 0
         packet_["time"] = int(connections["created"].max()) + rng.choice((0, 1, 40 * SECOND))
         packet_["protocol"], packet_["dport"] = ICMP, rng.choice((0x0300, 0x0301, 0x0303, 0x0304, 0x0B00, 0x0B00, 0x0C00))

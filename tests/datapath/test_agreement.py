@@ -13,7 +13,7 @@ from calisim.errors import UsageError
 from calisim.fib.compiler import compile
 from calisim.traffic.batch import SYN, packet
 from calisim.traffic.flows import reply_wave
-from calisim.vocabulary import HEADER, PACKET, DropReason, ResultFlag, Verdict
+from calisim.vocabulary import HEADER, PACKET, DropReason, HeaderFlag, ResultFlag, Verdict
 from tests.generators import SECOND, TAILS, conversation, random_errors, random_headers, random_intent, random_wave, worlds
 from tests.intents import Cluster, three_zones
 
@@ -98,7 +98,9 @@ def test_generated_worlds_agree_on_icmp_errors(seed: int) -> None:
     for repeated in (wave, answers):                   # now some know more of the path
         repeated["length"] = np.where(repeated["length"] > 576, repeated["length"], 577)
         repeated["time"] = int(repeated["time"].max(initial=0)) + 1001 * SECOND
-        twins.forward(repeated)
+        headers = np.zeros(len(repeated), HEADER)
+        headers["flags"][::3] = HeaderFlag.FRAME
+        twins.forward(repeated, headers)
 
 
 @pytest.mark.parametrize("count", TAILS)

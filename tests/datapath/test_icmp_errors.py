@@ -11,7 +11,7 @@ import pytest
 from calisim.datapath.generations import generations
 from calisim.quantities import parse_address
 from calisim.traffic.batch import packet
-from calisim.vocabulary import HEADER, DropReason, ResultFlag, RouterFlag, TargetKind
+from calisim.vocabulary import HEADER, DropReason, HeaderFlag, ResultFlag, RouterFlag, TargetKind
 from tests.datapath.conftest import DELIVERED, UNDETERMINED, fate_of, text
 from tests.intents import Cluster, three_zones
 
@@ -254,6 +254,9 @@ def test_a_pod_behind_masquerade_learns_what_the_router_says(net):
     assert network.fate("default/p1", OUTSIDE, protocol=UDP, length=1351) == DropReason.MTU_EXCEEDED
     assert network.route() == []
     assert network.fate("default/p1", OUTSIDE, protocol=UDP, length=1350) == DELIVERED
+    frame = np.zeros(1, HEADER)
+    frame["flags"] = HeaderFlag.FRAME
+    assert network.fate("default/p1", OUTSIDE, protocol=UDP, length=1351, header=frame) == DropReason.FABRIC_MTU
 
 
 @pytest.mark.parametrize(("after", "fate"), [(599 * SECOND, DropReason.MTU_EXCEEDED), (600 * SECOND, DropReason.FABRIC_MTU)])

@@ -6,7 +6,7 @@ import numpy as np
 
 from ...control.intent import Endpoint, Intent
 from ...vocabulary import (
-    HEADER, Device, Direction, DropReason, Encap, EndpointKind, PacketFlag, ResultFlag, RouterFlag, Stage,
+    HEADER, Device, Direction, DropReason, Encap, EndpointKind, HeaderFlag, PacketFlag, ResultFlag, RouterFlag, Stage,
 )
 from ...vocabulary.encaps import encapsulation
 from .. import MAX_HOPS
@@ -99,7 +99,9 @@ class ReferenceEngine:
             if walk.wire.src and walk.wire.src not in self.intent.local_addresses(router.id):
                 drop(DropReason.SPOOFED_SOURCE, router.id)
         else:
-            limit = state.path_mtu(sender.address, walk.wire.dst, sender.mtu, walk.time)
+            limit = sender.mtu
+            if not header["flags"] & HeaderFlag.FRAME:
+                limit = state.path_mtu(sender.address, walk.wire.dst, limit, walk.time)
             exceeds(
                 walk.wire, limit, DropReason.MTU_EXCEEDED, router.id, sender.decided_by,
                 stage=Stage.ENDPOINT, unless_df=Stage.FRAGMENT)
