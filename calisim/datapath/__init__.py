@@ -170,7 +170,8 @@ FABRIC_NO_ROUTE for want of a route, or OUTSIDE → 3/0 (not from outside to an 
 3/1, 3.1 s later; FABRIC_MTU of step 4 → 3/4, mtu Fabric.mtu or (OUTSIDE) internet_mtu. All other losses, blackholes
 too, and
 the AWS fabric are silent, and nothing is said about an ICMP error, nor about a packet whose source or destination is
-multicast, 255.255.255.255, 0/8 or 127/8. Quoted is the wire's header where it was lost, with the TTL as it came in –
+multicast, 255.255.255.255, 0/8 or 127/8, or whose destination is the last address of the speaker's own link (R.inputs.link,
+a subnet of the place; prefixes of up to 30 bits). Quoted is the wire's header where it was lost, with the TTL as it came in –
 but for
 ENCAPSULATE, NEIGHBOUR, FABRIC_NO_OWNER and UNREACHABLE, which come after the decrement. PACKET: dst the quoted source,
 TTL 64,

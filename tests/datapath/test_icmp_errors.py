@@ -133,6 +133,7 @@ def test_net_unreachable_from_the_router_if_it_knows_the_sender(net):
     ("default/p1", "10.244.1.9", {}),                                       # a blackhole
     ("default/p1", "224.0.0.5", {}), ("node/n1", P5, {"length": 1500}),     # its own stack says so without a packet
     ("default/p1", P5, {"length": 1481}),                                   # too big for the pod's own interface
+    ("default/p1", "10.0.1.255", {}), ("host/api", "10.0.1.255", {}),       # a link's broadcast (kernel: strange-addresses)
     ("default/p1", "10.99.0.1", {"ttl": 1, "src": "224.0.0.1"})])
 def test_losses_that_nobody_is_told_of(net, sender, dst, fields):
     network = net(linux())

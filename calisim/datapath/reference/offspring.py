@@ -36,7 +36,7 @@ class Offspring:
     def add(self, walk: Walk, end: JourneyEnds) -> None:
         """The error about a packet whose journey has just ended, if one is due."""
         complaint = end.complaint
-        if complaint is None or not end.where or not _is_due(complaint.quote):
+        if complaint is None or not end.where or not _is_due(complaint.quote) or self._is_broadcast(end.where, complaint.quote.dst):
             return
         quote, from_router = complaint.quote, end.where <= len(self.intent.routers)
         source = 0 if from_router else self._leg_towards(quote.src)
@@ -60,6 +60,13 @@ class Offspring:
     def born(self) -> Born:
         return Born(*(_records(rows, dtype) for rows, dtype in (
             (self._packets, PACKET), (self._headers, HEADER), (self._causes, BORN))))
+
+    def _is_broadcast(self, where: int, address: int) -> bool:
+        """The broadcast address of one of the speaker's own links: it takes such a packet for its own, and nobody listens."""
+        routers = self.intent.routers
+        links = [self.intent.router(where).inputs.link] if where <= len(routers) else [
+            subnet.prefix for subnet in self.intent.fabric.subnets if subnet.place == where]
+        return any(link.length < 31 and address == link.last for link in links)
 
     def _leg_towards(self, address: int) -> int:
         """The cloud's router sends from the address that it has on the leg through which the answer leaves."""
