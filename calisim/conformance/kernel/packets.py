@@ -32,7 +32,7 @@ def made(spec: Spec, number: int, own: int, received: bytes | None, *, is_node: 
     """
     if "error" in spec:
         assert received is not None
-        return [_error(spec, number, own, received)]
+        return [_error(spec, number, 0 if is_node else own, received)]
     if "reply_to" in spec:
         assert received is not None
         spec = _answer(spec, received)

@@ -17,11 +17,14 @@ from .state import ReferenceState
 from .walk import ICMP, Complaint, Header, JourneyEnds, Walk, is_nobody
 
 MILLISECOND = 1_000_000
+SECOND = 1_000_000_000
 BURST = 6                              # XRLIM_BURST_FACTOR
+SILENCE = 60 * SECOND                  # before the first error (inet_getpeer)
+NO_ROUTE_BURST = 5 * SECOND            # ip_rt_error_burst; its cost is a second
 LATEST = 2**64 - 1
 LONGEST_QUOTE = 548                    # an ICMP error has at most 576 bytes (RFC 1812 §4.3.2.3)
-FRAG_NEEDED = 3, 4
-TOS = 0xC0                             # internetwork control, as Linux sends them
+FRAG_NEEDED, NET_UNREACHABLE = (3, 4), (3, 0)
+TOS, RT_TOS = 0xC0, 0x1E               # internetwork control, and four bits of what it is about (icmp_send)
 
 
 class Offspring:
@@ -47,7 +50,7 @@ class Offspring:
             return
         self._packets.append({
             "src": source, "dst": quote.src, "dport": complaint.type << 8 | complaint.code, "protocol": ICMP, "ttl": 64,
-            "tos": TOS, "length": 28 + min(quote.length, LONGEST_QUOTE), "ingress": end.where if from_router else 0,
+            "tos": TOS | quote.tos & RT_TOS, "length": 28 + min(quote.length, LONGEST_QUOTE), "ingress": end.where if from_router else 0,
             "time": time})
         self._headers.append({
             "place": 0 if from_router else end.where, "mtu": min(complaint.mtu, 0xFFFF),
@@ -83,15 +86,23 @@ class Offspring:
         return subnet.gateway
 
     def _allowed(self, complaint: Complaint, where: int, time: int) -> bool:
-        """net.ipv4.icmp_ratelimit: a bucket of six tokens for each destination; frag-needed is never held back."""
-        span, routers = self.intent.icmp_ratelimit * MILLISECOND, len(self.intent.routers)
-        if not span or (complaint.type, complaint.code) == FRAG_NEEDED:
+        """What silence has earned pays for errors (inet_peer): a second for want of a route (ip_error), and then
+        net.ipv4.icmp_ratelimit for any; frag-needed is free."""
+        if (complaint.type, complaint.code) == FRAG_NEEDED:
             return True
-        speaker = self.intent.router(where).key if where <= routers else routers - where
-        tokens, last = self.state.icmp_tokens.get((speaker, complaint.quote.src), (BURST * span, time))
-        tokens = min(tokens + max(time - last, 0), BURST * span)
-        allowed = tokens >= span
-        self.state.icmp_tokens[speaker, complaint.quote.src] = (tokens - span if allowed else tokens, max(time, last))
+        span, routers = self.intent.icmp_ratelimit * MILLISECOND, len(self.intent.routers)
+        peer = self.intent.router(where).key if where <= routers else routers - where, complaint.quote.src
+        credit, last = self.state.icmp_credit.get(peer, (SILENCE, time))
+        credit, last = credit + max(time - last, 0), max(time, last)
+        if (complaint.type, complaint.code) == NET_UNREACHABLE:
+            credit = min(credit, NO_ROUTE_BURST)
+            if credit < SECOND:
+                self.state.icmp_credit[peer] = credit, last
+                return False
+            credit -= SECOND
+        credit = min(credit, BURST * span)
+        allowed = credit >= span
+        self.state.icmp_credit[peer] = credit - span if allowed else credit, last
         return allowed
 
 

@@ -68,7 +68,7 @@ cdef inline void complain(Core* core, const Walk* w) noexcept nogil:
     memset(header, 0, sizeof(Header))
     memset(born, 0, sizeof(Born))
     packet.src, packet.dst, packet.dport, packet.protocol = source, quoted.src, w.error, PROTOCOL_ICMP
-    packet.ttl, packet.tos, packet.length = 64, 0xC0, 28 + min(quoted.length, LONGEST_QUOTE)
+    packet.ttl, packet.tos, packet.length = 64, 0xC0 | tos & 0x1E, 28 + min(quoted.length, LONGEST_QUOTE)
     packet.ingress = 0 if place else where
     packet.time = later(w.packet.time, RESOLVING_NS) if w.error == ERROR_HOST_UNREACHABLE else w.packet.time
     header.place, header.mtu = where if place else 0, min(w.error_mtu, 0xFFFF)
