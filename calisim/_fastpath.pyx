@@ -57,6 +57,7 @@ cdef class Tables:
         self.core.fib.place_count = places
         self.core.fib.class_count, self.core.fib.resident_count = classes.shape[0], residents.shape[0]
         self.core.fib.router_count, self.core.fib.endpoint_count = routers.shape[0] - 1, endpoints.shape[0] - 1
+        self.core.fib.subnet_count = subnets.shape[0] - 1
 
 
 def step(

@@ -172,21 +172,23 @@ that came in by a device (not OUTPUT): TTL_EXCEEDED (stage TTL) → 11/0; MTU_EX
 device's; of stage ENCAPSULATE → 3/4 about the inner packet, mtu what did not suffice − overhead, to the original source
 if it was translated
 here; UNREACHABLE of NEIGHBOUR → 3/1, 3.1 s later. A Linux router between the subnets (decrements_ttl): TTL_EXCEEDED → 11/0;
-FABRIC_NO_ROUTE for want of a route, or OUTSIDE → 3/0 (not from outside to an address of a subnet); FABRIC_NO_OWNER,
-UNREACHABLE →
+FABRIC_NO_ROUTE for want of a route, or OUTSIDE → 3/0 (from outside to an address of a subnet, with a TTL above 1: 3/1,
+3.1 s later, quoted after the decrement); FABRIC_NO_OWNER, UNREACHABLE →
 3/1, 3.1 s later; FABRIC_MTU of step 4 → 3/4, mtu what did not suffice. All other losses, blackholes too, and
 the AWS fabric are silent, and nothing is said about an ICMP error, nor about a packet whose source or destination is
-multicast, 255.255.255.255, 0/8 or 127/8. Quoted is the wire's header where it was lost, with the TTL as it came in –
+multicast, 255.255.255.255, 0/8 or 127/8, or whose destination is the last address of the speaker's own link (R.inputs.link,
+a subnet of the place; prefixes of up to 30 bits). Quoted is the wire's header where it was lost, with the TTL as it came in –
 but for
 ENCAPSULATE, NEIGHBOUR, FABRIC_NO_OWNER and UNREACHABLE, which come after the decrement. PACKET: dst the quoted source,
 TTL 64,
-TOS 0xC0, length 28 + min(quoted length, 548), no DF; of R: ingress R, src 0 (its kernel chooses: the route back
+TOS 0xC0 | quoted TOS & 0x1E (icmp_send), length 28 + min(quoted length, 548), no DF; of R: ingress R, src 0 (its kernel chooses: the route back
 decides); of
 the other router: place, src its address on the leg to the receiver: the gateway address of the owner's subnet, for an
 outside
-HOST Fabric.outside_address; 0 or neither of them: no error. Intent.icmp_ratelimit (ms, 0 none; not for 3/4) holds back
-by speaker and receiver, in that order: a bucket of 6 tokens, full at first, one more each icmp_ratelimit
-(inet_peer_xrlim_allow); time is the error's.
+HOST Fabric.outside_address; 0 or neither of them: no error. Held back, by speaker and receiver, in that
+order, is what the silence since the last error does not pay for (inet_peer; time is the error's; 60 s before the first;
+3/4 is free): 3/0 costs a second, of at most 5 (ip_error); then every error costs Intent.icmp_ratelimit (ms), of at most 6
+of these (inet_peer_xrlim_allow: so with 0 nothing is left over for a 3/0 right after another error).
 
 **Path MTU.** State.path_mtus(): PMTU records (source, destination, mtu, expires), alive ones, sorted. At the end of a wave,
 row by row, each frag-needed (3/4, not sent encapsulated) that was DELIVERED to the source of the quoted packet teaches its
@@ -265,8 +267,8 @@ sorted by row (stable).
   route in Fabric.tables, else of the first subnet whose table has an OUTSIDE route, else 0; OUTSIDE provider means that
   some table has an OUTSIDE route. A HOST of Fabric.owners is
   delivered as in step 4 (LOCAL). A public address belongs to a router with PUBLIC.
-- VXLAN's source port: pairs (address, port) as in the conntrack key of the inner header after NAT (ICMP: the identifier
-  in both), a ≤ b: 32768 + draw(seed, a.address, b.address, protocol << 32 | a.port << 16 | b.port) mod 28232.
+- VXLAN's source port: pairs (address, port) as in the conntrack key of the inner header after NAT (ICMP: 0 in
+  both, as Linux' flow hash leaves the identifier out), a ≤ b: 32768 + draw(seed, a.address, b.address, protocol << 32 | a.port << 16 | b.port) mod 28232.
 - connections() shows what is alive at the latest packet time seen. Waves come in the order of time; what had expired
   before the earliest packet of a wave may be forgotten by it.
 - The decider on DELIVERED and EXITED is the first leg's adjacency (the tunnel's, not the outer header's); 0 if no

@@ -101,14 +101,14 @@ class FastEngine:
         state.learn(zip(*(column[outer | ~own].tolist() for column in lessons), strict=True))
 
     def _allowed(self, born: Born, state: State) -> Born:
-        """What net.ipv4.icmp_ratelimit lets pass: tokens by who speaks to whom (inet_peer_xrlim_allow), frag-needed is exempt."""
+        """What Linux' limits let pass, by who speaks to whom (ip_error, inet_peer_xrlim_allow); frag-needed is exempt."""
         span = int(self.image.fabric["icmp_ratelimit"][0]) * 1_000_000
-        if not span:
-            return born
         kept = np.ones(len(born.packets), bool)
         for row, (packet, cause) in enumerate(zip(born.packets, born.causes, strict=True)):
-            if (cause["type"], cause["code"]) != (3, 4):
-                kept[row] = state.take_token(int(cause["where"]), int(packet["dst"]), int(packet["time"]), span)
+            kind = int(cause["type"]), int(cause["code"])
+            if kind != (3, 4):
+                kept[row] = state.may_complain(
+                    int(cause["where"]), int(packet["dst"]), int(packet["time"]), span, no_route=kind == (3, 0))
         return Born(born.packets[kept], born.headers[kept], born.causes[kept])
 
 

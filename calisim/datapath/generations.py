@@ -5,7 +5,7 @@ Takes an engine and a state, gives each wave with its Results. Errors beget no e
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Collection, Iterator
 from dataclasses import dataclass
 from typing import Any
 
@@ -29,13 +29,17 @@ class Generation:
 
 def generations(
     engine: Engine, wave: np.ndarray, state: Any, headers: np.ndarray | None = None, *, events: bool = False, threads: int = 1,
+    silent: Collection[int] = (),
 ) -> Iterator[Generation]:
-    """Sends the wave and all that it gives rise to, each only when it is asked for."""
+    """Sends the wave and all that it gives rise to, each only when it is asked for. Errors of ``silent`` places are not sent."""
     causes = None
     for _ in range(MOST_GENERATIONS):
         results = engine.forward(wave, state, headers, events=events, offspring=True, threads=threads)
         yield Generation(wave, headers, causes, results)
         born = results.born
-        if born is None or not len(born.packets):
+        if born is None:
             return
-        wave, headers, causes = born.packets, born.headers, born.causes
+        heard = ~np.isin(born.causes["where"], list(silent))
+        wave, headers, causes = born.packets[heard], born.headers[heard], born.causes[heard]
+        if not len(wave):
+            return

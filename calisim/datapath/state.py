@@ -65,13 +65,21 @@ class State:
                 self._known_paths[src, dst] = told, expires
         self.paths = np.array([(*path, *known) for path, known in sorted(self._known_paths.items())], PMTU)
 
-    def take_token(self, where: int, receiver: int, time: int, span: int) -> bool:
-        """Whether one more ICMP error may be sent at ``time``: one each ``span`` ns, six after a silence."""
+    def may_complain(self, where: int, receiver: int, time: int, span: int, *, no_route: bool) -> bool:
+        """Whether one more ICMP error may be sent at ``time``: one each ``span`` ns, six after a silence; for want of a route
+        one each second, five after a silence."""
         speaker = int(self.keys[where]) if where < len(self.keys) else len(self.keys) - 1 - where
-        held, last = self.icmp_tokens.get((speaker, receiver), (6 * span, time))
-        held = min(6 * span, held + max(0, time - last))
-        self.icmp_tokens[speaker, receiver] = held - span * (held >= span), max(last, time)
-        return held >= span
+        held, last = self.icmp_tokens.get((speaker, receiver), (60_000_000_000, time))
+        held += max(0, time - last)
+        cost = 1_000_000_000 if no_route else 0
+        held = min(held, 5 * cost) if no_route else held
+        allowed = held >= cost
+        if allowed:
+            held = min(held - cost, 6 * span)
+            allowed = held >= span
+            held -= span * allowed
+        self.icmp_tokens[speaker, receiver] = held, max(last, time)
+        return allowed
 
     def grow(self, earliest: int) -> None:
         """Make room for more connections; forget those that had expired at ``earliest``."""

@@ -133,6 +133,7 @@ def test_net_unreachable_from_the_router_if_it_knows_the_sender(net):
     ("default/p1", "10.244.1.9", {}),                                       # a blackhole
     ("default/p1", "224.0.0.5", {}), ("node/n1", P5, {"length": 1500}),     # its own stack says so without a packet
     ("default/p1", P5, {"length": 1481}),                                   # too big for the pod's own interface
+    ("default/p1", "10.0.1.255", {}), ("host/api", "10.0.1.255", {}),       # a link's broadcast (kernel: strange-addresses)
     ("default/p1", "10.99.0.1", {"ttl": 1, "src": "224.0.0.1"})])
 def test_losses_that_nobody_is_told_of(net, sender, dst, fields):
     network = net(linux())
@@ -213,6 +214,43 @@ def test_generations_end_with_what_begets_nothing(net):
     told = list(generations(network.engine, wave, network.engine.new_state()))
     assert [len(one.packets) for one in told] == [1, 1]
     assert told[0].causes is None and told[1].causes["parent"].tolist() == [0]
+
+
+def test_an_error_has_the_tos_of_what_it_is_about(net):
+    """Four bits of it and internetwork control (kernel: errors-and-tunnels:unreach-far)."""
+    network = net(linux())
+    network.send("default/p1", P5, ttl=1, tos=0x2B)
+    assert network.born.packets["tos"].tolist() == [0xCA]
+
+
+def test_an_outside_sender_is_told_of_an_address_that_nobody_has(net):
+    network = net(linux())
+    network.send("host/api", "10.0.1.77", protocol=UDP, time=SECOND)
+    assert network.errors() == [f"3/1 {ROUTER_OUTSIDE} > {OUTSIDE} mtu 0 quoted ttl 63"]
+    assert network.born.packets["time"] == 4_100_000_000
+    network.send("host/api", "10.0.1.77", protocol=UDP, ttl=1, time=9 * SECOND)
+    assert network.errors() == []
+
+
+@pytest.mark.parametrize(("limit", "told"), [(0, [1, 0, 0, 1, 1]), (1000, [1, 1, 0, 0, 1])])
+def test_net_unreachable_is_held_back_though_nothing_else_is(net, limit, told):
+    """ip_error costs a second of silence; icmp_ratelimit 0 leaves no credit behind (kernel: errors-and-tunnels:ext-pod)."""
+    cluster = linux()
+    cluster.icmp_ratelimit = limit
+    network, passed = net(cluster), []
+    for milliseconds in (0, 100, 200, 1400, 3600):
+        network.send("host/api", P1, protocol=UDP, time=SECOND + milliseconds * 1_000_000)
+        passed.append(len(network.errors()))
+    assert passed == told
+
+
+def test_places_that_are_silent_send_nothing(net):
+    network = net(linux())
+    wave = packet(src=P1, dst=P5, ingress=network.intent.endpoint_ids["default/p1"], ttl=2)
+    router = network.intent.fabric.subnets[0].place
+    for silent, waves in (((), 2), ((router,), 1)):
+        told = generations(network.engine, wave, network.engine.new_state(), silent=silent)
+        assert len(list(told)) == waves
 
 
 # ---- path MTU (kernel: ipip-path-mtu, *-pod-pmtu-cache, nat-fragneeded) ----------------------------------------------------

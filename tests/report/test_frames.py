@@ -10,9 +10,9 @@ import pytest
 
 from calisim.datapath.engine import engine
 from calisim.quantities import parse_address
-from calisim.report.frames import Tunnels, aged, frame, rewritten
+from calisim.report.frames import Tunnels, aged, error, frame, frames, rewritten
 from calisim.traffic.batch import packet
-from calisim.vocabulary import Device, Direction, PacketFlag
+from calisim.vocabulary import EVENT, HEADER, PACKET, Device, Direction, Encap, PacketFlag
 from calisim.wire import icmp, ipv4, tcp, udp, vxlan
 from calisim.wire.dissect import dissect
 from tests.intents import three_zones
@@ -111,3 +111,69 @@ def test_vxlan(checksum):
     assert udp.verify(segment, outer.src, outer.dst)
     tunnel, inside = vxlan.parse(payload)
     assert tunnel.vni == 7 and inside[:14].hex() == "6600000000036600000000010800" and inside[14:] == seen[1][2]
+
+
+def quoting(about: bytes) -> bytes:
+    """An ICMP error from somebody about a packet."""
+    message = icmp.emit(icmp.unreachable(icmp.PORT_UNREACHABLE), about)
+    return ipv4.emit(ipv4.Ipv4(parse_address(API), parse_address(P1), ipv4.ICMP), message)
+
+
+def event_of(packet: bytes, **fields: int) -> np.void:
+    """The EVENT of an ICMP error as it is, but for what its quote says."""
+    header, _ = ipv4.parse(packet)
+    made = np.zeros(1, EVENT)
+    for name, value in {"src": header.src, "dst": header.dst, "ttl": header.ttl, "tos": header.tos, **fields}.items():
+        made[name] = value
+    return made[0]
+
+
+@pytest.mark.parametrize("protocol", [ipv4.UDP, ipv4.TCP, ipv4.ICMP])
+@pytest.mark.parametrize("length", [28, 36, 40, 100])
+@pytest.mark.parametrize("seed", range(5))
+def test_a_quote_is_translated_and_its_message_summed_anew(protocol, length, seed):
+    """All that is quoted says the same as if the packet had been sent so; what was cut off stays away."""
+    rng = Random(seed)
+    src, dst, ends = parse_address(P1), parse_address(P5), (parse_address(API), parse_address(P5))
+    body = rng.randbytes(60)
+
+    def whole(src: int, sport: int) -> bytes:
+        segment = {
+            ipv4.UDP: udp.emit(udp.Udp(sport, 53), body, src, dst), ipv4.TCP: tcp.emit(tcp.Tcp(sport, 53, 7), body, src, dst),
+            ipv4.ICMP: icmp.emit(icmp.echo(sport, 3), body)}[protocol]
+        return ipv4.emit(ipv4.Ipv4(src, dst, protocol, 9, 4), segment)
+
+    before = quoting(whole(ends[0], 4000)[:length])
+    event = event_of(before, quote_src=src, quote_dst=dst, quote_sport=5000, quote_dport=0x800 if protocol == ipv4.ICMP else 53)
+    after = frame(event, before, Tunnels())
+    assert after == quoting(whole(src, 5000)[:length])
+
+
+def test_what_was_sent_encapsulated_keeps_its_outer_header_until_it_is_taken_off():
+    inner = sent(ipv4.UDP, Random(1))
+    data = ipv4.emit(ipv4.Ipv4(1, 2, ipv4.IPIP, 40, 0xB8, 0x5101), inner)
+    header, segment = ipv4.parse(inner)
+    ports, _ = udp.parse(segment)
+    events = np.zeros(2, EVENT)
+    events["src"], events["dst"], events["sport"], events["dport"] = header.src, header.dst, ports.sport, ports.dport
+    events["ttl"], events["tos"] = header.ttl, header.tos
+    events["encap"], events["outer_src"], events["outer_dst"] = [Encap.IPIP, Encap.NONE], [1, 0], [2, 0]
+    events["outer_ttl"], events["outer_tos"] = [39, 0], [0xB8, 0]
+    first, second = frames(events, data, Tunnels(), wrapped=True)
+    assert first == aged(data) and second == inner
+
+
+def test_an_error_quotes_what_was_lost():
+    lost = sent(ipv4.UDP, Random(2))
+    header, segment = ipv4.parse(lost)
+    ports, _ = udp.parse(segment)
+    packet_, more = np.zeros(1, PACKET), np.zeros(1, HEADER)
+    packet_["dst"], packet_["dport"], packet_["ttl"], packet_["tos"] = header.src, 0x0304, 64, 0xC0
+    more["mtu"], more["quote_src"], more["quote_dst"] = 1400, header.src, header.dst
+    more["quote_sport"], more["quote_dport"], more["quote_ttl"], more["quote_tos"] = (
+        ports.sport, ports.dport, header.ttl - 1, header.tos)
+    made, message = ipv4.parse(error(packet_[0], more[0], lost, 77, 1))
+    told, quote = icmp.parse(message)
+    assert (made.src, made.dst, made.ttl, made.tos, made.fragment) == (77, header.src, 64, 0xC0, 0)
+    assert (told.type, told.code, told.mtu) == (3, 4, 1400) and icmp.verify(message)
+    assert quote == aged(lost)[:548]

@@ -74,6 +74,19 @@ class Case:
         return next((endpoint for endpoint in mine if endpoint.address == source), mine[0])
 
     @property
+    def silent(self) -> frozenset[int]:
+        """Places that send no ICMP errors."""
+        return frozenset() if self.content["vpc"]["icmp_from_router"] else frozenset({self.router_place})
+
+    @property
+    def router_place(self) -> int:
+        return len(self.intent.routers) + 1
+
+    def answers(self, namespace: str) -> bool:
+        """Whether the stack of an endpoint answers by itself."""
+        return bool(self.content["stack"].get(namespace) == "real")
+
+    @property
     def unmodelled(self) -> str:
         """Kernel settings of the case that the model does not know."""
         said = (f"{name} {setting}" for name, settings in self.content["sysctl"].items() for setting in settings
@@ -125,7 +138,7 @@ def intent_of(case: Mapping[str, Any], mark: Mark) -> Intent:
         adverts=tuple(Advert(block.prefix, block.affinity, block.pool) for block in blocks), nat=nat_rule(written),
         fabric=fabric, objects=tuple(objects.all), places=(*(router.name for router in routers), ROUTER, OUTSIDE),
         tunnel_senders=frozenset(router.address for router in routers),
-        remote_route=tables.remote_route, local_routes=tables.local_routes)
+        remote_route=tables.remote_route, local_routes=tables.local_routes, icmp_ratelimit=case["icmp_ratelimit"])
 
 
 def _written(pool: Mapping[str, Any], mark: Mark) -> IPPool:
@@ -226,6 +239,7 @@ def _fabric(case: Mapping[str, Any], objects: Objects, mark: Mark) -> Fabric:
     return Fabric(
         subnets, (table,), (), heard, PROVIDER.decrements_ttl, PROVIDER.routes_pods, mtu=case["mtu"]["fabric"],
         internet_mtu=external["mtu"] if external else case["mtu"]["fabric"],
+        outside_address=parse_address(external["router"]) if external else 0,
         decided_by=objects.add("Provider", PROVIDER.name, mark))
 
 

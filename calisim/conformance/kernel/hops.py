@@ -13,13 +13,15 @@ from dataclasses import dataclass
 import numpy as np
 
 from ...control.intent import FabricSubnet
-from ...quantities import parse_prefix
-from ...report.frames import aged, frame
+from ...quantities import format_address, parse_prefix
+from ...report.frames import aged
 from ...vocabulary import Device, Direction, DropReason, Stage, Verdict
-from ...wire import ipv4
+from ...wire import icmp, ipv4
+from ...wire.dissect import dissect
 from .case import OUTSIDE, ROUTER, Case
 
 IN, OUT = "in", "out"
+FRAG_NEEDED = icmp.UNREACHABLE, icmp.FRAGMENTATION_NEEDED
 
 # What the model's crossings stand for, in the order in which a packet meets the interfaces: (namespace, device, direction).
 # {node} {pod} {subnet} are names; a packet that the router forwards crosses "to router" and "from router" between
@@ -57,19 +59,25 @@ class Hop:
 
 
 class Route:
-    """The hops of one packet, from its EVENT records and its RESULT."""
+    """The hops of one packet, from its EVENT records, its bytes at each of them, and its RESULT. ``from_router``: the router
+    itself sends it."""
 
-    def __init__(self, case: Case, events: np.ndarray, result: np.void, sent: bytes) -> None:
-        self._case, self._events, self._result = case, events, result
-        self._frames = [frame(event, sent, case.tunnels) for event in events]
+    def __init__(
+        self, case: Case, events: np.ndarray, result: np.void, frames: Sequence[bytes], kind: str = "self", *,
+        from_router: bool = False,
+    ) -> None:
+        self._case, self._events, self._result, self._frames = case, events, result, frames
+        self._kind, self._from_router = kind, from_router
 
     def hops(self) -> list[Hop]:
         return [
-            Hop("self", namespace, device, direction, data) for what, names, data in self._crossings()
+            Hop(self._kind, namespace, device, direction, data) for what, names, data in self._crossings()
             for namespace, device, direction in _named(what, names)]
 
     def _crossings(self) -> Iterator[tuple[str, dict[str, str], bytes]]:
         """Names of :data:`STANDS_FOR` with what fills them, and the bytes there."""
+        if self._from_router and len(self._events) and self._events[0]["router"]:
+            yield "from router", self._names(self._events[0]), self._frames[0]
         for position, (event, data) in enumerate(zip(self._events, self._frames, strict=True)):
             device, out = Device(int(event["device"])), event["direction"] == Direction.OUT
             names = self._names(event)
@@ -136,14 +144,53 @@ def _named(what: str, names: dict[str, str]) -> list[tuple[str, str, str]]:
         (namespace.format(**names), device.format(**names), direction) for namespace, device, direction in STANDS_FOR[what]]
 
 
-def fate(hops: Sequence[Hop], result: np.void | None) -> dict[str, object]:
-    """How the packet ended, in the golden files' words."""
-    mine = [hop for hop in hops if hop.kind == "self"]
-    if result is not None and result["verdict"] == Verdict.DELIVERED and mine:
-        last = mine[-1]
-        pieces = sum(hop.interface == last.interface for hop in mine)
-        return {"end": "delivered", "ns": last.namespace, "dev": last.device, "pieces": pieces}
+def fate(case: Case, hops: Sequence[Hop], result: np.void | None) -> dict[str, object]:
+    """How the packet ended and which ICMP errors it caused, in the golden files' words."""
+    errors = _errors(case, hops)
+    return _end([hop for hop in hops if hop.kind == "self"], result) | ({"icmp_errors": errors} if errors else {})
+
+
+def _end(mine: Sequence[Hop], result: np.void | None) -> dict[str, object]:
     if not mine:
         return {"end": "not sent"}
     last = mine[-1]
+    if result is not None and result["verdict"] == Verdict.DELIVERED:
+        pieces = sum(hop.interface == last.interface for hop in mine)
+        return {"end": "delivered", "ns": last.namespace, "dev": last.device, "pieces": pieces}
     return {"end": "lost", "last_seen": {"ns": last.namespace, "dev": last.device, "dir": last.direction}}
+
+
+def _errors(case: Case, hops: Sequence[Hop]) -> list[dict[str, object]]:
+    """Each error once for every pair of addresses that it had on its way, and whom it reached with them."""
+    found: dict[tuple[object, ...], dict[str, object]] = {}
+    reached: dict[tuple[int, int, int | None], str] = {}
+    for hop in hops:
+        if hop.kind != "error":
+            continue
+        ip, message = _message(hop.data)
+        ends = ip.src, ip.dst, ip.length
+        if hop.direction == OUT:
+            told: dict[str, object] = {
+                "type": message.type, "code": message.code, "src": format_address(ip.src), "dst": format_address(ip.dst),
+                "len": ip.length}
+            if is_frag_needed(hop.data):
+                told["mtu"] = message.mtu
+            found.setdefault((message.type, message.code, *ends), told)
+        elif ip.dst in case.addresses.get(hop.namespace, ()):
+            reached[ends] = hop.namespace
+    return [
+        told | ({"reached": reached[key[2:]]} if key[2:] in reached else {})      # type: ignore[index]
+        for key, told in found.items()]
+
+
+def is_frag_needed(data: bytes) -> bool:
+    """Of an ICMP error."""
+    _, message = _message(data)
+    return (message.type, message.code) == FRAG_NEEDED
+
+
+def _message(data: bytes) -> tuple[ipv4.Ipv4, icmp.Icmp]:
+    """The innermost header that is no quotation, and the error."""
+    layers = [layer.header for layer in dissect(data).layers if not layer.quoted]
+    ip = [header for header in layers if isinstance(header, ipv4.Ipv4)][-1]
+    return ip, next(header for header in layers if isinstance(header, icmp.Icmp))

@@ -13,7 +13,7 @@ import numpy as np
 
 from ...quantities import format_address, parse_address
 from ...traffic.batch import packet
-from ...vocabulary import PacketFlag
+from ...vocabulary import HEADER, Encap, PacketFlag
 from ...wire import icmp, ipv4, tcp, udp
 
 Spec = Mapping[str, Any]
@@ -32,7 +32,7 @@ def made(spec: Spec, number: int, own: int, received: bytes | None, *, is_node: 
     """
     if "error" in spec:
         assert received is not None
-        return [_error(spec, number, own, received)]
+        return [_error(spec, number, 0 if is_node else own, received)]
     if "reply_to" in spec:
         assert received is not None
         spec = _answer(spec, received)
@@ -159,15 +159,38 @@ def acknowledged(data: bytes) -> int | None:
     return tcp.parse(segment)[0].ack if header.protocol == ipv4.TCP and len(segment) >= tcp.SIZE else None
 
 
-def row(data: bytes, ingress: int, time: int, *, choose_source: bool) -> np.ndarray:
-    """The PACKET of these bytes, as the datapath takes it."""
+def row(data: bytes, ingress: int, time: int, *, choose_source: bool, wrapped: bool = False) -> tuple[np.ndarray, np.ndarray]:
+    """The PACKET of these bytes and its HEADER, as the datapath takes them; ``wrapped``: they are IP in IP by hand."""
+    extra: dict[str, int] = {}
+    if wrapped:
+        outer, data = ipv4.parse(data)
+        extra = {"encap": Encap.IPIP, "outer_src": outer.src, "outer_dst": outer.dst, "outer_ttl": outer.ttl,
+                 "outer_tos": outer.tos, "outer_fragment": outer.fragment}
     header, segment = ipv4.parse(data)
     fields: dict[str, int] = {"sport": 0, "dport": 0, "tcp_flags": 0}
     if not header.offset:
         fields |= _ports(header.protocol, segment)
-    return packet(
+        extra |= _quoted(segment) if header.protocol == ipv4.ICMP else {}
+    made = packet(
         src=0 if choose_source else header.src, dst=header.dst, protocol=header.protocol, ttl=header.ttl, tos=header.tos,
         length=len(data), fragment=header.fragment, df=header.dont_fragment, ingress=ingress, time=time, **fields)
+    more = np.zeros(1, HEADER)
+    for name, value in extra.items():
+        more[name] = value
+    return made, more
+
+
+def _quoted(segment: bytes) -> dict[str, int]:
+    """What an ICMP error quotes, in words of HEADER."""
+    message, quote = icmp.parse(segment)
+    if not message.is_error or len(quote) < ipv4.SIZE:
+        return {}
+    about, body = ipv4.parse(quote, cut=True)
+    ports = {} if about.offset else _ports(about.protocol, body)
+    return {
+        "mtu": message.mtu, "quote_src": about.src, "quote_dst": about.dst, "quote_sport": ports.get("sport", 0),
+        "quote_dport": ports.get("dport", 0), "quote_length": about.length or 0, "quote_fragment": about.fragment,
+        "quote_protocol": about.protocol, "quote_ttl": about.ttl, "quote_tos": about.tos}
 
 
 def _ports(protocol: int, segment: bytes) -> dict[str, int]:
@@ -181,12 +204,12 @@ def _udp_ports(segment: bytes) -> dict[str, int]:
 
 
 def _tcp_ports(segment: bytes) -> dict[str, int]:
-    if len(segment) < tcp.SIZE:
-        return {}
+    if len(segment) < tcp.SIZE:                    # a quote of eight bytes has the ports
+        return {"sport": int.from_bytes(segment[:2], "big"), "dport": int.from_bytes(segment[2:4], "big")}
     header, _ = tcp.parse(segment)
     return {"sport": header.sport, "dport": header.dport, "tcp_flags": header.flags & 0xFF}
 
 
 def _echo_ports(segment: bytes) -> dict[str, int]:
     header, _ = icmp.parse(segment)
-    return {"sport": header.identifier, "dport": header.type << 8 | header.code}
+    return {"sport": 0 if header.is_error else header.identifier, "dport": header.type << 8 | header.code}

@@ -12,12 +12,14 @@ from typing import Any
 import numpy as np
 
 from ...datapath.engine import Engine, engine
+from ...datapath.generations import Generation, generations
 from ...quantities import parse_duration
 from ...vocabulary import Stage, Verdict
-from ...wire import ipv4
-from . import packets
+from ...wire import icmp, ipv4
+from . import packets, stack
 from .case import ROUTER, Case
-from .hops import Hop, Route, fate
+from .family import Family
+from .hops import IN, Hop, fate, is_frag_needed
 
 ENGINES = ("fast", "reference")
 SECOND = parse_duration("1s")
@@ -26,7 +28,7 @@ SPACING = SECOND // 10             # between two packets, where the case does no
 UNDETERMINED = {
     Stage.DEFRAGMENT: "fragments and their reassembly",
     Stage.FRAGMENT: "fragmentation",
-    Stage.CONNTRACK: "ICMP errors, and whatever ICMP is no echo",
+    Stage.CONNTRACK: "ICMP that is neither echo nor an error",
 }
 
 
@@ -43,6 +45,15 @@ class Prediction:
     disagreement: str = ""         # of the two engines
 
 
+@dataclass(frozen=True, slots=True)
+class Wave:
+    """What became of packets that were sent together: all hops, with those of their offspring, and the last one's RESULT."""
+
+    hops: tuple[Hop, ...]
+    result: np.void
+    disagreement: str
+
+
 class Player:
     """Both engines on the cluster of one case, and what has been delivered so far."""
 
@@ -53,6 +64,7 @@ class Player:
             made = engine(name, case.intent)
             self._engines.append((made, made.new_state()))
         self._hops: dict[str, Sequence[Hop]] = {}
+        self._taught: set[str] = set()             # namespaces that were told a path MTU
         self._lacks: dict[str, str] = {}           # why a packet could not be followed to its end
 
     def play(self) -> list[Prediction]:
@@ -87,10 +99,6 @@ class Player:
         if namespace == ROUTER:
             return Prediction(
                 spec["id"], namespace, tuple(sent), fate={"end": "undetermined"}, unmodelled="packets of the router itself")
-        if "outer" in spec:
-            return Prediction(
-                spec["id"], namespace, tuple(sent), fate={"end": "undetermined"},
-                unmodelled="packets that are sent with an outer header")
         return self._forward(spec, sent, time)
 
     def _received(self, packet: str, namespace: str) -> bytes | None:
@@ -98,23 +106,42 @@ class Player:
         for hop in reversed(self._hops.get(packet, ())):
             header, _ = ipv4.parse(hop.data)
             addressed = hop.namespace == namespace and header.dst in self._case.addresses[namespace]
-            if addressed and hop.direction == "in" and header.protocol != ipv4.IPIP and not header.offset:
+            if hop.kind == "self" and addressed and hop.direction == "in" and header.protocol != ipv4.IPIP and not header.offset:
                 return hop.data
         return None
 
     def _forward(self, spec: Mapping[str, Any], sent: list[bytes], time: int) -> Prediction:
-        chooses = not ipv4.parse(sent[0])[0].src
-        ingress = self._case.sender(spec["from"], ipv4.parse(sent[0])[0].src).id
-        wave = np.concatenate([packets.row(data, ingress, time, choose_source=chooses) for data in sent])
-        fast, judge = (forward.forward(wave, state, events=True) for forward, state in self._engines)
-        assert fast.events is not None and judge.events is not None
-        hops = [
-            hop for row, data in enumerate(sent)
-            for hop in Route(self._case, fast.events[fast.events["row"] == row], fast.results[row], data).hops()]
-        result = fast.results[-1]
-        return Prediction(
-            spec["id"], spec["from"], tuple(sent), tuple(hops), fate(hops, result), self._unmodelled(result, hops),
-            _disagreement(fast.results, judge.results) or _disagreement(fast.events, judge.events))
+        wave = self._wave(spec["from"], sent, time, "self", wrapped="outer" in spec)
+        hops, disagreement = wave.hops, wave.disagreement
+        if answer := self._answer(wave):
+            kind = "error" if icmp.parse(ipv4.parse(answer)[1])[0].is_error else "reply"
+            back = self._wave(hops[-1].namespace, [answer], time, kind)
+            hops, disagreement = hops + back.hops, disagreement or back.disagreement
+        prediction = Prediction(
+            spec["id"], spec["from"], tuple(sent), hops, fate(self._case, hops, wave.result),
+            self._unmodelled(wave.result, hops), disagreement)
+        self._taught.update(
+            hop.namespace for hop in hops if hop.kind == "error" and hop.direction == IN and is_frag_needed(hop.data))
+        return prediction
+
+    def _answer(self, wave: Wave) -> bytes | None:
+        """What the stack that received it says by itself, if it is one that speaks."""
+        if wave.result["verdict"] != Verdict.DELIVERED or not wave.hops or not self._case.answers(wave.hops[-1].namespace):
+            return None
+        return stack.answer(wave.hops[-1].data, self._case.intent.seed)
+
+    def _wave(self, namespace: str, sent: list[bytes], time: int, kind: str, *, wrapped: bool = False) -> Wave:
+        """Sends packets, and all that they give rise to, through both engines."""
+        source = ipv4.parse(sent[0])[0].src
+        ingress = self._case.sender(namespace, source).id
+        rows = [packets.row(data, ingress, time, choose_source=not source, wrapped=wrapped) for data in sent]
+        wave, headers = (np.concatenate(column) for column in zip(*rows, strict=True))
+        fast, judge = (
+            list(generations(one, wave, state, headers, events=True, silent=self._case.silent)) for one, state in self._engines)
+        family = Family(self._case, sent, kind, wrapped=wrapped)
+        for generation in fast:
+            family.add(generation)
+        return Wave(tuple(family.hops), fast[0].results.results[-1], _differ(fast, judge))
 
     def _unmodelled(self, result: np.void, hops: Sequence[Hop]) -> str:
         if result["verdict"] == Verdict.UNDETERMINED:
@@ -125,7 +152,22 @@ class Player:
         legs = self._case.leg_mtus
         if any(hop.namespace == ROUTER and hop.direction == "out" and len(hop.data) > legs[hop.device] for hop in hops):
             return "the MTU of a router's leg"
+        if any(hop.namespace in self._taught for hop in hops):
+            return "path MTUs that a sender has learnt"
         return self._case.unmodelled
+
+
+def _differ(fast: Sequence[Generation], judge: Sequence[Generation]) -> str:
+    """The first field in which the engines differ, from the wave to the last of its offspring, or ""."""
+    for mine, other in zip(fast, judge, strict=False):
+        for name in ("results", "events"):
+            if said := _disagreement(getattr(mine.results, name), getattr(other.results, name)):
+                return said
+        assert mine.results.born is not None and other.results.born is not None
+        for name in ("packets", "headers", "causes"):
+            if said := _disagreement(getattr(mine.results.born, name), getattr(other.results.born, name)):
+                return said
+    return ""
 
 
 def _disagreement(fast: np.ndarray, judge: np.ndarray) -> str:

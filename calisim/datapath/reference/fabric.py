@@ -307,14 +307,18 @@ class FabricWalker:
             return
         owner = self._reached_from_outside(destination)
         if owner is None:
-            inside = self.subnet_of(destination) is not None            # there the router would ask on the link first
-            drop(DropReason.FABRIC_NO_ROUTE, self.gateway_place,
-                 complaint=None if inside else self._complaint(NET_UNREACHABLE, walk.wire))
+            drop(DropReason.FABRIC_NO_ROUTE, self.gateway_place, complaint=self._not_reached(walk.wire))
         walk.flags |= ResultFlag.ROUTED
         self._decrement(walk, self.gateway_place)
         walk.wire.dst = owner.address
         self._fit_leg(walk, owner, self.gateway_place)
         self._deliver_routed(walk, owner, self.gateway_place)
+
+    def _not_reached(self, header: Header) -> Complaint | None:
+        """What a host outside is told: an address of a link is asked for there, in vain; for all others there is no route."""
+        if self.subnet_of(header.dst) is None:
+            return self._complaint(NET_UNREACHABLE, header)
+        return self._complaint(HOST_UNREACHABLE, header, ttl=header.ttl - 1, delay=RESOLVING) if header.ttl > 1 else None
 
     def from_place(self, walk: Walk, place: int) -> None:
         """The router itself sends: neither aged nor filtered on its way out."""

@@ -367,8 +367,8 @@ def outer_ecn(inner: int) -> int:
 
 
 def vxlan_source_port(seed: int, inner: Header) -> int:
-    """One port per flow, the same in both directions."""
+    """One port per flow, the same in both directions; all ICMP between two addresses is one flow (flow_keys_dissector)."""
     flow = inner.flow
-    ports = (flow.sport, flow.sport) if flow.protocol == ICMP else (flow.sport, flow.dport)
+    ports = (0, 0) if flow.protocol == ICMP else (flow.sport, flow.dport)
     (low, low_port), (high, high_port) = sorted(((flow.src, ports[0]), (flow.dst, ports[1])))
     return PORT_LOW + draw(seed, low, high, flow.protocol << 32 | low_port << 16 | high_port) % PORT_COUNT

@@ -25,7 +25,7 @@ class ReferenceState:
         self.links = np.zeros((len(intent.routers) + 1, len(Device), len(Direction), 2), dtype=np.uint64)
         self.drops = np.zeros((len(intent.places) + 1, len(DropReason)), dtype=np.uint64)
         self.verdicts = np.zeros(len(Verdict), dtype=np.uint64)
-        self.icmp_tokens: dict[tuple[int, int], tuple[int, int]] = {}     # (who, to whom): tokens in ns, when
+        self.icmp_credit: dict[tuple[int, int], tuple[int, int]] = {}     # (who, to whom): ns, when
         self.paths: dict[tuple[int, int], tuple[int, int]] = {}           # (source, destination): path MTU, until when
         self.waves = 0                     # how many this state has seen
         self.latest = 0                    # time of the latest packet seen, ns

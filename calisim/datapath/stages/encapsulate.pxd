@@ -13,7 +13,7 @@ cdef inline uint16_t flow_port(const Core* core, const Walk* w) noexcept nogil:
     """VXLAN's source port: a function of the inner flow, the same for both directions."""
     cdef Tuple t = tuple_now(w)
     if t.protocol == PROTOCOL_ICMP:
-        t.dport = t.sport                      # the identifier, so that an answer hashes alike
+        t.sport = t.dport = 0                  # Linux' flow hash does not look at the identifier
     if t.src > t.dst or (t.src == t.dst and t.sport > t.dport):
         t.src, t.dst, t.sport, t.dport = t.dst, t.src, t.dport, t.sport
     return 32768 + draw4(

@@ -24,6 +24,21 @@ cdef inline uint32_t leg_towards(const Tables* fib, uint32_t address) noexcept n
     return fib.fabric.outside_address if c.host else 0
 
 
+cdef inline bint broadcast(const Tables* fib, uint32_t where, uint32_t address) noexcept nogil:
+    """The broadcast address of one of the speaker's own links: it takes such a packet for its own, and nobody listens."""
+    cdef const Router* router
+    cdef const Subnet* subnet
+    cdef size_t number
+    if where <= fib.router_count:
+        router = &fib.routers[where]
+        return ~router.link_mask > 1 and address == (router.link | ~router.link_mask)
+    for number in range(1, fib.subnet_count + 1):
+        subnet = &fib.subnets[number]
+        if subnet.place == where and ~subnet.mask > 1 and address == (subnet.network | ~subnet.mask):
+            return True
+    return False
+
+
 cdef inline void complain(Core* core, const Walk* w) noexcept nogil:
     """Uses w.error and the header that it is about      Sets  a row of each born array; the door has made room"""
     cdef Wire quoted = wire_of(w)
@@ -42,7 +57,7 @@ cdef inline void complain(Core* core, const Walk* w) noexcept nogil:
             quoted.src = c.src
     if quoted.protocol == PROTOCOL_ICMP and quoted.dport >> 8 != 0 and quoted.dport >> 8 != 8:
         return
-    if not where or nobody(quoted.src) or nobody(quoted.dst):
+    if not where or nobody(quoted.src) or nobody(quoted.dst) or broadcast(&core.fib, where, quoted.dst):
         return
     if place:
         source = leg_towards(&core.fib, quoted.src)
@@ -53,7 +68,7 @@ cdef inline void complain(Core* core, const Walk* w) noexcept nogil:
     memset(header, 0, sizeof(Header))
     memset(born, 0, sizeof(Born))
     packet.src, packet.dst, packet.dport, packet.protocol = source, quoted.src, w.error, PROTOCOL_ICMP
-    packet.ttl, packet.tos, packet.length = 64, 0xC0, 28 + min(quoted.length, LONGEST_QUOTE)
+    packet.ttl, packet.tos, packet.length = 64, 0xC0 | tos & 0x1E, 28 + min(quoted.length, LONGEST_QUOTE)
     packet.ingress = 0 if place else where
     packet.time = later(w.packet.time, RESOLVING_NS) if w.error == ERROR_HOST_UNREACHABLE else w.packet.time
     header.place, header.mtu = where if place else 0, min(w.error_mtu, 0xFFFF)

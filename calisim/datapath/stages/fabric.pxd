@@ -211,8 +211,10 @@ cdef inline bint from_outside(Core* core, Walk* w) noexcept nogil:
         owner = c.public
     elif not owner or not (core.fib.fabric.flags & FABRIC_FLAG_OUTSIDE
                            or (router.flags & ROUTER_FLAG_PUBLIC and not router.public_address)):
-        if not c.flags & CLASS_FLAG_SUBNET:        # there the router would ask on the link first
+        if not c.flags & CLASS_FLAG_SUBNET:
             complains(core, w, ERROR_NET_UNREACHABLE, wire_ttl(w), 0)
+        elif wire_ttl(w) > 1:                      # it is asked for on the link, in vain
+            complains(core, w, ERROR_HOST_UNREACHABLE, wire_ttl(w) - 1, 0)
         return drop(core, w, STAGE_FABRIC, DROP_FABRIC_NO_ROUTE, place, 0)
     w.result.flags |= RESULT_FLAG_ROUTED
     if not age(core, w, &wire, place):

@@ -21,6 +21,7 @@ cdef struct Tables:
     uint32_t class_count
     uint32_t resident_count
     uint32_t router_count            # the highest id
+    uint32_t subnet_count
     uint32_t endpoint_count
     uint32_t place_count             # the highest id
 
