@@ -181,7 +181,8 @@ a subnet of the place; prefixes of up to 30 bits). Quoted is the wire's header w
 but for
 ENCAPSULATE, NEIGHBOUR, FABRIC_NO_OWNER and UNREACHABLE, which come after the decrement. PACKET: dst the quoted source,
 TTL 64,
-TOS 0xC0 | quoted TOS & 0x1E (icmp_send), length 28 + min(quoted length, 548), no DF; of R: ingress R, src 0 (its kernel chooses: the route back
+TOS 0xC0 | quoted TOS & 0x1E (icmp_send),
+length 28 + min(quoted length, 548), no DF; of R: ingress R, src 0 (its kernel chooses: the route back
 decides); of
 the other router: place, src its address on the leg to the receiver: the gateway address of the owner's subnet, for an
 outside
@@ -268,7 +269,8 @@ sorted by row (stable).
   some table has an OUTSIDE route. A HOST of Fabric.owners is
   delivered as in step 4 (LOCAL). A public address belongs to a router with PUBLIC.
 - VXLAN's source port: pairs (address, port) as in the conntrack key of the inner header after NAT (ICMP: 0 in
-  both, as Linux' flow hash leaves the identifier out), a ≤ b: 32768 + draw(seed, a.address, b.address, protocol << 32 | a.port << 16 | b.port) mod 28232.
+  both, as Linux' flow hash leaves the identifier out), a ≤ b:
+  32768 + draw(seed, a.address, b.address, protocol << 32 | a.port << 16 | b.port) mod 28232.
 - connections() shows what is alive at the latest packet time seen. Waves come in the order of time; what had expired
   before the earliest packet of a wave may be forgotten by it.
 - The decider on DELIVERED and EXITED is the first leg's adjacency (the tunnel's, not the outer header's); 0 if no

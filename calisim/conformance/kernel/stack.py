@@ -15,7 +15,8 @@ def answer(received: bytes, seed: int) -> bytes | None:
     identification = draw(seed, header.dst << 32 | header.src, header.id) & 0xFFFF           # the kernel chooses it
     if header.protocol == ipv4.UDP:
         message = icmp.emit(icmp.unreachable(icmp.PORT_UNREACHABLE), icmp.quote(received))
-        return ipv4.emit(ipv4.Ipv4(header.dst, header.src, ipv4.ICMP, TTL, ERROR_TOS | header.tos & RT_TOS, identification), message)
+        tos = ERROR_TOS | header.tos & RT_TOS
+        return ipv4.emit(ipv4.Ipv4(header.dst, header.src, ipv4.ICMP, TTL, tos, identification), message)
     if header.protocol == ipv4.ICMP:
         asked, payload = icmp.parse(segment)
         if asked.type == icmp.ECHO:

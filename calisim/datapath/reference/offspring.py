@@ -39,7 +39,9 @@ class Offspring:
     def add(self, walk: Walk, end: JourneyEnds) -> None:
         """The error about a packet whose journey has just ended, if one is due."""
         complaint = end.complaint
-        if complaint is None or not end.where or not _is_due(complaint.quote) or self._is_broadcast(end.where, complaint.quote.dst):
+        if complaint is None or not end.where or not _is_due(complaint.quote):
+            return
+        if self._is_broadcast(end.where, complaint.quote.dst):
             return
         quote, from_router = complaint.quote, end.where <= len(self.intent.routers)
         source = 0 if from_router else self._leg_towards(quote.src)
@@ -50,8 +52,8 @@ class Offspring:
             return
         self._packets.append({
             "src": source, "dst": quote.src, "dport": complaint.type << 8 | complaint.code, "protocol": ICMP, "ttl": 64,
-            "tos": TOS | quote.tos & RT_TOS, "length": 28 + min(quote.length, LONGEST_QUOTE), "ingress": end.where if from_router else 0,
-            "time": time})
+            "tos": TOS | quote.tos & RT_TOS, "length": 28 + min(quote.length, LONGEST_QUOTE),
+            "ingress": end.where if from_router else 0, "time": time})
         self._headers.append({
             "place": 0 if from_router else end.where, "mtu": min(complaint.mtu, 0xFFFF),
             "quote_fragment": PacketFlag.DF if quote.df else 0,
