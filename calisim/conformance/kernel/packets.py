@@ -13,7 +13,7 @@ import numpy as np
 
 from ...quantities import format_address, parse_address
 from ...traffic.batch import packet
-from ...vocabulary import HEADER, Encap, PacketFlag
+from ...vocabulary import HEADER, Encap, HeaderFlag, PacketFlag
 from ...wire import icmp, ipv4, tcp, udp
 
 Spec = Mapping[str, Any]
@@ -159,8 +159,11 @@ def acknowledged(data: bytes) -> int | None:
     return tcp.parse(segment)[0].ack if header.protocol == ipv4.TCP and len(segment) >= tcp.SIZE else None
 
 
-def row(data: bytes, ingress: int, time: int, *, choose_source: bool, wrapped: bool = False) -> tuple[np.ndarray, np.ndarray]:
-    """The PACKET of these bytes and its HEADER, as the datapath takes them; ``wrapped``: they are IP in IP by hand."""
+def row(
+    data: bytes, ingress: int, time: int, *, choose_source: bool, wrapped: bool = False, frame: bool = False,
+) -> tuple[np.ndarray, np.ndarray]:
+    """The PACKET of these bytes and its HEADER, as the datapath takes them; ``wrapped``: they are IP in IP by hand;
+    ``frame``: straight onto the wire."""
     extra: dict[str, int] = {}
     if wrapped:
         outer, data = ipv4.parse(data)
@@ -175,6 +178,7 @@ def row(data: bytes, ingress: int, time: int, *, choose_source: bool, wrapped: b
         src=0 if choose_source else header.src, dst=header.dst, protocol=header.protocol, ttl=header.ttl, tos=header.tos,
         length=len(data), fragment=header.fragment, df=header.dont_fragment, ingress=ingress, time=time, **fields)
     more = np.zeros(1, HEADER)
+    more["flags"] = HeaderFlag.FRAME if frame else 0
     for name, value in extra.items():
         more[name] = value
     return made, more
