@@ -1,11 +1,14 @@
 # make compare   set up, build, print what Calico's cross-subnet mode changes against an overlay
 # make test      set up and run the tests            make lint    ruff, mypy, cython-lint
-# make bench     benchmarks                          make clean   remove everything that was made
+# make bench     benchmarks                          make fuzz    mutated packets and captures against the parsers
+# make clean     remove everything that was made
 #
 # Stamps in .venv/ remember what was installed; the extension is rebuilt when one of its sources is newer.
 
 PYTHON   ?= python3
 SCENARIO ?= scenarios/three-az.yaml
+PACKETS  ?= 100000
+CAPTURES ?= 10000
 VENV     := .venv
 BIN      := $(VENV)/bin
 PIP      := $(BIN)/python -m pip --disable-pip-version-check -q
@@ -14,7 +17,7 @@ PIP      := $(BIN)/python -m pip --disable-pip-version-check -q
 SOURCES := $(shell find calisim \( -name '*.pyx' -o -name '*.pxd' -o -name '*.h' -o -path 'calisim/vocabulary/*.py' \) \
              ! -name _vocabulary.pxd) setup.py pyproject.toml
 
-.PHONY: compare build test lint bench clean requirements
+.PHONY: compare build test lint bench fuzz clean requirements
 
 compare: $(VENV)/.built
 	@$(BIN)/calisim compare $(SCENARIO)
@@ -31,6 +34,9 @@ lint: $(VENV)/.dev
 
 bench: $(VENV)/.test
 	$(BIN)/python -m pytest benchmarks -o python_files='bench_*.py' -o python_functions='bench_*' --benchmark-columns=min,median,stddev,rounds
+
+fuzz: $(VENV)/.test
+	$(BIN)/python tests/fuzz_wire.py $(PACKETS) $(CAPTURES)
 
 clean:
 	rm -rf $(VENV) build dist *.egg-info .pytest_cache .mypy_cache .ruff_cache .hypothesis .benchmarks calisim/_vocabulary.pxd

@@ -38,7 +38,8 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Iterable
+    from os import PathLike
 
     from .analysis.network import Network
     from .analysis.run import Run
@@ -55,8 +56,10 @@ _HOMES = {
 }
 
 
-def load(path: str, *, set: Sequence[str] = (), apply: Sequence[str] = ()) -> Scenario:
-    """Read a scenario file; ``set`` and ``apply`` change it as ``--set PATH=VALUE`` and ``--apply FILE`` do.
+def load(
+    path: str | PathLike[str], *, set: str | Iterable[str] = (), apply: str | PathLike[str] | Iterable[str | PathLike[str]] = (),
+) -> Scenario:
+    """Read a scenario file; ``set`` and ``apply`` (one or several) change it as ``--set PATH=VALUE`` and ``--apply FILE`` do.
 
     Raises :class:`calisim.errors.ScenarioError` with every problem of the file, its place and its cure.
     """

@@ -67,7 +67,8 @@ def step(
     uint32_t[:, ::1] ordinals not None, uint64_t[:, :, :, ::1] links not None,
     uint64_t[:, ::1] drops not None, uint64_t[::1] verdicts not None,
     Event[::1] events not None, uint64_t event_count, bint wants_events,
-    Packet[::1] born_packets not None, Header[::1] born_headers not None, Born[::1] born not None, uint64_t born_count,
+    const Pmtu[::1] paths not None, Packet[::1] born_packets not None, Header[::1] born_headers not None,
+    Born[::1] born not None, uint64_t born_count,
     uint32_t wave, uint32_t leg, Py_ssize_t position, Py_ssize_t kept, Py_ssize_t active,
 ):
     """Part of a leg: frames from ``position`` on, until ``active`` or until connections, events or offspring lack room."""
@@ -101,6 +102,7 @@ def step(
     if core.wants_born:
         core.born_packets, core.born_headers, core.born = &born_packets[0], &born_headers[0], &born[0]
     core.born_count = born_count
+    core.paths, core.path_count = (&paths[0] if paths.shape[0] else NULL), paths.shape[0]
     with nogil:
         while position < active:
             end = min(position + FRAME_SIZE, active)

@@ -74,7 +74,8 @@ def _add_subnets(cluster: Cluster, rng: Random) -> None:
     for prefix in prefixes:
         acl_in, acl_out = ((_rules(rng, acl=True), _rules(rng, acl=True)) if rng.random() < 0.2 else (None, None))
         vpc = 2 if prefix.startswith("10.1.") else 1
-        cluster.subnet(prefix, vpc=vpc, table=rng.choice((0, 0, 1)), acl_in=acl_in, acl_out=acl_out)
+        cluster.subnet(
+            prefix, mtu=rng.choice((0, 0, 1400)), vpc=vpc, table=rng.choice((0, 0, 1)), acl_in=acl_in, acl_out=acl_out)
 
 
 def _add_nodes(cluster: Cluster, rng: Random) -> None:
@@ -230,6 +231,7 @@ def random_errors(intent: Intent, rng: Random, connections: np.ndarray, count: i
         header["quote_src"], header["quote_dst"], header["quote_sport"], header["quote_dport"] = src, dst, sport, dport
         header["quote_protocol"], header["quote_length"] = c["protocol"], rng.choice((28, 100, 1500, 19, 0xFFFF))
         header["quote_fragment"] = rng.choice((0, 0, 0, 0x4000, 0x2000, 1)) if rng.random() < 0.2 else 0
+        header["flags"] = rng.choice((0, 0, 4, 7))
         header["mtu"], header["place"] = rng.choice((0, 576, 1400)), rng.choice(places) if rng.random() < 0.2 else 0
         packet_["time"] = int(connections["created"].max()) + rng.choice((0, 1, 40 * SECOND))
         packet_["protocol"], packet_["dport"] = ICMP, rng.choice((0x0300, 0x0301, 0x0303, 0x0304, 0x0B00, 0x0B00, 0x0C00))

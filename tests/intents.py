@@ -75,7 +75,7 @@ class Cluster:
         return tuple(replace(rule, decided_by=self._object("Rule", f"{name}/{i}")) for i, rule in enumerate(rules))
 
     def subnet(
-        self, prefix: str, *, vpc: int = 1, table: int = 0, gateway: Address = "",
+        self, prefix: str, *, vpc: int = 1, table: int = 0, gateway: Address = "", mtu: int = 0,
         acl_in: Rules | None = None, acl_out: Rules | None = None,
     ) -> int:
         """A subnet of a VPC; its router has the first address. Returns the subnet's id."""
@@ -84,7 +84,7 @@ class Cluster:
             name=prefix, prefix=net, gateway=address_of(gateway) if gateway else net.network + 1, table=table, place=0,
             acl_in=None if acl_in is None else self._named(acl_in, f"{prefix}/in"),
             acl_out=None if acl_out is None else self._named(acl_out, f"{prefix}/out"),
-            vpc=vpc, zone=prefix, decided_by=self._object("NetworkAcl", prefix)))
+            vpc=vpc, zone=prefix, mtu=mtu, decided_by=self._object("NetworkAcl", prefix)))
         self._table(table)
         return len(self.subnets)
 

@@ -41,6 +41,17 @@ def test_speaks_of_itself_alone(what: str) -> None:
     assert not found, "\n".join([f"{what}:", *found])
 
 
+def test_makefile_tells_its_targets() -> None:
+    """The head of the Makefile explains each target, and what CONTRIBUTING tells to run is there."""
+    makefile = (ROOT / "Makefile").read_text()
+    targets = set(re.search(r"^\.PHONY: (.*)$", makefile, re.M)[1].split())
+    head = makefile[: makefile.index("PYTHON ")]
+    assert targets - {"build", "requirements"} == set(re.findall(r"make (\w+)   ", head))
+    told = set(re.findall(r"^    make (\w+)", (ROOT / "CONTRIBUTING.md").read_text(), re.M))
+    assert {"test", "lint", "fuzz"} <= told <= targets
+    assert all(re.search(rf"^{target}:", makefile, re.M) for target in targets)
+
+
 def test_there_are_scenarios() -> None:
     assert len(SCENARIOS) >= 10
 

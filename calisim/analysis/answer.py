@@ -77,10 +77,10 @@ def _price(report: VariantReport, other: VariantReport | None = None) -> str:
     """What a variant needs (beyond what the other needs), with the packets that die where it is forgotten."""
     common = {need.need for need in other.needs} if other else set()
     price = [
-        f"{need.need} (forget it and {plural(need.lost, 'packet')} die)" for need in report.needs
+        f"{need.need} (forget it and {need.victims} die)" for need in report.needs
         if need.need not in common and need.lost and need.met]
     absent = [
-        f"{need.need} ({plural(need.lost, 'packet')} die already)" for need in report.needs if need.lost and not need.met]
+        f"{need.need} ({need.victims} die already)" for need in report.needs if need.lost and not need.met]
     said = f" Its price: {'; '.join(price)}." if price else ""
     return f"{said} Missing here: {'; '.join(absent)}." if absent else said
 

@@ -22,7 +22,6 @@ from .story import Chapter, story, word_of
 if TYPE_CHECKING:
     from ..scenario.scenario import Scenario
 
-DEFAULT_VARIANTS = ("overlay-ipip", "calico-cross-subnet", "calico-no-encap")
 OVERLAYS = ("overlay-ipip", "overlay-vxlan")
 CROSS_SUBNETS = ("calico-cross-subnet", "calico-cross-subnet-vxlan")
 MOST_PAIRS = 50
@@ -93,15 +92,9 @@ def compare(
             "the scenario sends nothing, so there is nothing to compare; add a traffic set, for example\n"
             "  traffic: [{name: mesh, from: all(), to: all(), protocol: tcp, port: 80, size: 1000}]")
     chapters = story(scenario, engine, progress) if scenario.spec.steps else ()
-    reports = tuple(_report(scenario, variant, engine, progress) for variant in variants or default_variants(scenario))
+    reports = tuple(_report(scenario, variant, engine, progress) for variant in variants or scenario.variant_ids)
     differences, count = (tuple(_differences(reports)), _differing(reports)) if pairs else (None, 0)
     return Comparison(scenario, chapters, reports, differences, count, answer(reports), assumptions(reports))
-
-
-def default_variants(scenario: Scenario) -> tuple[str, ...]:
-    """The file's own variants, else the three that answer the question."""
-    written = tuple(variant if isinstance(variant, str) else variant.name for variant in scenario.spec.variants)
-    return written or DEFAULT_VARIANTS
 
 
 def _report(scenario: Scenario, variant: str, engine: str, progress: Progress | None) -> VariantReport:

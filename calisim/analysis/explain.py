@@ -55,7 +55,8 @@ class Step:
 
 @dataclass(frozen=True)
 class Journey:
-    """One way of a packet. ``loss`` tells why it was dropped; ``cure`` are the commands that put it right."""
+    """One way of a packet. ``loss`` tells why it was dropped; ``cure`` are the commands that put it right; ``told`` says
+    which ICMP errors its sender gets."""
 
     steps: tuple[Step, ...]
     verdict: Verdict
@@ -63,6 +64,7 @@ class Journey:
     cure: tuple[str, ...] = ()
     packet: np.void | None = field(default=None, repr=False)
     result: np.void | None = field(default=None, repr=False)
+    told: tuple[str, ...] = ()
 
     @property
     def last_header(self) -> Header | None:
@@ -128,17 +130,18 @@ def _destination(network: Network, text: str) -> int:
 
 def journey(network: Network, packets: np.ndarray, state: State) -> tuple[Journey, np.ndarray]:
     """Forward one packet with events and tell its journey; also the RESULT row."""
-    outcome = network.engine.forward(packets, state, events=True)
-    assert outcome.events is not None
+    outcome = network.engine.forward(packets, state, events=True, offspring=True)
+    assert outcome.events is not None and outcome.born is not None
     packet, result = packets[0], outcome.results[0]
     told = _Narrator(network.intent, packet, result, outcome.events)
     steps = tuple(told.steps())
     loss = loss_of(network.intent, packet, result, told.headers)
     if loss is not None:
         from .cures import cure_of
+        from .icmp import errors_told
 
-        commands = cure_of(network, loss, packet).commands
-        return Journey(steps, Verdict.DROPPED, loss, commands, packet, result), outcome.results
+        commands, errors = cure_of(network, loss, packet).commands, errors_told(network, outcome.born, state)
+        return Journey(steps, Verdict.DROPPED, loss, commands, packet, result, errors), outcome.results
     return Journey(steps, Verdict(int(result["verdict"])), None, (), packet, result), outcome.results
 
 

@@ -15,11 +15,11 @@ import numpy as np
 
 from ..model.topology import Topology, build
 from ..quantities import format_address, plural
-from ..vocabulary import DropReason, Encap
+from ..vocabulary import DropReason, Encap, Verdict
 from ..vocabulary.encaps import encapsulation
 from . import edits
 from .network import Network, Progress
-from .run import Run, outcome_of, successes
+from .run import Run, is_reply, outcome_of, reply_name, successes
 
 
 @dataclass(frozen=True, slots=True)
@@ -34,7 +34,8 @@ class Example:
 @dataclass(frozen=True, slots=True)
 class Need:
     """One requirement. ``lost`` is None where it is structural and no packet count is possible; ``met`` is False where
-    the scenario itself has forgotten it, so that the packets die already.
+    the scenario itself has forgotten it, so that the packets die already. ``answers``: every request arrives without it,
+    and ``lost`` and ``example`` are about the answers to them.
     """
 
     need: str
@@ -43,6 +44,12 @@ class Need:
     example: Example | None = None
     met: bool = True
     note: str = ""
+    answers: bool = False
+
+    @property
+    def victims(self) -> str:
+        """``96 packets`` or ``96 answers``."""
+        return plural(self.lost or 0, "answer" if self.answers else "packet")
 
 
 @dataclass(frozen=True, slots=True)
@@ -59,6 +66,7 @@ class _Candidate:
     reasons: frozenset[DropReason] = frozenset()
     note: str = ""                        # said where fewer packets die than the need is for
     touched: int = 0                      # packets that the need is for
+    answers: bool = False                 # count the answers where all requests arrive without it
 
 
 def needs(network: Network, run: Run, progress: Progress | None = None) -> tuple[Need, ...]:
@@ -67,22 +75,27 @@ def needs(network: Network, run: Run, progress: Progress | None = None) -> tuple
     for candidate in _candidates(network, run):
         say = progress and partial(_relay, progress, f"without {candidate.need}")
         need = _measure(candidate, network, run, say)
+        if need is None and candidate.answers:
+            need = _measure(candidate, network, network.run(replies=True, keep=False, progress=say), say, replies=True)
         if need is not None:
             found.append(need)
     return (*found, *_structural(network))
 
 
-def _measure(candidate: _Candidate, network: Network, run: Run, progress: Progress | None) -> Need | None:
-    """The same packets with the thing in place and without it; None where nobody misses it."""
+def _measure(
+    candidate: _Candidate, network: Network, run: Run, progress: Progress | None, *, replies: bool = False,
+) -> Need | None:
+    """The same packets with the thing in place and without it; None where nobody misses it. ``replies``: answers, too."""
     supplied, best = network, run
     if candidate.supply is not None and candidate.reasons & run.tally.lost().keys():
         helped = network.altered(candidate.supply(network.topology))
-        again = helped.run(keep=False, progress=progress)
+        again = helped.run(keep=False, replies=replies, progress=progress)
         if again.tally.success > run.tally.success:
             supplied, best = helped, again
     for without in candidate.without:
         altered = supplied.altered(without(supplied.topology))
-        need = _compare(candidate, altered, best, altered.run(keep=False, progress=progress), met=best is run)
+        after = altered.run(keep=False, replies=replies, progress=progress)
+        need = (_compare_answers if replies else _compare)(candidate, altered, best, after, met=best is run)
         if need is not None:
             return need
     return None
@@ -118,7 +131,8 @@ def _candidates(network: Network, run: Run) -> Iterator[_Candidate]:
         yield _Candidate(
             "natOutgoing on the pool", "nobody outside the cluster has a route back to a pod's address",
             (edits.pools(nat_outgoing=False),), edits.pools(nat_outgoing=True),
-            frozenset({DropReason.IGW_NO_PUBLIC_ADDRESS, DropReason.RPF, DropReason.SOURCE_CHECK, DropReason.FABRIC_NO_ROUTE}))
+            frozenset({DropReason.IGW_NO_PUBLIC_ADDRESS, DropReason.RPF, DropReason.SOURCE_CHECK, DropReason.FABRIC_NO_ROUTE}),
+            answers=any(outcome.scope in ("external", "node") for outcome, _ in run.tally))      # else it translates nothing
 
 
 def _filter_candidates(topology: Topology, run: Run) -> Iterator[_Candidate]:
@@ -162,6 +176,27 @@ def _compare(candidate: _Candidate, altered: Network, before: Run, after: Run, *
             example = _example(altered, name, int(died[0]), int(after.codes[name][died[0]]))
     note = candidate.note if lost < candidate.touched else ""
     return Need(candidate.need, candidate.why, lost, example, met, note) if lost else None
+
+
+def _compare_answers(candidate: _Candidate, altered: Network, before: Run, after: Run, *, met: bool) -> Need | None:
+    """As :func:`_compare`, for requests that arrive either way and whose answers do not."""
+    lost, example = 0, None
+    for name in filter(lambda name: not is_reply(name), before.codes):
+        answers = _answers(after, name)
+        died = np.flatnonzero(successes(_answers(before, name)) & (answers != 0) & ~successes(answers))
+        lost += len(died)
+        if len(died) and example is None:
+            example = _example(altered, name, int(died[0]), int(answers[died[0]]))
+    note = "the requests arrive, it is the answers that die"
+    return Need(candidate.need, candidate.why, lost, example, met, note, answers=True) if lost else None
+
+
+def _answers(run: Run, traffic: str) -> np.ndarray:
+    """For every packet of a traffic set the outcome code of its answer; 0 where there was none (no packet's fate is 0)."""
+    asked = run.codes[traffic]
+    codes = np.zeros_like(asked)
+    codes[(asked >> 3 & 7) == Verdict.DELIVERED] = run.codes.get(reply_name(traffic), ())
+    return codes
 
 
 def _example(network: Network, traffic: str, index: int, code: int) -> Example:

@@ -50,7 +50,8 @@ class _Kept:
 class _Ledger:
     """Adds up results. Small waves are added up together: their number may be large."""
 
-    FULL = 65_536                        # rows
+    FULL = 65_536                        # rows …
+    MANY = 2_048                         # … or waves that are added up at once
 
     def __init__(self, run: Run, scopes: Scopes, fates: bool) -> None:
         self._run, self._scopes = run, scopes
@@ -61,7 +62,7 @@ class _Ledger:
     def add(self, name: str, packets: np.ndarray, results: np.ndarray) -> None:
         self._waiting.setdefault(name, []).append((packets, results))
         self._rows[name] += len(packets)
-        if self._rows[name] >= self.FULL:
+        if self._rows[name] >= self.FULL or len(self._waiting[name]) >= self.MANY:
             self._sum_up(name)
 
     def close(self) -> None:
@@ -100,7 +101,8 @@ def send(
     def forward(name: str, packets: np.ndarray) -> np.ndarray:
         if events and kept.rows + len(packets) > MOST_WITH_EVENTS:
             raise UsageError(
-                f"events of more than {MOST_WITH_EVENTS:,} packets fill the memory; choose one traffic set, or fewer endpoints")
+                f"events of more than {MOST_WITH_EVENTS:,} packets fill the memory; choose one traffic set, fewer endpoints "
+                "or a shorter capture")
         outcome = network.engine.forward(packets, state, events=events, threads=threads)
         ledger.add(name, packets, outcome.results)
         if keep:

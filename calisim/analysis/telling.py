@@ -44,6 +44,7 @@ def journey_lines(journey: Journey) -> Iterator[str]:
             shown = headers
     if journey.loss is not None:
         yield f"     Reason  {journey.loss.reason.name} at stage {journey.loss.stage.name.lower()}"
+        yield from (f"     Told    {sentence}" for sentence in journey.told)
         yield from _cure_lines(journey.cure)
 
 

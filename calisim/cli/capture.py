@@ -26,7 +26,7 @@ Examples:
 @click.option(
     "-o", "--output", required=True, type=click.Path(), metavar="FILE.pcapng|DIR|-",
     help="A pcapng with an interface per hop (- is standard output) or a folder with a pcap per interface: whole or not at all.")
-@click.option("--traffic", metavar="NAME", default=None, help="Only this traffic set.")
+@options.traffic
 @click.option("--replies", is_flag=True, help="Send an answer for every packet that arrived.")
 @options.editing
 @options.variant

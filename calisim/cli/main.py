@@ -1,11 +1,13 @@
 """``calisim``: the group of commands, and what holds for all of them – exit codes, errors, interrupts.
 
 Exit: 0 fine · 1 an expectation, check or comparison failed · 2 the input or the call is wrong · 130 interrupted.
+A reader that has gone away (``| head``) ends it silently by SIGPIPE, as it does any Unix tool (shells say 141).
 """
 
 from __future__ import annotations
 
 import os
+import signal
 import sys
 from importlib import import_module
 from typing import Any
@@ -117,6 +119,8 @@ def main() -> None:
             setattr(sys, name, open(os.devnull, "w", encoding="utf-8"))     # noqa: SIM115 – open until the end
         elif hasattr(stream, "reconfigure"):
             stream.reconfigure(errors="replace")
+    if hasattr(signal, "SIGPIPE"):
+        signal.signal(signal.SIGPIPE, signal.SIG_DFL)     # else click exits 1, as for a failed check
     try:
         try:
             cli(prog_name="calisim")

@@ -7,6 +7,9 @@ from typing import TYPE_CHECKING, Any, TypeVar
 
 import click
 
+from ..scenario.variants import CLASSIC
+from . import completion
+
 if TYPE_CHECKING:
     from ..scenario.scenario import Scenario
 
@@ -26,10 +29,13 @@ def editing(function: F) -> F:
 
 
 variant = click.option(
-    "--variant", default="as-is", show_default=True, metavar="ID", help="What Calico is told instead of the documents.")
+    "--variant", default="as-is", show_default=True, metavar="ID", shell_complete=completion.variants,
+    help="What Calico is told instead of the documents.")
 variants = click.option(
-    "--variants", default=None, metavar="A,B|all",
-    help="Variants to compare; default: the scenario's own, else the three classic ones.")
+    "--variants", default=None, metavar="A,B|all", shell_complete=completion.variant_lists,
+    help=f"Variants to compare (all: every one there is); default: the scenario's own, else {', '.join(CLASSIC)}.")
+traffic = click.option(
+    "--traffic", metavar="NAME", default=None, shell_complete=completion.traffic, help="Only this traffic set.")
 engine = click.option(
     "--engine", type=click.Choice(["fast", "reference"]), default="fast", show_default=True,
     help="The compiled core, or the slow judge in plain Python.")

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import click
 
-from . import options
+from . import completion, options
 
 
 @click.command(epilog="""\b
@@ -14,7 +14,7 @@ Examples:
   diff <(calisim routes x.yaml a-1) <(calisim routes x.yaml a-1 --variant overlay-ipip)
 """)
 @options.scenario_argument
-@click.argument("node", metavar="NODE")
+@click.argument("node", metavar="NODE", shell_complete=completion.nodes)
 @options.editing
 @options.variant
 @options.step

@@ -19,7 +19,7 @@ Examples:
   tcpdump -i any -w - | calisim run scenarios/three-az.yaml --replay -
 """)
 @options.scenario_argument
-@click.option("--traffic", metavar="NAME", default=None, help="Only this traffic set.")
+@options.traffic
 @click.option(
     "--replay", type=click.File("rb"), default=None, metavar="FILE",
     help="Send the packets of a pcap or pcapng instead, each from the endpoint with its source address; - is standard input.")
@@ -45,10 +45,12 @@ def command(
         raise UsageError(f"{'--traffic' if traffic else '--replies'} and --replay exclude each other: a capture brings its own")
     loaded = options.load(scenario, set_, apply)
     network = Network(loaded, variant, step=step, engine=engine)
-    replayed = None if replay is None else network.replay(replay, os.path.basename(getattr(replay, "name", "<stdin>")))
     with progress() as tell:
+        replayed = None if replay is None else network.replay(replay, os.path.basename(getattr(replay, "name", "<stdin>")))
         done = network.run(replayed or traffic, threads=threads, events=events, replies=replies, keep=events, progress=tell)
     options.warn(network.intent.failures)
+    if replayed is not None and replayed.read and not replayed.sent:
+        options.warn([f"no packet of {replayed.name} was sent: see what was left out, and calisim ipam for addresses"])
     if as_json:
         from ..report.json import run_document
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import click
 
-from . import options
+from . import completion, options
 
 
 @click.command(epilog="""\b
@@ -14,8 +14,8 @@ Examples:
   calisim trace scenarios/three-az.yaml node/a-1 shop/db-0 --protocol icmp --variant overlay-ipip
 """)
 @options.scenario_argument
-@click.argument("a", metavar="FROM")
-@click.argument("b", metavar="TO")
+@click.argument("a", metavar="FROM", shell_complete=completion.endpoints)
+@click.argument("b", metavar="TO", shell_complete=completion.endpoints)
 @click.option("--port", type=click.IntRange(0, 65535), default=None, help="Destination port (default 80).")
 @click.option("--protocol", default="tcp", show_default=True, help="tcp, udp, icmp, ipip, gre, esp, sctp or a number.")
 @click.option("--size", type=click.IntRange(20, 65535), default=1000, show_default=True, help="IP total length in bytes.")

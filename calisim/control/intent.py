@@ -236,6 +236,7 @@ class FabricSubnet:
     vpc: int = 0                          # 1-based
     zone: str = ""
     decided_by: int = 0
+    mtu: int = 0                          # of a Linux router's leg; 0: Fabric.mtu
 
 
 @dataclass(frozen=True, slots=True)

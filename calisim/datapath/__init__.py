@@ -14,9 +14,9 @@ interface, counters), so the order between routers has no meaning.
 destination port 4789; of outer_fragment DF is kept). From then on "the packet" of every stage at a router that does not
 DECAPSULATE it – addresses, ports, protocol (4 or 17), TTL, length, DF, TOS, conntrack key – is the outer one, an ordinary
 packet of that protocol; the inner one lies in it untouched. *The wire's header* below is that header. id, outer_id and
-flags
-are the bytes' affair. An *ICMP error* is a PACKET of ICMP type 3 or 11 (dport = type << 8 | code, sport 0) whose HEADER
-quotes a header (quote_length ≥ 20) that is neither a later fragment nor itself ICMP other than echo; mtu is frag-needed's.
+flags are the bytes' affair, but for FRAME: what is sent past the sender's IP layer does not ask its *path MTU*. An
+*ICMP error* is a PACKET of ICMP type 3 or 11 (dport = type << 8 | code, sport 0) whose HEADER quotes a header
+(quote_length ≥ 20) that is neither a later fragment nor itself ICMP other than echo; mtu is frag-needed's.
 place ≠ 0: the cloud's router at that place sends it.
 
 **Start.** With a place: not one of those beyond the routers' → DROPPED ADDRESS_UNUSED, stage ENDPOINT, where 0; the "any"
@@ -29,7 +29,8 @@ stage ENDPOINT, where 0):
   (IPv4 header), or
   TCP/UDP/ICMP shorter than its own header (40, 28, 28), an encap that there is not, or a wire's length over 65535 →
   DROPPED MALFORMED, stage ENDPOINT. where = the sender's router, 0 for hosts.
-- POD: wire's length > its mtu → with DF DROPPED MTU_EXCEEDED (stage ENDPOINT, detail = the endpoint's object), without
+- POD: wire's length > its mtu, or less if it knows of a *path MTU* (its address, the wire's destination) → with DF
+  DROPPED MTU_EXCEEDED (stage ENDPOINT, detail = the endpoint's object), without
   UNDETERMINED (stage FRAGMENT). Event VETH IN. Then leg 1 on its router, coming in by VETH.
 - NODE: hook OUTPUT of its router. src 0 means *the kernel chooses*: after LOOKUP the source becomes the tunnel address
   of the device if the adjacency is a TUNNEL, else the router's address. A src that is not 0 and not one of the
@@ -68,7 +69,8 @@ stage ENDPOINT, where 0):
    → CT_INVALID, stage CONNTRACK.
 6. LOCAL_IN (LOCAL, the node itself): step 8a; then from VETH with HOST_ACTION_DROP and of no known connection (answers
    to the node's own requests pass: Calico accepts what is ESTABLISHED before the action) → POLICY_EGRESS, detail R's
-   object, stage LOCAL_IN. Still encapsulated (by VETH or OUTPUT) → UNDETERMINED, stage DECAPSULATE. Otherwise DELIVERED, stage
+   object, stage LOCAL_IN. Still encapsulated (by VETH or OUTPUT) → UNDETERMINED, stage DECAPSULATE. Otherwise
+   DELIVERED, stage
    DELIVER.
 7. TTL (not on OUTPUT): ttl ≤ 1 → TTL_EXCEEDED; else decrement.
 8. MTU of the output device (LOCAL pod: the endpoint's mtu): length greater → with DF MTU_EXCEEDED (detail = the route's
@@ -91,7 +93,8 @@ stage ENDPOINT, where 0):
     ECT(0)), DF (copied for IPIP, 0 for VXLAN), length + overhead; VXLAN source port =
     32768 + draw(seed, src, dst, protocol << 32 | sport << 16 | dport, …) mod 28232 made symmetric by ordering the two
     (address, port) pairs. The outer header is looked up again: ATTACHED if next_hop is in R's link prefix, else REMOTE
-    via the gateway. Outer length > R's mtu: with outer DF MTU_EXCEEDED (stage ENCAPSULATE), else UNDETERMINED (stage
+    via the gateway. Outer length > R's mtu, or less if it knows of a *path MTU* (R.address, outer destination): with
+    outer DF MTU_EXCEEDED (stage ENCAPSULATE), else UNDETERMINED (stage
     FRAGMENT).
 12. FABRIC_OUT: event ETHERNET OUT. RESULT.wire = wire length, set on the first time. Check on and wire source is not
     R.address → SOURCE_CHECK (detail R). Security groups of R, egress. Then FABRIC.
@@ -107,13 +110,14 @@ stage ENDPOINT, where 0):
    also pods: to the pod's node), else EXITED if the destination is in no subnet and no enabled pool, else FABRIC_NO_OWNER.
 4. Otherwise it is routed: ROUTED. decrements_ttl: wire TTL ≤ 1 → TTL_EXCEEDED stage FABRIC; else decrement the wire's
    TTL (outer if encapsulated; between the two length > Fabric.mtu → FABRIC_MTU as in 1.), and hops += 1. NACL outbound
-   of the sender's subnet (no match → NACL_OUT). Route table
-   of that subnet, longest match: none → FABRIC_NO_ROUTE; BLACKHOLE → FABRIC_NO_ROUTE (detail = route); QUOTA →
+   of the sender's subnet (no match → NACL_OUT). Route table of that subnet, longest match: none → FABRIC_NO_ROUTE;
+   BLACKHOLE → FABRIC_NO_ROUTE (detail = route); QUOTA →
    ROUTE_QUOTA (detail = route); NAT → UNDETERMINED (detail = route); LOCAL → owner of the wire's destination among
    Fabric.owners: none → FABRIC_NO_OWNER; HOST → NACL_IN of its subnet, DELIVERED; NODE → next leg. NODE → next leg at
-   that router, whatever the destination. A node that does not *answer* (10a) → UNREACHABLE, stage FABRIC. OUTSIDE →
+   that router, whatever the destination. A Linux router's leg: length > mtu ≠ 0 of the subnet
+   of the owner or router → FABRIC_MTU as in 1. A node that does not *answer* (10a) → UNREACHABLE, stage FABRIC. OUTSIDE →
    length > internet_mtu → FABRIC_MTU or UNDETERMINED (detail = route), then step 5 without translation. INTERNET →
-   place = the gateway;
+   place = the gateway; the last rule of step 5 first (a default route is none for pods); then,
    encapsulated or not, the wire's source must be the address of a router with PUBLIC or of nothing else: otherwise
    IGW_NO_PUBLIC_ADDRESS. length > internet_mtu → FABRIC_MTU (DF) or UNDETERMINED. The source becomes public_address if
    it is known. Then step 5.
@@ -123,7 +127,8 @@ stage ENDPOINT, where 0):
    private use (10/8, 172.16/12, 192.168/16, 100.64/10, 169.254/16): FABRIC_NO_ROUTE, detail = the route. Else EXITED.
 From outside (a HOST sends): destination is a known public_address → translated to the router's address, routed to it.
 Destination is a router's address with PUBLIC whose public_address is not known, or OUTSIDE provider (linux) and
-Fabric.owners has it → routed to it. Else: FABRIC_NO_ROUTE where = the gateway place (0 if there is none), stage FABRIC.
+Fabric.owners has it → routed to it (TTL and MTUs as in step 4). Else: FABRIC_NO_ROUTE where = the gateway place (0 if
+there is none), stage FABRIC.
 From the router itself (place): neither aged nor filtered going out: the owner among Fabric.owners as in step 4 (LOCAL,
 ROUTED), else the outside HOST that has the address, else FABRIC_NO_ROUTE, where = place.
 From outside counts as ROUTED (NACL_IN and security groups of the target apply; peer_groups empty).
@@ -148,11 +153,11 @@ is never taken for a reply; for protocols without ports both 0. A live entry (ex
 or reply direction. Otherwise new: TCP with RST, FIN or SYN+ACK, or with neither SYN nor ACK → INVALID
 (nf_conntrack_proto_tcp); ACK without SYN is picked up (ESTABLISHED); an ICMP echo reply → INVALID; all else NEW. A
 known TCP connection: only what forwarding needs – a reply makes it ESTABLISHED, FIN or RST CLOSING. A SYN on a CLOSING
-connection reopens it as NEW. Time-outs: UDP 30 s until a reply, then 120 s (stream); TCP NEW 120 s, ESTABLISHED 432,000
-s, CLOSING 120 s; ICMP 30 s; others 600 s; each packet refreshes. RESULT.connection = the entry's ordinal (per router,
-1-based, in order of confirmation) on the first router; flag NEW if this packet opened it. INVALID packets are neither
-translated nor entered. Only what reaches TRANSLATE or LOCAL_IN confirms a connection: a packet dropped earlier leaves
-no trace.
+connection reopens it as NEW. Time-outs: UDP 30 s, but 120 s from a packet that finds the entry ESTABLISHED and created
+more than 2 s ago (a stream); TCP NEW 120 s, ESTABLISHED 432,000 s, CLOSING 120 s; ICMP 30 s; others 600 s; each packet
+refreshes. RESULT.connection = the entry's ordinal (per router, 1-based, in order of confirmation) on the first router;
+flag NEW if this packet opened it. INVALID packets are neither translated nor entered. Only what reaches TRANSLATE or
+LOCAL_IN confirms a connection: a packet dropped earlier leaves no trace.
 
 **Errors.** An ICMP error belongs (RELATED) to the live entry that has the inverse of the quoted header's key, in that
 key's direction; it refreshes and opens nothing. None: INVALID – never translated, dropped only as step 5 says. In the
@@ -164,12 +169,13 @@ quoted destination port := its port (SNAT; of a quoted echo the identifier). Not
 rows, of their causes). They are not sent: that is the caller's next wave (:mod:`.generations`). A router R says, about
 a packet
 that came in by a device (not OUTPUT): TTL_EXCEEDED (stage TTL) → 11/0; MTU_EXCEEDED of stage MTU → 3/4, mtu the output
-device's; of stage ENCAPSULATE → 3/4 about the inner packet, mtu R's − overhead, to the original source if it was translated
+device's; of stage ENCAPSULATE → 3/4 about the inner packet, mtu what did not suffice − overhead, to the original source
+if it was translated
 here; UNREACHABLE of NEIGHBOUR → 3/1, 3.1 s later. A Linux router between the subnets (decrements_ttl): TTL_EXCEEDED → 11/0;
 FABRIC_NO_ROUTE for want of a route, or OUTSIDE → 3/0 (from outside to an address of a subnet, with a TTL above 1: 3/1, 3.1 s
-later, quoted after the decrement); FABRIC_NO_OWNER, UNREACHABLE →
-3/1, 3.1 s later; FABRIC_MTU of step 4 → 3/4, mtu Fabric.mtu or (OUTSIDE) internet_mtu. All other losses, blackholes
-too, and
+later, quoted after the decrement); FABRIC_NO_OWNER,
+UNREACHABLE →
+3/1, 3.1 s later; FABRIC_MTU of step 4 → 3/4, mtu what did not suffice. All other losses, blackholes too, and
 the AWS fabric are silent, and nothing is said about an ICMP error, nor about a packet whose source or destination is
 multicast, 255.255.255.255, 0/8 or 127/8, or whose destination is the last address of the speaker's own link (R.inputs.link,
 a subnet of the place; prefixes of up to 30 bits). Quoted is the wire's header where it was lost, with the TTL as it came in –
@@ -185,6 +191,12 @@ HOST Fabric.outside_address; 0 or neither of them: no error. Held back, by speak
 order, is what the silence since the last error does not pay for (inet_peer; time is the error's; 60 s before the first;
 3/4 is free): 3/0 costs a second, of at most 5 (ip_error); then every error costs Intent.icmp_ratelimit (ms), of at most 6
 of these (inet_peer_xrlim_allow: so with 0 nothing is left over for a 3/0 right after another error).
+
+**Path MTU.** State.path_mtus(): PMTU records (source, destination, mtu, expires), alive ones, sorted. At the end of a wave,
+row by row, each frag-needed (3/4, not sent encapsulated) that was DELIVERED to the source of the quoted packet teaches its
+stack: a pod for all that it sends, a node R for what is of protocol 4 from R.address. It holds for packets of later waves
+with time < expires = the error's time + 600 s. It never widens: a live record with a smaller mtu stays, with the same one,
+too, unless half of the time is over. Less than 552: 552, or what is known if that is less (ip_rt_min_pmtu).
 
 **Ports** of MASQUERADE: class of the original source port: 0..511 → 1..511, 512..1023 → 600..1023, else 1024..65535;
 ICMP id 0..65535; protocols without ports: no port, SNAT_PORTS_EXHAUSTED if the reply tuple is taken. Without

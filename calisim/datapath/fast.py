@@ -6,7 +6,7 @@ import numpy as np
 
 from ..errors import StaleBuildError, UsageError
 from ..fib.image import FibImage
-from ..vocabulary import BORN, EVENT, HEADER, PACKET, RESULT
+from ..vocabulary import BORN, EVENT, HEADER, PACKET, RESULT, Verdict
 from ..vocabulary.declarations import digest
 from .results import Born, Results
 
@@ -55,6 +55,7 @@ class FastEngine:
         nursery = _Rows(4 * FRAME if offspring else 0, PACKET, HEADER, BORN)
         if len(wave):
             self._walk(wave, headers, results, state, journal, nursery)
+            self._learn(wave, headers, results, state)
         born = Born(*nursery.written())
         return Results(
             results, _by_row(*journal.written()) if events else None, self._allowed(born, state) if offspring else None)
@@ -72,8 +73,8 @@ class FastEngine:
                 packets, more, born = nursery.arrays
                 position, kept, state.count, journal.count, nursery.count = step(
                     self._tables, wave, headers, results, carries, state.index, state.records, state.count, state.ordinals,
-                    state.links, state.drops, state.verdicts, rows, journal.count, len(rows) > 0, packets, more, born,
-                    nursery.count, state.wave, leg, position, kept, active)
+                    state.links, state.drops, state.verdicts, rows, journal.count, len(rows) > 0, state.paths, packets, more,
+                    born, nursery.count, state.wave, leg, position, kept, active)
                 if position == active:
                     break
                 if len(state.records) - state.count < 3 * FRAME:
@@ -82,6 +83,22 @@ class FastEngine:
                 nursery.make_room(FRAME)
             active, leg = kept, leg + 1
         state.latest = max(state.latest, int(wave["time"].max()))
+
+    def _learn(self, wave: np.ndarray, headers: np.ndarray, results: np.ndarray, state: State) -> None:
+        """Delivered frag-needed errors tell a pod of its own packets, a node of the IPIP packets that it made."""
+        if not len(headers):
+            return
+        told = (wave["protocol"] == 1) & (wave["dport"] == 0x0304) & (results["verdict"] == Verdict.DELIVERED)
+        told &= (results["dst"] == headers["quote_src"]) & (results["where"] > 0) & (headers["encap"] == 0)
+        rows = np.flatnonzero(told)
+        if not len(rows):
+            return
+        quoted, routers = headers[rows], self.image.routers[results["where"][rows]]
+        outer = (quoted["quote_protocol"] == 4) & (quoted["quote_src"] == routers["address"])
+        own = np.logical_or.reduce([
+            quoted["quote_src"] == routers[name] for name in ("address", "ipip_address", "vxlan_address")])
+        lessons = [quoted[name] for name in ("quote_src", "quote_dst", "mtu")] + [wave["time"][rows]]
+        state.learn(zip(*(column[outer | ~own].tolist() for column in lessons), strict=True))
 
     def _allowed(self, born: Born, state: State) -> Born:
         """What Linux' limits let pass, by who speaks to whom (ip_error, inet_peer_xrlim_allow); frag-needed is exempt."""

@@ -6,13 +6,17 @@ network to which nodes have been added (:meth:`State.fit`). Rooms grow here, nev
 
 from __future__ import annotations
 
+from collections.abc import Iterable
+
 import numpy as np
 
 from .._fastpath import FRAME, INDEX_PER_CONNECTION, WAVE_NUMBER, reindex
 from ..fib.image import FibImage
-from ..vocabulary import CONNECTION, ConnectionFlag, Device, DropReason, Verdict
+from ..vocabulary import CONNECTION, PMTU, ConnectionFlag, Device, DropReason, Verdict
 
 _FIRST_ROOM = 4 * FRAME
+_LEAST_PATH_MTU = 552                      # net.ipv4.route.min_pmtu
+_PATH_LIFETIME = 600_000_000_000           # net.ipv4.route.mtu_expires, ns
 
 
 class State:
@@ -31,6 +35,8 @@ class State:
         self.records = np.zeros(_FIRST_ROOM, CONNECTION)
         self.index = np.zeros(_FIRST_ROOM * INDEX_PER_CONNECTION, np.uint64)
         self.icmp_tokens: dict[tuple[int, int], tuple[int, int]] = {}  # (router key, or place after the last), to whom
+        self._known_paths: dict[tuple[int, int], tuple[int, int]] = {}      # source, destination: MTU, until when
+        self.paths = np.zeros(0, PMTU)                                # the same as the compiled code reads it
         self.count = 0
         self.wave = 0                                                 # number of the last wave
         self.latest = 0                                               # the latest packet time seen
@@ -41,6 +47,23 @@ class State:
         alive = records[records["expires"] > self.latest].copy()
         alive["wave"] &= WAVE_NUMBER
         return alive[np.lexsort((alive["ordinal"], alive["flags"] & ConnectionFlag.TRACKED_BY_FABRIC, alive["key"]))]
+
+    def path_mtus(self) -> np.ndarray:
+        """PMTU records that hold at the latest packet time seen."""
+        return self.paths[self.paths["expires"] > self.latest]
+
+    def learn(self, lessons: Iterable[tuple[int, int, int, int]]) -> None:
+        """Source, destination, MTU and time of what frag-needed errors quote (ip_rt_update_pmtu): never more than is known."""
+        for src, dst, told, time in lessons:
+            expires = min(time + _PATH_LIFETIME, 2**64 - 1)
+            mtu, until = self._known_paths.get((src, dst), (0, 0))
+            if until <= time:
+                self._known_paths[src, dst] = max(told, _LEAST_PATH_MTU), expires
+                continue
+            told = min(mtu, _LEAST_PATH_MTU) if told < _LEAST_PATH_MTU else told
+            if told < mtu or (told == mtu and until <= time + _PATH_LIFETIME // 2):
+                self._known_paths[src, dst] = told, expires
+        self.paths = np.array([(*path, *known) for path, known in sorted(self._known_paths.items())], PMTU)
 
     def may_complain(self, where: int, receiver: int, time: int, span: int, *, no_route: bool) -> bool:
         """Whether one more ICMP error may be sent at ``time``: one each ``span`` ns, six after a silence; for want of a route

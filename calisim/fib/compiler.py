@@ -310,7 +310,8 @@ def _subnets(intent: Intent, rules: _Rules) -> np.ndarray:
         rows.append((
             subnet.prefix.network, subnet.prefix.mask, subnet.gateway, subnet.table, subnet.place, subnet.decided_by,
             *rules.run(subnet.acl_in or ()), *rules.run(subnet.acl_out or ()),
-            subnet.acl_in is not None, subnet.acl_out is not None))
+            subnet.acl_in is not None, subnet.acl_out is not None,
+            min(subnet.mtu, 0xFFFF)))
     return np.array(rows, SUBNET)
 
 

@@ -36,6 +36,7 @@ MOST_PACKETS = 100_000
 """Of one capture: some six frames each, of a thousand bytes 600 MB."""
 
 EXPERIMENT = 253                     # IP protocol for experiments (RFC 3692): what a pod's own tunnel carries
+SCTP, SCTP_HEAD = 132, 16            # bytes of the common header and a chunk's
 MODULUS = 2**32                      # of TCP's numbers
 
 
@@ -94,7 +95,7 @@ class Recording:
         loss = loss_of(self._intent, packet, result, headers_of(event))
         if loss is None:
             return _fate(result)
-        return f"{loss.reason.name} at {loss.where}: {loss.sentence}{decider(loss.object)}"
+        return f"{loss.reason.name} at {loss.where}: {loss.sentence} {decider(loss.object).strip()}".rstrip()
 
     def _made(self, row: int) -> bytes:
         """The packet as its sender made it."""
@@ -172,6 +173,8 @@ def _segment(packet: np.void, header: ipv4.Ipv4, seq: int, ack: int) -> bytes:
         return icmp.emit(icmp.Icmp(dport >> 8, dport & 0xFF, sport << 16 | 1), _text(room - icmp.SIZE))
     if header.protocol == IPIP and room >= ipv4.SIZE:
         return ipv4.emit(ipv4.Ipv4(header.src, header.dst, EXPERIMENT), bytes(room - ipv4.SIZE))
+    if header.protocol == SCTP and room >= SCTP_HEAD:          # one chunk of padding (RFC 4820); checksum 0 as of RFC 9653
+        return bytes(12) + b"\x84\0" + (room - 12).to_bytes(2, "big") + bytes(room - SCTP_HEAD)
     return bytes(room)
 
 

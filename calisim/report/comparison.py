@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from typing import TYPE_CHECKING, Any
 
 from ..analysis.scopes import SCOPES, TITLES
@@ -11,7 +11,7 @@ from ..vocabulary import Verdict
 from .text import ROOMY, number, paragraph, share, table, width
 
 if TYPE_CHECKING:
-    from ..analysis.compare import Comparison, VariantReport
+    from ..analysis.compare import Comparison, Difference, VariantReport
     from ..analysis.needs import Need
 
 NARROW_TITLE = 12       # columns that a step's title needs at least
@@ -115,8 +115,21 @@ def _pairs(comparison: Comparison) -> Any:
     assert comparison.pairs is not None
     ids = [report.id for report in comparison.variants]
     total = comparison.variants[0].tally.sent
-    shown = f"{len(comparison.pairs)} pairs shown"
-    return table(
-        f"Pairs that fare differently: {comparison.differing:,} of {total:,} packets; {shown}",
-        ["!From", "!To", "Traffic", *ids],
-        ([one.sender, one.receiver, one.traffic, *(one.outcomes[id_] for id_ in ids)] for one in comparison.pairs))
+    title = f"Pairs that fare differently: {comparison.differing:,} of {total:,} packets; {len(comparison.pairs)} pairs shown"
+    rows = [
+        [one.sender, one.receiver, one.traffic, *(one.outcomes[id_] for id_ in ids)] for one in comparison.pairs]
+    columns = ["From", "To", "Traffic", *ids]
+    widest = [max(map(len, column)) for column in zip(columns, *rows, strict=True)]
+    if sum(widest) + (3 if width() >= ROOMY else 1) * len(columns) <= width():
+        return table(title, [f"!{column}" for column in columns], rows)
+    return table(title, ["Pair, traffic and outcome", "In variants"], _folded_pairs(comparison.pairs))
+
+
+def _folded_pairs(pairs: Sequence[Difference]) -> Iterator[list[str]]:
+    """A line for each pair and one for each outcome below it: names stay whole where a column for each has no room."""
+    for one in pairs:
+        yield [f"{one.sender} → {one.receiver}, {one.traffic}", ""]
+        ids: dict[str, list[str]] = {}
+        for id_, outcome in one.outcomes.items():
+            ids.setdefault(outcome, []).append(id_)
+        yield from ([f"  {outcome}", ", ".join(names)] for outcome, names in ids.items())

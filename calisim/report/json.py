@@ -57,7 +57,8 @@ def _variant(report: VariantReport) -> dict[str, Any]:
 
 def _need(need: Need) -> dict[str, Any]:
     example = need.example and {"from": need.example.sender, "to": need.example.receiver, "reason": need.example.reason}
-    return {"need": need.need, "why": need.why, "met": need.met, "ifForgotten": {"lost": need.lost, "example": example},
+    return {"need": need.need, "why": need.why, "met": need.met,
+            "ifForgotten": {"lost": need.lost, "example": example, **({"answers": True} if need.answers else {})},
             **({"note": need.note} if need.note else {})}
 
 
@@ -126,7 +127,8 @@ def run_document(
 
 def _replay(replay: Replay) -> dict[str, Any]:
     return {
-        "name": replay.name, "read": replay.read, "sent": replay.sent, "waves": replay.waves_sent, "reordered": replay.reordered,
+        "name": replay.name, "read": replay.read, "sent": replay.sent, "waves": replay.waves_sent, "opened": replay.opened,
+        "reordered": replay.reordered,
         "leftOut": [
             {"reason": reason, "packets": left.packets, "first": left.number, "example": left.example}
             for reason, left in sorted(replay.left_out.items(), key=lambda item: -item[1].packets)],
@@ -180,7 +182,8 @@ def trace_document(trace: Trace, blockers: Blockers | None = None) -> str:
 def journey(one: Journey) -> dict[str, Any]:
     return {
         "steps": [_step(step) for step in one.steps], "verdict": one.verdict.name.lower(),
-        "reason": one.loss.reason.name if one.loss else None, "cure": list(one.cure)}
+        "reason": one.loss.reason.name if one.loss else None, "cure": list(one.cure),
+        "told": list(one.told)}
 
 
 def _step(step: Step) -> dict[str, Any]:

@@ -27,7 +27,8 @@ def parts(network: Network, run: Run, *, counters: bool, events: bool, replay: R
     """The report, part by part."""
     for name, tally in run.tallies.items():
         yield _outcomes(name, tally)
-    yield _shapes(run)
+    if run.paths:
+        yield _shapes(run)
     if replay is not None:
         if replay.left_out:
             yield _left_out(replay)
@@ -63,7 +64,7 @@ def _shapes(run: Run) -> Any:
 
 def _left_out(replay: Replay) -> Any:
     return table(
-        f"Not sent of {replay.name}", ["!Why", "#Packets", "#First (packet)", "For example"],
+        f"Left out of {replay.name}", ["!Why", "#Packets", "#First (packet)", "For example"],
         ([reason, number(left.packets), number(left.number), left.example]
          for reason, left in sorted(replay.left_out.items(), key=lambda item: -item[1].packets)))
 
@@ -71,8 +72,9 @@ def _left_out(replay: Replay) -> Any:
 def _account(replay: Replay) -> str:
     left = replay.read - replay.sent
     early = f", {plural(replay.reordered, 'packet')} stamped earlier than one before" if replay.reordered else ""
+    opened = f", {number(replay.opened)} out of the nodes' tunnels" if replay.opened else ""
     return (f"{replay.name}: {plural(replay.read, 'packet')} read{' until the file breaks off' if replay.error else ''}, "
-            f"{number(replay.sent)} sent in {plural(replay.waves_sent, 'wave')}, {number(left)} not{early}")
+            f"{number(replay.sent)} sent in {plural(replay.waves_sent, 'wave')}, {number(left)} left out{opened}{early}")
 
 
 def _interfaces(network: Network, run: Run) -> Any:

@@ -13,13 +13,16 @@ from pathlib import Path as FilePath
 from pkgutil import iter_modules
 
 from ..errors import Problem
+from ..quantities import PROTOCOLS as NAMED
 from ..quantities import plural
 from ..selector import SelectorError, parse
 from .cloud_checks import check_cloud
 from .faults import MAX_PROBLEMS, fact_and_cure, nearest, problem
 from .names import EVERY, Names, Reference, numbered, parse_reference
 from .resources import Resources
-from .schema import CountSpec, Expectation, HostSpec, NodeGroup, PodGroup, ScenarioFile, Section, Spec, VariantSpec
+from .schema import (
+    EVERY_PROTOCOL, CountSpec, Expectation, HostSpec, NodeGroup, PodGroup, ScenarioFile, Section, Spec, TrafficSet, VariantSpec,
+)
 from .variants import BUILT_IN
 
 MAX_NODES = 100_000
@@ -138,6 +141,7 @@ def _traffic(spec: Spec, names: Names) -> Iterator[Problem]:
     counts += [(1, {**pod.labels, NAMESPACE: pod.namespace}) for pod in names.resources.pods]
     everybody = max(sum(count for count, _ in counts), nodes, len(spec.hosts), 1)
     for one in spec.traffic:
+        yield from _one_protocol(one)
         packets = one.packets
         for field, text in (("source", one.source), ("destination", one.destination)):
             end, fault = _end(one, field, text, names)
@@ -148,6 +152,13 @@ def _traffic(spec: Spec, names: Names) -> Iterator[Problem]:
         if packets > spec.limits.packets:
             yield problem(one, "source", f"this traffic set makes {plural(packets, 'packet')}, limits.packets allows "
                           f"{spec.limits.packets:,}", "choose fewer ends, fewer packets, or raise limits.packets")
+
+
+def _one_protocol(one: TrafficSet | Expectation) -> Iterator[Problem]:
+    """A rule may be about every protocol, a packet has one."""
+    if one.protocol in EVERY_PROTOCOL:
+        yield problem(one, "protocol", f"{one.protocol} is what a rule may match; a packet has one protocol",
+                      f"write {', '.join(NAMED)} or a number from 0 to 255")
 
 
 def _members(end: Reference | None, counts: Iterable[tuple[int, Mapping[str, str]]], names: Names) -> int:
@@ -179,6 +190,7 @@ def _expectations(spec: Spec, names: Names, unsure: Collection[str]) -> Iterator
             yield problem(one, "variant", f"there is no variant {one.variant}", nearest(one.variant, known))
         if "steps" not in unsure:
             yield from _step(one, titles)
+        yield from _one_protocol(one)
         if one.count is not None:
             yield from _count(one, one.count, sets if "traffic" not in unsure else None)
         elif one.source is None or one.destination is None:

@@ -9,7 +9,7 @@ from ..errors import Problem
 from ..quantities import Prefix, format_address, parse_prefix, plural
 from .faults import fact_and_cure, nearest, problem
 from .names import Names
-from .schema import AclRuleSpec, GroupRule, NodeGroup, RouteTableSpec, Section, Spec, SubnetSpec, VpcSpec
+from .schema import EVERY_PROTOCOL, AclRuleSpec, GroupRule, NodeGroup, RouteTableSpec, Section, Spec, SubnetSpec, VpcSpec
 
 DEFAULT_GROUP = "default"         # AWS' own, in every VPC
 AWS_RESERVED_FIRST, AWS_RESERVED_LAST = 4, 1   # AWS docs, "Subnet CIDR blocks": network, router, DNS, future; broadcast
@@ -116,7 +116,7 @@ def _rule(rule: GroupRule, field: str, other: str, sentence: str, known: list[st
 
 
 def _port_without_protocol(rule: GroupRule | AclRuleSpec) -> Iterator[Problem]:
-    if rule.port is not None and rule.protocol in ("all", "-1"):
+    if rule.port is not None and rule.protocol in EVERY_PROTOCOL:
         yield problem(rule, "port", "a port says nothing where every protocol is meant", "add protocol: tcp or udp")
 
 

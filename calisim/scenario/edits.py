@@ -16,6 +16,8 @@ from . import reader
 from .documents import Path
 from .schema import section_at
 
+_KEY = r'(?:"[^"]+"|[^."\[\]]+)'
+_PATH = re.compile(rf"{_KEY}(?:\.{_KEY}|\[{_KEY}\])*")            # nodes.a.count, and nodes[0].count as messages write it
 _ELEMENT = re.compile(r'"([^"]+)"|([^."\[\]]+)')
 _ROOTS = ("spec", "metadata")
 
@@ -52,8 +54,9 @@ class Assigner:
     def assign(self, path: str, value: Any, mark: Mark) -> None:
         """Set every place that the path names. ``mark`` is where the assignment itself was written."""
         elements = [quoted or plain for quoted, plain in _ELEMENT.findall(path)]
-        if not elements or elements == ["spec"]:
-            self._complain(mark, path, f"{path!r} is not a path", "write keys with dots between, for example nodes.a.count")
+        if not _PATH.fullmatch(path) or elements == ["spec"]:
+            unclosed = "close the quote" if path.count('"') % 2 else "write keys with dots between"
+            self._complain(mark, path, f"{path!r} is not a path", f'{unclosed}, for example nodes.a.labels."example.com/rack"')
             return
         if elements[0] not in _ROOTS:
             elements = ["spec", *elements]

@@ -13,14 +13,14 @@ from ..errors import Mark, Problem, ScenarioError
 from .documents import Document
 from .documents import apply as applied
 from .reader import Yaml, dotted
-from .scenario import Draft, Scenario, edit, understand
+from .scenario import Draft, File, Scenario, edit, understand
 from .schema import VariantSpec
 from .sources import Sources, read
 from .unpack import unpack
 
 
-def load(path: str | os.PathLike[str], *, set: Iterable[str] = (), apply: Iterable[str] = ()) -> Scenario:
-    """Read a scenario file. ``set``: PATH=VALUE texts; ``apply``: files of documents, ``-`` is standard input.
+def load(path: File, *, set: str | Iterable[str] = (), apply: File | Iterable[File] = ()) -> Scenario:
+    """Read a scenario file. ``set``: PATH=VALUE texts; ``apply``: files of documents, ``-`` is standard input; or one of them.
 
     Raises ScenarioError with every problem of the file, of the files it names and of the edits.
     """
@@ -40,7 +40,7 @@ def _collector_paused() -> Iterator[None]:
             gc.enable()
 
 
-def _load(path: str | os.PathLike[str], set: Iterable[str], apply: Iterable[str]) -> Scenario:
+def _load(path: File, set: str | Iterable[str], apply: File | Iterable[File]) -> Scenario:
     shown = os.fspath(path)
     content, problem = read(FilePath(shown), shown)
     if problem is not None:

@@ -9,6 +9,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from itertools import islice
+from os import PathLike, fspath
 from typing import Any
 
 from ..errors import Mark, Problem, ScenarioError, UsageError
@@ -20,6 +21,8 @@ from .resources import Resources
 from .schema import ScenarioFile, Spec, Step, VariantSpec
 from .sources import Sources
 from .unpack import unpack_value
+
+File = str | PathLike[str]
 
 
 @dataclass(frozen=True, slots=True)
@@ -54,7 +57,7 @@ class Draft:
         return replace(self, documents=kept, set_aside=(*(self.set_aside or ()), *aside))
 
 
-@dataclass(frozen=True, slots=True, eq=False)
+@dataclass(frozen=True, slots=True, eq=False, repr=False)
 class Scenario:
     """What the user wrote, typed; every value knows its file, line and column.
 
@@ -62,13 +65,17 @@ class Scenario:
     are sentences on what had to be supposed, ``warnings`` on what was understood but is not modelled.
     """
 
-    draft: Draft = field(repr=False)
-    file: ScenarioFile = field(repr=False)
-    converted: Resources = field(repr=False)
-    resources: Resources = field(repr=False)
+    draft: Draft
+    file: ScenarioFile
+    converted: Resources
+    resources: Resources
     warnings: tuple[str, ...] = ()
     assumptions: tuple[str, ...] = ()
     variant: str = variants.AS_IS
+
+    def __repr__(self) -> str:
+        """One line; what it holds is there to be asked."""
+        return f"<Scenario {self.name} from {self.path}, variant {self.variant}>"
 
     @property
     def path(self) -> str:
@@ -88,9 +95,9 @@ class Scenario:
 
     @property
     def variant_ids(self) -> tuple[str, ...]:
-        """The variants that the scenario asks to compare; all built-in ones if it names none."""
+        """The variants that are compared if a call names none: the scenario's own, else the three classic ones."""
         listed = [one if isinstance(one, str) else one.name for one in self.spec.variants]
-        return tuple(dict.fromkeys(listed)) or tuple(id for id in variants.BUILT_IN if id != variants.AS_IS)
+        return tuple(dict.fromkeys(listed)) or variants.CLASSIC
 
     def select_variants(self, text: str) -> tuple[str, ...]:
         """``a,b`` or ``all`` of a command line → ids."""
@@ -121,8 +128,8 @@ class Scenario:
             state = understand(self._changed(state.draft, step), state)
             yield state
 
-    def edited(self, set: Iterable[str] = (), apply: Iterable[str] = ()) -> Scenario:
-        """With ``PATH=VALUE`` assignments and the documents of files (``-``: standard input) on top."""
+    def edited(self, set: str | Iterable[str] = (), apply: File | Iterable[File] = ()) -> Scenario:
+        """With ``PATH=VALUE`` assignments and the documents of files (``-``: standard input) on top; or one of them."""
         problems: list[Problem] = []
         draft = edit(self.draft, set, apply, problems)
         _stop(problems, self.draft.sources)
@@ -151,8 +158,8 @@ class Scenario:
         return draft
 
 
-def edit(draft: Draft, set: Iterable[str], apply: Iterable[str], problems: list[Problem]) -> Draft:
-    """``--set`` and ``--apply`` of one call."""
+def edit(draft: Draft, set: str | Iterable[str], apply: File | Iterable[File], problems: list[Problem]) -> Draft:
+    """``--set`` and ``--apply`` of one call; a single text or file may stand for a list of one."""
     assignments = []
     for text in [set] if isinstance(set, str) else set:
         path, value, faults = edits.parse_assignment(text)
@@ -161,8 +168,8 @@ def edit(draft: Draft, set: Iterable[str], apply: Iterable[str], problems: list[
             assignments.append((path, value, Mark(f"--set {path}")))
     if assignments:
         draft = draft.assigned(assignments, problems)
-    for name in [apply] if isinstance(apply, str) else apply:
-        documents, faults = draft.sources.applied(name)
+    for name in [apply] if isinstance(apply, (str, PathLike)) else apply:
+        documents, faults = draft.sources.applied(fspath(name))
         problems += faults
         draft = draft.applied(documents)
     return draft

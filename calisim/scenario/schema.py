@@ -93,7 +93,8 @@ def _variant_kind(value: Any) -> str:
     return "own" if isinstance(value, dict) else "name"
 
 
-PROTOCOLS = (*NAMED, "all", "-1")
+EVERY_PROTOCOL = ("all", "-1")
+PROTOCOLS = (*NAMED, *EVERY_PROTOCOL)
 _RANGE = re.compile(r"([0-9]{1,5})(?:-([0-9]{1,5}))?")
 _TEXT = {"type": "string"}
 

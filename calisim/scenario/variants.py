@@ -34,6 +34,7 @@ BUILT_IN: Mapping[str, Variant] = {variant.id: variant for variant in (
     Variant("calico-no-encap", "Never", "Never"),
     Variant(AS_IS, None, None),
 )}
+CLASSIC = ("overlay-ipip", "calico-cross-subnet", "calico-no-encap")       # compared where the scenario names none
 
 
 def select(text: str, own: Iterable[str]) -> tuple[str, ...]:

@@ -1,8 +1,9 @@
 """A capture file → waves of packets, as the senders of the scenario would send them.
 
-A packet's sender is the endpoint that owns its source address. Packets keep the order of the file; one that answers another
-of its own wave starts the next wave. What cannot be sent is counted by reason, with the first of its kind. Reads as a
-stream: memory holds one block of packets and one wave, however long the file.
+A packet's sender is the endpoint that owns its source address. Of what nodes have encapsulated the inner packet is taken: it
+goes through the scenario's own tunnels. Packets keep the order of the file; one that answers another of its own wave starts the
+next wave. What cannot be sent is counted by reason, with the first of its kind. Reads as a stream: memory holds one block
+of packets and one wave, however long the file.
 """
 
 from __future__ import annotations
@@ -16,8 +17,8 @@ import numpy as np
 
 from ..control.intent import Intent
 from ..quantities import format_address
-from ..vocabulary import PACKET, EndpointKind, PacketFlag
-from ..wire import capture, linktypes, tcp, vxlan
+from ..vocabulary import PACKET, PacketFlag
+from ..wire import capture, ethernet, ipv4, linktypes, tcp, udp, vxlan
 from ..wire.frame import CaptureError, Frame
 from ..wire.octets import MalformedPacket
 from .batch import ECHO_REPLY, ECHO_REQUEST, ICMP, IPIP, TCP, UDP
@@ -30,7 +31,7 @@ LATEST = 2**62                       # nanoseconds since 1970: the year 2116; ti
 NEEDED = {TCP: 14, UDP: 8, ICMP: 6}  # bytes of the transport header that hold what PACKET wants
 
 MALFORMED, NOT_IPV4, FRAGMENT = "malformed", "not IPv4", "fragment"
-NOBODY, ERROR, TUNNEL = "sender unknown", "ICMP other than echo", "encapsulated by a node"
+NOBODY, ERROR = "sender unknown", "ICMP other than echo"
 
 
 @dataclass(slots=True)
@@ -45,19 +46,19 @@ class LeftOut:
 class Replay:
     """The packets of a capture in waves, once; afterwards (and in between) the account of what was read.
 
-    ``read`` packets in the file so far, ``sent`` of them, in ``waves_sent`` waves; ``left_out`` by reason; ``reordered``
-    were stamped earlier than one before them and take its time; ``error`` says where and why reading ended early.
+    ``read`` packets in the file so far, ``sent`` of them, in ``waves_sent`` waves; ``left_out`` by reason; ``opened`` came in
+    a node's tunnel; ``reordered`` were stamped earlier than one before them and take its time; ``error`` says where and
+    why reading ended early.
     """
 
     def __init__(self, stream: BinaryIO, intent: Intent, name: str = "replay") -> None:
         self.name = name
-        self.read = self.sent = self.waves_sent = self.reordered = 0
+        self.read = self.sent = self.waves_sent = self.opened = self.reordered = 0
         self.left_out: dict[str, LeftOut] = {}
         self.error: CaptureError | None = None
         self._stream = stream
         self._owners = AddressOwners(intent)
-        self._nodes = np.zeros(len(intent.endpoints) + 1, bool)
-        self._nodes[[endpoint.id for endpoint in intent.endpoints if endpoint.kind is EndpointKind.NODE]] = True
+        self._nodes = frozenset(router.address.to_bytes(4, "big") for router in intent.routers)
         self._clock = 0
 
     def waves(self) -> Iterator[np.ndarray]:
@@ -79,7 +80,10 @@ class Replay:
         return wave
 
     def _leave_out(self, reason: str, number: int, example: str, packets: int = 1) -> None:
-        self.left_out.setdefault(reason, LeftOut(number, example)).packets += packets
+        left = self.left_out.setdefault(reason, LeftOut(number, example))
+        left.packets += packets
+        if number < left.number:                                        # blocks are looked at twice
+            left.number, left.example = number, example
 
     # --- frames → IPv4 packets
 
@@ -110,7 +114,25 @@ class Replay:
         if not 0 <= frame.time < LATEST:
             raise MalformedPacket(f"a time of {frame.time} ns, which is not between 1970 and 2116")
         inside = linktypes.unwrap(frame)
-        return None if inside is None else inside.packet
+        return None if inside is None else self._untunnelled(inside.packet)
+
+    def _untunnelled(self, packet: memoryview) -> memoryview | None:
+        """The packet inside of what a node has encapsulated, None if that is not IPv4; every other packet as it is."""
+        if len(packet) < ipv4.SIZE or packet[9] not in (IPIP, UDP) or packet[12:16] not in self._nodes:
+            return packet
+        outer, payload = ipv4.parse(packet, cut=True)
+        if outer.is_fragment:
+            return packet
+        if outer.protocol == UDP:
+            datagram, tunnel = udp.parse(payload, cut=True)
+            if datagram.dport != vxlan.PORT:
+                return packet
+            _, framed = vxlan.parse(tunnel)
+            header, payload = ethernet.parse(framed)
+            if header.ethertype != ethernet.IPV4:
+                return None
+        self.opened += 1
+        return payload
 
     # --- IPv4 packets → PACKET, a block at a time
 
@@ -136,11 +158,9 @@ class Replay:
         """Packets that are none of an endpoint's own making."""
         protocol, sender = packets["protocol"], packets["ingress"]
         echo = (packets["dport"] == ECHO_REQUEST) | (packets["dport"] == ECHO_REPLY)
-        tunnel = (protocol == IPIP) | ((protocol == UDP) & (packets["dport"] == vxlan.PORT))
         return (
             (NOBODY, sender == 0, "{}: nobody in the scenario has the source address"),
             (ERROR, (protocol == ICMP) & ~echo, "{}: whom it concerns, the cluster itself finds out"),
-            (TUNNEL, tunnel & self._nodes[sender], "{}: the packet inside goes through the scenario's own tunnels"),
         )
 
 

@@ -102,8 +102,11 @@ ENDPOINT = _record(
 SUBNET = _record(
     ("network", _u32), ("mask", _u32), ("gateway", _u32), ("table", _u32), ("place", _u32), ("detail", _u32),
     ("acl_in", _u32), ("acl_in_count", _u32), ("acl_out", _u32), ("acl_out_count", _u32),
-    ("filtered_in", _u8), ("filtered_out", _u8), size=44,
+    ("filtered_in", _u8), ("filtered_out", _u8), ("mtu", _u16), size=44,
 )
+
+# What a stack has learnt of a path: whoever has address src sends at most mtu bytes to dst until expires. Sorted by src, dst.
+PMTU = _record(("src", _u32), ("dst", _u32), ("mtu", _u32), ("expires", _u64), size=24)
 
 # What holds for the network between the nodes as a whole (one record).
 FABRIC = _record(

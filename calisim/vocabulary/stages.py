@@ -131,10 +131,11 @@ class PacketFlag(IntFlag):
 
 
 class HeaderFlag(IntFlag):
-    """Bits of HEADER.flags: what only the packet's bytes tell."""
+    """Bits of HEADER.flags: what only the packet's bytes tell, and how it was sent."""
 
     NO_CHECKSUM = 1        # UDP checksum 0
     NO_OUTER_CHECKSUM = 2  # VXLAN's UDP checksum 0
+    FRAME = 4              # a frame put onto the wire past the sender's IP layer and what that has learnt of the path
 
 
 class ResultFlag(IntFlag):

@@ -4,10 +4,11 @@ from __future__ import annotations
 
 import pytest
 
-from calisim.analysis.compare import DEFAULT_VARIANTS, compare
+from calisim.analysis.compare import compare
 from calisim.analysis.story import percent, shares, story
 from calisim.errors import UsageError
 from calisim.scenario.load import load
+from calisim.scenario.variants import CLASSIC
 
 from .conftest import TWO_ZONES
 
@@ -26,7 +27,7 @@ def needs(report):
 
 
 def test_three_classic_variants_by_default(plain):
-    assert tuple(report.id for report in plain.variants) == DEFAULT_VARIANTS
+    assert tuple(report.id for report in plain.variants) == CLASSIC
 
 
 def test_encapsulated_and_overhead(plain):
@@ -92,7 +93,7 @@ def test_answer_says_cross_subnet_with_its_numbers(plain):
     assert plain.answer.startswith("Cross-subnet: both deliver all of 36 packets")
     assert "encapsulates 16 of them instead of 24" in plain.answer and "saves 160 bytes" in plain.answer
     assert "source/destination check off (forget it and 8 packets die)" in plain.answer
-    assert "16 × IGW_NO_PUBLIC_ADDRESS" in plain.answer
+    assert "16 × FABRIC_NO_ROUTE" in plain.answer
     assert "mesh (30 × 1,000 B)" in plain.assumptions[0]
 
 
@@ -117,3 +118,39 @@ def test_pairs_that_differ(plain):
 def test_nothing_to_compare_is_told():
     with pytest.raises(UsageError, match="sends nothing"):
         answer("traffic=[]", "expect=[]")
+
+
+LINUX = """
+apiVersion: calisim/v1
+kind: Scenario
+metadata: {name: one-router}
+spec:
+  provider: linux
+  vpcs: {lan: {cidrs: [10.0.0.0/16], internetGateway: true, subnets: {a: {cidr: 10.0.1.0/24}}}}
+  nodes: [{name: a, subnet: a}]
+  pods: [{name: web, count: 3}]
+  hosts: [{name: api, ip: 203.0.113.10}]
+  traffic: [{name: mesh, from: all(), to: all()}, {name: out, from: all(), to: host/api, packets: 2}]
+---
+apiVersion: projectcalico.org/v3
+kind: IPPool
+metadata: {name: pods}
+spec: {cidr: 192.168.0.0/16, ipipMode: CrossSubnet, natOutgoing: true}
+"""
+
+
+@pytest.mark.parametrize("met", [True, False])
+def test_answers_that_die_are_a_need_where_all_requests_arrive(tmp_path, met):
+    path = tmp_path / "linux.yaml"
+    path.write_text(LINUX if met else LINUX.replace("natOutgoing: true", "natOutgoing: false"))
+    comparison = compare(load(path), ("calico-cross-subnet",), engine="reference")
+    (report,) = comparison.variants
+    need = next(need for need in report.needs if need.need == "natOutgoing on the pool")
+    assert (need.lost, need.met, need.answers, need.victims) == (6, met, True, "6 answers")
+    assert need.example is not None and need.example.reason == "FABRIC_NO_ROUTE" and "answers that die" in need.note
+    assert ("forget it and 6 answers die" if met else "6 answers die already") in comparison.answer
+
+
+def test_requests_that_die_are_counted_alone(plain):
+    need = next(need for need in plain.variants[0].needs if need.need == "natOutgoing on the pool")
+    assert (need.lost, need.answers, need.note) == (6, False, "")

@@ -67,7 +67,7 @@ def test_all_blockers_removes_one_after_the_other(network):
 def test_blockers_on_the_way_back_are_found(network):
     one_sided = network(set=["nodes.b.sourceDestCheck=true"], step=0)
     told = all_blockers(network("calico-no-encap"), Request("shop/web-a-1-0", "shop/web-b-1-0"))
-    assert [one.loss.reason.name for one in told.found] == ["IGW_NO_PUBLIC_ADDRESS"] and told.cleared
+    assert [one.loss.reason.name for one in told.found] == ["FABRIC_NO_ROUTE"] and told.cleared
     assert all_blockers(one_sided, Request("shop/web-a-1-0", "shop/web-b-1-0")).found == ()
 
 
@@ -102,3 +102,12 @@ def test_text_of_a_trace(network):
     text = str(trace(network(), Request("shop/web-a-1-0", "shop/web-b-1-0", port=80)))
     assert text.startswith("Request\n  1. a-1 cali") and text.endswith("Verdict: request delivered, reply delivered")
     assert "outer  IPIP 10.1.0." in text and "inner  TCP 192.168.0." in text
+
+
+def test_who_is_told_of_a_loss(network):
+    """The pod's own node speaks to it; a loss that no router speaks of is silent."""
+    net = network()
+    told = net.trace("shop/web-a-1-0", "shop/web-b-1-0", ttl=1).request.told
+    assert len(told) == 1 and told[0].startswith("a-1 answers 192.168.") and told[0].endswith("(time exceeded), which arrives")
+    assert f"     Told    {told[0]}" in str(net.trace("shop/web-a-1-0", "shop/web-b-1-0", ttl=1))
+    assert net.trace("shop/web-a-1-0", "shop/web-b-1-0", size=9500).request.told == ()

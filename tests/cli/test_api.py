@@ -35,3 +35,18 @@ def test_public_names():
         assert getattr(calisim, name) is not None
     with pytest.raises(AttributeError):
         _ = calisim.nothing
+
+
+def test_one_text_is_one_edit(tmp_path):
+    pool = tmp_path / "pool.yaml"
+    pool.write_text("apiVersion: projectcalico.org/v3\nkind: IPPool\nmetadata: {name: more}\nspec: {cidr: 10.99.0.0/16}\n")
+    loaded = calisim.load(TWO_ZONES, set="nodes.a.count=5", apply=str(pool))
+    assert loaded.spec.nodes[0].count == 5 and "more" in [pool.name for pool in loaded.resources.pools]
+    again = calisim.load(TWO_ZONES).edited(set="nodes.a.count=5", apply=pool)
+    assert again.spec.nodes[0].count == 5 and "more" in [pool.name for pool in again.resources.pools]
+
+
+def test_a_scenario_says_which_it_is():
+    loaded = calisim.load(TWO_ZONES)
+    assert repr(loaded) == f"<Scenario {loaded.name} from {TWO_ZONES}, variant as-is>"
+    assert repr(loaded.with_variant("overlay-ipip")).endswith("variant overlay-ipip>")

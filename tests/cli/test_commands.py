@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import json
 import os
+import re
+import signal
 import subprocess
 import sys
 from pathlib import Path
@@ -85,6 +87,20 @@ def test_compare_json_is_the_contract():
         "lost": 8, "example": {"from": "shop/web-a-1-0", "to": "shop/web-a-2-0", "reason": "SOURCE_CHECK"}}
     assert made["pairs"][0]["outcomes"]["overlay-ipip"] == "IPIP +20 B"
     assert made["answer"].startswith("Cross-subnet") and made["assumptions"]
+
+
+@pytest.mark.parametrize("columns", [60, 80, 120, 200])
+def test_pairs_keep_variant_names_whole(columns, monkeypatch):
+    """Where a column for each variant has no room they stand beside the outcome that they share."""
+    monkeypatch.setenv("COLUMNS", str(columns))
+    text = call("compare", TWO_ZONES, "--variants", "all", "--pairs", *PLAIN).stdout
+    _, pairs = text.split("Pairs that fare differently")
+    pairs = pairs.split("\n\n")[0]
+    for name in ("as-is", "overlay-vxlan", "calico-cross-subnet", "calico-cross-subnet-vxlan", "shop/web-a-1-0", "mesh"):
+        assert re.search(rf"(?<![\w-]){name}(?![\w-])", pairs), pairs
+    assert ("In variants" in pairs) == (columns < 200)
+    assert max(map(len, pairs.splitlines())) <= columns
+
 
 
 def test_compare_prints_story_table_needs_answer_in_this_order():
@@ -217,6 +233,19 @@ def test_a_closed_pipe_is_quiet():
     assert result.stderr == "" and result.stdout.count("\n") == 1
 
 
+@pytest.mark.parametrize("arguments", [["routes", TWO_ZONES, "a-1", "--json"], ["--help"], ["run", TWO_ZONES, *PLAIN]])
+def test_a_closed_pipe_ends_it_by_sigpipe(arguments):
+    """Never by 1, which would be a failed check where the shell has pipefail."""
+    reader, writer = os.pipe()
+    os.close(reader)
+    try:
+        result = subprocess.run(
+            [sys.executable, "-m", "calisim", *arguments], cwd=ROOT, stdout=writer, stderr=subprocess.PIPE, text=True)
+    finally:
+        os.close(writer)
+    assert (result.returncode, result.stderr) == (-signal.SIGPIPE, "")
+
+
 @pytest.mark.skipif(not os.path.exists("/dev/full"), reason="this system has no /dev/full")
 @pytest.mark.parametrize("arguments", [
     ["--help"], ["routes", TWO_ZONES, "a-1"], ["run", TWO_ZONES, *PLAIN], ["run", TWO_ZONES, "--json", *PLAIN]])
@@ -279,3 +308,8 @@ def test_nothing_heavy_is_imported_for_help():
     code = f"import sys, calisim, calisim.cli.main; print([name for name in {heavy} if name in sys.modules])"
     result = subprocess.run([sys.executable, "-c", code], cwd=ROOT, capture_output=True, text=True, check=True)
     assert result.stdout == "[]\n"
+
+
+def test_help_names_the_variants_that_are_compared_by_default():
+    told = " ".join(call("compare", "--help").stdout.split())
+    assert "default: the scenario's own, else overlay-ipip, calico-cross-subnet, calico-no-encap." in told

@@ -48,14 +48,14 @@ def test_json_has_the_account(file):
     made = json.loads(result.stdout)
     assert result.exit_code == 0 and made["packets"]["delivered"] == 2 and made["traffic"][0]["name"] == "talk.pcap"
     assert made["replay"] == {
-        "name": "talk.pcap", "read": 3, "sent": 2, "waves": 2, "reordered": 0, "error": None, "leftOut": [
+        "name": "talk.pcap", "read": 3, "sent": 2, "waves": 2, "opened": 0, "reordered": 0, "error": None, "leftOut": [
             {"reason": "sender unknown", "packets": 1, "first": 3, "example": made["replay"]["leftOut"][0]["example"]}]}
 
 
 def test_text_has_the_account(file):
     text = call("--replay", file, "--counters", "--events").stdout
-    for words in ("Traffic talk.pcap", "IPIP +20 B", "Not sent of talk.pcap", "sender unknown", "0.0.0.1",
-                  "3 packets read, 2 sent in 2 waves, 1 not", "2 packets sent, 2 arrived, 0 lost"):
+    for words in ("Traffic talk.pcap", "IPIP +20 B", "Left out of talk.pcap", "sender unknown", "0.0.0.1",
+                  "3 packets read, 2 sent in 2 waves, 1 left out", "2 packets sent, 2 arrived, 0 lost"):
         assert words in text
 
 
@@ -71,6 +71,14 @@ def test_a_broken_file_reports_what_was_read(file, tmp_path):
     assert result.exit_code == 2 and "talk.pcap: packet 3, byte" in result.stderr and "Traceback" not in result.output
     made = json.loads(answer.read_text())
     assert made["packets"]["delivered"] == 2 and made["replay"]["error"]["packet"] == 3
+
+
+def test_a_capture_of_somebody_else_is_warned_of(content):
+    record = 16 + 29                                                   # bytes of each of the three
+    strangers = content[:24] + content[-record:]
+    result = call("--replay", "-", input=strangers)
+    assert result.exit_code == 0 and "1 packet read, 0 sent in 0 waves, 1 left out" in result.stdout
+    assert "warning: no packet of <stdin> was sent" in result.stderr
 
 
 @pytest.mark.parametrize(("arguments", "says"), [

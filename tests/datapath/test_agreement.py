@@ -13,8 +13,8 @@ from calisim.errors import UsageError
 from calisim.fib.compiler import compile
 from calisim.traffic.batch import SYN, packet
 from calisim.traffic.flows import reply_wave
-from calisim.vocabulary import HEADER, PACKET, DropReason, ResultFlag, Verdict
-from tests.generators import TAILS, conversation, random_errors, random_headers, random_intent, random_wave, worlds
+from calisim.vocabulary import HEADER, PACKET, DropReason, HeaderFlag, ResultFlag, Verdict
+from tests.generators import SECOND, TAILS, conversation, random_errors, random_headers, random_intent, random_wave, worlds
 from tests.intents import Cluster, three_zones
 
 
@@ -41,6 +41,7 @@ class Twins:
         same_rows("RESULT", fast.results, reference.results)
         same_rows("EVENT", fast.events, reference.events)
         same_rows("CONNECTION", *(state.connections() for state in self.states))
+        same_rows("PMTU", *(state.path_mtus() for state in self.states))
         for part in ("packets", "headers", "causes"):
             same_rows(f"born {part}", getattr(fast.born, part), getattr(reference.born, part))
         self.born = fast.born
@@ -94,6 +95,12 @@ def test_generated_worlds_agree_on_icmp_errors(seed: int) -> None:
     answers = reply_wave(wave, twins.forward(wave), intent)
     twins.forward(answers)
     twins.forward(*random_errors(intent, rng, twins.states[1].connections(), 60))
+    for repeated in (wave, answers):                   # now some know more of the path
+        repeated["length"] = np.where(repeated["length"] > 576, repeated["length"], 577)
+        repeated["time"] = int(repeated["time"].max(initial=0)) + 1001 * SECOND
+        headers = np.zeros(len(repeated), HEADER)
+        headers["flags"][::3] = HeaderFlag.FRAME
+        twins.forward(repeated, headers)
 
 
 @pytest.mark.parametrize("count", TAILS)
@@ -126,6 +133,17 @@ def test_port_exhaustion_agrees(random_fully: bool) -> None:
     tuples = set(zip(kept["src"].tolist(), kept["sport"].tolist(), strict=True))
     assert len(tuples) == len(kept) > 450                 # every reply tuple once
     assert (kept["flags"] & ResultFlag.SNAT).all()
+
+
+def test_who_takes_over_a_tuple_ends_what_had_it() -> None:
+    """A node's own connection, masqueraded behind its tunnel address, expires; another one opens from that very address."""
+    intent = three_zones(ipip="Always").build()
+    twins = Twins(intent)
+    tunnel = {"dst": "10.244.3.1", "ingress": 1, "protocol": 132}
+    twins.forward(np.concatenate([
+        packet(src="10.0.1.11", time=SECOND, **tunnel), packet(src="10.244.1.1", time=700 * SECOND, **tunnel)]))
+    result = twins.forward(packet(src="10.244.3.1", dst="10.244.1.1", ingress=3, protocol=132, time=500 * SECOND))[0]
+    assert not result["flags"] & ResultFlag.UNNAT
 
 
 def test_growth_changes_nothing() -> None:

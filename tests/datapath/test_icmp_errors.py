@@ -11,7 +11,7 @@ import pytest
 from calisim.datapath.generations import generations
 from calisim.quantities import parse_address
 from calisim.traffic.batch import packet
-from calisim.vocabulary import HEADER, DropReason, ResultFlag, RouterFlag, TargetKind
+from calisim.vocabulary import HEADER, DropReason, HeaderFlag, ResultFlag, RouterFlag, TargetKind
 from tests.datapath.conftest import DELIVERED, UNDETERMINED, fate_of, text
 from tests.intents import Cluster, three_zones
 
@@ -251,3 +251,65 @@ def test_places_that_are_silent_send_nothing(net):
     for silent, waves in (((), 2), ((router,), 1)):
         told = generations(network.engine, wave, network.engine.new_state(), silent=silent)
         assert len(list(told)) == waves
+
+
+# ---- path MTU (kernel: ipip-path-mtu, *-pod-pmtu-cache, nat-fragneeded) ----------------------------------------------------
+
+
+def narrow(**more: object) -> Cluster:
+    """The router's leg into n3's subnet carries 1,400 bytes, and nobody has told the nodes."""
+    cluster = linux(**more)
+    cluster.subnets[1] = replace(cluster.subnets[1], mtu=1400)
+    return cluster
+
+
+def test_a_node_learns_the_path_of_its_tunnel_and_tells_the_pod_the_next_time(net):
+    network = net(narrow())
+    send = {"protocol": UDP, "length": 1480}
+    assert network.fate("default/p1", P5, **send) == DropReason.FABRIC_MTU
+    assert network.errors() == [f"3/4 {GATEWAY1} > {NODE1} mtu 1400 quoted ttl 63"]
+    network.send_errors()
+    assert [(text(p["src"]), text(p["dst"]), int(p["mtu"])) for p in network.state.path_mtus()] == [(NODE1, "10.0.2.13", 1400)]
+    assert network.fate("default/p1", P5, **send) == DropReason.MTU_EXCEEDED
+    assert network.route() == ["n1 veth in", "n1 tunl0 out"]              # the check is in the tunnel device
+    assert network.errors() == [f"3/4 0.0.0.0 > {P1} mtu 1380 quoted ttl 63"]
+    network.send_errors()
+    assert network.fate("default/p1", P5, **send) == DropReason.MTU_EXCEEDED
+    assert network.route() == []                                          # refused inside the pod
+    assert network.fate("default/p1", P5, protocol=UDP, length=1380) == DELIVERED
+    assert network.fate("default/p1", P3, **send) == DELIVERED            # another destination
+    assert network.fate("default/p2", P5, **send) == DropReason.MTU_EXCEEDED
+    assert network.route() == ["n1 veth in", "n1 tunl0 out"]              # another pod has yet to learn it
+
+
+def test_a_pod_behind_masquerade_learns_what_the_router_says(net):
+    cluster = linux()
+    cluster.fabric["internet_mtu"] = 1350
+    network = net(cluster)
+    assert network.fate("default/p1", OUTSIDE, protocol=UDP, length=1480) == DropReason.FABRIC_MTU
+    assert network.errors() == [f"3/4 {GATEWAY1} > {NODE1} mtu 1350 quoted ttl 63"]
+    assert text(network.send_errors()[0]["dst"]) == P1
+    assert network.fate("default/p1", OUTSIDE, protocol=UDP, length=1351) == DropReason.MTU_EXCEEDED
+    assert network.route() == []
+    assert network.fate("default/p1", OUTSIDE, protocol=UDP, length=1350) == DELIVERED
+    frame = np.zeros(1, HEADER)
+    frame["flags"] = HeaderFlag.FRAME
+    assert network.fate("default/p1", OUTSIDE, protocol=UDP, length=1351, header=frame) == DropReason.FABRIC_MTU
+
+
+@pytest.mark.parametrize(("after", "fate"), [(599 * SECOND, DropReason.MTU_EXCEEDED), (600 * SECOND, DropReason.FABRIC_MTU)])
+def test_what_was_learnt_is_forgotten_after_ten_minutes(net, after, fate):
+    network = net(narrow())
+    network.send("default/p1", P5, length=1480)
+    network.send_errors()
+    assert network.fate("default/p1", P5, length=1480, time=after) == fate
+
+
+def test_nobody_believes_in_less_than_552_bytes_or_in_errors_about_others(net):
+    network = net(linux())
+    network.send("host/api", NODE1, src=OUTSIDE, protocol=1, dport=0x0304, length=128,
+                 header=error(NODE1, "10.0.2.13", sport=0, dport=0, protocol=4))
+    assert [int(p["mtu"]) for p in network.state.path_mtus()] == [552]
+    network.send("host/api", NODE1, src=OUTSIDE, protocol=1, dport=0x0304, length=128,
+                 header=error(P1, "10.0.2.13", sport=0, dport=0, protocol=4))
+    assert len(network.state.path_mtus()) == 1

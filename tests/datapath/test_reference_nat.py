@@ -284,7 +284,7 @@ def test_an_unsolicited_packet_to_the_nodes_address_is_the_nodes(net):
 
 
 @pytest.mark.parametrize(("protocol", "flags", "replied", "seconds"), [
-    ("udp", 0, False, 30), ("udp", 0, True, 120), ("icmp", 0, True, 30), (47, 0, False, 600),
+    ("udp", 0, False, 30), ("udp", 0, True, 30), ("icmp", 0, True, 30), (47, 0, False, 600),
     ("tcp", SYN, False, 120), ("tcp", SYN, True, 432_000), ("tcp", PSH | ACK, False, 432_000)])
 def test_timeouts(net, protocol, flags, replied, seconds):
     """net.netfilter.nf_conntrack_*: defaults of the kernel."""
@@ -296,6 +296,18 @@ def test_timeouts(net, protocol, flags, replied, seconds):
         again = network.send("default/p1", API, protocol=protocol, tcp_flags=flags, time=age)
         assert bool(again["flags"] & ResultFlag.NEW) == is_new
         assert again["connection"] == 1 + is_new
+
+
+@pytest.mark.parametrize(("age", "answered", "seconds"), [
+    (2 * SECOND, True, 30), (2 * SECOND + 1, True, 120), (2 * SECOND + 1, False, 30)])
+def test_udp_becomes_a_stream_when_it_was_answered_and_is_older_than_two_seconds(net, age, answered, seconds):
+    """udp-expiry – nf_conntrack_udp_packet: the answer itself still leaves it at 30 seconds."""
+    network = net(three_zones())
+    network.send("default/p1", API, protocol="udp")
+    if answered:
+        network.reply(time=0)
+    network.send("default/p1", API, protocol="udp", time=age)
+    assert int(network.state.connections()[0]["expires"]) == age + seconds * SECOND
 
 
 def test_fin_and_rst_close_and_a_syn_opens_again(net):

@@ -201,10 +201,10 @@ def test_a_borrowed_address_beats_the_blackhole_of_its_block(net):
 
 
 def test_without_encapsulation_another_subnet_is_out_of_reach(net):
-    """Kernel: never-far; AWS: the router knows nodes, not pods, so its default route takes the packet to the gateway."""
+    """Kernel: never-far; AWS: the router knows nodes, not pods, and its default route is none for pods."""
     cluster = three_zones(ipip="Never")
     network = net(cluster)
-    assert network.fate("default/p1", P5) == DropReason.IGW_NO_PUBLIC_ADDRESS
+    assert (network.fate("default/p1", P5), network.where()) == (DropReason.FABRIC_NO_ROUTE, "igw-1")
     cluster.tables[0].pop()                                       # no default route: a private subnet
     network = net(cluster)
     assert (network.fate("default/p1", P5), network.where()) == (DropReason.FABRIC_NO_ROUTE, "vpc-1")
@@ -213,7 +213,7 @@ def test_without_encapsulation_another_subnet_is_out_of_reach(net):
 def test_a_pool_address_in_no_block_leaves_by_the_default_route_with_the_pods_source(net):
     """Kernel: *-black-holes:no-block."""
     network = net(three_zones())
-    assert network.fate("default/p1", "10.244.77.1") == DropReason.IGW_NO_PUBLIC_ADDRESS
+    assert network.fate("default/p1", "10.244.77.1") == DropReason.FABRIC_NO_ROUTE
     assert text(network.results[0]["src"]) == P1
 
 

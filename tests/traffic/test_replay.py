@@ -58,7 +58,7 @@ def replayed(cluster, packets, **form) -> tuple[Replay, list[np.ndarray]]:
     return replay, list(replay.waves())
 
 
-@pytest.fixture
+@pytest.fixture(scope="module")
 def pair(cluster) -> tuple[int, int]:
     return address(cluster, "shop/web-0"), address(cluster, "shop/web-3")
 
@@ -199,18 +199,36 @@ def test_reasons_are_counted_with_the_first_of_each(cluster, pair):
     stranger = parse_address("198.51.100.7")
     good = datagram(a, b)
     error = ipv4.emit(ipv4.Ipv4(a, b, ipv4.ICMP), icmp.emit(icmp.Icmp(icmp.UNREACHABLE, 3), good[:28]))
+    arp = ethernet.emit(ethernet.Ethernet(b"\2" * 6, b"\4" * 6, ethernet.ARP), b"\0" * 28)
     tunnels = [
-        ipv4.emit(ipv4.Ipv4(node, other, ipv4.IPIP), good), datagram(node, other, 50000, vxlan.PORT, b"\x08" + b"\0" * 40)]
+        ipv4.emit(ipv4.Ipv4(node, other, ipv4.IPIP), b"nonsense"),
+        datagram(node, other, 50000, vxlan.PORT, vxlan.emit(vxlan.Vxlan(4096), arp)),
+        datagram(node, other, 50000, vxlan.PORT, b"\0" * 40)]
     packets = [
         good, b"\x60" + b"\0" * 39, datagram(stranger, b), datagram(stranger, a), datagram(a, b, fragment=PacketFlag.MF),
         datagram(a, b, fragment=100), good[:10], b"\x41" + good[1:], good[:-1], error, *tunnels,
         datagram(a, b, vxlan.PORT, vxlan.PORT)]
     replay, [wave] = replayed(cluster, packets)
     assert {reason: (left.packets, left.number) for reason, left in replay.left_out.items()} == {
-        "not IPv4": (1, 2), "sender unknown": (2, 3), "fragment": (2, 5), "malformed": (3, 7), "ICMP other than echo": (1, 10),
-        "encapsulated by a node": (2, 11)}
+        "not IPv4": (2, 2), "sender unknown": (2, 3), "fragment": (2, 5), "malformed": (5, 7), "ICMP other than echo": (1, 10)}
     assert "198.51.100.7" in replay.left_out["sender unknown"].example
-    assert (replay.read, replay.sent, len(wave)) == (13, 2, 2)
+    assert (replay.read, replay.sent, len(wave)) == (14, 2, 2)
+
+
+def test_what_nodes_have_encapsulated_is_opened(cluster, pair):
+    a, b = pair
+    node, other = address(cluster, "node/a-1"), address(cluster, "node/b-1")
+    good = datagram(a, b)
+    frame = ethernet.emit(ethernet.Ethernet(b"\2" * 6, b"\4" * 6), good)
+    ipip = ipv4.emit(ipv4.Ipv4(node, other, ipv4.IPIP), good)
+    replay, [wave] = replayed(cluster, [
+        good, ipip, datagram(node, other, 50000, vxlan.PORT, vxlan.emit(vxlan.Vxlan(4096), frame)),
+        datagram(node, other, 50000, 4790), ipv4.emit(ipv4.Ipv4(a, b, ipv4.IPIP), good),
+        ipv4.emit(ipv4.Ipv4(node, other, ipv4.IPIP, fragment=PacketFlag.MF), good)])
+    inner = wave[["src", "dst", "sport", "dport", "length", "ingress"]]
+    assert replay.opened == 2 and inner[0] == inner[1] == inner[2]
+    assert [cluster.endpoint(int(number)).name for number in wave["ingress"][3:]] == ["node/a-1", "shop/web-0"]
+    assert wave["protocol"].tolist() == [17, 17, 17, 17, 4] and replay.left_out["fragment"].packets == 1
 
 
 def test_a_snapshot_of_the_headers_is_enough(cluster, pair):
@@ -265,3 +283,19 @@ def test_a_truncated_file_keeps_what_was_read(cluster, pair):
 def test_no_capture_at_all(cluster, content):
     replay = Replay(io.BytesIO(content), cluster)
     assert list(replay.waves()) == [] and replay.error is not None and replay.read == 0
+
+
+@pytest.mark.parametrize("form", ["pcap", "pcapng"])
+@given(edits=st.lists(st.tuples(st.integers(0, 2000), st.integers(0, 255)), max_size=6), end=st.integers(0, 2000))
+def test_mutated_captures_end_in_an_account(cluster, pair, form, edits, end):
+    stream = io.BytesIO()
+    writer = pcap.Writer(stream, ETHERNET) if form == "pcap" else pcapng.Writer(stream)
+    for number, data in enumerate([datagram(*pair), segment(*pair, 1, 2, 2), echo(*pair, icmp.ECHO), datagram(*pair[::-1])] * 3):
+        kept = framed(data, ETHERNET, number % 2)
+        writer.write(Frame(START + number, kept, len(kept), ETHERNET, f"eth{number % 2}"))
+    content = bytearray(stream.getvalue())
+    for position, value in edits:
+        content[position % len(content)] = value
+    replay = Replay(io.BytesIO(bytes(content[:end])), cluster)
+    assert sum(map(len, replay.waves())) == replay.sent
+    assert replay.sent + sum(left.packets for left in replay.left_out.values()) == replay.read

@@ -94,13 +94,6 @@ class Case:
         return ", ".join(said)
 
     @cached_property
-    def leg_mtus(self) -> dict[str, int]:
-        """MTU of each leg of the router, by the name of its interface."""
-        vpc = self.content["vpc"]
-        legs = {f"eth-{name}": subnet["router_mtu"] for name, subnet in vpc["subnets"].items()}
-        return legs | ({"eth-x": vpc["external"]["mtu"]} if vpc.get("external") else {})
-
-    @cached_property
     def tunnels(self) -> Tunnels:
         """What its tunnel devices put on the wire. ``udpcsum`` not said: as `ip link` makes the device, with a checksum."""
         device, nodes = self.content["vxlan"], self.content["nodes"].values()
@@ -231,7 +224,7 @@ def _fabric(case: Mapping[str, Any], objects: Objects, mark: Mark) -> Fabric:
         FabricRoute(prefix, target, decided_by=objects.add("Route", str(prefix), mark)) for prefix, target in routes)
     subnets = tuple(
         FabricSubnet(name, parse_prefix(subnet["cidr"]), parse_address(subnet["router"]), 0, place, vpc=1, zone=name,
-                     decided_by=objects.add("Subnet", name, mark))
+                     decided_by=objects.add("Subnet", name, mark), mtu=subnet["router_mtu"])
         for name, subnet in vpc["subnets"].items())
     heard = {
         parse_address(node["ip"]): number for number, (name, node) in enumerate(case["nodes"].items(), start=1)

@@ -13,7 +13,7 @@ import numpy as np
 
 from ...quantities import format_address, parse_address
 from ...traffic.batch import packet
-from ...vocabulary import HEADER, Encap, PacketFlag
+from ...vocabulary import HEADER, Encap, HeaderFlag, PacketFlag
 from ...wire import icmp, ipv4, tcp, udp
 
 Spec = Mapping[str, Any]
@@ -159,13 +159,17 @@ def acknowledged(data: bytes) -> int | None:
     return tcp.parse(segment)[0].ack if header.protocol == ipv4.TCP and len(segment) >= tcp.SIZE else None
 
 
-def row(data: bytes, ingress: int, time: int, *, choose_source: bool, wrapped: bool = False) -> tuple[np.ndarray, np.ndarray]:
-    """The PACKET of these bytes and its HEADER, as the datapath takes them; ``wrapped``: they are IP in IP by hand."""
+def row(
+    data: bytes, ingress: int, time: int, *, choose_source: bool, wrapped: bool = False, frame: bool = False,
+) -> tuple[np.ndarray, np.ndarray]:
+    """The PACKET of these bytes and its HEADER, as the datapath takes them. ``wrapped``: they are IP in IP by hand; ``frame``:
+    they are put straight onto the sender's wire."""
     extra: dict[str, int] = {}
     if wrapped:
         outer, data = ipv4.parse(data)
         extra = {"encap": Encap.IPIP, "outer_src": outer.src, "outer_dst": outer.dst, "outer_ttl": outer.ttl,
                  "outer_tos": outer.tos, "outer_fragment": outer.fragment}
+    extra["flags"] = HeaderFlag.FRAME if frame else 0
     header, segment = ipv4.parse(data)
     fields: dict[str, int] = {"sport": 0, "dport": 0, "tcp_flags": 0}
     if not header.offset:

@@ -19,7 +19,7 @@ from ...wire import icmp, ipv4
 from . import packets, stack
 from .case import ROUTER, Case
 from .family import Family
-from .hops import IN, Hop, fate, is_frag_needed
+from .hops import Hop, fate
 
 ENGINES = ("fast", "reference")
 SECOND = parse_duration("1s")
@@ -28,6 +28,7 @@ SPACING = SECOND // 10             # between two packets, where the case does no
 UNDETERMINED = {
     Stage.DEFRAGMENT: "fragments and their reassembly",
     Stage.FRAGMENT: "fragmentation",
+    Stage.FABRIC: "fragmentation by the router",
     Stage.CONNTRACK: "ICMP that is neither echo nor an error",
 }
 
@@ -64,7 +65,6 @@ class Player:
             made = engine(name, case.intent)
             self._engines.append((made, made.new_state()))
         self._hops: dict[str, Sequence[Hop]] = {}
-        self._taught: set[str] = set()             # namespaces that were told a path MTU
         self._lacks: dict[str, str] = {}           # why a packet could not be followed to its end
 
     def play(self) -> list[Prediction]:
@@ -111,18 +111,15 @@ class Player:
         return None
 
     def _forward(self, spec: Mapping[str, Any], sent: list[bytes], time: int) -> Prediction:
-        wave = self._wave(spec["from"], sent, time, "self", wrapped="outer" in spec)
+        wave = self._wave(spec["from"], sent, time, "self", wrapped="outer" in spec, frame=spec.get("inject") == "frame")
         hops, disagreement = wave.hops, wave.disagreement
         if answer := self._answer(wave):
             kind = "error" if icmp.parse(ipv4.parse(answer)[1])[0].is_error else "reply"
             back = self._wave(hops[-1].namespace, [answer], time, kind)
             hops, disagreement = hops + back.hops, disagreement or back.disagreement
-        prediction = Prediction(
+        return Prediction(
             spec["id"], spec["from"], tuple(sent), hops, fate(self._case, hops, wave.result),
-            self._unmodelled(wave.result, hops), disagreement)
-        self._taught.update(
-            hop.namespace for hop in hops if hop.kind == "error" and hop.direction == IN and is_frag_needed(hop.data))
-        return prediction
+            self._unmodelled(wave.result), disagreement)
 
     def _answer(self, wave: Wave) -> bytes | None:
         """What the stack that received it says by itself, if it is one that speaks."""
@@ -130,11 +127,13 @@ class Player:
             return None
         return stack.answer(wave.hops[-1].data, self._case.intent.seed)
 
-    def _wave(self, namespace: str, sent: list[bytes], time: int, kind: str, *, wrapped: bool = False) -> Wave:
+    def _wave(
+        self, namespace: str, sent: list[bytes], time: int, kind: str, *, wrapped: bool = False, frame: bool = False,
+    ) -> Wave:
         """Sends packets, and all that they give rise to, through both engines."""
         source = ipv4.parse(sent[0])[0].src
         ingress = self._case.sender(namespace, source).id
-        rows = [packets.row(data, ingress, time, choose_source=not source, wrapped=wrapped) for data in sent]
+        rows = [packets.row(data, ingress, time, choose_source=not source, wrapped=wrapped, frame=frame) for data in sent]
         wave, headers = (np.concatenate(column) for column in zip(*rows, strict=True))
         fast, judge = (
             list(generations(one, wave, state, headers, events=True, silent=self._case.silent)) for one, state in self._engines)
@@ -143,17 +142,12 @@ class Player:
             family.add(generation)
         return Wave(tuple(family.hops), fast[0].results.results[-1], _differ(fast, judge))
 
-    def _unmodelled(self, result: np.void, hops: Sequence[Hop]) -> str:
+    def _unmodelled(self, result: np.void) -> str:
         if result["verdict"] == Verdict.UNDETERMINED:
             stage = Stage(int(result["stage"]))
             return UNDETERMINED.get(stage, f"what happens at {stage.name}")
         if int(result["dst"]) in self._case.addresses[ROUTER]:
             return "packets to the router itself"
-        legs = self._case.leg_mtus
-        if any(hop.namespace == ROUTER and hop.direction == "out" and len(hop.data) > legs[hop.device] for hop in hops):
-            return "the MTU of a router's leg"
-        if any(hop.namespace in self._taught for hop in hops):
-            return "path MTUs that a sender has learnt"
         return self._case.unmodelled
 
 

@@ -6,7 +6,7 @@ import numpy as np
 
 from ...control.intent import Endpoint, Intent
 from ...vocabulary import (
-    HEADER, Device, Direction, DropReason, Encap, EndpointKind, PacketFlag, ResultFlag, RouterFlag, Stage,
+    HEADER, Device, Direction, DropReason, Encap, EndpointKind, HeaderFlag, PacketFlag, ResultFlag, RouterFlag, Stage,
 )
 from ...vocabulary.encaps import encapsulation
 from .. import MAX_HOPS
@@ -40,19 +40,21 @@ class ReferenceEngine:
     ) -> Results:
         """Every packet to its end; ``threads`` has no meaning here. The wave is not changed."""
         headers = np.zeros(len(wave), HEADER) if headers is None else headers
-        journal = Journal(state, len(wave), events=events)
+        journal = Journal(self.intent, state, len(wave), events=events)
         fabric = FabricWalker(self.intent, state, journal)
         node = NodeWalker(self.intent, state, journal, self._routes, fabric)
         state.waves += 1
         state.latest = max(state.latest, int(wave["time"].max(initial=0)))
         young = Offspring(self.intent, state, fabric)
-        under_way = self._started(wave, headers, fabric, journal, young)
+        under_way = self._started(wave, headers, state, fabric, journal, young)
         while under_way:
             under_way = [walk for walk in under_way if self._goes_on(walk, node, journal, young)]
+        journal.teach()
         return Results(journal.results, journal.events(), young.born() if offspring else None)
 
     def _started(
-        self, wave: np.ndarray, headers: np.ndarray, fabric: FabricWalker, journal: Journal, young: Offspring,
+        self, wave: np.ndarray, headers: np.ndarray, state: ReferenceState, fabric: FabricWalker, journal: Journal,
+        young: Offspring,
     ) -> list[Walk]:
         under_way = []
         for row, (record, header) in enumerate(zip(wave, headers, strict=True)):
@@ -60,7 +62,7 @@ class ReferenceEngine:
             _wrap(walk, header)
             _quote(walk, header)
             try:
-                self._start(walk, header, fabric, journal)
+                self._start(walk, header, fabric, journal, state)
                 under_way.append(walk)
             except JourneyEnds as end:
                 journal.finish(walk, end)
@@ -75,7 +77,9 @@ class ReferenceEngine:
             row=row, time=int(record["time"]), sender=self.intent.endpoint(number) if known else None,
             inner=Header(**fields, df=bool(fragment & PacketFlag.DF)), tcp_flags=int(record["tcp_flags"]), fragment=fragment)
 
-    def _start(self, walk: Walk, header: np.void, fabric: FabricWalker, journal: Journal) -> None:
+    def _start(
+        self, walk: Walk, header: np.void, fabric: FabricWalker, journal: Journal, state: ReferenceState,
+    ) -> None:
         """From the sender to its first router: what its own stack refuses never gets there."""
         if header["place"]:
             self._start_at_place(walk, header, fabric)
@@ -95,8 +99,11 @@ class ReferenceEngine:
             if walk.wire.src and walk.wire.src not in self.intent.local_addresses(router.id):
                 drop(DropReason.SPOOFED_SOURCE, router.id)
         else:
+            limit = sender.mtu
+            if not header["flags"] & HeaderFlag.FRAME:
+                limit = state.path_mtu(sender.address, walk.wire.dst, limit, walk.time)
             exceeds(
-                walk.wire, sender.mtu, DropReason.MTU_EXCEEDED, router.id, sender.decided_by,
+                walk.wire, limit, DropReason.MTU_EXCEEDED, router.id, sender.decided_by,
                 stage=Stage.ENDPOINT, unless_df=Stage.FRAGMENT)
             walk.device = Device.VETH
             journal.cross(walk, router.id, Device.VETH, Direction.IN, Stage.ENDPOINT, endpoint=sender.id)
@@ -143,6 +150,7 @@ class ReferenceEngine:
 def _wrap(walk: Walk, header: np.void) -> None:
     """The outer header that a packet is sent with, if it is sent encapsulated in a way that is known."""
     code = int(header["encap"])
+    walk.sent_encapsulated = code != Encap.NONE
     if code == Encap.NONE or code not in list(Encap):
         return
     layout = encapsulation(code)
@@ -164,4 +172,4 @@ def _quote(walk: Walk, header: np.void) -> None:
     quote = Header(**fields, df=bool(header["quote_fragment"] & PacketFlag.DF))
     understood = quote.protocol != ICMP or quote.icmp_type in (0, 8)
     if understood and not header["quote_fragment"] & PacketFlag.OFFSET:
-        walk.quote = quote
+        walk.quote, walk.told_mtu = quote, int(header["mtu"])

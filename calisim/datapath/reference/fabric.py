@@ -183,6 +183,7 @@ class FabricWalker:
             case TargetKind.LOCAL:
                 self._to_owner(walk, place, route)
             case TargetKind.NODE:
+                self._fit_leg(walk, self.intent.endpoint(route.router), place)
                 self._hand_over(walk, self.intent.endpoint(route.router), place)
             case TargetKind.INTERNET:
                 self._through_gateway(walk, route)
@@ -225,7 +226,24 @@ class FabricWalker:
         if not number:
             silence = self._complaint(HOST_UNREACHABLE, walk.wire, delay=RESOLVING)
             drop(DropReason.FABRIC_NO_OWNER, place, route.decided_by, complaint=silence)
+        self._fit_leg(walk, self.intent.endpoint(number), place)
         self._deliver_routed(walk, self.intent.endpoint(number), place)
+
+    def leg_of(self, owner: Endpoint) -> FabricSubnet:
+        """The subnet into which the router sends what is for this interface."""
+        if owner.kind is EndpointKind.NODE:
+            return self.subnet(self.intent.router(owner.router).subnet)
+        subnet = self.subnet_of(owner.address)
+        assert subnet is not None, "owners holds addresses inside subnets"
+        return subnet
+
+    def _fit_leg(self, walk: Walk, owner: Endpoint, place: int) -> None:
+        """A Linux router's leg may be narrower than the rest."""
+        limit = self.leg_of(owner).mtu
+        if self.fabric.decrements_ttl and limit:
+            exceeds(
+                walk.wire, limit, DropReason.FABRIC_MTU, place, self.fabric.decided_by, stage=Stage.FABRIC,
+                unless_df=Stage.FABRIC, complaint=self._complaint(FRAG_NEEDED, walk.wire, ttl=walk.wire.ttl + 1, mtu=limit))
 
     def _hand_over(self, walk: Walk, node: Endpoint, place: int) -> None:
         """To a node's interface, if it answers for itself."""
@@ -239,14 +257,13 @@ class FabricWalker:
         if owner.kind is EndpointKind.NODE:
             self._hand_over(walk, owner, place)
             return
-        subnet = self.subnet_of(owner.address)
-        assert subnet is not None, "owners holds addresses inside subnets"
-        self.check_acl(subnet, walk.wire, inbound=True)
+        self.check_acl(self.leg_of(owner), walk.wire, inbound=True)
         self._to_host(walk, owner)
 
     def _through_gateway(self, walk: Walk, route: FabricRoute) -> None:
         """Stateless 1:1 translation of node addresses that have a public one; nothing else gets out."""
         header, place = walk.wire, route.place
+        self._refuse_inside(walk, place, route)
         router = next((r for r in self.intent.routers if r.address == header.src and r.flags & RouterFlag.PUBLIC), None)
         if router is None:
             drop(DropReason.IGW_NO_PUBLIC_ADDRESS, place, route.decided_by)
@@ -263,11 +280,18 @@ class FabricWalker:
         elif (router := self._with_public(destination)) is not None:
             walk.wire.dst, walk.peer_groups = router.address, ()
             self._to_router(walk, router.id, crossed=True)
-        elif self._is_ours(destination) or route.target is TargetKind.INTERNET and _is_private(destination):
+        else:
+            self._refuse_inside(walk, place, route)
+            succeed(Verdict.EXITED, Stage.FABRIC, place)
+
+    def _refuse_inside(self, walk: Walk, place: int, route: FabricRoute) -> None:
+        """A default route is none for what nobody outside can know: pods, subnets, private addresses."""
+        destination = walk.wire.dst
+        if self.outside_host(destination) is not None or self._with_public(destination) is not None:
+            return
+        if self._is_ours(destination) or route.target is TargetKind.INTERNET and _is_private(destination):
             complaint = self._complaint(NET_UNREACHABLE, walk.wire, ttl=walk.wire.ttl + 1)
             drop(DropReason.FABRIC_NO_ROUTE, place, route.decided_by, complaint=complaint)
-        else:
-            succeed(Verdict.EXITED, Stage.FABRIC, place)
 
     def _is_ours(self, address: int) -> bool:
         """Whether the address lies where the scenario has subnets or pods: nobody outside routes it."""
@@ -287,6 +311,7 @@ class FabricWalker:
         walk.flags |= ResultFlag.ROUTED
         self._decrement(walk, self.gateway_place)
         walk.wire.dst = owner.address
+        self._fit_leg(walk, owner, self.gateway_place)
         self._deliver_routed(walk, owner, self.gateway_place)
 
     def _not_reached(self, header: Header) -> Complaint | None:

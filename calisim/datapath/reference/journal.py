@@ -4,17 +4,22 @@ from __future__ import annotations
 
 import numpy as np
 
-from ...vocabulary import EVENT, RESULT, Device, Direction, DropReason, Encap, PacketFlag, Stage
+from ...control.intent import Intent
+from ...vocabulary import EVENT, RESULT, Device, Direction, DropReason, Encap, PacketFlag, Stage, Verdict
+from ...vocabulary.encaps import encapsulation
 from .state import ReferenceState
 from .walk import Header, JourneyEnds, Walk
+
+FRAG_NEEDED = 0x0304                       # ICMP type << 8 | code
 
 
 class Journal:
     """Collects the events of a wave if they are wanted; counts them in any case."""
 
-    def __init__(self, state: ReferenceState, rows: int, *, events: bool) -> None:
+    def __init__(self, intent: Intent, state: ReferenceState, rows: int, *, events: bool) -> None:
         self.results = np.zeros(rows, dtype=RESULT)
-        self._state = state
+        self._intent, self._state = intent, state
+        self._lessons: list[tuple[int, Header, int, int]] = []         # row, quote, MTU, time
         self._events: list[dict[str, int]] | None = [] if events else None
 
     def cross(
@@ -54,9 +59,29 @@ class Journal:
         }
         for name, value in result.items():
             self.results[walk.row][name] = value
+        if self._is_lesson(walk, end):
+            assert walk.quote is not None
+            self._lessons.append((walk.row, walk.quote, walk.told_mtu, walk.time))
         self._state.verdicts[end.verdict] += np.uint64(1)
         if end.reason is not DropReason.NONE:
             self._state.drops[end.where, end.reason] += np.uint64(1)
+
+    def _is_lesson(self, walk: Walk, end: JourneyEnds) -> bool:
+        """Whether a stack learns a path MTU: a pod of any packet of its own, a node of the IPIP packets that it made."""
+        quote = walk.quote
+        if quote is None or walk.inner.dport != FRAG_NEEDED or end.verdict is not Verdict.DELIVERED or not end.where:
+            return False
+        if quote.src != walk.inner.dst or walk.sent_encapsulated:
+            return False
+        router = self._intent.router(end.where)
+        if quote.src not in self._intent.local_addresses(router.id):
+            return True
+        return quote.protocol == encapsulation(Encap.IPIP).protocol and quote.src == router.address
+
+    def teach(self) -> None:
+        """What was learnt holds from the next wave on."""
+        for _, quote, mtu, time in sorted(self._lessons, key=lambda lesson: lesson[0]):
+            self._state.learn(quote, mtu, time)
 
     def events(self) -> np.ndarray | None:
         """EVENT records by row, each row's in the order of its journey."""

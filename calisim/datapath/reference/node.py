@@ -133,7 +133,8 @@ class NodeWalker:
             return None
         is_reply = flow != known.original
         state = next_state(known.state, flow, walk.tcp_flags, is_reply=is_reply)
-        known.refresh(state, walk.time + conntrack_timeout(flow.protocol, state), is_reply=is_reply)
+        timeout = conntrack_timeout(flow.protocol, state, stream=known.is_stream(walk.time))
+        known.refresh(state, walk.time + timeout, is_reply=is_reply)
         if walk.legs == 1:
             walk.connection = known.ordinal
         if is_reply and known.is_translated:
@@ -325,12 +326,13 @@ class NodeWalker:
         on_link = adjacency.next_hop in router.inputs.link
         if on_link:
             self._resolve_neighbour(router, adjacency.next_hop)
-        limit, offender = router.inputs.mtu - layout.overhead, replace(inner)
+        limit = self.state.path_mtu(router.address, adjacency.next_hop, router.inputs.mtu, walk.time)
+        offender = replace(inner)
         if connection is not None and connection.is_translated and inner.flow == connection.translated:
             offender.src = connection.original.src     # icmp_ndo_send: who sent it, not who it now seems to come from
         exceeds(
-            walk.outer, router.inputs.mtu, DropReason.MTU_EXCEEDED, router.id, adjacency.decided_by, stage=Stage.ENCAPSULATE,
-            unless_df=Stage.FRAGMENT, complaint=self._complaint(walk, FRAG_NEEDED, offender, mtu=limit))
+            walk.outer, limit, DropReason.MTU_EXCEEDED, router.id, adjacency.decided_by, stage=Stage.ENCAPSULATE,
+            unless_df=Stage.FRAGMENT, complaint=self._complaint(walk, FRAG_NEEDED, offender, mtu=limit - layout.overhead))
         return adjacency.next_hop if on_link else self.fabric.subnet(router.subnet).gateway
 
     def _leave(self, walk: Walk, router: Router, adjacency: Adjacency, next_hop: int) -> None:

@@ -9,8 +9,8 @@ from collections.abc import Mapping
 
 import numpy as np
 
-from ...control.intent import Endpoint, Intent
-from ...vocabulary import BORN, HEADER, PACKET, EndpointKind, PacketFlag
+from ...control.intent import Intent
+from ...vocabulary import BORN, HEADER, PACKET, PacketFlag
 from ..results import Born
 from .fabric import FabricWalker
 from .state import ReferenceState
@@ -77,15 +77,8 @@ class Offspring:
         """The cloud's router sends from the address that it has on the leg through which the answer leaves."""
         number = self.intent.fabric.owners.get(address, 0)
         if number:
-            return self._gateway_of(self.intent.endpoint(number))
+            return self.fabric.leg_of(self.intent.endpoint(number)).gateway
         return self.intent.fabric.outside_address if self.fabric.outside_host(address) is not None else 0
-
-    def _gateway_of(self, owner: Endpoint) -> int:
-        if owner.kind is EndpointKind.NODE:
-            return self.fabric.subnet(self.intent.router(owner.router).subnet).gateway
-        subnet = self.fabric.subnet_of(owner.address)
-        assert subnet is not None, "owners holds addresses inside subnets"
-        return subnet.gateway
 
     def _allowed(self, complaint: Complaint, where: int, time: int) -> bool:
         """What silence has earned pays for errors (inet_peer): a second for want of a route (ip_error), and then

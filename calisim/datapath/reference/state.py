@@ -8,8 +8,12 @@ from collections.abc import Iterator
 import numpy as np
 
 from ...control.intent import Intent
-from ...vocabulary import CONNECTION, ConnectionFlag, Device, Direction, DropReason, Verdict
-from .tracking import Connection, ConnectionTable
+from ...vocabulary import CONNECTION, PMTU, ConnectionFlag, Device, Direction, DropReason, Verdict
+from .tracking import SECOND, Connection, ConnectionTable
+from .walk import Header
+
+LEAST_PATH_MTU = 552                       # net.ipv4.route.min_pmtu
+PATH_LIFETIME = 600 * SECOND               # net.ipv4.route.mtu_expires
 
 
 class ReferenceState:
@@ -22,8 +26,30 @@ class ReferenceState:
         self.drops = np.zeros((len(intent.places) + 1, len(DropReason)), dtype=np.uint64)
         self.verdicts = np.zeros(len(Verdict), dtype=np.uint64)
         self.icmp_credit: dict[tuple[int, int], tuple[int, int]] = {}     # (who, to whom): ns, when
+        self.paths: dict[tuple[int, int], tuple[int, int]] = {}           # (source, destination): path MTU, until when
         self.waves = 0                     # how many this state has seen
         self.latest = 0                    # time of the latest packet seen, ns
+
+    def path_mtu(self, src: int, dst: int, mtu: int, time: int) -> int:
+        """The most that the stack with address ``src`` sends to ``dst`` in one piece, ``mtu`` by its interface."""
+        learnt, expires = self.paths.get((src, dst), (mtu, 0))
+        return min(mtu, learnt) if expires > time else mtu
+
+    def learn(self, quote: Header, mtu: int, time: int) -> None:
+        """A frag-needed narrows the path of what it quotes, for ten minutes; half of them must be over to say it again."""
+        path = quote.src, quote.dst
+        known, expires = self.paths.get(path, (0, 0))
+        alive = expires > time
+        new = max(mtu, LEAST_PATH_MTU)
+        if alive and mtu < LEAST_PATH_MTU:
+            new = min(new, known)
+        if not alive or new < known or (new == known and expires <= time + PATH_LIFETIME // 2):
+            self.paths[path] = new, min(time + PATH_LIFETIME, 2**64 - 1)
+
+    def path_mtus(self) -> np.ndarray:
+        """PMTU records that hold at the latest packet time, sorted by source and destination."""
+        rows = [(*path, *known) for path, known in sorted(self.paths.items()) if known[1] > self.latest]
+        return np.array(rows, PMTU)
 
     def connections(self) -> np.ndarray:
         """CONNECTION records of what is alive at the latest packet time, sorted by key, tracker and ordinal."""

@@ -14,6 +14,7 @@ from ...vocabulary.chance import draw
 from .walk import ICMP, TCP, UDP, Flow
 
 SECOND = 1_000_000_000
+STREAM_AFTER = 2 * SECOND
 FIN, SYN, RST, ACK = 1, 2, 4, 16
 FIRST_ROUND, LAST_ROUND = 128, 8           # NF_NAT_MAX_ATTEMPTS, halved while it is at least 16
 
@@ -40,6 +41,10 @@ class Connection:
     @property
     def is_translated(self) -> bool:
         return self.translated != self.original
+
+    def is_stream(self, time: int) -> bool:
+        """Whether a packet at this time finds it answered and more than two seconds old (nf_conntrack_udp_packet)."""
+        return self.state is ConnectionState.ESTABLISHED and time > self.created + STREAM_AFTER
 
     def refresh(self, state: ConnectionState, expires: int, *, is_reply: bool) -> None:
         """One more packet in one of the directions."""
@@ -105,12 +110,12 @@ def next_state(state: ConnectionState, flow: Flow, tcp_flags: int, *, is_reply: 
     return ConnectionState.ESTABLISHED if is_reply and state is ConnectionState.NEW else state
 
 
-def conntrack_timeout(protocol: int, state: ConnectionState) -> int:
+def conntrack_timeout(protocol: int, state: ConnectionState, *, stream: bool = False) -> int:
     """Nanoseconds of silence after which Linux forgets a connection (nf_conntrack_*_timeout)."""
     if protocol == TCP:
         return (432_000 if state is ConnectionState.ESTABLISHED else 120) * SECOND
     if protocol == UDP:
-        return (120 if state is ConnectionState.ESTABLISHED else 30) * SECOND
+        return (120 if stream else 30) * SECOND
     return (30 if protocol == ICMP else 600) * SECOND
 
 

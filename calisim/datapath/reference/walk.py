@@ -88,6 +88,8 @@ class Walk:
     tcp_flags: int
     fragment: int                  # the field as sent
     quote: Header | None = None    # of an ICMP error
+    told_mtu: int = 0              # by a frag-needed
+    sent_encapsulated: bool = False
     # the next leg
     router: int = 0                # 0: no leg to come
     device: Device = Device.NONE   # by which the packet comes in; LOOPBACK: the node's own (hook OUTPUT)

@@ -4,7 +4,7 @@ from calisim._vocabulary cimport *
 from calisim.datapath.stages.types cimport *
 from calisim.datapath.stages.emit cimport emit
 from calisim.datapath.stages.fabric cimport fabric, from_outside, from_place, set_wire_source
-from calisim.datapath.stages.lookup cimport answers
+from calisim.datapath.stages.lookup cimport answers, path_mtu
 from calisim.datapath.stages.verdict cimport drop, too_big, unknown
 
 
@@ -91,6 +91,7 @@ cdef inline bint admit(Core* core, Walk* w) noexcept nogil:
     cdef const Endpoint* endpoint = &core.fib.endpoints[packet.ingress if packet.ingress <= core.fib.endpoint_count else 0]
     cdef uint32_t where = endpoint.router
     cdef const Router* router = &core.fib.routers[where]
+    cdef uint32_t limit = endpoint.mtu
     cdef bint known_encap = core.headers is NULL or wrap(core, w)
     cdef Wire wire = wire_of(w)
     if core.headers is not NULL and core.headers[w.carry.row].place:
@@ -109,7 +110,9 @@ cdef inline bint admit(Core* core, Walk* w) noexcept nogil:
         if wire.src and not own_address(router, wire.src):
             return drop(core, w, STAGE_SOURCE_CHECK, DROP_SPOOFED_SOURCE, where, 0)
         return True
-    if wire.length > endpoint.mtu:
+    if core.headers is NULL or not core.headers[w.carry.row].flags & HEADER_FLAG_FRAME:
+        limit = path_mtu(core, endpoint.address, wire.dst, limit, packet.time)
+    if wire.length > limit:
         return too_big(core, w, wire.df, STAGE_ENDPOINT, STAGE_FRAGMENT, DROP_MTU_EXCEEDED, where, endpoint.detail)
     w.carry.device = DEVICE_VETH
     emit(core, w, DEVICE_VETH, DIRECTION_IN, STAGE_ENDPOINT, packet.ingress, 0)

@@ -2,7 +2,8 @@
 from libc.stdint cimport uint8_t, uint32_t, uint64_t
 from calisim._vocabulary cimport *
 from calisim.datapath.stages.types cimport *
-from calisim.datapath.stages.track cimport find, hash_of, inverse, is_original, later, timeout, translated, tuple_of
+from calisim.datapath.stages.track cimport (
+    find, hash_of, inverse, is_original, later, stream_timeout, timeout, translated, tuple_of)
 from calisim.datapath.stages.verdict cimport drop
 
 
@@ -26,13 +27,14 @@ cdef inline bint has_ports(uint8_t protocol) noexcept nogil:
 
 cdef inline void advance(Connection* c, const Packet* packet, bint reply) noexcept nogil:
     """State, expiry and counters after one packet more."""
+    cdef uint64_t stream = stream_timeout(c, packet.time)
     if c.protocol == PROTOCOL_TCP and packet.tcp_flags & (FIN | RST):
         c.state = CONNECTION_CLOSING
     elif c.protocol == PROTOCOL_TCP and c.state == CONNECTION_CLOSING and packet.tcp_flags & (SYN | ACK) == SYN:
         c.state = CONNECTION_NEW
     elif reply and c.state == CONNECTION_NEW:
         c.state = CONNECTION_ESTABLISHED
-    c.expires = later(packet.time, timeout(c.protocol, c.state))
+    c.expires = later(packet.time, stream if c.protocol == PROTOCOL_UDP else timeout(c.protocol, c.state))
     if reply:
         c.reply_packets += 1
     else:

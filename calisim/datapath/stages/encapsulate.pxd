@@ -5,7 +5,7 @@ from calisim.datapath.stages.types cimport *
 from calisim.datapath.stages.chance cimport draw4
 from calisim.datapath.stages.conntrack cimport tuple_now
 from calisim.datapath.stages.emit cimport emit
-from calisim.datapath.stages.lookup cimport answers, class_of
+from calisim.datapath.stages.lookup cimport answers, class_of, path_mtu
 from calisim.datapath.stages.verdict cimport drop, object_to, too_big, unknown
 
 
@@ -29,6 +29,7 @@ cdef inline bint encapsulate(Core* core, Walk* w, uint32_t* next_hop) noexcept n
     """
     cdef const Encapsulation* encap = &ENCAPSULATIONS[w.route.encap]
     cdef uint8_t ecn = w.carry.tos & 3
+    cdef uint32_t limit = path_mtu(core, w.router.address, w.route.next_hop, w.router.mtu, w.packet.time)
     if w.inside is not NULL:
         return unknown(core, w, STAGE_ENCAPSULATE, w.id, 0)
     emit(core, w, w.route.device, DIRECTION_OUT, STAGE_ENCAPSULATE, 0, w.route.detail)
@@ -44,9 +45,9 @@ cdef inline bint encapsulate(Core* core, Walk* w, uint32_t* next_hop) noexcept n
         next_hop[0] = w.route.next_hop
         if not answers(&core.fib, w.router.subnet, w.route.next_hop):
             return drop(core, w, STAGE_LOOKUP, DROP_UNREACHABLE, w.id, 0)
-    if w.packet.length + <uint32_t>encap.overhead > w.router.mtu:
+    if w.packet.length + <uint32_t>encap.overhead > limit:
         if w.carry.device != DEVICE_LOOPBACK:
-            object_to(w, ERROR_FRAG_NEEDED, w.result.ttl, w.router.mtu - encap.overhead)
+            object_to(w, ERROR_FRAG_NEEDED, w.result.ttl, limit - encap.overhead)
             w.error_inside = True
         return too_big(
             core, w, w.carry.outer_fragment != 0, STAGE_ENCAPSULATE, STAGE_FRAGMENT, DROP_MTU_EXCEEDED, w.id, w.route.detail)

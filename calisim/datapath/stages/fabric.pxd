@@ -34,6 +34,17 @@ cdef inline uint8_t wire_ttl(const Walk* w) noexcept nogil:
     return w.carry.outer_ttl if w.carry.encap else w.result.ttl
 
 
+cdef inline bint fits_leg(Core* core, Walk* w, const Wire* wire, uint32_t owner, uint32_t place) noexcept nogil:
+    """A Linux router's leg may be narrower than the rest.      Drops  FABRIC_MTU"""
+    cdef const Endpoint* endpoint = &core.fib.endpoints[owner]
+    cdef uint32_t subnet = core.fib.routers[endpoint.router].subnet if endpoint.kind == ENDPOINT_NODE else endpoint.subnet
+    cdef uint32_t limit = core.fib.subnets[subnet].mtu
+    if not limit or wire.length <= limit or not core.fib.fabric.flags & FABRIC_FLAG_DECREMENTS_TTL:
+        return True
+    complains(core, w, ERROR_FRAG_NEEDED, wire_ttl(w) + 1, limit)
+    return too_big(core, w, wire.df, STAGE_FABRIC, STAGE_FABRIC, DROP_FABRIC_MTU, place, core.fib.fabric.detail)
+
+
 cdef inline bint to_node(Core* core, Walk* w, uint32_t router, uint32_t place, uint32_t sender) noexcept nogil:
     """The router hands a packet to a node's interface.      Drops  UNREACHABLE"""
     if dead(&core.fib, router):
@@ -90,6 +101,16 @@ cdef inline bint is_private(uint32_t address) noexcept nogil:
             or address >> 22 == 0x191 or address >> 16 == 0xA9FE)
 
 
+cdef inline bint leads_outside(Core* core, Walk* w, const Wire* wire, const Target* target, uint32_t place) noexcept nogil:
+    """A default route is none for what nobody outside can know: pods, subnets, private addresses.      Drops  FABRIC_NO_ROUTE"""
+    cdef const Class* c = &core.fib.classes[class_of(&core.fib, wire.dst)]
+    if not c.host and not c.public and (
+            c.flags & (CLASS_FLAG_SUBNET | CLASS_FLAG_POOL) or (target.kind == TARGET_INTERNET and is_private(wire.dst))):
+        complains(core, w, ERROR_NET_UNREACHABLE, wire_ttl(w) + 1, 0)
+        return drop(core, w, STAGE_FABRIC, DROP_FABRIC_NO_ROUTE, place, target.detail)
+    return True
+
+
 cdef inline bint outside(Core* core, Walk* w, const Wire* wire, const Target* target, uint32_t place) noexcept nogil:
     """Beyond the gateway: a host, a public address of ours, or the rest of the world.      Drops  FABRIC_NO_ROUTE"""
     cdef const Class* c = &core.fib.classes[class_of(&core.fib, wire.dst)]
@@ -98,16 +119,15 @@ cdef inline bint outside(Core* core, Walk* w, const Wire* wire, const Target* ta
     if c.public:
         set_wire_destination(w, core.fib.routers[c.public].address)
         return to_router(w, c.public, 0, True)
-    if c.flags & (CLASS_FLAG_SUBNET | CLASS_FLAG_POOL) or (target.kind == TARGET_INTERNET and is_private(wire.dst)):
-        complains(core, w, ERROR_NET_UNREACHABLE, wire_ttl(w) + 1, 0)
-        return drop(core, w, STAGE_FABRIC, DROP_FABRIC_NO_ROUTE, place, target.detail)
-    return end(core, w, VERDICT_EXITED, STAGE_FABRIC, place)
+    return leads_outside(core, w, wire, target, place) and end(core, w, VERDICT_EXITED, STAGE_FABRIC, place)
 
 
 cdef inline bint internet(Core* core, Walk* w, Wire* wire, const Target* target) noexcept nogil:
-    """The internet gateway.      Drops  IGW_NO_PUBLIC_ADDRESS, FABRIC_MTU      Sets  the wire's source"""
+    """The internet gateway.      Drops  FABRIC_NO_ROUTE, IGW_NO_PUBLIC_ADDRESS, FABRIC_MTU      Sets  the wire's source"""
     cdef uint32_t owner = core.fib.classes[class_of(&core.fib, wire.src)].interface
     cdef const Router* router = &core.fib.routers[owner if owner <= core.fib.router_count else 0]
+    if not leads_outside(core, w, wire, target, target.place):
+        return False
     if not router.flags & ROUTER_FLAG_PUBLIC or router.address != wire.src:
         return drop(core, w, STAGE_FABRIC, DROP_IGW_NO_PUBLIC_ADDRESS, target.place, target.detail)
     if wire.length > core.fib.fabric.internet_mtu:
@@ -135,9 +155,9 @@ cdef inline bint routed(Core* core, Walk* w, Wire* wire, const Subnet* subnet, u
         if not owner:
             complains(core, w, ERROR_HOST_UNREACHABLE, wire_ttl(w), 0)
             return drop(core, w, STAGE_FABRIC, DROP_FABRIC_NO_OWNER, place, target.detail)
-        return to_owner(core, w, owner, wire, place, sender)
+        return fits_leg(core, w, wire, owner, place) and to_owner(core, w, owner, wire, place, sender)
     if target.kind == TARGET_NODE:
-        return to_node(core, w, target.router, place, sender)
+        return fits_leg(core, w, wire, target.router, place) and to_node(core, w, target.router, place, sender)
     if target.kind == TARGET_INTERNET:
         return internet(core, w, wire, target)
     if target.kind == TARGET_OUTSIDE:
@@ -201,8 +221,8 @@ cdef inline bint from_outside(Core* core, Walk* w) noexcept nogil:
         return False
     if c.public:
         set_wire_destination(w, core.fib.routers[c.public].address)
-        return to_node(core, w, c.public, place, 0)
-    return to_owner(core, w, owner, &wire, place, 0)
+        return fits_leg(core, w, &wire, c.public, place) and to_node(core, w, c.public, place, 0)
+    return fits_leg(core, w, &wire, owner, place) and to_owner(core, w, owner, &wire, place, 0)
 
 
 cdef inline bint from_place(Core* core, Walk* w, uint32_t place) noexcept nogil:

@@ -28,6 +28,25 @@ cdef inline uint32_t neighbour(const Tables* fib, uint32_t subnet, uint32_t addr
     return fib.classes[class_of(fib, address)].interface
 
 
+cdef inline uint32_t path_mtu(const Core* core, uint32_t src, uint32_t dst, uint32_t mtu, uint64_t time) noexcept nogil:
+    """The most that whoever has ``src`` sends to ``dst`` in one piece, ``mtu`` by its interface."""
+    cdef uint64_t wanted = <uint64_t>src << 32 | dst
+    cdef uint32_t low = 0, high = core.path_count, middle
+    cdef const Pmtu* path
+    while low < high:
+        middle = (low + high) // 2
+        path = &core.paths[middle]
+        if (<uint64_t>path.src << 32 | path.dst) < wanted:
+            low = middle + 1
+        else:
+            high = middle
+    if low < core.path_count:
+        path = &core.paths[low]
+        if path.src == src and path.dst == dst and path.expires > time:
+            return min(mtu, path.mtu)
+    return mtu
+
+
 cdef inline bint dead(const Tables* fib, uint32_t endpoint) noexcept nogil:
     """A node that is down and for which nobody answers ARP requests (AWS does, a plain link does not)."""
     if not fib.fabric.flags & FABRIC_FLAG_DECREMENTS_TTL or fib.endpoints[endpoint].kind != ENDPOINT_NODE:

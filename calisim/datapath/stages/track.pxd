@@ -77,11 +77,11 @@ cdef inline Connection* find(Core* core, const Tuple* t, uint64_t hash, uint64_t
         at = (at + 1) & core.index_mask
 
 
-cdef inline void point(Core* core, const Tuple* t, uint64_t hash, uint32_t position) noexcept nogil:
-    """A slot that leads to a record; the door keeps the index from filling up. What had the tuple before is gone for good."""
+cdef inline void point(Core* core, const Tuple* t, const Tuple* other, uint64_t hash, uint32_t position) noexcept nogil:
+    """A slot that leads to a record; the door keeps the index from filling up. What had one of the tuples is gone for good."""
     cdef uint64_t at = hash & core.index_mask, slot = core.index[at]
     while slot:
-        if slot >> 32 == hash >> 32 and same(record_of(core, slot), t):
+        if slot >> 32 == hash >> 32 and (same(record_of(core, slot), t) or same(record_of(core, slot), other)):
             record_of(core, slot).expires = 0
         at = (at + 1) & core.index_mask
         slot = core.index[at]
@@ -121,9 +121,9 @@ cdef inline void index_entry(Core* core, uint32_t position) noexcept nogil:
     original.src, original.dst, original.sport, original.dport = c.src, c.dst, c.sport, c.dport
     reply.src, reply.dst, reply.sport, reply.dport = c.reply_src, c.reply_dst, c.reply_sport, c.reply_dport
     hash, back = hash_of(&original), hash_of(&reply)
-    point(core, &original, hash, position)
+    point(core, &original, &reply, hash, position)
     if back != hash:
-        point(core, &reply, back, position)
+        point(core, &reply, &original, back, position)
     if translated(c) and not c.flags and not c.wave & SUPERSEDED:
         slot = source_slot(core, c.key, c.src, c.sport, c.protocol)
         if <uint32_t>slot[0]:
@@ -138,10 +138,16 @@ cdef inline uint64_t timeout(uint8_t protocol, uint8_t state) noexcept nogil:
     if protocol == PROTOCOL_TCP:
         seconds = 432000 if state == CONNECTION_ESTABLISHED else 120
     elif protocol == PROTOCOL_UDP:
-        seconds = 120 if state == CONNECTION_ESTABLISHED else 30
+        seconds = 30
     elif protocol == PROTOCOL_ICMP:
         seconds = 30
     return seconds * 1000000000
+
+
+cdef inline uint64_t stream_timeout(const Connection* c, uint64_t time) noexcept nogil:
+    """A UDP connection's after one packet more: 120 s if it was answered before and is older than two seconds."""
+    cdef bint stream = c.state == CONNECTION_ESTABLISHED and time > c.created + 2 * <uint64_t>1000000000
+    return (120 if stream else 30) * <uint64_t>1000000000
 
 
 cdef inline uint64_t fabric_timeout(uint8_t protocol) noexcept nogil:

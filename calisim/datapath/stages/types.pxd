@@ -39,6 +39,8 @@ cdef struct Core:
     uint32_t connection_count
     uint32_t connection_room
     uint32_t* ordinals               # [router][conntrack, fabric]: the last one given
+    const Pmtu* paths                # what stacks have learnt of paths, sorted
+    uint32_t path_count
     # counters
     uint64_t* links                  # [router][device][direction][packets, bytes]
     uint64_t* drops                  # [place][reason]

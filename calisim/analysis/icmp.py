@@ -1,0 +1,51 @@
+"""What the sender of a lost packet is told: the ICMP errors that the packet gave rise to, in sentences.
+
+Takes the offspring of a wave, sends it over the same state, gives a sentence for each error: who says what, and whether
+it reaches the one it is meant for. A node keeps errors about its own outer packets to itself (Linux' tunl0).
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from ..vocabulary import DropReason, EndpointKind, Verdict
+from .losses import named, place_name
+
+if TYPE_CHECKING:
+    import numpy as np
+
+    from ..datapath.results import Born
+    from ..datapath.state import State
+    from .network import Network
+
+_MEANINGS = {(3, 0): "net unreachable", (3, 1): "host unreachable", (3, 4): "fragmentation needed", (11, 0): "time exceeded"}
+
+
+def errors_told(network: Network, born: Born, state: State) -> tuple[str, ...]:
+    """Sends the errors as the next wave; a sentence for each."""
+    if not len(born.packets):
+        return ()
+    results = network.engine.forward(born.packets, state, born.headers).results
+    return tuple(
+        f"{_said(network, *row[:3])}, {_arrived(network, row[3])}"
+        for row in zip(born.packets, born.headers, born.causes, results, strict=True))
+
+
+def _said(network: Network, packet: np.void, header: np.void, cause: np.void) -> str:
+    kind = int(cause["type"]), int(cause["code"])
+    mtu = f", MTU {int(header['mtu']):,}" if header["mtu"] else ""
+    speaker, receiver = place_name(network.intent, int(cause["where"])), named(network.intent, int(packet["dst"]))
+    return f"{speaker} answers {receiver} with ICMP {kind[0]}/{kind[1]} ({_MEANINGS[kind]}{mtu})"
+
+
+def _arrived(network: Network, result: np.void) -> str:
+    intent, verdict = network.intent, Verdict(int(result["verdict"]))
+    if verdict is Verdict.DROPPED:
+        reason = next(reason for reason in DropReason if reason == result["reason"])
+        return f"which is lost at {place_name(intent, int(result['where']))} ({reason.name})"
+    owner = intent.address_owners.get(int(result["dst"]), 0)
+    if verdict is Verdict.DELIVERED and owner and intent.endpoint(owner).kind is EndpointKind.NODE:
+        return "which tells nobody behind it"
+    return {
+        Verdict.DELIVERED: "which arrives", Verdict.EXITED: "which leaves the modelled network",
+    }.get(verdict, "of which the model does not know whether it arrives")
