@@ -172,8 +172,9 @@ that came in by a device (not OUTPUT): TTL_EXCEEDED (stage TTL) → 11/0; MTU_EX
 device's; of stage ENCAPSULATE → 3/4 about the inner packet, mtu what did not suffice − overhead, to the original source
 if it was translated
 here; UNREACHABLE of NEIGHBOUR → 3/1, 3.1 s later. A Linux router between the subnets (decrements_ttl): TTL_EXCEEDED → 11/0;
-FABRIC_NO_ROUTE for want of a route, or OUTSIDE → 3/0 (from outside to an address of a subnet, with a TTL above 1: 3/1,
-3.1 s later, quoted after the decrement); FABRIC_NO_OWNER, UNREACHABLE →
+FABRIC_NO_ROUTE for want of a route, or OUTSIDE → 3/0 (from outside to an address of a subnet, with a TTL above 1: 3/1, 3.1 s
+later, quoted after the decrement); FABRIC_NO_OWNER,
+UNREACHABLE →
 3/1, 3.1 s later; FABRIC_MTU of step 4 → 3/4, mtu what did not suffice. All other losses, blackholes too, and
 the AWS fabric are silent, and nothing is said about an ICMP error, nor about a packet whose source or destination is
 multicast, 255.255.255.255, 0/8 or 127/8, or whose destination is the last address of the speaker's own link (R.inputs.link,

@@ -224,8 +224,7 @@ def _fabric(case: Mapping[str, Any], objects: Objects, mark: Mark) -> Fabric:
         FabricRoute(prefix, target, decided_by=objects.add("Route", str(prefix), mark)) for prefix, target in routes)
     subnets = tuple(
         FabricSubnet(name, parse_prefix(subnet["cidr"]), parse_address(subnet["router"]), 0, place, vpc=1, zone=name,
-                     mtu=subnet["router_mtu"],
-                     decided_by=objects.add("Subnet", name, mark))
+                     decided_by=objects.add("Subnet", name, mark), mtu=subnet["router_mtu"])
         for name, subnet in vpc["subnets"].items())
     heard = {
         parse_address(node["ip"]): number for number, (name, node) in enumerate(case["nodes"].items(), start=1)

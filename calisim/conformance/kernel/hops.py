@@ -173,7 +173,7 @@ def _errors(case: Case, hops: Sequence[Hop]) -> list[dict[str, object]]:
             told: dict[str, object] = {
                 "type": message.type, "code": message.code, "src": format_address(ip.src), "dst": format_address(ip.dst),
                 "len": ip.length}
-            if is_frag_needed(hop.data):
+            if (message.type, message.code) == FRAG_NEEDED:
                 told["mtu"] = message.mtu
             found.setdefault((message.type, message.code, *ends), told)
         elif ip.dst in case.addresses.get(hop.namespace, ()):
@@ -181,12 +181,6 @@ def _errors(case: Case, hops: Sequence[Hop]) -> list[dict[str, object]]:
     return [
         told | ({"reached": reached[key[2:]]} if key[2:] in reached else {})      # type: ignore[index]
         for key, told in found.items()]
-
-
-def is_frag_needed(data: bytes) -> bool:
-    """Of an ICMP error."""
-    _, message = _message(data)
-    return (message.type, message.code) == FRAG_NEEDED
 
 
 def _message(data: bytes) -> tuple[ipv4.Ipv4, icmp.Icmp]:

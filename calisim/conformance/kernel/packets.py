@@ -162,13 +162,14 @@ def acknowledged(data: bytes) -> int | None:
 def row(
     data: bytes, ingress: int, time: int, *, choose_source: bool, wrapped: bool = False, frame: bool = False,
 ) -> tuple[np.ndarray, np.ndarray]:
-    """The PACKET of these bytes and its HEADER, as the datapath takes them; ``wrapped``: they are IP in IP by hand;
-    ``frame``: straight onto the wire."""
+    """The PACKET of these bytes and its HEADER, as the datapath takes them. ``wrapped``: they are IP in IP by hand; ``frame``:
+    they are put straight onto the sender's wire."""
     extra: dict[str, int] = {}
     if wrapped:
         outer, data = ipv4.parse(data)
         extra = {"encap": Encap.IPIP, "outer_src": outer.src, "outer_dst": outer.dst, "outer_ttl": outer.ttl,
                  "outer_tos": outer.tos, "outer_fragment": outer.fragment}
+    extra["flags"] = HeaderFlag.FRAME if frame else 0
     header, segment = ipv4.parse(data)
     fields: dict[str, int] = {"sport": 0, "dport": 0, "tcp_flags": 0}
     if not header.offset:

@@ -28,6 +28,7 @@ SPACING = SECOND // 10             # between two packets, where the case does no
 UNDETERMINED = {
     Stage.DEFRAGMENT: "fragments and their reassembly",
     Stage.FRAGMENT: "fragmentation",
+    Stage.FABRIC: "fragmentation by the router",
     Stage.CONNTRACK: "ICMP that is neither echo nor an error",
 }
 
@@ -110,8 +111,7 @@ class Player:
         return None
 
     def _forward(self, spec: Mapping[str, Any], sent: list[bytes], time: int) -> Prediction:
-        wave = self._wave(
-            spec["from"], sent, time, "self", wrapped="outer" in spec, frame=spec.get("inject") == "frame")
+        wave = self._wave(spec["from"], sent, time, "self", wrapped="outer" in spec, frame=spec.get("inject") == "frame")
         hops, disagreement = wave.hops, wave.disagreement
         if answer := self._answer(wave):
             kind = "error" if icmp.parse(ipv4.parse(answer)[1])[0].is_error else "reply"
