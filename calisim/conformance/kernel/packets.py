@@ -179,7 +179,6 @@ def row(
         src=0 if choose_source else header.src, dst=header.dst, protocol=header.protocol, ttl=header.ttl, tos=header.tos,
         length=len(data), fragment=header.fragment, df=header.dont_fragment, ingress=ingress, time=time, **fields)
     more = np.zeros(1, HEADER)
-    more["flags"] = HeaderFlag.FRAME if frame else 0
     for name, value in extra.items():
         more[name] = value
     return made, more
