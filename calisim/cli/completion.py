@@ -9,12 +9,14 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
+from ..errors import CalisimError
 from ..scenario.variants import BUILT_IN
 
 if TYPE_CHECKING:
     from ..scenario.scenario import Scenario
 
 MOST = 500              # names offered; who sees more types on
+MISHAPS = (CalisimError, OSError, LookupError)   # a faulty scenario, a file that is not there, an argument not yet typed
 
 
 def _silent(names: Callable[[click.Context, str], Iterable[str]]) -> Callable[[click.Context, click.Parameter, str], list[str]]:
@@ -24,7 +26,7 @@ def _silent(names: Callable[[click.Context, str], Iterable[str]]) -> Callable[[c
         try:
             found = (name for name in names(ctx, word) if name.startswith(word))
             return list(islice(dict.fromkeys(found), MOST))
-        except Exception:
+        except MISHAPS:
             return []           # a half-written file is no reason to disturb who is typing
 
     return complete
@@ -60,7 +62,7 @@ def _lenient(names: Iterator[str]) -> Iterator[str]:
     """Names up to the first mishap: the built-in variants need no scenario."""
     try:
         yield from names
-    except Exception:
+    except MISHAPS:
         return
 
 
