@@ -80,7 +80,7 @@ def test_engines_name_no_reason_without_a_case(engine: str) -> None:
 def test_verdicts_are_parted_into_success_and_failure() -> None:
     for verdict in Verdict:
         assert not (verdict.success and verdict.failure)
-        assert (verdict.success or verdict.failure) == (verdict not in (Verdict.NONE, Verdict.UNDETERMINED))
+        assert (verdict.success or verdict.failure) == (verdict not in (Verdict.NONE, Verdict.UNDETERMINED, Verdict.CONTINUED))
 
 
 CODES = {

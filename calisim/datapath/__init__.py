@@ -19,19 +19,33 @@ flags are the bytes' affair, but for FRAME: what is sent past the sender's IP la
 (quote_length ≥ 20) that is neither a later fragment nor itself ICMP other than echo; mtu is frag-needed's.
 place ≠ 0: the cloud's router at that place sends it.
 
+**Pieces.** A PACKET with MF or an offset (*a piece*) is an IP fragment: length is its own, ports and tcp_flags are the
+datagram's (its bytes show them only where the offset is 0; who sends later pieces by hand leaves 0). HEADER.id, or,
+where it is not 0, HEADER.datagram (a number that the engine gives out) says which pieces belong together. outer_fragment
+with MF or an offset: a piece of the *outer* packet, outer_length bytes long (0 otherwise: inner length + overhead);
+PACKET is the inner packet whole, outer_id and outer_datagram say what belongs together. Such a packet *stays
+encapsulated* until it is whole: nothing looks into it. Filters of the cloud see a piece's ports as the record has them
+(assumed). resume ≠ 0: the packet does not start at an endpoint but goes on at that Stage (see *Offspring*; RESULT then
+tells of this part of the journey alone): the leg of the router resume_at, which it came into by device, from that stage
+on; FABRIC_IN: the next leg is there, crossing ROUTED, peer_groups empty; DELIVER: the HOST with the endpoint id
+resume_at gets it (FABRIC step 5, an inside one after its subnet's NACL_IN), resume_at 0: it has EXITED, stage FABRIC, where
+= place. A resume that is none of DECAPSULATE, CONNTRACK, FRAGMENT, FABRIC_OUT, FABRIC_IN, DELIVER, or whose router or HOST
+there is not (DOWN: ENDPOINT_DOWN, stage = resume): DROPPED ADDRESS_UNUSED, stage ENDPOINT, where 0. Of the "any" checks all hold.
+
 **Start.** With a place: not one of those beyond the routers' → DROPPED ADDRESS_UNUSED, stage ENDPOINT, where 0; the "any"
 checks with where = place; then *From the router itself* (FABRIC). Else by kind of the ingress endpoint (0 or beyond the
 last id, or a pod without an address: DROPPED ADDRESS_UNUSED,
 stage ENDPOINT, where 0):
 
-- any: fragment or, if encapsulated, outer_fragment has MF or an offset → UNDETERMINED, stage DEFRAGMENT. ICMP
-  (protocol 1) that is neither echo request, echo reply nor an ICMP error → UNDETERMINED, stage CONNTRACK. length < 20
-  (IPv4 header), or
-  TCP/UDP/ICMP shorter than its own header (40, 28, 28), an encap that there is not, or a wire's length over 65535 →
-  DROPPED MALFORMED, stage ENDPOINT. where = the sender's router, 0 for hosts.
+- any: ICMP (protocol 1; not a piece with an offset) that is neither echo request, echo reply nor an ICMP error →
+  UNDETERMINED, stage CONNTRACK. length < 20 (IPv4 header), or
+  TCP/UDP/ICMP shorter than its own header (40, 28, 28; a piece with an offset: 21), an encap that there is not, or a wire's
+  length over 65535 → DROPPED MALFORMED, stage ENDPOINT. So is a piece with MF whose payload is no multiple of 8, and one that
+  ends beyond 65535 (20 + 8 × offset + payload); of an outer piece the same is asked of outer_length (least 21).
+  where = the sender's router, 0 for hosts; of what resumes the router resume_at, else 0.
 - POD: wire's length > its mtu, or less if it knows of a *path MTU* (its address, the wire's destination) → with DF
-  DROPPED MTU_EXCEEDED (stage ENDPOINT, detail = the endpoint's object), without
-  UNDETERMINED (stage FRAGMENT). Event VETH IN. Then leg 1 on its router, coming in by VETH.
+  DROPPED MTU_EXCEEDED (stage ENDPOINT, detail = the endpoint's object), without CONTINUED (stage ENDPOINT): its stack
+  cuts it (the outer packet if it is sent encapsulated). Event VETH IN. Then leg 1 on its router, coming in by VETH.
 - NODE: hook OUTPUT of its router. src 0 means *the kernel chooses*: after LOOKUP the source becomes the tunnel address
   of the device if the adjacency is a TUNNEL, else the router's address. A src that is not 0 and not one of the
   router's own addresses: DROPPED SPOOFED_SOURCE, stage SOURCE_CHECK.
@@ -49,6 +63,8 @@ stage ENDPOINT, where 0):
    decides, none → NACL_IN, where = the subnet's place, detail = rule or subnet. Security groups of R: see *Groups*.
    Then, if the check is on and the wire's destination is not R.address: DEST_CHECK (detail R). Then event ETHERNET IN.
    Where the internet gateway translated the destination it has already done so.
+1a. DEFRAGMENT: an outer piece whose outer destination is one of R's own addresses → CONTINUED, stage DEFRAGMENT, where R:
+   R holds it until the packet is whole.
 2. DECAPSULATE, if encapsulated, come in by ETHERNET and the outer destination is one of R's own addresses (otherwise it
    is forwarded as it is): CALICO_FILTER and outer source not in Intent.tunnel_senders →
    TUNNEL_UNKNOWN_SENDER; R has no such tunnel address (device absent) → DROPPED ADDRESS_UNUSED stage DECAPSULATE. ECN
@@ -61,6 +77,8 @@ stage ENDPOINT, where 0):
    packet came in by (for VETH: not that very endpoint's) → RPF; LOOSE and no route at all, or a route that is a DROP →
    RPF. A pod's device has no address of its own, so by VETH LOOSE is as STRICT (measured; fib_validate_source, no_addr).
    OUTPUT skips this stage.
+3a. DEFRAGMENT: a piece (by OUTPUT, too; of what is still encapsulated an outer one) → CONTINUED, stage DEFRAGMENT, where R:
+   conntrack holds it until the datagram is whole, so that all later stages see whole packets only.
 4. CONNTRACK: see below. INVALID with CALICO_FILTER → CT_INVALID. In the reply direction the destination (and for SNATed ones
    destination port) is translated back now, before the lookup. ICMP errors: see *Errors*.
 5. LOOKUP: own addresses first (LOCAL), then longest prefix match over routes_of(R); of equal prefixes the first in its
@@ -73,8 +91,8 @@ stage ENDPOINT, where 0):
    DELIVERED, stage
    DELIVER.
 7. TTL (not on OUTPUT): ttl ≤ 1 → TTL_EXCEEDED; else decrement.
-8. MTU of the output device (LOCAL pod: the endpoint's mtu): length greater → with DF MTU_EXCEEDED (detail = the route's
-   decider), else UNDETERMINED stage FRAGMENT.
+8. MTU of the output device (LOCAL pod: the endpoint's mtu): length greater, and DF → MTU_EXCEEDED (detail = the route's
+   decider) – but of a datagram that came in pieces (HEADER.largest ≠ 0) the largest of them is compared.
 8a. POLICY: by VETH under CALICO_FILTER, of no known connection: protocol 4 without PODS_SEND_IPIP, UDP to port 4789
    without PODS_SEND_VXLAN → ENCAP_FROM_POD: Felix lets workloads open no tunnels.
 9. TRANSLATE, only for the packet that opens a connection (and not on INVALID): Intent.nat.matches(src, dst) (OUTPUT,
@@ -83,6 +101,7 @@ stage ENDPOINT, where 0):
    NO_TUNNEL_MASQUERADE). Never when delivering to a local pod (its adjacency is LOCAL) unless nat matches. Ports: see
    *Ports*. Packets of a known SNATed connection get the same translation here. The connection is confirmed here (entered
    into the table), also when nothing was translated.
+9a. FRAGMENT: length greater than the MTU of step 8, or the datagram came in pieces → CONTINUED, stage FRAGMENT, where R.
 10. LOCAL pod: event VETH OUT, DELIVERED (stage DELIVER). An endpoint that is a pod of R but whose node is … down was
     handled before.
 10a. NEIGHBOUR (not for a TUNNEL): ATTACHED, or a REMOTE next hop that is not the gateway's: if nobody *answers* for it →
@@ -94,8 +113,8 @@ stage ENDPOINT, where 0):
     32768 + draw(seed, src, dst, protocol << 32 | sport << 16 | dport, …) mod 28232 made symmetric by ordering the two
     (address, port) pairs. The outer header is looked up again: ATTACHED if next_hop is in R's link prefix, else REMOTE
     via the gateway. Outer length > R's mtu, or less if it knows of a *path MTU* (R.address, outer destination): with
-    outer DF MTU_EXCEEDED (stage ENCAPSULATE), else UNDETERMINED (stage
-    FRAGMENT).
+    outer DF MTU_EXCEEDED (stage ENCAPSULATE), else CONTINUED (stage ENCAPSULATE, where R): the outer packet is cut.
+    VXLAN's source port of an inner piece is drawn with both ports 0.
 12. FABRIC_OUT: event ETHERNET OUT. RESULT.wire = wire length, set on the first time. Check on and wire source is not
     R.address → SOURCE_CHECK (detail R). Security groups of R, egress. Then FABRIC.
 
@@ -109,14 +128,16 @@ stage ENDPOINT, where 0):
 3. routes_pods (provider plain): deliver to the router or host that owns the wire's destination (Intent.address_owners,
    also pods: to the pod's node), else EXITED if the destination is in no subnet and no enabled pool, else FABRIC_NO_OWNER.
 4. Otherwise it is routed: ROUTED. decrements_ttl: wire TTL ≤ 1 → TTL_EXCEEDED stage FABRIC; else decrement the wire's
-   TTL (outer if encapsulated; between the two length > Fabric.mtu → FABRIC_MTU as in 1.), and hops += 1. NACL outbound
+   TTL (outer if encapsulated; between the two length > Fabric.mtu with DF → FABRIC_MTU), and hops += 1. NACL outbound
    of the sender's subnet (no match → NACL_OUT). Route table of that subnet, longest match: none → FABRIC_NO_ROUTE;
    BLACKHOLE → FABRIC_NO_ROUTE (detail = route); QUOTA →
    ROUTE_QUOTA (detail = route); NAT → UNDETERMINED (detail = route); LOCAL → owner of the wire's destination among
    Fabric.owners: none → FABRIC_NO_OWNER; HOST → NACL_IN of its subnet, DELIVERED; NODE → next leg. NODE → next leg at
    that router, whatever the destination. A Linux router's leg: length > mtu ≠ 0 of the subnet
-   of the owner or router → FABRIC_MTU as in 1. A node that does not *answer* (10a) → UNREACHABLE, stage FABRIC. OUTSIDE →
-   length > internet_mtu → FABRIC_MTU or UNDETERMINED (detail = route), then step 5 without translation. INTERNET →
+   of the owner or router → with DF FABRIC_MTU; without, also if length > Fabric.mtu, CONTINUED (stage FABRIC, where = place):
+   the router cuts the wire's packet to the smaller of the two. A node that does not *answer* (10a) → UNREACHABLE, stage FABRIC. OUTSIDE →
+   length > internet_mtu → with DF FABRIC_MTU (detail = route), then step 5 without translation; what step 5 delivers to a
+   HOST or lets go (EXITED) and is without DF longer than internet_mtu or Fabric.mtu → CONTINUED (stage FABRIC, where = place). INTERNET →
    place = the gateway; the last rule of step 5 first (a default route is none for pods); then,
    encapsulated or not, the wire's source must be the address of a router with PUBLIC or of nothing else: otherwise
    IGW_NO_PUBLIC_ADDRESS. length > internet_mtu → FABRIC_MTU (DF) or UNDETERMINED. The source becomes public_address if
@@ -166,7 +187,34 @@ at CONNTRACK (UNNAT). In the original direction: at TRANSLATE source and quoted 
 quoted destination port := its port (SNAT; of a quoted echo the identifier). Nothing else is translated, MASQUERADE neither.
 
 **Offspring** (forward(…, offspring=True): Results.born: PACKETs with HEADERs and a BORN each, in the order of legs, then
-rows, of their causes). They are not sent: that is the caller's next wave (:mod:`.generations`). A router R says, about
+rows, of their causes). They are not sent: that is the caller's next wave (:mod:`.generations`). BORN.relation says what
+they are: ERROR, PIECE or WHOLE; a born packet of a CONTINUED one has cause 0, type 0, code 0, where as its RESULT, and the
+parent's ingress and time. Nothing is said about a piece with an offset (RFC 1812 §4.3.2.7; quote_fragment has DF and MF).
+
+*Pieces.* A packet that was CONTINUED at ENDPOINT, FRAGMENT, ENCAPSULATE or FABRIC is cut (ip_do_fragment): payload in pieces of
+the largest multiple of 8 that fits limit − 20, in order; of the outer packet where it is encapsulated, else of the packet
+(a piece may be cut again: offsets count on, the last keeps MF if it had it). limit: ENDPOINT the pod's mtu or path MTU;
+FRAGMENT the MTU of step 8; ENCAPSULATE what did not suffice; FABRIC the smaller of the two. FRAGMENT of a datagram that
+came in pieces: as they came (boundaries kept), if each fits the limit; else cut anew by the smaller of limit and largest
+piece. A limit below 28: one piece, as long as the whole (the kernel does not get that far). PACKET and HEADER of a piece are as the packet is now (after NAT, TTL and
+TOS as they are at this point, all of HEADER taken along, its encap as it is now), with fragment (DF kept only for a datagram that
+came in pieces with DF), length; id, if 0, 1 + draw(seed, datagram number, 0) mod 65535 (Linux draws, too); datagram (outer: outer_id and
+outer_datagram): a number from State, counted up from 1 for each packet that is cut – but a packet that has one keeps it. resume: 0 at
+ENDPOINT (ingress: the pod), FRAGMENT at FRAGMENT, FABRIC_OUT at ENCAPSULATE, both with resume_at R and the device it came in by; at
+FABRIC FABRIC_IN with the next router or DELIVER with the HOST, 0 for EXITED, place = the place of the RESULT that it would have had.
+
+*Wholes.* Pieces held by R (key: R.key, source, destination, protocol of the piece's header, the datagram number if there is one,
+else the id; inner and outer pieces apart) wait 30 s from the first one on (ipfrag_time). At the end of a wave they are taken up in
+the order in which they came: a piece whose every byte is there already is forgotten; one that overlaps others, ends beyond a
+known end, or is a second, different end, kills what is held with it (RFC 5722 as Linux does it), itself included. When the last hole closes the
+datagram is WHOLE: PACKET and HEADER of the first piece (offset 0) as it came to DEFRAGMENT, parent the row that closed the hole, time
+that one's, length 20 + all payload, fragment 0, but DF if the largest of its pieces with DF is as large as the largest piece;
+ECN (ip_frag_ecn_table): Not-ECT and other pieces mixed → nothing is born; CE among ECT → CE. resume CONNTRACK, of an outer one for R itself
+DECAPSULATE, resume_at R, device as it came in. Its number (0: a new one) is datagram or outer_datagram, under which State keeps its
+pieces' offsets and lengths for FRAGMENT, for 30 s; HEADER.largest is the largest length (of a whole outer packet for R itself 0). More than 4 MiB of pieces' lengths at one router (ipfrag_high_thresh): new ones
+are forgotten. A packet whose last pieces never come ends CONTINUED at DEFRAGMENT; no 11/1 is sent (not modelled).
+
+*Errors.* A router R says, about
 a packet
 that came in by a device (not OUTPUT): TTL_EXCEEDED (stage TTL) → 11/0; MTU_EXCEEDED of stage MTU → 3/4, mtu the output
 device's; of stage ENCAPSULATE → 3/4 about the inner packet, mtu what did not suffice − overhead, to the original source

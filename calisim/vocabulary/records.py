@@ -30,13 +30,17 @@ PACKET = _record(
 # What a packet has beyond PACKET, row by row; all zeros: a plain packet that an endpoint sends. Sent already encapsulated
 # (encap): PACKET is the inner packet. An ICMP error (PACKET.dport 0x0300, 0x0B00 …): the header that it quotes, as the
 # receiver of the error reads it, and the MTU of a frag-needed. place: the cloud's router that sends it, ingress is then 0.
+# outer_length (bytes): of a piece of the outer packet. resume: the Stage at which it goes on, at router (DELIVER: endpoint)
+# resume_at, which it came into by device. datagram, outer_datagram: what belongs together though cut in pieces; largest
+# (bytes): the longest of the pieces in which it came.
 HEADER = _record(
     ("outer_src", _u32), ("outer_dst", _u32), ("outer_sport", _u16), ("outer_fragment", _u16),
     ("outer_ttl", _u8), ("outer_tos", _u8), ("encap", _u8), ("flags", _u8),    # HeaderFlag bits
-    ("id", _u16), ("outer_id", _u16), ("mtu", _u16),       # ids: IPv4 identification
+    ("id", _u16), ("outer_id", _u16), ("mtu", _u16), ("device", _u8),      # ids: IPv4 identification
     ("place", _u32),
     ("quote_src", _u32), ("quote_dst", _u32), ("quote_sport", _u16), ("quote_dport", _u16),
-    ("quote_length", _u16), ("quote_fragment", _u16), ("quote_protocol", _u8), ("quote_ttl", _u8), ("quote_tos", _u8), size=48,
+    ("quote_length", _u16), ("quote_fragment", _u16), ("quote_protocol", _u8), ("quote_ttl", _u8), ("quote_tos", _u8), ("resume", _u8),
+    ("outer_length", _u16), ("largest", _u16), ("resume_at", _u32), ("datagram", _u32), ("outer_datagram", _u32), size=64,
 )
 
 # src, dst, sport, dport, ttl as they were at the end (after NAT); outer_* of the last encapsulated leg, else 0.
@@ -62,8 +66,9 @@ EVENT = _record(
     ("quote_src", _u32), ("quote_dst", _u32), ("quote_sport", _u16), ("quote_dport", _u16), size=80,   # of an ICMP error
 )
 
-# Of a packet that a wave gave rise to (Results.born): the row it is about, who makes it (place id), DropReason, ICMP type, code.
-BORN = _record(("parent", _u32), ("where", _u32), ("cause", _u8), ("type", _u8), ("code", _u8), size=12)
+# Of a packet that a wave gave rise to (Results.born): the row it is about, who makes it (place id), what it is to that row
+# (Relation); of an ICMP error DropReason, type and code.
+BORN = _record(("parent", _u32), ("where", _u32), ("cause", _u8), ("type", _u8), ("code", _u8), ("relation", _u8), size=12)
 
 # owner: router whose advert made the route; that router itself looks at fallback, the next best one without its adverts.
 ADJACENCY = _record(

@@ -36,7 +36,8 @@ class Stage(IntEnum):
 class Verdict(IntEnum):
     """How a journey ends. Success: DELIVERED, EXITED. Failure: DROPPED (with a reason), REFUSED.
 
-    UNDETERMINED is neither: the model does not know, and does not guess.
+    Neither are UNDETERMINED (the model does not know, and does not guess) and CONTINUED (what was sent goes on as other
+    packets: its fragments, or the datagram of which it is a fragment).
     """
 
     NONE = 0
@@ -45,6 +46,7 @@ class Verdict(IntEnum):
     DROPPED = 3
     REFUSED = 4        # the endpoint's own stack said no (port unreachable, RST)
     UNDETERMINED = 5
+    CONTINUED = 6
 
     @property
     def success(self) -> bool:
@@ -53,6 +55,15 @@ class Verdict(IntEnum):
     @property
     def failure(self) -> bool:
         return self in (Verdict.DROPPED, Verdict.REFUSED)
+
+
+class Relation(IntEnum):
+    """What a born packet is to the packet that gave rise to it."""
+
+    NONE = 0
+    ERROR = 1          # an ICMP error about it
+    PIECE = 2          # a fragment of it
+    WHOLE = 3          # the datagram of which it was the last missing fragment
 
 
 class AdjacencyKind(IntEnum):

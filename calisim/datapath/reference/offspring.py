@@ -10,7 +10,7 @@ from collections.abc import Mapping
 import numpy as np
 
 from ...control.intent import Intent
-from ...vocabulary import BORN, HEADER, PACKET, PacketFlag
+from ...vocabulary import BORN, HEADER, PACKET, PacketFlag, Relation
 from ..results import Born
 from .fabric import FabricWalker
 from .state import ReferenceState
@@ -60,7 +60,8 @@ class Offspring:
             **{f"quote_{name}": getattr(quote, name) for name in (
                 "src", "dst", "sport", "dport", "length", "protocol", "ttl", "tos")}})
         self._causes.append({
-            "parent": walk.row, "where": end.where, "cause": end.reason, "type": complaint.type, "code": complaint.code})
+            "parent": walk.row, "where": end.where, "relation": Relation.ERROR, "cause": end.reason, "type": complaint.type,
+            "code": complaint.code})
 
     def born(self) -> Born:
         return Born(*(_records(rows, dtype) for rows, dtype in (

@@ -76,5 +76,5 @@ cdef inline void complain(Core* core, const Walk* w) noexcept nogil:
         quoted.src, quoted.dst, quoted.sport, quoted.dport)
     header.quote_length, header.quote_fragment = quoted.length, PACKET_FLAG_DF if quoted.df else 0
     header.quote_protocol, header.quote_ttl, header.quote_tos = quoted.protocol, w.error_ttl, tos
-    born.parent, born.where, born.cause, born.type, born.code = (
-        w.carry.row, where, w.result.reason, w.error >> 8, w.error & 0xFF)
+    born.parent, born.where, born.relation, born.cause = w.carry.row, where, RELATION_ERROR, w.result.reason
+    born.type, born.code = w.error >> 8, w.error & 0xFF
