@@ -329,6 +329,29 @@ sorted by row (stable).
   equal prefixes of a route table, and of hosts with one address, the first.
 - outer_src and outer_dst are as on the wire at the end (a gateway may have translated them), of the last encapsulated leg.
 - path's hops: min(hops, 15) in bits 12..15; all of it modulo 2³².
+- What resumes, in Start: resume comes before place and ingress. ADDRESS_UNUSED (first of all) also: a device that is none of
+  VETH … LOOPBACK, or VETH and ingress is no pod of that router (both at DECAPSULATE, CONNTRACK, FRAGMENT, FABRIC_OUT);
+  FABRIC_OUT with encap 0; DELIVER to 0 with a place that is not one beyond the routers'. Then the "any" checks, then DOWN
+  (of FABRIC_IN, too): hops 0. Later its legs count from 1. FABRIC_IN sets ROUTED, DELIVER does not.
+- DECAPSULATE goes on with 2 and all after it (1a is not asked again); CONNTRACK with 4 (no source is chosen); FRAGMENT with 10
+  and FABRIC_OUT with 12, after a LOOKUP anew (its losses, its decider): FRAGMENT's of the packet's destination – LOCAL to the
+  node itself is NO_ROUTE (stage LOOKUP) there –, FABRIC_OUT's of the inner one, which must be a TUNNEL, else NO_ROUTE (stage
+  LOOKUP); then the outer destination's link as in 11. No connection is known there: an error goes to the source as it is now.
+- Every CONTINUED has detail 0. At ENDPOINT where = the pod's router. Step 8 and 9a: largest stands for the length in 8 alone.
+- A piece of any protocol is at least 21 long (MALFORMED). ENCAPSULATE, before its event: an outer length over 65535 is MALFORMED.
+- FABRIC's MTUs without DF: after the route is known, before UNREACHABLE and before a host's NACL_IN; OUTSIDE after step 5's
+  FABRIC_NO_ROUTE; what is hairpinned to a router is not measured again.
+- What is held in 1a resumes at DECAPSULATE (largest 0), what is held in 3a at CONNTRACK, encapsulated or not.
+- HEADER of a born piece or whole: what is not named of resume, resume_at, device, largest is 0 (a piece's largest, too);
+  place is the wave's but for an EXITED to be; a packet that is not encapsulated now has all outer_* 0, one that is has them
+  as on the wire, outer_length 0 unless it is an outer piece. DECAPSULATE takes outer_id and outer_datagram off with the rest.
+- Numbers are counted up, and pieces taken up, in one pass over the CONTINUED rows, legs then rows; a whole takes its new number
+  when it is born. Device and ingress of a whole are those of the piece that closed it (skb->dev).
+- A queue is alive for pieces with time < the first one's + 30 s (else a new one replaces it); for the 4 MiB count all that had
+  not expired at the earliest time of the wave and are not replaced, closed or killed. A last piece beyond whose end there
+  is a piece already kills, too. That every byte is there is asked first.
+- Kept boundaries hold while time < the whole's + 30 s, by number alone (the last whole with a number counts), if their
+  payloads add up to the packet's. DF of a piece is the packet's.
 """
 
 MAX_HOPS = 32
