@@ -195,10 +195,11 @@ parent's ingress and time. Nothing is said about a piece with an offset (RFC 181
 the largest multiple of 8 that fits limit − 20, in order; of the outer packet where it is encapsulated, else of the packet
 (a piece may be cut again: offsets count on, the last keeps MF if it had it). limit: ENDPOINT the pod's mtu or path MTU;
 FRAGMENT the MTU of step 8; ENCAPSULATE what did not suffice; FABRIC the smaller of the two. FRAGMENT of a datagram that
-came in pieces: as they came (boundaries kept), if each fits the limit; else cut anew by the smaller of limit and largest
-piece. A limit below 28: one piece, as long as the whole (the kernel does not get that far). PACKET and HEADER of a piece are as the packet is now (after NAT, TTL and
-TOS as they are at this point, all of HEADER taken along, its encap as it is now), with fragment (DF kept only for a datagram that
-came in pieces with DF), length; id, if 0, 1 + draw(seed, datagram number, 0) mod 65535 (Linux draws, too); datagram (outer: outer_id and
+came in pieces: as they came (boundaries kept, DF cleared), if each fits the limit and it was not forwarded into a TUNNEL (measured:
+of what came by a device the pieces lack room for the tunnel's header; of OUTPUT they have it); else cut anew by the smaller of limit
+and largest piece, DF kept. A limit below 28: one piece, as long as the whole (the kernel does not get that far). PACKET and HEADER
+of a piece are as the packet is now (after NAT, TTL and TOS as they are at this point, all of HEADER taken along, its encap as it is
+now), with fragment (DF as just said, otherwise cleared), length; id, if 0, 1 + draw(seed, datagram number, 0) mod 65535 (Linux draws, too); datagram (outer: outer_id and
 outer_datagram): a number from State, counted up from 1 for each packet that is cut – but a packet that has one keeps it. resume: 0 at
 ENDPOINT (ingress: the pod), FRAGMENT at FRAGMENT, FABRIC_OUT at ENCAPSULATE, both with resume_at R and the device it came in by; at
 FABRIC FABRIC_IN with the next router or DELIVER with the HOST, 0 for EXITED, place = the place of the RESULT that it would have had.

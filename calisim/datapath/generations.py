@@ -11,10 +11,11 @@ from typing import Any
 
 import numpy as np
 
+from ..vocabulary import Relation
 from .engine import Engine
 from .results import Results
 
-MOST_GENERATIONS = 8
+MOST_GENERATIONS = 16          # held and cut again at every node, cut and held on the way: eight there, and as many for an error
 
 
 @dataclass(frozen=True, eq=False)
@@ -39,7 +40,7 @@ def generations(
         born = results.born
         if born is None:
             return
-        heard = ~np.isin(born.causes["where"], list(silent))
+        heard = ~np.isin(born.causes["where"], list(silent)) | (born.causes["relation"] != Relation.ERROR)
         wave, headers, causes = born.packets[heard], born.headers[heard], born.causes[heard]
         if not len(wave):
             return
