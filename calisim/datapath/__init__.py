@@ -63,7 +63,7 @@ stage ENDPOINT, where 0):
    decides, none → NACL_IN, where = the subnet's place, detail = rule or subnet. Security groups of R: see *Groups*.
    Then, if the check is on and the wire's destination is not R.address: DEST_CHECK (detail R). Then event ETHERNET IN.
    Where the internet gateway translated the destination it has already done so.
-1a. DEFRAGMENT: an outer piece whose outer destination is one of R's own addresses → CONTINUED, stage DEFRAGMENT, where R:
+1a. DEFRAGMENT: an outer piece come in by ETHERNET whose outer destination is one of R's own addresses → CONTINUED, stage DEFRAGMENT, where R:
    R holds it until the packet is whole.
 2. DECAPSULATE, if encapsulated, come in by ETHERNET and the outer destination is one of R's own addresses (otherwise it
    is forwarded as it is): CALICO_FILTER and outer source not in Intent.tunnel_senders →
@@ -192,7 +192,7 @@ they are: ERROR, PIECE or WHOLE; a born packet of a CONTINUED one has cause 0, t
 parent's ingress and time. Nothing is said about a piece with an offset (RFC 1812 §4.3.2.7; quote_fragment has DF and MF).
 
 *Pieces.* A packet that was CONTINUED at ENDPOINT, FRAGMENT, ENCAPSULATE or FABRIC is cut (ip_do_fragment): payload in pieces of
-the largest multiple of 8 that fits limit − 20, in order; of the outer packet where it is encapsulated, else of the packet
+the largest multiple of 8 that fits limit − 20, in order, the last one all that fits; of the outer packet where it is encapsulated, else of the packet
 (a piece may be cut again: offsets count on, the last keeps MF if it had it). limit: ENDPOINT the pod's mtu or path MTU;
 FRAGMENT the MTU of step 8; ENCAPSULATE what did not suffice; FABRIC the smaller of the two. FRAGMENT of a datagram that
 came in pieces: as they came (boundaries kept, DF cleared), if each fits the limit and it was not forwarded into a TUNNEL (measured:
