@@ -351,7 +351,7 @@ sorted by row (stable).
   not expired at the earliest time of the wave and are not replaced, closed or killed. A last piece beyond whose end there
   is a piece already kills, too. That every byte is there is asked first.
 - Kept boundaries hold while time < the whole's + 30 s, by number alone (the last whole with a number counts), if their
-  payloads add up to the packet's. DF of a piece is the packet's.
+  payloads add up to the packet's. DF of a piece cut anew is the packet's.
 """
 
 MAX_HOPS = 32
