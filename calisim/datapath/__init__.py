@@ -15,7 +15,7 @@ destination port 4789; of outer_fragment DF is kept). From then on "the packet" 
 DECAPSULATE it – addresses, ports, protocol (4 or 17), TTL, length, DF, TOS, conntrack key – is the outer one, an ordinary
 packet of that protocol; the inner one lies in it untouched. *The wire's header* below is that header. id, outer_id and
 flags are the bytes' affair, but for FRAME: what is sent past the sender's IP layer does not ask its *path MTU*. An
-*ICMP error* is a PACKET of ICMP type 3 or 11 (dport = type << 8 | code, sport 0) whose HEADER quotes a header
+*ICMP error* is a PACKET of ICMP type 3 or 11 (dport = type << 8 | code, sport 0; no piece with an offset) whose HEADER quotes a header
 (quote_length ≥ 20) that is neither a later fragment nor itself ICMP other than echo; mtu is frag-needed's.
 place ≠ 0: the cloud's router at that place sends it.
 
@@ -63,7 +63,7 @@ stage ENDPOINT, where 0):
    decides, none → NACL_IN, where = the subnet's place, detail = rule or subnet. Security groups of R: see *Groups*.
    Then, if the check is on and the wire's destination is not R.address: DEST_CHECK (detail R). Then event ETHERNET IN.
    Where the internet gateway translated the destination it has already done so.
-1a. DEFRAGMENT: an outer piece whose outer destination is one of R's own addresses → CONTINUED, stage DEFRAGMENT, where R:
+1a. DEFRAGMENT: an outer piece come in by ETHERNET whose outer destination is one of R's own addresses → CONTINUED, stage DEFRAGMENT, where R:
    R holds it until the packet is whole.
 2. DECAPSULATE, if encapsulated, come in by ETHERNET and the outer destination is one of R's own addresses (otherwise it
    is forwarded as it is): CALICO_FILTER and outer source not in Intent.tunnel_senders →
@@ -192,7 +192,7 @@ they are: ERROR, PIECE or WHOLE; a born packet of a CONTINUED one has cause 0, t
 parent's ingress and time. Nothing is said about a piece with an offset (RFC 1812 §4.3.2.7; quote_fragment has DF and MF).
 
 *Pieces.* A packet that was CONTINUED at ENDPOINT, FRAGMENT, ENCAPSULATE or FABRIC is cut (ip_do_fragment): payload in pieces of
-the largest multiple of 8 that fits limit − 20, in order; of the outer packet where it is encapsulated, else of the packet
+the largest multiple of 8 that fits limit − 20, in order, the last one all that fits; of the outer packet where it is encapsulated, else of the packet
 (a piece may be cut again: offsets count on, the last keeps MF if it had it). limit: ENDPOINT the pod's mtu or path MTU;
 FRAGMENT the MTU of step 8; ENCAPSULATE what did not suffice; FABRIC the smaller of the two. FRAGMENT of a datagram that
 came in pieces: as they came (boundaries kept, DF cleared), if each fits the limit and it was not forwarded into a TUNNEL (measured:
@@ -351,8 +351,7 @@ sorted by row (stable).
   not expired at the earliest time of the wave and are not replaced, closed or killed. A last piece beyond whose end there
   is a piece already kills, too. That every byte is there is asked first.
 - Kept boundaries hold while time < the whole's + 30 s, by number alone (the last whole with a number counts), if their
-  payloads add up to the packet's. DF of a piece cut at FRAGMENT is the packet's, none where boundaries are kept. *Forwarded*
-  is what came by a device.
+  payloads add up to the packet's. DF of a piece cut anew is the packet's.
 """
 
 MAX_HOPS = 32

@@ -1,6 +1,7 @@
 """A wave and what it gives rise to: the wave first, then its offspring as the next wave, and so on.
 
-Takes an engine and a state, gives each wave with its Results. Errors beget no errors, so that it ends soon; it is bounded anyway.
+Takes an engine and a state, gives each wave with its Results. Errors beget no errors, and each time that a packet is cut or made
+whole is a wave of its own (a datagram that crosses a tunnel and a narrow leg: nine); it is bounded anyway.
 """
 
 from __future__ import annotations
@@ -14,7 +15,7 @@ import numpy as np
 from .engine import Engine
 from .results import Results
 
-MOST_GENERATIONS = 8
+MOST_GENERATIONS = 32
 
 
 @dataclass(frozen=True, eq=False)
