@@ -344,7 +344,7 @@ sorted by row (stable).
 - What is held in 1a resumes at DECAPSULATE (largest 0), what is held in 3a at CONNTRACK, encapsulated or not.
 - HEADER of a born piece or whole: what is not named of resume, resume_at, device, largest is 0 (a piece's largest, too);
   place is the wave's but for an EXITED to be; a packet that is not encapsulated now has all outer_* 0, one that is has them
-  as on the wire, outer_length 0 unless it is an outer piece. DECAPSULATE takes outer_id and outer_datagram off with the rest.
+  as on the wire, outer_length 0 unless it is an outer piece. An outer header that ENCAPSULATE has made has no outer_id or outer_datagram yet.
 - Numbers are counted up, and pieces taken up, in one pass over the CONTINUED rows, legs then rows; a whole takes its new number
   when it is born. Device and ingress of a whole are those of the piece that closed it (skb->dev).
 - A queue is alive for pieces with time < the first one's + 30 s (else a new one replaces it); for the 4 MiB count all that had
