@@ -259,8 +259,8 @@ def _cut(rng: Random) -> list[tuple[int, int, int]]:
     if rng.random() < 0.3:
         start, length, flags = rng.choice(pieces)
         pieces.insert(rng.randint(0, len(pieces)), rng.choice((
-            (start, length, flags), (start + 8, length, flags), (start, max(28, length - 8), flags), (start, length, flags ^ 0x2000),
-            (rng.choice((0x1FFF, 0x1FF0)) * 8, rng.choice((28, 60)), flags))))
+            (start, length, flags), (start + 8, length, flags), (start, max(28, length - 8), flags),
+            (start, length, flags ^ 0x2000), (rng.choice((0x1FFF, 0x1FF0)) * 8, rng.choice((28, 60)), flags))))
     if rng.random() < 0.15:
         del pieces[rng.randrange(len(pieces))]
     return pieces
@@ -272,8 +272,9 @@ def hostile_headers(intent: Intent, rng: Random, headers: np.ndarray) -> None:
         if rng.random() < 0.7:
             continue
         header["resume"] = rng.choice((2, 3, 6, 14, 16, 18, 2, 3, 6, 14, 16, 18, 1, 4, 5, 15, 17, 19, 255))
-        header["resume_at"] = rng.choice((0, *range(len(intent.endpoints) + 2), 0xFFFFFFFF))
-        header["device"] = rng.choice((*range(7), 1, 2, 3, 4, 5, 255))
+        header["resume_at"] = rng.choice(([*range(1, len(intent.routers) + 1)] or [1]) * 8 + [
+            0, *range(len(intent.endpoints) + 2), 0xFFFFFFFF])
+        header["device"] = rng.choice((*(1, 2, 3, 4, 5) * 6, 0, 6, 255))
         header["place"] = rng.choice((0, *range(len(intent.places) + 2), 0xFFFFFFFF)) if rng.random() < 0.5 else 0
         header["largest"] = rng.choice((0, 0, 0, 1, 27, 28, 100, 1400, 0xFFFF))
         header["datagram"], header["outer_datagram"] = rng.choice((0, 1, 2, 5)), rng.choice((0, 1, 2, 5))

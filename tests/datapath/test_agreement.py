@@ -15,7 +15,9 @@ from calisim.fib.compiler import compile
 from calisim.traffic.batch import SYN, packet
 from calisim.traffic.flows import reply_wave
 from calisim.vocabulary import HEADER, PACKET, DropReason, HeaderFlag, ResultFlag, Verdict
-from tests.generators import SECOND, TAILS, conversation, hostile_headers, random_errors, random_headers, random_intent, random_pieces, random_wave, worlds
+from tests.generators import (
+    SECOND, TAILS, conversation, hostile_headers, random_errors, random_headers, random_intent, random_pieces, random_wave, worlds,
+)
 from tests.intents import Cluster, three_zones
 
 
@@ -113,7 +115,7 @@ def test_generated_worlds_agree_on_pieces(seed: int) -> None:
     intent = random_intent(rng)
     twins = Twins(intent)
     for number in range(4):
-        wave, headers = random_pieces(intent, rng, 40, start=SECOND * (1 + number * rng.choice((0, 1, 20, 31))))
+        wave, headers = random_pieces(intent, rng, 25, start=SECOND * (1 + number * rng.choice((0, 1, 20, 31))))
         if rng.random() < 0.5:
             hostile_headers(intent, rng, headers)
         order = np.argsort(np.random.default_rng(seed).integers(0, 4, len(wave)), kind="stable")
