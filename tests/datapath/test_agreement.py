@@ -16,7 +16,8 @@ from calisim.traffic.batch import SYN, packet
 from calisim.traffic.flows import reply_wave
 from calisim.vocabulary import HEADER, PACKET, DropReason, HeaderFlag, ResultFlag, Verdict
 from tests.generators import (
-    SECOND, TAILS, conversation, hostile_headers, random_errors, random_headers, random_intent, random_pieces, random_wave, worlds,
+    SECOND, TAILS, conversation, hostile_headers, random_errors, random_headers, random_intent, random_pieces, random_wave,
+    worlds,
 )
 from tests.intents import Cluster, three_zones
 
