@@ -17,7 +17,7 @@ from calisim.vocabulary import HEADER, DropReason, Encap, PacketFlag, Relation, 
 from tests.datapath.conftest import DELIVERED, EXITED, Net, fate_of, stage_of, text
 from tests.intents import Cluster, three_zones
 
-ENGINES = ["reference"]
+ENGINES = ["fast", "reference"]
 CONTINUED = Verdict.CONTINUED
 DF, MF = int(PacketFlag.DF), int(PacketFlag.MF)
 UDP, SECOND = 17, 1_000_000_000

@@ -51,6 +51,8 @@ def _wrap(walk: Walk, header: np.void) -> None:
 
 def _quote(walk: Walk, header: np.void) -> None:
     """The header that an ICMP error is about; an error that quotes none, a piece or another error is not understood."""
+    if walk.inner.is_later_piece:
+        return
     if walk.inner.protocol != ICMP or walk.inner.icmp_type not in (UNREACHABLE, TIME_EXCEEDED) or header["quote_length"] < 20:
         return
     fields = {name: int(header[f"quote_{name}"]) for name in (
