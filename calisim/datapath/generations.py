@@ -12,6 +12,7 @@ from typing import Any
 
 import numpy as np
 
+from ..vocabulary import Relation
 from .engine import Engine
 from .results import Results
 
@@ -40,7 +41,7 @@ def generations(
         born = results.born
         if born is None:
             return
-        heard = ~np.isin(born.causes["where"], list(silent))
+        heard = ~np.isin(born.causes["where"], list(silent)) | (born.causes["relation"] != Relation.ERROR)
         wave, headers, causes = born.packets[heard], born.headers[heard], born.causes[heard]
         if not len(wave):
             return
