@@ -200,7 +200,8 @@ of what came by a device the pieces lack room for the tunnel's header; of OUTPUT
 and largest piece, DF kept. A limit below 28: one piece, as long as the whole (the kernel does not get that far). PACKET and HEADER
 of a piece are as the packet is now (after NAT, TTL and TOS as they are at this point, all of HEADER taken along, its encap as it is
 now), with fragment (DF as just said, otherwise cleared), length; id, if 0, 1 + draw(seed, datagram number, 0) mod 65535 (Linux draws, too); datagram (outer: outer_id and
-outer_datagram): a number from State, counted up from 1 for each packet that is cut – but a packet that has one keeps it. resume: 0 at
+outer_datagram): a number from State, counted up from 1 for each packet that is cut – but a packet that has one keeps it, and
+a piece that has none gets neither number nor id: its id alone says what it belongs to. resume: 0 at
 ENDPOINT (ingress: the pod), FRAGMENT at FRAGMENT, FABRIC_OUT at ENCAPSULATE, both with resume_at R and the device it came in by; at
 FABRIC FABRIC_IN with the next router or DELIVER with the HOST, 0 for EXITED, place = the place of the RESULT that it would have had.
 

@@ -132,8 +132,9 @@ class Player:
         told = self._told_itself(spec["from"], wave) if refused else ()
         hops, disagreement = (*wave.hops, *told), wave.disagreement
         if answer := self._answer(wave):
-            kind = "error" if icmp.parse(ipv4.parse(answer)[1])[0].is_error else "reply"
-            back = self._wave(hops[-1].namespace, self._host_cuts(hops[-1].namespace, answer), time, kind, answer)
+            namespace, data = answer
+            kind = "error" if icmp.parse(ipv4.parse(data)[1])[0].is_error else "reply"
+            back = self._wave(namespace, self._host_cuts(namespace, data), time, kind, data)
             hops, disagreement = hops + back.hops, disagreement or back.disagreement
         seen = [hop for hop in hops if packets.is_recognised(hop.data, number, ipv4.parse(sent[0])[0].id)]
         delivered = any(member.is_delivered or member.is_held for member in wave.members)
@@ -169,13 +170,16 @@ class Player:
         error = stack.too_big(lost[0].data, self._path_mtu(header.src, header.dst), self._case.intent.seed)
         return (Hop("error", namespace, "lo", IN, error),)
 
-    def _answer(self, wave: Wave) -> bytes | None:
+    def _answer(self, wave: Wave) -> tuple[str, bytes] | None:
         """What the stack that received it says by itself, if it is one that speaks."""
-        delivered = [member.data for member in wave.members if member.is_delivered]
-        if not delivered or not wave.hops or not self._case.answers(wave.hops[-1].namespace):
+        delivered = [member for member in wave.members if member.is_delivered]
+        if not delivered:
             return None
-        whole = reassemble(delivered)
-        return stack.answer(whole.packet, self._case.intent.seed) if whole else None
+        where = int(delivered[-1].result["where"])     # the node, if it is for the node itself
+        namespace = delivered[-1].hops[-1].namespace if delivered[-1].hops else self._case.intent.router(where).name
+        whole = reassemble([member.data for member in delivered]) if self._case.answers(namespace) else None
+        answer = stack.answer(whole.packet, self._case.intent.seed) if whole else None
+        return (namespace, answer) if answer else None
 
     def _wave(
         self, namespace: str, sent: Sequence[bytes], time: int, kind: str, whole: bytes, *, wrapped: bool = False,
