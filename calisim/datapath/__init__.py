@@ -127,7 +127,8 @@ stage ENDPOINT, where 0):
    ADDRESS_UNUSED.
 3. routes_pods (provider plain): deliver to the router or host that owns the wire's destination (Intent.address_owners,
    also pods: to the pod's node), else EXITED if the destination is in no subnet and no enabled pool, else FABRIC_NO_OWNER.
-4. Otherwise it is routed: ROUTED. decrements_ttl: wire TTL ≤ 1 → TTL_EXCEEDED stage FABRIC; else decrement the wire's
+4. A Linux router's leg (decrements_ttl) of mtu ≠ 0 takes in no frame of more than mtu and a VLAN tag (length > mtu + 4; measured,
+   is_skb_forwardable) → FABRIC_MTU, detail = Fabric.decided_by, and nobody is told. Otherwise it is routed: ROUTED. decrements_ttl: wire TTL ≤ 1 → TTL_EXCEEDED stage FABRIC; else decrement the wire's
    TTL (outer if encapsulated; between the two length > Fabric.mtu with DF → FABRIC_MTU), and hops += 1. NACL outbound
    of the sender's subnet (no match → NACL_OUT). Route table of that subnet, longest match: none → FABRIC_NO_ROUTE;
    BLACKHOLE → FABRIC_NO_ROUTE (detail = route); QUOTA →
