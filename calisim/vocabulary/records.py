@@ -135,5 +135,5 @@ CONNECTION = _record(
     ("src", _u32), ("dst", _u32), ("sport", _u16), ("dport", _u16),                      # original direction
     ("reply_src", _u32), ("reply_dst", _u32), ("reply_sport", _u16), ("reply_dport", _u16),
     ("created", _u64), ("expires", _u64), ("packets", _u32), ("reply_packets", _u32),
-    ("protocol", _u8), ("state", _u8), ("flags", _u16), ("wave", _u32), size=64,
+    ("protocol", _u8), ("state", _u8), ("flags", _u8), ("history", _u8), ("wave", _u32), size=64,
 )
