@@ -1,7 +1,8 @@
 """The vocabulary as Cython declarations: what ``setup.py`` writes to ``calisim/_vocabulary.pxd``.
 
 Each enum becomes a C enum (``DROP_NO_ROUTE = 5``), each record a C struct in the same order, the encapsulations
-and what TCP does to a connection constant tables. :func:`digest` names the text; the compiled core carries it and is refused when it is another one.
+and what TCP does to a connection constant tables. :func:`digest` names the text; the compiled core carries it and is refused
+when it is another one.
 """
 
 from __future__ import annotations

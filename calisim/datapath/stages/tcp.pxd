@@ -26,16 +26,18 @@ cdef inline uint8_t unacknowledged(const Connection* c, uint8_t flags, bint repl
     """c.history after one packet more, as to data (PSH) and acknowledgements."""
     cdef uint8_t mine = CONNECTION_HISTORY_REPLY_UNACKNOWLEDGED if reply else CONNECTION_HISTORY_UNACKNOWLEDGED
     cdef uint8_t other = mine ^ CONNECTION_HISTORY_REPLY_UNACKNOWLEDGED ^ CONNECTION_HISTORY_UNACKNOWLEDGED
-    cdef uint8_t history = c.history
-    if flags & (PSH | SYN | RST) == PSH and (not reply or c.reply_packets):
-        history |= mine
-    return history & ~other if flags & ACK else history
+    cdef uint8_t history = c.history & ~other if flags & ACK else c.history
+    return history | mine if flags & (PSH | SYN | RST) == PSH and (not reply or c.reply_packets) else history
 
 
 cdef inline Fate follow_tcp(Connection* c, const Packet* packet, bint reply) noexcept nogil:
     """State, history and expiry after one packet more; the caller counts it if it belongs to the connection."""
     cdef uint8_t kind = TCP_CLASSES[packet.tcp_flags & 63], before = c.state, last = 0
     cdef uint8_t after = TCP_TRANSITIONS[reply][kind][before]
+    if kind == TCP_CLASS_ACK and before == CONNECTION_ESTABLISHED:     # nearly all packets: nothing below applies
+        c.history = unacknowledged(c, packet.tcp_flags, reply) & ~HISTORY_LAST
+        c.expires = later(packet.time, tcp_timeout(c))
+        return FATE_BELONGS
     if after == TRANSITION_INVALID:
         return FATE_INVALID
     if not reply and kind == TCP_CLASS_SYN:
@@ -52,7 +54,7 @@ cdef inline Fate follow_tcp(Connection* c, const Packet* packet, bint reply) noe
             ignore(c, last)
             return FATE_BELONGS
         after, c.history = CONNECTION_SYN_RECV, 0         # it answers a SYN that was ignored
-    elif reply and kind == TCP_CLASS_ACK and before != CONNECTION_ESTABLISHED:
+    elif reply and kind == TCP_CLASS_ACK:
         if (before == CONNECTION_LAST_ACK and c.history & CONNECTION_HISTORY_LAST_SYN
                 and c.history & CONNECTION_HISTORY_CHALLENGE):
             c.history &= ~CONNECTION_HISTORY_CHALLENGE    # RFC 5961: not about the last FIN
