@@ -106,7 +106,7 @@ def test_what_opens_no_connection(net, flags):
 
 
 def test_ten_seconds_after_an_rst_the_node_forgets_the_pod(net):
-    """tcp-states:close – what comes then from outside is for the node itself, and is picked up as its own."""
+    """tcp-times – what comes then from outside is for the node itself, and is picked up as its own."""
     for late, receiver in ((10 * SECOND - 1, P1), (10 * SECOND, NODE)):
         network = net(three_zones())
         talk = Talk(network)
@@ -129,7 +129,7 @@ def test_who_reopens_may_get_another_port(net):
 
 
 def test_the_server_may_reopen_a_connection_that_both_have_closed(net):
-    """tcp-states:server-reopens – its SYN is for whoever has the address now: the node itself."""
+    """tcp-states:server-reopens-server-syn – it is for whoever has the address now: the node itself."""
     network = net(three_zones())
     talk = Talk(network)
     for step in ("cS", "sSA", "cA", "cFA", "sFA", "cA"):
