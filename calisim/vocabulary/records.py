@@ -129,7 +129,7 @@ RULE = _record(
 TARGET = _record(("kind", _u32), ("router", _u32), ("place", _u32), ("detail", _u32), size=16)
 
 # A tracked connection: both tuples, one cache line. key = ROUTER.key of the router that tracks it; wave = number of the
-# wave that made it (per State, from 1).
+# wave that made it (per State, from 1); history = ConnectionHistory bits (TCP).
 CONNECTION = _record(
     ("key", _u32), ("ordinal", _u32),
     ("src", _u32), ("dst", _u32), ("sport", _u16), ("dport", _u16),                      # original direction
