@@ -6,7 +6,7 @@ import numpy as np
 
 from ..errors import StaleBuildError, UsageError
 from ..fib.image import FibImage
-from ..vocabulary import BORN, EVENT, HEADER, PACKET, RESULT, Verdict
+from ..vocabulary import BORN, EVENT, HEADER, PACKET, RESULT, Relation, Verdict
 from ..vocabulary.declarations import digest
 from .results import Born, Results
 
@@ -56,9 +56,9 @@ class FastEngine:
         if len(wave):
             self._walk(wave, headers, results, state, journal, nursery)
             self._learn(wave, headers, results, state)
-        born = Born(*nursery.written())
         return Results(
-            results, _by_row(*journal.written()) if events else None, self._allowed(born, state) if offspring else None)
+            results, _by_row(*journal.written()) if events else None,
+            self._offspring(Born(*nursery.written()), wave, state) if offspring else None)
 
     def _walk(
         self, wave: np.ndarray, headers: np.ndarray, results: np.ndarray, state: State, journal: _Rows, nursery: _Rows,
@@ -100,11 +100,19 @@ class FastEngine:
         lessons = [quoted[name] for name in ("quote_src", "quote_dst", "mtu")] + [wave["time"][rows]]
         state.learn(zip(*(column[outer | ~own].tolist() for column in lessons), strict=True))
 
+    def _offspring(self, born: Born, wave: np.ndarray, state: State) -> Born:
+        """Errors that may be sent, pieces of what was too long, and what has become whole."""
+        if (born.causes["relation"] != Relation.ERROR).any():
+            state.fragments.expire(int(wave["time"].min()))
+            born = state.fragments.offspring(born, self.image.routers["key"], int(self.image.fabric["seed"][0]))
+        return self._allowed(born, state)
+
     def _allowed(self, born: Born, state: State) -> Born:
         """What Linux' limits let pass, by who speaks to whom (ip_error, inet_peer_xrlim_allow); frag-needed is exempt."""
         span = int(self.image.fabric["icmp_ratelimit"][0]) * 1_000_000
         kept = np.ones(len(born.packets), bool)
-        for row, (packet, cause) in enumerate(zip(born.packets, born.causes, strict=True)):
+        for row in np.flatnonzero(born.causes["relation"] == Relation.ERROR):
+            packet, cause = born.packets[row], born.causes[row]
             kind = int(cause["type"]), int(cause["code"])
             if kind != (3, 4):
                 kept[row] = state.may_complain(
