@@ -23,6 +23,7 @@ _KEY = np.dtype([
 # Which piece tells the fate of its packet: a lost one, an unknown one, one that waits; else a delivered, an exited one.
 _RANK = np.full(256, 2, np.int64)
 _RANK[[Verdict.DROPPED, Verdict.REFUSED, Verdict.UNDETERMINED, Verdict.DELIVERED, Verdict.EXITED]] = 0, 0, 1, 3, 4
+_SAME_LEG = (Stage.DECAPSULATE, Stage.CONNTRACK, Stage.FRAGMENT, Stage.FABRIC_OUT)     # to resume there is no further hop
 _WIRE_ROOM = 0xFFFF
 
 
@@ -75,6 +76,9 @@ class _Tree:
         self.start = np.cumsum([0, *(len(generation.packets) for generation in family)])
         self.fates = np.concatenate([generation.results.results for generation in family])
         self._own = self.fates.copy()
+        self._headers = np.concatenate([
+            np.zeros(len(generation.packets), HEADER) if generation.headers is None else generation.headers
+            for generation in family])
         self._lengths = np.concatenate([generation.packets["length"] for generation in family]).astype(np.int64)
         self.heirs = np.full(len(self.fates), -1, np.int64)
         self._whole, self._before, self._total = self._datagrams()
@@ -114,7 +118,8 @@ class _Tree:
         flags = np.where(early, fate["flags"], fate["flags"] & ~np.uint32(ResultFlag.NEW))
         made["flags"] = own["flags"] | flags
         made["connection"] = np.where(early, fate["connection"], own["connection"])
-        made["hops"] = np.minimum(own["hops"].astype(np.int64) + fate["hops"], 255)
+        again = (fate["hops"] > 0) & np.isin(self._headers["resume"][heirs], _SAME_LEG)
+        made["hops"] = np.minimum(own["hops"].astype(np.int64) + fate["hops"] - again, 255)
         made["wire"] = np.where(own["wire"], own["wire"], np.minimum(wire, _WIRE_ROOM))
         arrived = np.isin(fate["verdict"], (Verdict.DELIVERED, Verdict.EXITED))
         made["detail"] = np.where(arrived & (own["detail"] != 0), own["detail"], fate["detail"])
@@ -169,10 +174,7 @@ class _Tree:
     def _keys(self, rows: np.ndarray) -> np.ndarray:
         """What says which pieces belong together."""
         packets = np.concatenate([generation.packets for generation in self._family])[rows]
-        headers = np.concatenate([
-            np.zeros(len(generation.packets), HEADER) if generation.headers is None else generation.headers
-            for generation in self._family])[rows]
-        results = self._own[rows]
+        headers, results = self._headers[rows], self._own[rows]
         outer = (headers["encap"] != Encap.NONE) & (headers["outer_fragment"] & _PIECE != 0)
         datagram = np.where(outer, headers["outer_datagram"], headers["datagram"])
         keys = np.zeros(len(rows), _KEY)
