@@ -171,7 +171,7 @@ class _Narrator:
         self.packet, self.result = mine.packets[row], mine.results.results[row]
         self.events = mine.results.events[mine.results.events["row"] == row]
         self.largest = int(mine.headers["largest"][row]) if mine.headers is not None else 0
-        self.flags = int(self.result["flags"]) | (before.flags if before else 0)
+        self.flags: int = int(self.result["flags"]) | (before.flags if before else 0)
         self.headers: tuple[Header, ...] = before.headers if before else (_sent_header(intent, self.packet),)
         self._place: int = before._place if before else 0
 
