@@ -15,7 +15,7 @@ destination port 4789; of outer_fragment DF is kept). From then on "the packet" 
 DECAPSULATE it – addresses, ports, protocol (4 or 17), TTL, length, DF, TOS, conntrack key – is the outer one, an ordinary
 packet of that protocol; the inner one lies in it untouched. *The wire's header* below is that header. id, outer_id and
 flags are the bytes' affair, but for FRAME: what is sent past the sender's IP layer does not ask its *path MTU*. An
-*ICMP error* is a PACKET of ICMP type 3 or 11 (dport = type << 8 | code, sport 0) whose HEADER quotes a header
+*ICMP error* is a PACKET of ICMP type 3 or 11 (dport = type << 8 | code, sport 0; no piece with an offset) whose HEADER quotes a header
 (quote_length ≥ 20) that is neither a later fragment nor itself ICMP other than echo; mtu is frag-needed's.
 place ≠ 0: the cloud's router at that place sends it.
 
@@ -351,7 +351,7 @@ sorted by row (stable).
   not expired at the earliest time of the wave and are not replaced, closed or killed. A last piece beyond whose end there
   is a piece already kills, too. That every byte is there is asked first.
 - Kept boundaries hold while time < the whole's + 30 s, by number alone (the last whole with a number counts), if their
-  payloads add up to the packet's. DF of a piece is the packet's.
+  payloads add up to the packet's. DF of a piece cut anew is the packet's.
 """
 
 MAX_HOPS = 32

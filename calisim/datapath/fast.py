@@ -6,7 +6,7 @@ import numpy as np
 
 from ..errors import StaleBuildError, UsageError
 from ..fib.image import FibImage
-from ..vocabulary import BORN, EVENT, HEADER, PACKET, RESULT, Relation, Verdict
+from ..vocabulary import BORN, EVENT, HEADER, PACKET, RESULT, PacketFlag, Relation, Verdict
 from ..vocabulary.declarations import digest
 from .results import Born, Results
 
@@ -89,6 +89,7 @@ class FastEngine:
         if not len(headers):
             return
         told = (wave["protocol"] == 1) & (wave["dport"] == 0x0304) & (results["verdict"] == Verdict.DELIVERED)
+        told &= wave["fragment"] & PacketFlag.OFFSET == 0
         told &= (results["dst"] == headers["quote_src"]) & (results["where"] > 0) & (headers["encap"] == 0)
         rows = np.flatnonzero(told)
         if not len(rows):

@@ -214,5 +214,6 @@ cdef inline bint is_piece(uint32_t fragment) noexcept nogil:
 
 
 cdef inline bint is_error(const Packet* packet) noexcept nogil:
-    """ICMP unreachable or time exceeded."""
-    return packet.protocol == PROTOCOL_ICMP and (packet.dport >> 8 == 3 or packet.dport >> 8 == 11)
+    """ICMP unreachable or time exceeded; a later piece says nothing."""
+    return (packet.protocol == PROTOCOL_ICMP and (packet.dport >> 8 == 3 or packet.dport >> 8 == 11)
+            and not packet.fragment & PACKET_FLAG_OFFSET)
