@@ -8,7 +8,7 @@ from dataclasses import replace
 
 import pytest
 
-from calisim.datapath.reference.node import merged_ecn, outer_ecn, vxlan_source_port
+from calisim.datapath.reference.tunnels import merged_ecn, outer_ecn, vxlan_source_port
 from calisim.datapath.reference.walk import Header
 from calisim.quantities import Prefix
 from calisim.vocabulary import DropReason, Encap, PacketFlag, ResultFlag, Stage, Verdict

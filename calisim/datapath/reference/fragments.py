@@ -13,6 +13,7 @@ from typing import NamedTuple
 
 from ...vocabulary import PacketFlag
 from .tracking import SECOND
+from .tunnels import CE, ECN, NOT_ECT
 from .walk import Header
 
 HEADER_LENGTH = 20
@@ -20,7 +21,6 @@ UNIT = 8                                   # of the offset field, bytes
 LEAST_LIMIT = HEADER_LENGTH + UNIT
 PATIENCE = 30 * SECOND                     # net.ipv4.ipfrag_time
 MOST_HELD = 4 << 20                        # net.ipv4.ipfrag_high_thresh, bytes, of each router
-ECN, NOT_ECT, CE = 3, 0, 3                 # RFC 3168 §5
 
 Cut = tuple[int, int]                      # where in the datagram, and how much
 
@@ -32,9 +32,8 @@ def cut(header: Header, limit: int) -> list[Cut]:
     if limit < LEAST_LIMIT or payload <= room:
         return [(start, payload)]
     step = room // UNIT * UNIT
-    full = -(-(payload - room) // step)                # pieces before the last, which takes all that fits
-    return [(start + number * step, min(step, payload - number * step) if number < full else payload - number * step)
-            for number in range(full + 1)]
+    last = -(-(payload - room) // step) * step         # where the last one begins: it takes all that fits
+    return [*((start + at, step) for at in range(0, last, step)), (start + last, payload - last)]
 
 
 def piece_of(header: Header, piece: Cut) -> tuple[int, int]:
@@ -55,6 +54,12 @@ class Key(NamedTuple):
     protocol: int
     number: int
     id: int
+
+    @classmethod
+    def of(cls, router: int, header: Header, *, is_outer: bool) -> Key:
+        """Of the piece with this header."""
+        number, identification = header.datagram, 0 if header.datagram else header.id
+        return cls(router, is_outer, header.src, header.dst, header.protocol, number, identification)
 
 
 @dataclass(frozen=True, slots=True)

@@ -14,22 +14,18 @@ from ...vocabulary import (
     AdjacencyKind, ConnectionState, Device, Direction, DropReason, Encap, PacketFlag, ResultFlag, RouterFlag,
     RpFilter, Stage, Verdict,
 )
-from ...vocabulary.chance import draw
 from ...vocabulary.encaps import encapsulation
 from .fabric import FRAG_NEEDED, HOST_UNREACHABLE, RESOLVING, TTL_EXCEEDED, FabricWalker
 from .journal import Journal
 from .routes import Routes
 from .state import ReferenceState
 from .tracking import Connection, PortChooser, conntrack_timeout, next_state, opening_state
+from .tunnels import DEVICES, ECN, merged_ecn, outer_ecn, tunnel_address, vxlan_source_port
 from .walk import (
     ICMP, LONGEST, TCP, UDP, Complaint, Header, Onward, Walk, cut, drop, hold, is_nobody, is_this_host, refuse_longer, succeed,
     undetermined,
 )
 
-NOT_ECT, ECT1, ECT0, CE = 0, 1, 2, 3           # RFC 3168 §5
-ECN = 3
-PORT_LOW, PORT_COUNT = 32768, 28232            # net.ipv4.ip_local_port_range, of VXLAN's source port
-DEVICES = {Encap.IPIP: Device.IPIP, Encap.VXLAN: Device.VXLAN}
 
 
 class NodeWalker:
@@ -95,7 +91,7 @@ class NodeWalker:
         if router.flags & RouterFlag.CALICO_FILTER and outer.src not in self.intent.tunnel_senders:
             drop(DropReason.TUNNEL_UNKNOWN_SENDER, router.id)
         device = DEVICES[walk.encap]
-        if not _tunnel_address(router, device):
+        if not tunnel_address(router, device):
             drop(DropReason.ADDRESS_UNUSED, router.id, stage=Stage.DECAPSULATE)
         inner_ecn = merged_ecn(outer.tos & ECN, walk.inner.tos & ECN)
         if inner_ecn is None:
@@ -138,7 +134,7 @@ class NodeWalker:
         adjacency = self._lookup(walk, router)
         walk.wire.src = router.address
         if adjacency is not None and adjacency.kind is AdjacencyKind.TUNNEL:
-            walk.wire.src = _tunnel_address(router, adjacency.device) or router.address
+            walk.wire.src = tunnel_address(router, adjacency.device) or router.address
 
     # ---- connections -----------------------------------------------------------------------------------------
 
@@ -343,7 +339,7 @@ class NodeWalker:
         header = walk.wire
         tunnel = 0
         if adjacency.kind is AdjacencyKind.TUNNEL:
-            tunnel = _tunnel_address(router, adjacency.device) or router.address
+            tunnel = tunnel_address(router, adjacency.device) or router.address
         if self.intent.nat.matches(header.src, header.dst):
             return tunnel or router.address
         own = walk.device is Device.LOOPBACK or header.src in self.intent.local_addresses(router.id)
@@ -400,27 +396,3 @@ class NodeWalker:
 
 def _is_known(connection: Connection | None) -> bool:
     return connection is not None and bool(connection.ordinal)
-
-
-def _tunnel_address(router: Router, device: Device) -> int:
-    return router.ipip_address if device is Device.IPIP else router.vxlan_address
-
-
-def merged_ecn(outer: int, inner: int) -> int | None:
-    """The inner ECN field after decapsulation (RFC 6040 §4.2, measured on Linux); None: the packet is dropped."""
-    if outer == CE:
-        return None if inner == NOT_ECT else CE
-    return ECT1 if (outer, inner) == (ECT1, ECT0) else inner
-
-
-def outer_ecn(inner: int) -> int:
-    """The outer TOS: DSCP 0, ECN inherited but for CE, which starts anew as ECT(0) (measured on Linux)."""
-    return ECT0 if inner == CE else inner
-
-
-def vxlan_source_port(seed: int, inner: Header) -> int:
-    """One port per flow, the same in both directions; all ICMP between two addresses is one, and so are all pieces."""
-    flow = inner.flow
-    ports = (0, 0) if flow.protocol == ICMP or inner.is_piece else (flow.sport, flow.dport)
-    (low, low_port), (high, high_port) = sorted(((flow.src, ports[0]), (flow.dst, ports[1])))
-    return PORT_LOW + draw(seed, low, high, flow.protocol << 32 | low_port << 16 | high_port) % PORT_COUNT

@@ -94,15 +94,13 @@ class Offspring:
     def _take_up(self, walk: Walk, onward: Onward) -> None:
         """One more piece at a router, and the datagram if it was the last one missing."""
         header, fragments = walk.wire, self.state.fragments
-        is_outer, key = walk.outer is not None, self.intent.router(onward.resume_at).key
-        number, identification = header.datagram, 0 if header.datagram else header.id
-        pieces = fragments.take(
-            Key(key, is_outer, header.src, header.dst, header.protocol, number, identification),
-            Piece(header, packet_row(walk), header_row(walk, onward)), walk.time)
+        is_outer = walk.outer is not None
+        key = Key.of(self.intent.router(onward.resume_at).key, header, is_outer=is_outer)
+        pieces = fragments.take(key, Piece(header, packet_row(walk), header_row(walk, onward)), walk.time)
         made = merged(pieces) if pieces else None
         if made is None:
             return
-        number = number or fragments.new_number()
+        number = header.datagram or fragments.new_number()
         fragments.remember(number, pieces, walk.time)
         packet = {**pieces[0].packet_row, "ingress": walk.ingress, "time": walk.time}
         row = {**pieces[0].header_row, "resume_at": onward.resume_at, "device": onward.device}
