@@ -3,8 +3,7 @@
 A packet that went on as other packets (CONTINUED) has the fate of these: cut, it arrived if all its pieces did, else it has the
 fate of the first piece that did not; held, it has that of the datagram it became part of. A piece whose datagram never
 became whole stays CONTINUED at DEFRAGMENT. RESULT's other fields tell of the whole journey: hops and flags add up, ``wire`` is
-what all pieces took on the sending node's interface (at most 65,535: the field's room), connection and the decider are the
-first node's.
+what all pieces took on the sending node's interface (at most 65,535: the field's room), the connection is the first node's.
 """
 
 from __future__ import annotations
