@@ -236,6 +236,18 @@ def test_pieces_of_the_outer_packet(protocol: int, encap: Encap, length: int, mt
     assert [made.packet(number).hex() for number in range(len(pieces))] == [data.hex() for data in pieces]
 
 
+def test_a_udp_checksum_that_comes_to_zero_is_sent_as_its_other_zero() -> None:
+    """RFC 768: 0 would say that there is none. Inside and in the tunnel's own datagram."""
+    sent = packet(src=1, dst=2, protocol="udp", sport=0, dport=53, length=100)
+    whole = datagram(sent[0], PLAIN, 0, 1, (0, 0), 100)
+    sent["sport"] = int.from_bytes(whole[26:28], "big")
+    wire = event_of(sent, encap=Encap.VXLAN, outer_length=150, outer_src=3, outer_dst=4)
+    wire["outer_sport"] = int.from_bytes(Deparser(wire, Tunnels()).deparse(np.arange(1)).packet(0)[26:28], "big")
+    made = Deparser(wire, Tunnels()).deparse(np.arange(1)).packet(0)
+    assert made[26:28] == made[76:78] == b"\xff\xff"
+    assert made == frame(wire[0], datagram(sent[0], PLAIN, 0, 1, (0, 0), 100), Tunnels())
+
+
 # --- what is asked for
 
 def crossings() -> np.ndarray:

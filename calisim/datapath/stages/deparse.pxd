@@ -1,7 +1,7 @@
 """DEPARSE: an EVENT as the bytes that tcpdump shows there, headers pushed one before the other as Linux does in an sk_buff.
 
 Payload is never laid out before it is copied: it repeats eight bytes, whose sum is known, so that checksums over the whole
-cost the same whatever its length. Sums are in memory order (RFC 1071 §2 B). What no record holds is made up: IPv4
+cost the same whatever its length. What no record holds is made up: IPv4
 identifications count the rows, a tunnel's depend on packet and tunnel, payload is text in TCP and ICMP, else zeros. A quote
 is made from its HEADER alone.
 """
@@ -31,14 +31,22 @@ cdef enum:
 cdef extern from *:
     """
     static const char CALISIM_TEXT[8] = {'c', 'a', 'l', 'i', 's', 'i', 'm', ' '};
+    static const unsigned char NOBODY[6] = {0};
     """
     const char* CALISIM_TEXT
+    const uint8_t* NOBODY
+
+cdef extern from "arpa/inet.h" nogil:
+    uint32_t htonl(uint32_t)
+    uint32_t ntohl(uint32_t)
 
 
-# A packet in the making: head[start:end], then the eight bytes of filling again and again, up to length bytes in all.
+# A packet in the making: head[start:end], then the eight bytes of filling again and again, up to length bytes in all. sum: of
+# its words, not yet folded.
 cdef struct Draft:
     uint8_t head[HEAD_ROOM]
     uint64_t filling
+    uint64_t sum
     uint32_t start
     uint32_t end
     uint32_t length
@@ -68,35 +76,15 @@ cdef struct Tunnels:
     bint udp_checksum
 
 
-cdef inline void put16(uint8_t* at, uint32_t value) noexcept nogil:
-    at[0], at[1] = value >> 8 & 0xFF, value & 0xFF
+cdef inline uint64_t put32(uint8_t* at, uint32_t value) noexcept nogil:
+    """Gives the value back, to be summed up."""
+    cdef uint32_t word = htonl(value)
+    memcpy(at, &word, 4)
+    return value
 
 
-cdef inline void put32(uint8_t* at, uint32_t value) noexcept nogil:
-    at[0], at[1], at[2], at[3] = value >> 24, value >> 16 & 0xFF, value >> 8 & 0xFF, value & 0xFF
-
-
-cdef inline uint64_t sum_of(const uint8_t* at, uint32_t size) noexcept nogil:
-    """Not yet folded; an odd last byte counts as if a zero followed."""
-    cdef uint64_t total = 0
-    cdef uint32_t word
-    while size >= 4:
-        memcpy(&word, at, 4)
-        total += word
-        at, size = at + 4, size - 4
-    word = 0
-    memcpy(&word, at, size)
-    return total + word
-
-
-cdef inline uint64_t sum_of_filling(uint64_t filling, uint32_t size) noexcept nogil:
-    cdef uint64_t left = filling & ((<uint64_t>1 << 8 * (size & 7)) - 1)
-    return (size >> 3) * ((filling >> 32) + <uint32_t>filling) + (left >> 32) + <uint32_t>left
-
-
-cdef inline uint64_t sum_of_draft(const Draft* d) noexcept nogil:
-    """Heads are of even length, so that the filling begins with a word."""
-    return sum_of(&d.head[d.start], d.end - d.start) + sum_of_filling(d.filling, d.length - (d.end - d.start))
+cdef inline uint32_t word_of(const uint8_t* at) noexcept nogil:
+    return <uint32_t>at[0] << 8 | at[1]
 
 
 cdef inline uint32_t fold(uint64_t total) noexcept nogil:
@@ -107,21 +95,38 @@ cdef inline uint32_t fold(uint64_t total) noexcept nogil:
     return (total & 0xFFFF) + (total >> 16)
 
 
-cdef inline uint64_t pseudo_header(uint32_t src, uint32_t dst, uint8_t protocol, uint32_t length) noexcept nogil:
-    cdef uint32_t total = fold(<uint64_t>src + dst + protocol + length)
-    return (total >> 8 | total << 8) & 0xFFFF
+cdef inline uint32_t checksum(uint64_t total) noexcept nogil:
+    return fold(total) ^ 0xFFFF
 
 
-cdef inline void put_checksum(uint8_t* at, uint64_t total) noexcept nogil:
-    cdef uint16_t word = ~fold(total) & 0xFFFF
-    memcpy(at, &word, 2)
-
-
-cdef inline void put_udp_checksum(uint8_t* at, uint64_t total) noexcept nogil:
+cdef inline uint32_t udp_checksum(uint64_t total) noexcept nogil:
     """One that comes to 0 is sent as 0xFFFF, for 0 says "none" (RFC 768)."""
-    cdef uint16_t word = ~fold(total) & 0xFFFF
-    word = word if word else 0xFFFF
-    memcpy(at, &word, 2)
+    cdef uint32_t sum_ = checksum(total)
+    return sum_ if sum_ else 0xFFFF
+
+
+cdef inline uint64_t pseudo_header(uint32_t src, uint32_t dst, uint32_t protocol, uint32_t length) noexcept nogil:
+    return <uint64_t>src + dst + protocol + length
+
+
+cdef inline uint64_t sum_of_head(const Draft* d) noexcept nogil:
+    """Read again; an odd last byte counts as if a zero followed."""
+    cdef uint32_t at = d.start, word
+    cdef uint64_t total = 0
+    while at < d.end:
+        word = 0
+        memcpy(&word, &d.head[at], min(4, d.end - at))
+        total += ntohl(word)
+        at += 4
+    return total
+
+
+cdef inline uint64_t sum_of_filling(const Draft* d) noexcept nogil:
+    """Heads are of even length, so that it begins with a word."""
+    cdef uint32_t size = d.length - (d.end - d.start)
+    cdef uint64_t left = 0, eight = <uint64_t>ntohl(<uint32_t>d.filling) + ntohl(d.filling >> 32)
+    memcpy(&left, &d.filling, size & 7)
+    return (size >> 3) * eight + ntohl(<uint32_t>left) + ntohl(left >> 32)
 
 
 cdef inline uint8_t* push(Draft* d, uint32_t size) noexcept nogil:
@@ -135,6 +140,8 @@ cdef inline void cut(Draft* d, uint32_t offset, uint32_t size) noexcept nogil:
     """Only ``size`` bytes from ``offset`` (even) on remain."""
     cdef uint32_t head = d.end - d.start
     cdef uint32_t turn = 8 * ((offset - head) & 7)
+    if offset == 0 and size == d.length:
+        return
     if offset < head:
         d.start += offset
     else:
@@ -143,20 +150,19 @@ cdef inline void cut(Draft* d, uint32_t offset, uint32_t size) noexcept nogil:
             d.filling = d.filling >> turn | d.filling << (64 - turn)
     d.length = size
     d.end = min(d.end, d.start + size)
+    d.sum = sum_of_head(d) + sum_of_filling(d)
 
 
 cdef inline void push_ipv4(
-    Draft* d, uint32_t src, uint32_t dst, uint8_t protocol, uint8_t ttl, uint8_t tos, uint32_t identification, uint32_t fragment,
+    Draft* d, uint32_t src, uint32_t dst, uint32_t protocol, uint32_t ttl, uint32_t tos, uint32_t identification,
+    uint32_t fragment,
 ) noexcept nogil:
     cdef uint8_t* h = push(d, IPV4_HEAD)
-    h[0], h[1], h[8], h[9] = 0x45, tos, ttl, protocol
-    put16(h + 2, d.length)
-    put16(h + 4, identification)
-    put16(h + 6, fragment)
-    put16(h + 10, 0)
-    put32(h + 12, src)
-    put32(h + 16, dst)
-    put_checksum(h + 10, sum_of(h, IPV4_HEAD))
+    cdef uint64_t total = put32(h, 0x45000000 | tos << 16 | (d.length & 0xFFFF))
+    total += put32(h + 4, (identification & 0xFFFF) << 16 | fragment)
+    total += put32(h + 12, src)
+    total += put32(h + 16, dst)
+    d.sum += total + put32(h + 8, ttl << 24 | protocol << 16 | checksum(total + (ttl << 24) + (protocol << 16)))
 
 
 cdef inline uint32_t transport_head(uint8_t protocol, uint32_t size) noexcept nogil:
@@ -172,43 +178,40 @@ cdef inline uint32_t transport_head(uint8_t protocol, uint32_t size) noexcept no
 
 cdef inline void transport(Draft* d, const Segment* s, uint32_t size) noexcept nogil:
     """A whole segment of ``size`` bytes, at least its header."""
-    cdef uint32_t head = transport_head(s.protocol, size)
+    cdef uint32_t head = transport_head(s.protocol, size), ports = <uint32_t>s.sport << 16 | s.dport
     cdef uint8_t* h = &d.head[PUSHED_AT]
-    d.start, d.end, d.length, d.filling = PUSHED_AT, PUSHED_AT + head, max(size, head), 0
-    memset(h, 0, TCP_HEAD)
+    d.start, d.end, d.length, d.filling, d.sum = PUSHED_AT, PUSHED_AT + head, max(size, head), 0, 0
     if s.protocol == PROTOCOL_TCP:
         memcpy(&d.filling, CALISIM_TEXT, 8)
-        put16(h, s.sport)
-        put16(h + 2, s.dport)
-        put32(h + 4, s.seq)
-        put32(h + 8, s.ack)
-        put16(h + 12, TCP_HEAD << 10 | s.tcp_flags)
-        put16(h + 14, TCP_WINDOW)
-        put_checksum(h + 16, sum_of_draft(d) + pseudo_header(s.src, s.dst, PROTOCOL_TCP, d.length))
+        d.sum = put32(h, ports) + put32(h + 4, s.seq) + put32(h + 8, s.ack) + sum_of_filling(d)
+        d.sum += put32(h + 12, <uint32_t>(TCP_HEAD << 10 | s.tcp_flags) << 16 | TCP_WINDOW)
+        d.sum += put32(h + 16, checksum(d.sum + pseudo_header(s.src, s.dst, PROTOCOL_TCP, d.length)) << 16)
     elif s.protocol == PROTOCOL_UDP:
-        put16(h, s.sport)
-        put16(h + 2, s.dport)
-        put16(h + 4, d.length)
-        if not s.unsummed:
-            put_udp_checksum(h + 6, sum_of_draft(d) + pseudo_header(s.src, s.dst, PROTOCOL_UDP, d.length))
+        size = (d.length & 0xFFFF) << 16
+        d.sum = put32(h, ports)
+        d.sum += put32(h + 4, size | (0 if s.unsummed else udp_checksum(
+            d.sum + size + pseudo_header(s.src, s.dst, PROTOCOL_UDP, d.length))))
     elif s.protocol == PROTOCOL_ICMP:
         memcpy(&d.filling, CALISIM_TEXT, 8)
-        put16(h, s.dport)
-        put16(h + 4, s.sport)
-        put16(h + 6, 1)
-        put_checksum(h + 2, sum_of_draft(d))
+        put_icmp(d, s.dport, <uint32_t>s.sport << 16 | 1, sum_of_filling(d))
     elif head == IPV4_HEAD:
         d.start, d.length = d.end, d.length - IPV4_HEAD
         push_ipv4(d, INSIDE_SRC, INSIDE_DST, PROTOCOL_EXPERIMENT, 64, 0, 0, 0)
     elif head == SCTP_HEAD:              # one chunk of padding (RFC 4820), checksum 0 as of RFC 9653
-        h[12] = 0x84
-        put16(h + 14, d.length - 12)
+        memset(h, 0, 12)
+        d.sum = put32(h + 12, <uint32_t>0x84000000 | (d.length - 12 & 0xFFFF))
+
+
+cdef inline void put_icmp(Draft* d, uint32_t kind, uint32_t rest, uint64_t behind) noexcept nogil:
+    """The header for which there is room, before what has the sum ``behind``."""
+    cdef uint8_t* h = &d.head[d.start]
+    cdef uint64_t total = put32(h + 4, rest) + behind
+    d.sum = total + put32(h, kind << 16 | checksum(total + kind))
 
 
 cdef inline void error(Draft* d, const Event* event, const Header* header, uint32_t size) noexcept nogil:
     """An ICMP error's message of ``size`` bytes: what it quotes (NAT translates that, too), as far as it reaches."""
     cdef Segment about
-    cdef uint8_t* h
     memset(&about, 0, sizeof(Segment))
     about.src, about.dst, about.sport, about.dport = event.quote_src, event.quote_dst, event.quote_sport, event.quote_dport
     about.protocol = header.quote_protocol
@@ -216,14 +219,11 @@ cdef inline void error(Draft* d, const Event* event, const Header* header, uint3
     push_ipv4(
         d, about.src, about.dst, about.protocol, header.quote_ttl, header.quote_tos, 0, header.quote_fragment)
     cut(d, 0, max(size, ICMP_HEAD) - ICMP_HEAD)
-    h = push(d, ICMP_HEAD)
-    put16(h, event.dport)
-    put16(h + 2, 0)
-    put32(h + 4, header.mtu)
-    put_checksum(h + 2, sum_of_draft(d))
+    push(d, ICMP_HEAD)
+    put_icmp(d, event.dport, header.mtu, d.sum)
 
 
-cdef inline void put_mac(uint8_t* at, const Tunnels* tunnels, uint32_t address) noexcept nogil:
+cdef inline const uint8_t* mac_of(const Tunnels* tunnels, uint32_t address) noexcept nogil:
     """A VTEP's; zeros of one that nobody knows."""
     cdef uint32_t low = 0, high = tunnels.vtep_count, middle
     while low < high:
@@ -233,25 +233,24 @@ cdef inline void put_mac(uint8_t* at, const Tunnels* tunnels, uint32_t address) 
         else:
             high = middle
     if low < tunnels.vtep_count and tunnels.vteps[low] == address:
-        memcpy(at, tunnels.macs + 6 * <size_t>low, 6)
-    else:
-        memset(at, 0, 6)
+        return tunnels.macs + 6 * <size_t>low
+    return NOBODY
 
 
 cdef inline void push_vxlan(Draft* d, const Event* event, const Tunnels* tunnels, uint32_t port, bint unsummed) noexcept nogil:
     """Ethernet, VXLAN and UDP."""
     cdef uint8_t* h = push(d, UDP_HEAD + VXLAN_HEAD + ETHERNET_HEAD)
-    put16(h, event.outer_sport)
-    put16(h + 2, port)
-    put16(h + 4, d.length)
-    put16(h + 6, 0)
-    put32(h + 8, 0x08000000)
-    put32(h + 12, tunnels.vni << 8)
-    put_mac(h + 16, tunnels, event.outer_dst)
-    put_mac(h + 22, tunnels, event.outer_src)
-    put16(h + 28, 0x0800)
-    if not unsummed:
-        put_udp_checksum(h + 6, sum_of_draft(d) + pseudo_header(event.outer_src, event.outer_dst, PROTOCOL_UDP, d.length))
+    cdef const uint8_t* receiver = mac_of(tunnels, event.outer_dst)
+    cdef const uint8_t* sender = mac_of(tunnels, event.outer_src)
+    cdef uint32_t length = (d.length & 0xFFFF) << 16
+    memcpy(h + 16, receiver, 6)
+    memcpy(h + 22, sender, 6)
+    h[28], h[29] = 0x08, 0
+    d.sum += 0x0800 + word_of(receiver) + word_of(receiver + 2) + word_of(receiver + 4) + word_of(sender) \
+        + word_of(sender + 2) + word_of(sender + 4)
+    d.sum += put32(h, <uint32_t>event.outer_sport << 16 | port) + put32(h + 8, 0x08000000) + put32(h + 12, tunnels.vni << 8)
+    d.sum += put32(h + 4, length | (0 if unsummed else udp_checksum(
+        d.sum + length + pseudo_header(event.outer_src, event.outer_dst, PROTOCOL_UDP, d.length))))
 
 
 cdef inline void push_inner(
