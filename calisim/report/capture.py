@@ -11,7 +11,6 @@ import hashlib
 import re
 from collections import Counter
 from collections.abc import Iterator
-from functools import lru_cache
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -19,13 +18,13 @@ import numpy as np
 from ..analysis.explain import headers_of, interface_of, where_of
 from ..analysis.losses import loss_of
 from ..analysis.telling import decider
+from ..datapath.deparse import Deparser, Tunnels
 from ..errors import UsageError
-from ..traffic.batch import ACK, FIN, ICMP, IPIP, SYN, TCP, UDP
+from ..traffic.batch import ACK, FIN, SYN, TCP
 from ..vocabulary import Device, Direction, DropReason, Stage, Verdict
-from ..wire import icmp, ipv4, tcp, udp
+from ..wire import ipv4, tcp
 from ..wire.frame import Frame
 from ..wire.linktypes import IPV4
-from .frames import Tunnels, frame
 
 if TYPE_CHECKING:
     from ..analysis.network import Network, Progress
@@ -35,8 +34,7 @@ if TYPE_CHECKING:
 MOST_PACKETS = 100_000
 """Of one capture: some six frames each, of a thousand bytes 600 MB."""
 
-EXPERIMENT = 253                     # IP protocol for experiments (RFC 3692): what a pod's own tunnel carries
-SCTP, SCTP_HEAD = 132, 16            # bytes of the common header and a chunk's
+AT_ONCE = 1024                       # frames whose bytes are made together: a megabyte or so
 MODULUS = 2**32                      # of TCP's numbers
 
 
@@ -48,14 +46,15 @@ class Recording:
         self.run = run
         self.interfaces, self._interface = _interfaces(intent, run.events)
         self._intent, self._events = intent, run.events
-        self._tunnels = Tunnels(intent.seed, macs={router.address: tunnel_mac(router.name) for router in intent.routers})
         rows, first = np.unique(run.events["row"], return_index=True)
         self._last = np.append(first[1:], len(run.events)) - 1 if len(rows) else first
-        self._packets = run.packets.copy()
-        self._packets["src"][rows] = np.where(     # what the kernel chose
-            self._packets["src"][rows] == 0, run.events["src"][first], self._packets["src"][rows])
-        self._numbers = _tcp_numbers(self._packets, run.results)
-        self._sent = lru_cache(maxsize=64)(self._made)
+        packets = run.packets.copy()
+        packets["src"][rows] = np.where(     # what the kernel chose
+            packets["src"][rows] == 0, run.events["src"][first], packets["src"][rows])
+        self._packets = packets
+        self._deparser = Deparser(
+            run.events, Tunnels(intent.seed, macs={router.address: tunnel_mac(router.name) for router in intent.routers}),
+            numbers=tcp_numbers(packets, run.results))
 
     def __len__(self) -> int:
         return len(self._events)
@@ -80,12 +79,14 @@ class Recording:
 
     def _frames(self, positions: np.ndarray) -> Iterator[Frame]:
         last = set(self._last.tolist())
-        for position in positions.tolist():
-            event = self._events[position]
-            data = frame(event, self._sent(int(event["row"])), self._tunnels)
-            yield Frame(
-                int(event["time"]), data, len(data), IPV4, self.interfaces[self._interface[position]],
-                Direction(int(event["direction"])), self._comment(event) if position in last else "")
+        for start in range(0, len(positions), AT_ONCE):
+            chunk = positions[start:start + AT_ONCE]
+            made = self._deparser.deparse(chunk)
+            for number, position in enumerate(chunk.tolist()):
+                event, data = self._events[position], made.packet(number)
+                yield Frame(
+                    int(event["time"]), data, len(data), IPV4, self.interfaces[self._interface[position]],
+                    Direction(int(event["direction"])), self._comment(event) if position in last else "")
 
     def _comment(self, event: np.void) -> str:
         """Why a packet got no further; nothing for one that arrived."""
@@ -96,14 +97,6 @@ class Recording:
         if loss is None:
             return _fate(result)
         return f"{loss.reason.name} at {loss.where}: {loss.sentence} {decider(loss.object).strip()}".rstrip()
-
-    def _made(self, row: int) -> bytes:
-        """The packet as its sender made it."""
-        packet = self._packets[row]
-        header = ipv4.Ipv4(
-            int(packet["src"]), int(packet["dst"]), int(packet["protocol"]), int(packet["ttl"]), int(packet["tos"]),
-            row + 1 & 0xFFFF, int(packet["fragment"]))
-        return ipv4.emit(header, _segment(packet, header, *self._numbers[row].tolist()))
 
 
 def record(
@@ -158,32 +151,7 @@ def _interfaces(intent: Intent, events: np.ndarray) -> tuple[tuple[str, ...], np
     return tuple(f"{where_of(intent, event)}/{interface_of(intent, event)}" for event in events[first]), number
 
 
-# --- what the records do not hold
-
-def _segment(packet: np.void, header: ipv4.Ipv4, seq: int, ack: int) -> bytes:
-    """What follows the IPv4 header."""
-    room = int(packet["length"]) - header.size
-    sport, dport = int(packet["sport"]), int(packet["dport"])
-    if header.protocol == TCP:
-        head = tcp.Tcp(sport, dport, seq, ack, int(packet["tcp_flags"]))
-        return tcp.emit(head, _text(room - tcp.SIZE), header.src, header.dst)
-    if header.protocol == UDP:
-        return udp.emit(udp.Udp(sport, dport), bytes(room - udp.SIZE), header.src, header.dst)
-    if header.protocol == ICMP:
-        return icmp.emit(icmp.Icmp(dport >> 8, dport & 0xFF, sport << 16 | 1), _text(room - icmp.SIZE))
-    if header.protocol == IPIP and room >= ipv4.SIZE:
-        return ipv4.emit(ipv4.Ipv4(header.src, header.dst, EXPERIMENT), bytes(room - ipv4.SIZE))
-    if header.protocol == SCTP and room >= SCTP_HEAD:          # one chunk of padding (RFC 4820); checksum 0 as of RFC 9653
-        return bytes(12) + b"\x84\0" + (room - 12).to_bytes(2, "big") + bytes(room - SCTP_HEAD)
-    return bytes(room)
-
-
-@lru_cache(maxsize=64)
-def _text(size: int) -> bytes:
-    return (b"calisim " * (size // 8 + 1))[:size]
-
-
-def _tcp_numbers(packets: np.ndarray, results: np.ndarray) -> np.ndarray:
+def tcp_numbers(packets: np.ndarray, results: np.ndarray) -> np.ndarray:
     """Sequence and acknowledgement number of every packet, as if each connection had begun with 0."""
     numbers = np.zeros((len(packets), 2), np.int64)
     following: dict[tuple[Any, ...], int] = {}                         # by tuple as sent and as it arrived (NAT)

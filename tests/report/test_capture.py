@@ -7,6 +7,7 @@ import shutil
 import subprocess
 from pathlib import Path
 
+import numpy as np
 import pytest
 
 import calisim
@@ -86,7 +87,9 @@ def test_tcp_numbers_follow_the_connection() -> None:
     recording = record(network(), "out", replies=True)
     request, answer = recording.run.packets[0], recording.run.packets[6]
     assert (answer["src"], answer["sport"]) == (request["dst"], request["dport"]) and answer["dst"] != request["src"]
-    sent, back = (tcp.parse(ipv4.parse(recording._made(row))[1])[0] for row in (0, 6))
+    first = np.searchsorted(recording.run.events["row"], (0, 6))
+    frames = list(recording.frames())
+    sent, back = (tcp.parse(ipv4.parse(frames[position].data)[1])[0] for position in first)
     assert (sent.seq, back.seq, back.ack) == (1, 1, 1 + int(request["length"]) - 40)
 
 
