@@ -39,6 +39,11 @@ def settled(family: Sequence[Generation]) -> np.ndarray:
     return _Tree(family).fates[:len(first)]
 
 
+def heirs_of(family: Sequence[Generation]) -> np.ndarray:
+    """For all packets of a family, one generation after the other: the row of the one that tells its fate (-1: itself)."""
+    return _Tree(family).heirs
+
+
 def lineage(family: Sequence[Generation], row: int) -> list[tuple[int, int]]:
     """The packets that tell the story of a row of the first wave, as (generation, row): itself, then of its pieces the one that
     has its fate, then the datagram that this became part of, and so on."""

@@ -76,7 +76,8 @@ def test_what_was_never_on_an_interface_is_counted() -> None:
 def test_an_undetermined_packet_says_where() -> None:
     made = network()
     run = made.run("mesh", events=True)
-    run.results["verdict"], run.results["stage"] = Verdict.UNDETERMINED, Stage.FRAGMENT
+    results = run.families[0][0].results.results
+    results["verdict"], results["stage"] = Verdict.UNDETERMINED, Stage.FRAGMENT
     frames = list(Recording(made.intent, run).frames())
     assert [frame.comment for frame in frames if frame.comment] == ["undetermined at stage fragment"] * 30
     assert frames[-1].comment
