@@ -111,7 +111,7 @@ PortSpec = Annotated[
     WithJsonSchema({"type": ["integer", "string"]})]
 Era = Annotated[str, PlainValidator(_era), WithJsonSchema(_TEXT | {"examples": ["3.32"]})]
 Reason = Annotated[str, PlainValidator(_reason), WithJsonSchema({"enum": list(DropReason.__members__)[1:]})]
-Fate = Literal["delivered", "exited", "dropped", "refused", "undetermined"]
+Fate = Literal["delivered", "exited", "dropped", "refused", "undetermined", "continued"]
 Scope = Literal["same-node", "same-subnet", "other-subnet", "other-vpc", "external", "node"]
 Wrapping = Literal["none", "ipip", "vxlan"]
 Stack = Literal["answer", "silent"]
