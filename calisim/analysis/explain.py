@@ -102,7 +102,7 @@ def trace(network: Network, request: Request) -> Trace:
     packets = packet_of(network, request)
     there, outcome = journey(network, packets, None, state)
     back = answers(network, packets, outcome, generic=True)
-    return Trace(there, None if back is None else journey(network, *back, state)[0])
+    return Trace(there, None if back is None else journey(network, *back, state, asks=False)[0])
 
 
 def packet_of(network: Network, request: Request) -> np.ndarray:
@@ -133,11 +133,13 @@ def _destination(network: Network, text: str) -> int:
     return endpoint.address
 
 
-def journey(network: Network, packets: np.ndarray, headers: np.ndarray | None, state: State) -> tuple[Journey, Fates]:
+def journey(
+    network: Network, packets: np.ndarray, headers: np.ndarray | None, state: State, *, asks: bool = True,
+) -> tuple[Journey, Fates]:
     """Forward one packet with events and tell its journey; also what became of it."""
     from .sending import fates
 
-    outcome = fates(network, packets, state, headers, events=True, errors=True)
+    outcome = fates(network, packets, state, headers, events=True, errors=True, asks=asks)
     packet, result = packets[0], outcome.results[0]
     steps: list[Step] = []
     told = None

@@ -179,7 +179,7 @@ class Network:
             stream = iter([("", (packets, None))])
         return send(
             self, stream, threads=threads, events=events, errors=errors, replies=replies, keep=keep, codes=codes,
-            progress=progress)
+            asks=not isinstance(packets, Replay), progress=progress)
 
     def replay(self, stream: BinaryIO, name: str = "replay") -> Replay:
         """A capture file (pcap or pcapng) as packets of this network's endpoints, to be given to :meth:`run`."""

@@ -43,15 +43,17 @@ class Fates:
 
 def fates(
     network: Network, packets: np.ndarray, state: Any, headers: np.ndarray | None = None, *, events: bool = False,
-    threads: int = 1, errors: bool = False,
+    threads: int = 1, errors: bool = False, asks: bool = True,
 ) -> Fates:
-    """Forward a wave and what it goes on as: pieces, and datagrams made whole; with ``errors`` all other offspring, too."""
+    """Forward a wave and what it goes on as: pieces, and datagrams made whole; with ``errors`` all other offspring, too.
+    ``asks``: stacks that answer may do so; to an answer nobody does.
+    """
     sent = generations(network.engine, packets, state, headers, events=events, threads=threads, errors=errors)
     family = [next(sent)]
     if errors or continued(family[0].results.results).any():
         family += sent
     results = settled(family)
-    if not network.stacks:
+    if not asks or not network.stacks:
         return Fates(results, tuple(family))
     results, answers = network.stacks.answers(packets, results)
     return Fates(results, tuple(family), answers if len(answers.packets) else None)
@@ -153,32 +155,32 @@ def answers(network: Network, wave: np.ndarray, outcome: Fates, *, generic: bool
 
 def send(
     network: Network, stream: Iterator[tuple[str, Wave]], *, threads: int, events: bool, errors: bool, replies: bool, keep: bool,
-    codes: bool, progress: Progress | None,
+    codes: bool, asks: bool, progress: Progress | None,
 ) -> Run:
     """Forward every wave of the stream over one state and add up what becomes of it; with ``codes`` each packet's fate, too.
 
-    ``errors``: the ICMP errors that the packets give rise to are sent as well.
+    ``errors``: the ICMP errors that the packets give rise to are sent as well; ``asks``: stacks answer what they get.
     """
     run, kept = Run(), _Kept()
     run.state = state = network.engine.new_state()
     ledger = _Ledger(run, network.scopes, codes)
     sent = 0
 
-    def forward(name: str, packets: np.ndarray, headers: np.ndarray | None) -> Fates:
+    def forward(name: str, packets: np.ndarray, headers: np.ndarray | None, *, asks: bool) -> Fates:
         if events and kept.rows + len(packets) > MOST_WITH_EVENTS:
             raise UsageError(
                 f"events of more than {MOST_WITH_EVENTS:,} packets fill the memory; choose one traffic set, fewer endpoints "
                 "or a shorter capture")
-        outcome = fates(network, packets, state, headers, events=events, threads=threads, errors=errors)
+        outcome = fates(network, packets, state, headers, events=events, threads=threads, errors=errors, asks=asks)
         ledger.add(name, packets, outcome.results)
         if keep:
             kept.add(packets, outcome, events)
         return outcome
 
     for name, (wave, headers) in stream:
-        back = answers(network, wave, forward(name, wave, headers), generic=replies)
+        back = answers(network, wave, forward(name, wave, headers, asks=asks), generic=replies)
         if back is not None:
-            forward(reply_name(name), *back)
+            forward(reply_name(name), *back, asks=False)
         sent += len(wave)
         if progress is not None:
             progress(name, sent)

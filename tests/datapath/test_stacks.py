@@ -59,7 +59,7 @@ def exchange(network: Network, to: str, **fields) -> tuple[Verdict, list[str], n
     results, born = Stacks(network.intent).answers(wave, one.forward(wave, state).results)
     assert set(born.causes["relation"]) <= {Relation.REPLY} and set(born.causes["parent"]) <= {0}
     said = [
-        f"{format_address(int(p['src']))}:{p['sport']} {p['protocol']} {p['dport']:#06x} {Flag(int(p['tcp_flags']))!s} {p['length']} B"
+        f"{format_address(int(p['src']))}:{p['sport']} {p['protocol']} {p['dport']:#06x} {p['tcp_flags']} {p['length']} B"
         for p in born.packets]
     said = [line.replace(format_address(receiver.address), to) for line in said]
     return Verdict(int(results["verdict"][0])), said, one.forward(born.packets, state, born.headers).results
