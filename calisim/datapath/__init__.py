@@ -127,7 +127,9 @@ stage ENDPOINT, where 0):
    ADDRESS_UNUSED.
 3. routes_pods (provider plain): deliver to the router or host that owns the wire's destination (Intent.address_owners,
    also pods: to the pod's node), else EXITED if the destination is in no subnet and no enabled pool, else FABRIC_NO_OWNER.
-4. Otherwise it is routed: ROUTED. decrements_ttl: wire TTL ≤ 1 → TTL_EXCEEDED stage FABRIC; else decrement the wire's
+4. A Linux router's leg (decrements_ttl) of mtu ≠ 0 takes in no frame of more than mtu and a VLAN tag (length > mtu + 4; measured,
+   is_skb_forwardable) → FABRIC_MTU, detail = Fabric.decided_by, and nobody is told. Otherwise it is routed: ROUTED. decrements_ttl: wire
+   TTL ≤ 1 → TTL_EXCEEDED stage FABRIC, but without a route FABRIC_NO_ROUTE (Linux looks for one first); else decrement the wire's
    TTL (outer if encapsulated; between the two length > Fabric.mtu with DF → FABRIC_MTU), and hops += 1. NACL outbound
    of the sender's subnet (no match → NACL_OUT). Route table of that subnet, longest match: none → FABRIC_NO_ROUTE;
    BLACKHOLE → FABRIC_NO_ROUTE (detail = route); QUOTA →
@@ -200,7 +202,8 @@ of what came by a device the pieces lack room for the tunnel's header; of OUTPUT
 and largest piece, DF kept. A limit below 28: one piece, as long as the whole (the kernel does not get that far). PACKET and HEADER
 of a piece are as the packet is now (after NAT, TTL and TOS as they are at this point, all of HEADER taken along, its encap as it is
 now), with fragment (DF as just said, otherwise cleared), length; id, if 0, 1 + draw(seed, datagram number, 0) mod 65535 (Linux draws, too); datagram (outer: outer_id and
-outer_datagram): a number from State, counted up from 1 for each packet that is cut – but a packet that has one keeps it. resume: 0 at
+outer_datagram): a number from State, counted up from 1 for each packet that is cut – but a packet that has one keeps it, and
+a piece that has none gets neither number nor id: its id alone says what it belongs to. resume: 0 at
 ENDPOINT (ingress: the pod), FRAGMENT at FRAGMENT, FABRIC_OUT at ENCAPSULATE, both with resume_at R and the device it came in by; at
 FABRIC FABRIC_IN with the next router or DELIVER with the HOST, 0 for EXITED, place = the place of the RESULT that it would have had.
 

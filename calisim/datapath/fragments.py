@@ -116,7 +116,9 @@ class Fragments:
         """The pieces of the packet, or of the outer one where it is encapsulated."""
         outer = "outer_" if header["encap"][0] else ""
         length = _outer_length(packet, header) if outer else int(packet["length"][0])
-        number = int(header[f"{outer}datagram"][0]) or self._next()
+        flags = int((header if outer else packet)[f"{outer}fragment"][0])
+        by_hand = not header[f"{outer}datagram"][0] and bool(flags & (_MF | _OFFSET))
+        number = 0 if by_hand else int(header[f"{outer}datagram"][0]) or self._next()
         limit = int(cause["type"][0]) << 8 | int(cause["code"][0])
         came = int(cause["cause"][0])
         payloads = self._kept(number, int(packet["time"][0]), length - _HEADER, limit) if came == _AS_THEY_CAME else None
@@ -125,14 +127,13 @@ class Fragments:
             payloads = _divide(length - _HEADER, min(limit, int(header["largest"][0])) if came else limit)
         packets, headers = (np.repeat(part, len(payloads)) for part in (packet, header))
         target = headers if outer else packets
-        flags = int(target[f"{outer}fragment"][0])
         offsets = np.cumsum([flags & _OFFSET, *(payload // 8 for payload in payloads[:-1])])
         target[f"{outer}fragment"] = offsets & _OFFSET | flags & keeps_df | _MF
         if not flags & _MF:
             target[f"{outer}fragment"][-1] &= 0xFFFF ^ _MF
         target[f"{outer}length"] = np.array(payloads) + _HEADER
         headers["largest"], headers[f"{outer}datagram"] = 0, number
-        if not headers[f"{outer}id"][0]:
+        if not by_hand and not headers[f"{outer}id"][0]:
             headers[f"{outer}id"] = 1 + draw(seed, number, 0) % 65535
         return packets, headers
 

@@ -149,6 +149,24 @@ def test_a_pod_that_knows_a_path_cuts_by_it(net):
     assert lengths(network.born) == [(1396, 0), (124, 1376)]
 
 
+@pytest.mark.parametrize("identification", [7, 0])
+def test_pieces_made_by_hand_stay_together_when_only_some_are_cut_again(net, identification):
+    """Measured: 1500 + 1500 + 40 from a pod that knows of 1450 leave it as five, and the node makes one datagram of them."""
+    network = net(linux(ipip="Never", vxlan="Always"))
+    network.send("default/p1", P5, protocol=UDP, length=1500)
+    network.send_errors()
+    network.send_errors()
+    wave, headers = pieces(network, "default/p1", P5, [1500, 1500, 40], of=identification)
+    wave["time"] += SECOND
+    network.send_wave(wave, headers=headers)
+    assert lengths(network.born) == [(1444, 0), (76, 1424), (1444, 1480), (76, 2904)]
+    assert network.born.headers["id"].tolist() == [identification] * 4
+    assert not network.born.headers["datagram"].any()
+    network.send_errors()
+    whole, = network.born.packets
+    assert (whole["length"], whole["fragment"]) == (3000, 0)
+
+
 def test_a_nodes_own_packets_are_cut_and_leave_one_by_one(net):
     network = net(linux())
     assert network.fate("node/n1", OUTSIDE, protocol=UDP, length=1600, df=False) == CONTINUED

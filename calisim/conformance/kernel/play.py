@@ -41,6 +41,7 @@ class Prediction:
     fate: Mapping[str, Any] = field(default_factory=dict)
     unmodelled: str = ""
     disagreement: str = ""         # of the two engines
+    filtered: frozenset[str] = frozenset()     # nodes at which reverse path filtering dropped something
 
 
 @dataclass(frozen=True, slots=True)
@@ -53,6 +54,12 @@ class Wave:
     @property
     def hops(self) -> tuple[Hop, ...]:
         return tuple(hop for member in self.members for hop in member.hops)
+
+    def filtered(self, case: Case) -> frozenset[str]:
+        """The nodes at which reverse path filtering dropped something of it."""
+        return frozenset(
+            case.intent.router(int(member.result["where"])).name for member in self.members
+            if member.result["reason"] == DropReason.RPF)
 
 
 class Player:
@@ -78,16 +85,17 @@ class Player:
         return [self._with_acknowledgements(position, predictions) for position in range(len(predictions))]
 
     def _with_acknowledgements(self, position: int, predictions: Sequence[Prediction]) -> Prediction:
-        """TCP packets without data are told apart by their sequence number alone (that is their mark), so one that
-        acknowledges exactly this number counts as the same packet on its way back."""
+        """TCP packets are told apart by their sequence number, too (without data that is their only mark), so one that
+        acknowledges exactly this number counts as the same packet on its way back; of its pieces those that show it."""
         prediction, mark = predictions[position], packets.sequence_mark(position + 1)
         back = [
             one for number, one in enumerate(predictions) if number != position and one.sent
             and packets.acknowledged(one.sent[0]) == mark]
         if not back or not prediction.sent or packets.sequence(prediction.sent[0]) != mark:
             return prediction
-        hops = (*prediction.hops, *(hop for one in back for hop in one.hops))
-        return replace(prediction, hops=hops, fate=back[-1].fate)
+        shown = (hop for one in back for hop in one.hops if mark.to_bytes(4, "big") in hop.data)
+        hops, filtered = (*prediction.hops, *shown), prediction.filtered.union(*(one.filtered for one in back))
+        return replace(prediction, hops=hops, fate=fate(self._case, hops, filtered))
 
     def _send(self, number: int, spec: Mapping[str, Any], time: int) -> Prediction:
         namespace = spec["from"]
@@ -132,14 +140,16 @@ class Player:
         told = self._told_itself(spec["from"], wave) if refused else ()
         hops, disagreement = (*wave.hops, *told), wave.disagreement
         if answer := self._answer(wave):
-            kind = "error" if icmp.parse(ipv4.parse(answer)[1])[0].is_error else "reply"
-            back = self._wave(hops[-1].namespace, self._host_cuts(hops[-1].namespace, answer), time, kind, answer)
+            namespace, data = answer
+            kind = "error" if icmp.parse(ipv4.parse(data)[1])[0].is_error else "reply"
+            back = self._wave(namespace, self._host_cuts(namespace, data), time, kind, data)
             hops, disagreement = hops + back.hops, disagreement or back.disagreement
-        seen = [hop for hop in hops if packets.is_recognised(hop.data, number, ipv4.parse(sent[0])[0].id)]
-        delivered = any(member.is_delivered or member.is_held for member in wave.members)
-        end = {"end": "not sent"} if refused else fate(self._case, seen, delivered=delivered)
+        identification = None if spec.get("inject") == "socket" else ipv4.parse(whole)[0].id
+        seen = [hop for hop in hops if packets.is_recognised(hop.data, number, identification)]
+        filtered = wave.filtered(self._case)
+        end = {"end": "not sent"} if refused else fate(self._case, seen, filtered)
         return Prediction(
-            spec["id"], spec["from"], tuple(sent), tuple(seen), end, self._unmodelled(wave), disagreement)
+            spec["id"], spec["from"], tuple(sent), tuple(seen), end, self._unmodelled(wave), disagreement, filtered)
 
     def _accepted(self, spec: Mapping[str, Any], sent: Sequence[bytes]) -> tuple[Sequence[bytes], bool]:
         """What the sender's kernel takes, up to the first that it refuses (EMSGSIZE): one longer than its device's MTU, which
@@ -169,13 +179,16 @@ class Player:
         error = stack.too_big(lost[0].data, self._path_mtu(header.src, header.dst), self._case.intent.seed)
         return (Hop("error", namespace, "lo", IN, error),)
 
-    def _answer(self, wave: Wave) -> bytes | None:
+    def _answer(self, wave: Wave) -> tuple[str, bytes] | None:
         """What the stack that received it says by itself, if it is one that speaks."""
-        delivered = [member.data for member in wave.members if member.is_delivered]
-        if not delivered or not wave.hops or not self._case.answers(wave.hops[-1].namespace):
+        delivered = [member for member in wave.members if member.is_delivered]
+        if not delivered:
             return None
-        whole = reassemble(delivered)
-        return stack.answer(whole.packet, self._case.intent.seed) if whole else None
+        where = int(delivered[-1].result["where"])     # the node, if it is for the node itself
+        namespace = delivered[-1].hops[-1].namespace if delivered[-1].hops else self._case.intent.router(where).name
+        whole = reassemble([member.data for member in delivered]) if self._case.answers(namespace) else None
+        answer = stack.answer(whole.packet, self._case.intent.seed) if whole else None
+        return (namespace, answer) if answer else None
 
     def _wave(
         self, namespace: str, sent: Sequence[bytes], time: int, kind: str, whole: bytes, *, wrapped: bool = False,

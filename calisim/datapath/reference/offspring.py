@@ -71,8 +71,9 @@ class Offspring:
     def _cut(self, walk: Walk, end: JourneyEnds, onward: Onward) -> None:
         """The wire's packet in pieces, where it came in pieces as it came, if that suits."""
         header, limit, as_it_came = walk.wire, end.limit, []
-        header.datagram = header.datagram or self.state.fragments.new_number()
-        header.id = header.id or 1 + draw(self.intent.seed, header.datagram, 0) % 65535
+        if header.datagram or not header.is_piece:         # one made by hand stays with its like by its id
+            header.datagram = header.datagram or self.state.fragments.new_number()
+            header.id = header.id or 1 + draw(self.intent.seed, header.datagram, 0) % 65535
         if end.stage is Stage.FRAGMENT and walk.largest:
             as_it_came = self.state.fragments.came_as(header, walk.time) if end.keeps_pieces else []
             if as_it_came and HEADER_LENGTH + max(payload for _, payload in as_it_came) <= limit:
