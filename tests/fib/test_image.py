@@ -8,6 +8,7 @@ import pytest
 from calisim.errors import StaleBuildError, UsageError
 from calisim.fib.compiler import compile
 from calisim.fib.image import FibImage
+from calisim.vocabulary import EndpointKind
 from tests.intents import three_zones
 
 
@@ -50,6 +51,14 @@ def test_load_rejects_other_layouts_and_changed_contents(image: FibImage, tmp_pa
     np.savez(path, places=image.places, digest=image.digest, **{**arrays, "rows": arrays["rows"] ^ 1})
     with pytest.raises(UsageError, match="damaged"):
         FibImage.load(path)
+
+
+def test_check_wants_nobody_as_endpoint_0(image: FibImage) -> None:
+    """Who names no endpoint at all is taken for that one."""
+    endpoints = image.endpoints.copy()
+    endpoints["kind"][0] = EndpointKind.POD
+    with pytest.raises(UsageError, match=r"inconsistent \(endpoint 0\)"):
+        FibImage(**{**image.arrays, "endpoints": endpoints}, places=image.places).check()
 
 
 @pytest.mark.parametrize(("table", "field"), [
