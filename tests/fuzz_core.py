@@ -1,7 +1,8 @@
 """Hostile records against the compiled core: ``python tests/fuzz_core.py [WORLDS] [IMAGES]``, best under ``make sanitize``.
 
-PACKETs, HEADERs and EVENTs with anything in their fields, and FIB images whose every field is anything that ``FibImage.check`` lets pass: the
-core may decide what it likes of them, but reads and writes nothing that is not its own. ``tests/test_fuzz_core.py`` runs a few.
+PACKETs, HEADERs and EVENTs with anything in their fields, and FIB images whose every field is anything that
+``FibImage.check`` lets pass: the core may decide what it likes of them, but reads and writes nothing that is not its own.
+``tests/test_fuzz_core.py`` runs a few.
 """
 
 from __future__ import annotations
@@ -23,6 +24,7 @@ from calisim.vocabulary import EVENT, Encap, Verdict
 from tests.generators import random_headers, random_intent, random_wave
 
 WAVE = 300                       # more than a frame of the core
+NUMBERS = ("ingress", "place", "resume", "resume_at", "device", "encap")
 
 
 def hostile_wave(intent: Intent, rng: Random, chance: np.random.Generator) -> tuple[np.ndarray, np.ndarray]:
@@ -33,7 +35,7 @@ def hostile_wave(intent: Intent, rng: Random, chance: np.random.Generator) -> tu
     for records in (packets, headers):
         for name in records.dtype.names or ():
             anything = np.frombuffer(chance.bytes(records[name].nbytes), records[name].dtype)
-            near = anything % min(places, 255) if name in ("ingress", "place", "resume", "resume_at", "device", "encap") else anything
+            near = anything % min(places, 255) if name in NUMBERS else anything
             changed = chance.random(WAVE) < share
             records[name] = np.where(changed, np.where(chance.random(WAVE) < 0.5, anything, near), records[name])
     return packets, headers

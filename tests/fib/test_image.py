@@ -64,11 +64,12 @@ def test_check_wants_nobody_as_endpoint_0(image: FibImage) -> None:
 @pytest.mark.parametrize(("table", "field"), [
     ("lpm", None), ("rows", None), ("residents", None), ("target_rows", None), ("adjacencies", "fallback"), ("routers", "group"),
     ("routers", "rules_in"), ("subnets", "table"), ("endpoints", "router"), ("classes", "interface"), ("adjacencies", "reason"),
+    ("routers", "mtu"),
 ])
 def test_check_rejects_indices_beyond_their_table(image: FibImage, table: str, field: str | None) -> None:
     image.check()
     array = image.arrays[table].copy()
-    (array if field is None else array[field]).reshape(-1)[-1] = 200
+    (array if field is None else array[field]).reshape(-1)[-1] = 70_000 if field == "mtu" else 200
     spoilt = FibImage(**{**image.arrays, table: array}, places=image.places)
     with pytest.raises(UsageError, match="inconsistent"):
         spoilt.check()
