@@ -224,7 +224,7 @@ cdef inline void error(Draft* d, const Event* event, const Header* header, uint3
 
 
 cdef inline const uint8_t* mac_of(const Tunnels* tunnels, uint32_t address) noexcept nogil:
-    """A VTEP's; zeros of one that nobody knows. The search has no branch that could be foretold wrongly (measured: 15 → 21 Mpps)."""
+    """A VTEP's; zeros of one that nobody knows. The search has no branch to be foretold wrongly: 21 Mpps, not 15."""
     cdef uint32_t at = 0, left = tunnels.vtep_count, half
     while left > 1:
         half = left >> 1
