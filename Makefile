@@ -1,7 +1,7 @@
 # make compare   set up, build, print what Calico's cross-subnet mode changes against an overlay
 # make test      set up and run the tests            make lint    ruff, mypy, cython-lint
 # make bench     benchmarks                          make fuzz    mutated packets and captures against the parsers
-# make sanitize  tests and hostile records through a core built with AddressSanitizer and UndefinedBehaviorSanitizer
+# make sanitize   tests and hostile records through a core built with AddressSanitizer and UndefinedBehaviorSanitizer
 # make clean     remove everything that was made
 #
 # Stamps in .venv/ remember what was installed; the extension is rebuilt when one of its sources is newer.
