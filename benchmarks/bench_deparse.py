@@ -1,4 +1,4 @@
-"""Bytes of headers (and of whole packets) per second: the compiled deparser, ``calisim.wire``, and Scapy where it is installed."""
+"""Bytes of headers (and of whole packets) per second: the compiled deparser, ``calisim.wire``, and Scapy if it is installed."""
 
 from __future__ import annotations
 
