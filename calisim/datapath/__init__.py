@@ -129,8 +129,8 @@ stage ENDPOINT, where 0):
    also pods: to the pod's node), else EXITED if the destination is in no subnet and no enabled pool, else FABRIC_NO_OWNER.
 4. A Linux router's leg (decrements_ttl) of mtu ≠ 0 takes in no frame of more than mtu and a VLAN tag (length > mtu + 4;
    measured, is_skb_forwardable) → FABRIC_MTU, detail = Fabric.decided_by, and nobody is told. Otherwise it is routed:
-   ROUTED. decrements_ttl: wire TTL ≤ 1 → TTL_EXCEEDED stage FABRIC; else decrement the wire's TTL (outer if
-   encapsulated; between the two length > Fabric.mtu with DF → FABRIC_MTU), and hops += 1. NACL outbound of the sender's
+   ROUTED. decrements_ttl: wire TTL ≤ 1 → TTL_EXCEEDED stage FABRIC, but without a route FABRIC_NO_ROUTE (Linux looks
+   for one first); else decrement the wire's TTL (outer if encapsulated; between the two length > Fabric.mtu with DF → FABRIC_MTU), and hops += 1. NACL outbound of the sender's
    subnet (no match → NACL_OUT). Route table of that subnet, longest match: none → FABRIC_NO_ROUTE; BLACKHOLE →
    FABRIC_NO_ROUTE (detail = route); QUOTA → ROUTE_QUOTA (detail = route); NAT → UNDETERMINED (detail = route); LOCAL →
    owner of the wire's destination among Fabric.owners: none → FABRIC_NO_OWNER; HOST → NACL_IN of its subnet, DELIVERED;
