@@ -42,6 +42,7 @@ class Prediction:
     unmodelled: str = ""
     disagreement: str = ""         # of the two engines
     filtered: frozenset[str] = frozenset()     # nodes at which reverse path filtering dropped something
+    all_hops: tuple[Hop, ...] = ()     # with those that do not show what packet they belong to
 
 
 @dataclass(frozen=True, slots=True)
@@ -93,7 +94,7 @@ class Player:
             and packets.acknowledged(one.sent[0]) == mark]
         if not back or not prediction.sent or packets.sequence(prediction.sent[0]) != mark:
             return prediction
-        shown = (hop for one in back for hop in one.hops if mark.to_bytes(4, "big") in hop.data)
+        shown = (hop for one in back for hop in one.all_hops if mark.to_bytes(4, "big") in hop.data)
         hops, filtered = (*prediction.hops, *shown), prediction.filtered.union(*(one.filtered for one in back))
         return replace(prediction, hops=hops, fate=fate(self._case, hops, filtered))
 
@@ -141,15 +142,14 @@ class Player:
         hops, disagreement = (*wave.hops, *told), wave.disagreement
         if answer := self._answer(wave):
             namespace, data = answer
-            kind = "error" if icmp.parse(ipv4.parse(data)[1])[0].is_error else "reply"
-            back = self._wave(namespace, self._host_cuts(namespace, data), time, kind, data)
+            back = self._wave(namespace, self._host_cuts(namespace, data), time, _kind(data), data)
             hops, disagreement = hops + back.hops, disagreement or back.disagreement
         identification = None if spec.get("inject") == "socket" else ipv4.parse(whole)[0].id
         seen = [hop for hop in hops if packets.is_recognised(hop.data, number, identification)]
         filtered = wave.filtered(self._case)
         end = {"end": "not sent"} if refused else fate(self._case, seen, filtered)
         return Prediction(
-            spec["id"], spec["from"], tuple(sent), tuple(seen), end, self._unmodelled(wave), disagreement, filtered)
+            spec["id"], spec["from"], tuple(sent), tuple(seen), end, self._unmodelled(wave), disagreement, filtered, hops)
 
     def _accepted(self, spec: Mapping[str, Any], sent: Sequence[bytes]) -> tuple[Sequence[bytes], bool]:
         """What the sender's kernel takes, up to the first that it refuses (EMSGSIZE): one longer than its device's MTU, which
@@ -216,6 +216,14 @@ class Player:
         if any(int(member.result["dst"]) in self._case.addresses[ROUTER] for member in wave.members[:1]):
             return "packets to the router itself"
         return self._case.unmodelled
+
+
+def _kind(answer: bytes) -> str:
+    """What the golden files call an answer: a TCP reset is told by its numbers alone."""
+    header, segment = ipv4.parse(answer)
+    if header.protocol != ipv4.ICMP:
+        return "self"
+    return "error" if icmp.parse(segment)[0].is_error else "reply"
 
 
 def _differ(fast: Sequence[Generation], judge: Sequence[Generation]) -> str:
