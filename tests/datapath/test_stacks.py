@@ -55,7 +55,8 @@ def exchange(network: Network, to: str, **fields) -> tuple[Verdict, list[str], n
     sender, receiver = (network.intent.endpoint(network.endpoint_id(name)) for name in ("asks", to))
     one = network.engine
     state = one.new_state()
-    wave = packet(**{"src": sender.address, "dst": receiver.address, "ingress": sender.id, "sport": 4000, "length": 100, **fields})
+    ends = {"src": sender.address, "dst": receiver.address, "ingress": sender.id}
+    wave = packet(**ends, **{"sport": 4000, "length": 100, **fields})
     results, born = Stacks(network.intent).answers(wave, one.forward(wave, state).results)
     assert set(born.causes["relation"]) <= {Relation.REPLY} and set(born.causes["parent"]) <= {0}
     said = [
