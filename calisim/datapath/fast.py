@@ -58,12 +58,13 @@ class FastEngine:
             self._learn(wave, headers, results, state)
         return Results(
             results, _by_row(*journal.written()) if events else None,
-            self._offspring(Born(*nursery.written()), wave, state) if offspring else None)
+            self._offspring(Born(*nursery.written()), state) if offspring else None)
 
     def _walk(
         self, wave: np.ndarray, headers: np.ndarray, results: np.ndarray, state: State, journal: _Rows, nursery: _Rows,
     ) -> None:
         earliest = int(wave["time"].min())
+        state.fragments.expire(earliest)
         carries = np.empty(len(wave) * CARRY_SIZE, np.uint8)
         active, leg = len(wave), 0
         while active:
@@ -101,10 +102,9 @@ class FastEngine:
         lessons = [quoted[name] for name in ("quote_src", "quote_dst", "mtu")] + [wave["time"][rows]]
         state.learn(zip(*(column[outer | ~own].tolist() for column in lessons), strict=True))
 
-    def _offspring(self, born: Born, wave: np.ndarray, state: State) -> Born:
+    def _offspring(self, born: Born, state: State) -> Born:
         """Errors that may be sent, pieces of what was too long, and what has become whole."""
         if (born.causes["relation"] != Relation.ERROR).any():
-            state.fragments.expire(int(wave["time"].min()))
             born = state.fragments.offspring(born, self.image.routers["key"], int(self.image.fabric["seed"][0]))
         return self._allowed(born, state)
 

@@ -109,7 +109,7 @@ class Fragments:
         return Born(np.concatenate(packets), np.concatenate(headers), np.concatenate(causes))
 
     def _next(self) -> int:
-        self.number += 1
+        self.number = self.number % 0xFFFFFFFF + 1
         return self.number
 
     def _cut(self, packet: np.ndarray, header: np.ndarray, cause: np.ndarray, seed: int) -> tuple[np.ndarray, np.ndarray]:
@@ -132,6 +132,8 @@ class Fragments:
         if not flags & _MF:
             target[f"{outer}fragment"][-1] &= 0xFFFF ^ _MF
         target[f"{outer}length"] = np.array(payloads) + _HEADER
+        if outer and not headers["outer_fragment"][0] & (_MF | _OFFSET):      # in one piece: none
+            headers["outer_length"] = 0
         headers["largest"], headers[f"{outer}datagram"] = 0, number
         if not by_hand and not headers[f"{outer}id"][0]:
             headers[f"{outer}id"] = 1 + draw(seed, number, 0) % 65535

@@ -147,7 +147,8 @@ class Route:
         vpc, result = self._case.content["vpc"], self._result
         nobodys = result["verdict"] == Verdict.EXITED or result["reason"] == DropReason.FABRIC_NO_ROUTE
         return bool(
-            nobodys and vpc["router_default_route"] and vpc.get("external") and int(result["dst"]) not in parse_prefix(vpc["external"]["cidr"]))
+            nobodys and vpc["router_default_route"] and vpc.get("external")
+            and int(result["dst"]) not in parse_prefix(vpc["external"]["cidr"]))
 
     def _reaches_router(self) -> bool:
         """Whether a packet that ends behind its sender's interface gets to the router; not past the check at its own port."""

@@ -14,8 +14,10 @@ cdef inline uint16_t flow_port(const Core* core, const Walk* w) noexcept nogil:
     cdef Tuple t = tuple_now(w)
     if t.protocol == PROTOCOL_ICMP or is_piece(w.packet.fragment):
         t.sport = t.dport = 0                  # Linux' flow hash looks neither at the identifier nor for ports in a fragment
-    if t.src > t.dst or (t.src == t.dst and t.sport > t.dport):
-        t.src, t.dst, t.sport, t.dport = t.dst, t.src, t.dport, t.sport
+    if t.src > t.dst:
+        t.src, t.dst = t.dst, t.src
+    if t.sport > t.dport:
+        t.sport, t.dport = t.dport, t.sport
     return 32768 + draw4(
         core.fib.fabric.seed, t.src, t.dst,
         <uint64_t>t.protocol << 32 | <uint64_t>t.sport << 16 | t.dport) % 28232
@@ -51,6 +53,8 @@ cdef inline bint encapsulate(Core* core, Walk* w, uint32_t* next_hop) noexcept n
     w.carry.outer_tos = 2 if ecn == 3 else ecn
     w.carry.outer_fragment = w.packet.fragment & PACKET_FLAG_DF if encap.copies_df else 0
     w.carry.outer_length = w.packet.length + encap.overhead
+    if core.headers is not NULL:               # another outer header than it may have been sent with
+        core.headers[w.carry.row].outer_id = core.headers[w.carry.row].outer_datagram = 0
     w.carry.outer_sport = flow_port(core, w) if encap.port else 0
     w.result.flags |= RESULT_FLAG_ENCAP
     if not tunnel_link(core, w, next_hop):
@@ -85,8 +89,6 @@ cdef inline bint decapsulate(Core* core, Walk* w) noexcept nogil:
     elif outer == 1 and inner == 2:
         w.carry.tos = w.carry.tos & 0xFC | 1
     w.carry.encap = 0
-    if core.headers is not NULL:               # what named the outer packet goes with its header
-        core.headers[w.carry.row].outer_id = core.headers[w.carry.row].outer_datagram = 0
     w.carry.device = DEVICE_IPIP if ipip else DEVICE_VXLAN
     emit(core, w, w.carry.device, DIRECTION_IN, STAGE_DECAPSULATE, 0, 0)
     return True
