@@ -374,6 +374,14 @@ class Intent:
         return {endpoint.name: endpoint.id for endpoint in self.endpoints}
 
     @cached_property
+    def service_addresses(self) -> dict[int, str]:
+        """Services (``svc/NAMESPACE/NAME``) by the addresses under which they are found, the nodes' own ones aside."""
+        named = {port.decided_by: port.name.rpartition(":")[0] for port in self.services.ports}
+        return {
+            frontend.address: f"svc/{named[self.services.ports[frontend.service - 1].decided_by]}"
+            for frontend in self.services.frontends if frontend.address}
+
+    @cached_property
     def address_owners(self) -> dict[int, int]:
         """Endpoint ids by address (a node's tunnel addresses included)."""
         owners = {endpoint.address: endpoint.id for endpoint in self.endpoints if endpoint.address}

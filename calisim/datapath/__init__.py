@@ -48,7 +48,7 @@ stage ENDPOINT, where 0):
   cuts it (the outer packet if it is sent encapsulated). Event VETH IN. Then leg 1 on its router, coming in by VETH.
 - NODE: hook OUTPUT of its router. src 0 means *the kernel chooses*: after LOOKUP the source becomes the tunnel address
   of the device if the adjacency is a TUNNEL, else the router's address. A src that is not 0 and not one of the
-  router's own addresses, but of an ICMP error (which may come from a service's address):
+  router's own addresses, but of ICMP type 3 or 11 (which may come from a service's address):
   DROPPED SPOOFED_SOURCE, stage SOURCE_CHECK.
 - src is the wire's: of what is sent encapsulated outer_src is chosen, checked or filled in.
 - HOST: src 0 means its address. Event ETHERNET OUT with router 0. If its address is in a fabric subnet it sends from

@@ -129,6 +129,8 @@ def _end(section: Section, field: str, text: str, names: Names) -> tuple[Referen
         return None, _not_a_selector(section, field, error)
     except ValueError as error:
         sentence = str(error)
+    if not sentence and reference.kind == "svc" and field == "source":
+        sentence = f"{text} is a service, which only receives: name the pods behind it"
     if not sentence:
         return reference, None
     message, hint = fact_and_cure(sentence)

@@ -54,7 +54,7 @@ def test_a_tunnel_address_stays_the_destination():
     ("aip", "did you mean host/api"),
     ("app = 'web'", "column"),
     ("nothing-like-it", "write NAMESPACE/POD"),
-    ("svc/default/web", "services are not modelled"),
+    ("svc/default/web", "only receives"),
 ])
 def test_unknown(text, says):
     with pytest.raises(UsageError, match=says):

@@ -96,7 +96,8 @@ class ReferenceEngine:
             drop(DropReason.ENDPOINT_DOWN, router.id, router.decided_by, stage=Stage.ENDPOINT)
         walk.router, walk.device = router.id, Device.LOOPBACK
         if sender.kind is EndpointKind.NODE:
-            if walk.wire.src and walk.wire.src not in self.intent.local_addresses(router.id):
+            is_error = walk.inner.protocol == ICMP and walk.inner.icmp_type in (UNREACHABLE, TIME_EXCEEDED)
+            if walk.wire.src and not is_error and walk.wire.src not in self.intent.local_addresses(router.id):
                 drop(DropReason.SPOOFED_SOURCE, router.id)
         else:
             limit = sender.mtu

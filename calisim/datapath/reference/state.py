@@ -8,7 +8,7 @@ from collections.abc import Iterator
 import numpy as np
 
 from ...control.intent import Intent
-from ...vocabulary import CONNECTION, PMTU, ConnectionFlag, Device, Direction, DropReason, Verdict
+from ...vocabulary import AFFINITY, CONNECTION, PMTU, ConnectionFlag, Device, Direction, DropReason, Verdict
 from .tracking import SECOND, Connection, ConnectionTable
 from .walk import Header
 
@@ -27,6 +27,7 @@ class ReferenceState:
         self.verdicts = np.zeros(len(Verdict), dtype=np.uint64)
         self.icmp_credit: dict[tuple[int, int], tuple[int, int]] = {}     # (who, to whom): ns, when
         self.paths: dict[tuple[int, int], tuple[int, int]] = {}           # (source, destination): path MTU, until when
+        self.affinity: dict[tuple[int, int, int], tuple[int, int, int]] = {}     # (router, service, client): address, port, until
         self.waves = 0                     # how many this state has seen
         self.latest = 0                    # time of the latest packet seen, ns
 
@@ -50,6 +51,11 @@ class ReferenceState:
         """PMTU records that hold at the latest packet time, sorted by source and destination."""
         rows = [(*path, *known) for path, known in sorted(self.paths.items()) if known[1] > self.latest]
         return np.array(rows, PMTU)
+
+    def affinities(self) -> np.ndarray:
+        """AFFINITY records that hold at the latest packet time, sorted by router, service and client."""
+        rows = [(*who, *endpoint) for who, endpoint in sorted(self.affinity.items()) if endpoint[2] > self.latest]
+        return np.array(rows, AFFINITY)
 
     def connections(self) -> np.ndarray:
         """CONNECTION records of what is alive at the latest packet time, sorted by key, tracker and ordinal."""
