@@ -101,7 +101,8 @@ stage ENDPOINT, where 0):
    *marked* it (OUTPUT, too) → MASQUERADE to R.address (output device TUNNEL: to its tunnel address). OUTPUT, or forwarded with
    a local address as source: adjacency TUNNEL and src is not that device's tunnel address → MASQUERADE to it (not under
    NO_TUNNEL_MASQUERADE). Never when delivering to a local pod (its adjacency is LOCAL) unless nat matches or it
-   is marked. Ports: see *Ports*. Packets of a known SNATed connection get the same translation here. The connection is confirmed here (entered
+   is marked. Ports: see *Ports*. Packets of a known SNATed connection get the same translation here. The connection is
+   confirmed here (entered
    into the table), also when nothing was translated.
 9a. FRAGMENT: length greater than the MTU of step 8, or the datagram came in pieces → CONTINUED, stage FRAGMENT, where R.
 10. LOCAL pod: event VETH OUT, DELIVERED (stage DELIVER). An endpoint that is a pod of R but whose node is … down was
@@ -296,14 +297,16 @@ too, unless half of the time is over. Less than 552: 552, or what is known if th
 
 **Ports** of MASQUERADE: class of the original source port: 0..511 → 1..511, 512..1023 → 600..1023, else 1024..65535;
 ICMP id 0..65535; protocols without ports: no port, SNAT_PORTS_EXHAUSTED if the reply tuple is taken. Without
-RANDOM_FULLY: (a) the mapping sticks to (source, source port), as measured: of R's connections whose source was translated with the same
+RANDOM_FULLY: (a) the mapping sticks to (source, source port), as measured: of R's connections whose source was
+translated with the same
 protocol, source and source port (before translation) the one confirmed last; if it is alive and its new address is this
 one's, its port if free; (b) the own port if the reply tuple (dst, dport → new source, port) is free on R (no live entry
 has it in either direction). Otherwise, and at once with RANDOM_FULLY, Linux' search (nf_nat_l4proto_unique_tuple): for
 attempts in 128, 64, 32, 16, 8 (rounds 0, 1, …; the first not more than the range): offset = draw(seed, R.key, src << 32
 | dst, sport << 32 | dport << 16 | protocol, round) mod range; try that many ports from min + offset on, wrapping inside
 the range; the first free one wins; stop after a round with attempts ≥ range. None → SNAT_PORTS_EXHAUSTED (stage
-TRANSLATE), nothing is entered. (src, sport, dst, dport of the draw are the packet's before TRANSLATE – after BALANCE –, for ICMP as in the
+TRANSLATE), nothing is entered. (src, sport, dst, dport of the draw are the packet's before TRANSLATE – after BALANCE –,
+for ICMP as in the
 key.) **Null binding**: every other opening packet, at LOCAL_IN too, keeps its source address, and its port unless its
 reply tuple is taken; then the search gives another one (Linux does the same: a node's own connection never shares a
 tuple with a pod's masqueraded one). So no two live entries of a router share a tuple. An entry that is no longer alive
