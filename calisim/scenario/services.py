@@ -165,7 +165,7 @@ def service(document: Mapping[str, Any], mark: Mark) -> ServiceResource:
     metadata, spec = document["metadata"], document.get("spec") or {}
     affine = spec.get("sessionAffinity") == "ClientIP"
     ingress = ((document.get("status") or {}).get("loadBalancer") or {}).get("ingress") or []
-    given = [entry["ip"] for entry in ingress if entry.get("ip") and entry.get("ipMode") != "Proxy"]
+    given = [entry["ip"] for entry in ingress if entry and entry.get("ip") and entry.get("ipMode") != "Proxy"]
     is_balancer = spec.get("type") == "LoadBalancer"
     asked = [spec["loadBalancerIP"]] if said(spec, "loadBalancerIP") and not ingress else []
     cluster_ip = spec.get("clusterIP") or ""
@@ -230,7 +230,7 @@ def endpoints(document: Mapping[str, Any], mark: Mark) -> list[ServiceEndpoints]
             ServiceEndpoint(next(_v4([entry["ip"]])), ready, False, entry.get("nodeName") or "", _pod(entry, namespace))
             for key, ready in (("addresses", True), ("notReadyAddresses", False)) for entry in subset.get(key) or ()
             if ":" not in entry["ip"]), mark)
-        for subset in document.get("subsets") or ()]
+        for subset in document.get("subsets") or () if subset]
 
 
 def _pod(entry: Mapping[str, Any], namespace: str) -> str:
