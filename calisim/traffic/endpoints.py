@@ -17,7 +17,7 @@ from ..errors import UsageError
 from ..quantities import format_address, parse_address, plural
 from ..selector import SelectorError, parse
 from ..vocabulary import EndpointKind
-from .batch import PORTS
+from .batch import TCP, UDP
 
 Labels = Mapping[int, Mapping[str, str]]
 KINDS = {"node/*": EndpointKind.NODE, "host/*": EndpointKind.HOST}
@@ -61,7 +61,7 @@ def resolve_service(text: str, intent: Intent) -> tuple[int, ...] | None:
 def service_port(text: str, intent: Intent, protocol: int) -> int | None:
     """The port of a service for packets that say none. UsageError where that cannot be told; None: no service is named."""
     found = intent.service_names.get(text.strip())
-    if found is None or protocol not in PORTS:
+    if found is None or protocol not in (TCP, UDP):
         return None
     fitting = [(name, port) for name, kind, port in found.ports if kind == protocol]
     if len(fitting) == 1:

@@ -73,7 +73,8 @@ def test_a_selector_chooses_pods_of_its_own_namespace_in_the_order_of_their_text
 def test_a_port_by_name_is_each_pods_own_and_pods_without_it_are_left_out():
     cluster = made(service("selector: {}, ports: [{port: 80, targetPort: http}]", name="none"),
                    service("selector: {tier: front}, ports: [{port: 80, targetPort: pg}]", name="wrong"),
-                   service("selector: {app: db}, ports: [{name: a, port: 80, targetPort: http}, {name: b, port: 5432, targetPort: pg}]"))
+                   service("selector: {app: db}, ports: [{name: a, port: 80, targetPort: http}, "
+                           "{name: b, port: 5432, targetPort: pg}]"))
     none, wrong, first, second = cluster.services.ports
     assert behind(cluster, none) == behind(cluster, wrong) == []
     assert (behind(cluster, first), behind(cluster, second)) == ([("shop/db", 9090)], [("shop/db", 5432)])
@@ -108,7 +109,8 @@ def test_slices_match_a_port_by_name_and_protocol_and_their_endpoints_count_once
     cluster = made(
         service("ports: [{name: a, port: 80}, {name: a2, port: 81}, {name: b, port: 80, protocol: UDP}]"),
         slice_of("[{addresses: [10.9.0.1]}, {addresses: [10.9.0.2], conditions: {ready: false}}]", "[{name: a, port: 8080}]"),
-        slice_of("[{addresses: [10.9.0.2]} , {addresses: [10.9.0.10]}]", "[{name: a, port: 8080}, {name: b, port: 53, protocol: UDP}]"))
+        slice_of("[{addresses: [10.9.0.2]} , {addresses: [10.9.0.10]}]",
+                 "[{name: a, port: 8080}, {name: b, port: 53, protocol: UDP}]"))
     a, a2, b = cluster.services.ports
     assert behind(cluster, a) == [("10.9.0.10", 8080), ("10.9.0.1", 8080), ("10.9.0.2", 8080)]      # "…0:8080" before "…:8080"
     assert behind(cluster, a2) == [] and behind(cluster, b) == [("10.9.0.10", 53), ("10.9.0.2", 53)]
@@ -147,7 +149,8 @@ def test_a_balancer_is_found_in_four_places():
 
 
 def test_internal_local_concerns_the_cluster_ip_only():
-    cluster = made(service("type: NodePort, clusterIP: 10.96.0.10, internalTrafficPolicy: Local, ports: [{port: 80, nodePort: 30080}]"))
+    cluster = made(service(
+        "type: NodePort, clusterIP: 10.96.0.10, internalTrafficPolicy: Local, ports: [{port: 80, nodePort: 30080}]"))
     assert found(cluster) == [("10.96.0.10", 6, 80, False, True), ("nodes", 6, 30080, True, False)]
 
 

@@ -37,9 +37,11 @@ def test_everything_that_moves_packets_is_read():
         "type: LoadBalancer, clusterIP: 10.96.0.10, externalIPs: [198.51.100.7, '2001:db8::1'], sessionAffinity: ClientIP, "
         "sessionAffinityConfig: {clientIP: {timeoutSeconds: 60}}, internalTrafficPolicy: Local, externalTrafficPolicy: Local, "
         "loadBalancerSourceRanges: [198.51.100.0/24], publishNotReadyAddresses: true, ports: [{port: 80, nodePort: 30080}]",
-        "status: {loadBalancer: {ingress: [{ip: 203.0.113.5}, {ip: 203.0.113.6, ipMode: Proxy}, {hostname: lb.example}]}}\n")).services
+        "status: {loadBalancer: {ingress: [{ip: 203.0.113.5}, {ip: 203.0.113.6, ipMode: Proxy}, {hostname: lb.example}]}}\n",
+    )).services
     assert found.cluster_ip == parse_address("10.96.0.10") and found.external_ips == (parse_address("198.51.100.7"),)
-    assert found.load_balancer_ips == (parse_address("203.0.113.5"),) and found.source_ranges == (parse_prefix("198.51.100.0/24"),)
+    assert found.load_balancer_ips == (parse_address("203.0.113.5"),)
+    assert found.source_ranges == (parse_prefix("198.51.100.0/24"),)
     assert (found.affinity, found.internal_local, found.external_local, found.publish_not_ready) == (60, True, True, True)
     assert found.node_ports and found.ports[0].node_port == 30080
 
@@ -77,7 +79,8 @@ def test_headless_and_external_name():
     ("type: Clusterip, ports: [{port: 80}]", "spec.type: Clusterip is not one of"),
     ("sessionAffinity: ClientIP, sessionAffinityConfig: {clientIP: {timeoutSeconds: 86401}}, ports: [{port: 80}]",
      "spec.sessionAffinityConfig.clientIP.timeoutSeconds: 86401 lies outside 1..86400"),
-    ("type: LoadBalancer, loadBalancerSourceRanges: [10.0.0.1/8], ports: [{port: 80}]", "spec.loadBalancerSourceRanges[0]: 10.0.0.1/8"),
+    ("type: LoadBalancer, loadBalancerSourceRanges: [10.0.0.1/8], ports: [{port: 80}]",
+     "spec.loadBalancerSourceRanges[0]: 10.0.0.1/8"),
     ("ports: 80", "spec.ports: 80 is not a list"), ("ports: [80]", "spec.ports[0]: 80 is not a mapping"),
     ("selector: [a], ports: [{port: 80}]", "spec.selector: ['a'] is not a mapping"),
 ])
@@ -88,7 +91,8 @@ def test_what_kubernetes_refuses(spec, line):
 
 def test_a_slice_is_read_with_its_conditions():
     resources = clean(slice_of(
-        "[{addresses: [10.0.0.5], nodeName: n1, targetRef: {kind: Pod, name: web-0}}, {addresses: [10.0.0.6], conditions: {ready: false}},"
+        "[{addresses: [10.0.0.5], nodeName: n1, targetRef: {kind: Pod, name: web-0}},"
+        " {addresses: [10.0.0.6], conditions: {ready: false}},"
         " {addresses: [10.0.0.7], conditions: {ready: false, serving: true, terminating: true}}]"))
     (found,) = resources.service_endpoints
     assert (found.service, found.namespace, found.ports) == ("web", "shop", (("http", "TCP", 8080),))
@@ -118,7 +122,8 @@ subsets:
     (proxy("clusterCIDR: 10.0.0.0"), "clusterCIDR: 10.0.0.0 has no prefix length"),
     (proxy("iptables: {masqueradeAll: 'yes'}"), "iptables.masqueradeAll: yes is neither true nor false"),
     (proxy("mode: iptables") + proxy("mode: iptables"), ": kube-proxy is configured twice"),
-    ("---\napiVersion: networking.k8s.io/v1\nkind: ServiceCIDR\nmetadata: {name: kubernetes}\nspec: {cidrs: []}\n", "spec.cidrs: the list"),
+    ("---\napiVersion: networking.k8s.io/v1\nkind: ServiceCIDR\nmetadata: {name: kubernetes}\nspec: {cidrs: []}\n",
+     "spec.cidrs: the list"),
 ])
 def test_what_else_is_refused(document, told):
     found = [f"{path}: {message}" for _, _, path, message, _ in problems_of(document)]
