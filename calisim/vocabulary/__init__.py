@@ -13,14 +13,14 @@ from .records import (
     TARGET,
 )
 from .stages import (
-    AdjacencyFlag, AdjacencyKind, ClassFlag, ConnectionFlag, ConnectionState, Device, Direction, EndpointKind, FabricFlag,
-    HeaderFlag, PacketFlag, Relation, ResultFlag, RouterFlag, RpFilter, Stage, TargetKind, Verdict,
+    AdjacencyFlag, AdjacencyKind, ClassFlag, ConnectionFlag, ConnectionHistory, ConnectionState, Device, Direction,
+    EndpointKind, FabricFlag, HeaderFlag, PacketFlag, Relation, ResultFlag, RouterFlag, RpFilter, Stage, TargetKind, Verdict,
 )
 
 __all__ = [
     "ADJACENCY", "AFFINITY", "BORN", "CLASS", "CONNECTION", "ENDPOINT", "EVENT", "FABRIC", "HEADER", "PACKET", "PMTU", "RESULT",
     "ROUTER", "RULE", "SUBNET", "TARGET",
-    "AdjacencyFlag", "AdjacencyKind", "ClassFlag", "ConnectionFlag", "ConnectionState", "Device", "Direction", "DropReason",
-    "Encap", "EndpointKind", "FabricFlag",
+    "AdjacencyFlag", "AdjacencyKind", "ClassFlag", "ConnectionFlag", "ConnectionHistory", "ConnectionState", "Device",
+    "Direction", "DropReason", "Encap", "EndpointKind", "FabricFlag",
     "HeaderFlag", "PacketFlag", "Relation", "ResultFlag", "RouterFlag", "RpFilter", "Severity", "Stage", "TargetKind", "Verdict",
 ]

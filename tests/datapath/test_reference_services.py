@@ -113,6 +113,7 @@ def test_the_choice_depends_on_the_tuple_the_router_and_the_seed_alone(net):
 def test_a_connection_keeps_its_endpoint_though_the_service_has_lost_it(net):
     network = net(cluster(P3))
     assert text(open_to(network, "default/p1")["dst"]) == P3
+    network.reply()
     network.engine = ReferenceEngine(cluster(P5).build())
     assert text(open_to(network, "default/p1", tcp_flags=ACK)["dst"]) == P3
     assert text(open_to(network, "default/p1", sport=40001)["dst"]) == P5
