@@ -117,7 +117,8 @@ stage ENDPOINT, where 0):
     src R.address, dst next_hop, TTL (inner's for IPIP, 64 for VXLAN), TOS (DSCP 0; ECN inherited, CE →
     ECT(0)), DF (copied for IPIP, 0 for VXLAN), length + overhead; VXLAN source port =
     32768 + draw(seed, src, dst, protocol << 32 | sport << 16 | dport, …) mod 28232 made symmetric by ordering the two
-    (address, port) pairs. The outer header is looked up again: ATTACHED if next_hop is in R's link prefix, else REMOTE
+    addresses and, apart from them, the two ports (measured; __flow_hash_consistentify). The outer header is
+    looked up again: ATTACHED if next_hop is in R's link prefix, else REMOTE
     via the gateway. Outer length > R's mtu, or less if it knows of a *path MTU* (R.address, outer destination): with
     outer DF MTU_EXCEEDED (stage ENCAPSULATE), else CONTINUED (stage ENCAPSULATE, where R): the outer packet is cut.
     VXLAN's source port of an inner piece is drawn with both ports 0.
@@ -135,8 +136,9 @@ stage ENDPOINT, where 0):
    also pods: to the pod's node), else EXITED if the destination is in no subnet and no enabled pool, else FABRIC_NO_OWNER.
 4. A Linux router's leg (decrements_ttl) of mtu ≠ 0 takes in no frame of more than mtu and a VLAN tag (length > mtu + 4;
    measured, is_skb_forwardable) → FABRIC_MTU, detail = Fabric.decided_by, and nobody is told. Otherwise it is routed:
-   ROUTED. decrements_ttl: wire TTL ≤ 1 → TTL_EXCEEDED stage FABRIC; else decrement the wire's TTL (outer if
-   encapsulated; between the two length > Fabric.mtu with DF → FABRIC_MTU), and hops += 1. NACL outbound of the sender's
+   ROUTED. decrements_ttl: wire TTL ≤ 1 → TTL_EXCEEDED stage FABRIC, but without a route FABRIC_NO_ROUTE (Linux looks for
+   one first); else decrement the wire's TTL (outer if encapsulated; between the two length > Fabric.mtu with DF →
+   FABRIC_MTU), and hops += 1. NACL outbound of the sender's
    subnet (no match → NACL_OUT). Route table of that subnet, longest match: none → FABRIC_NO_ROUTE; BLACKHOLE →
    FABRIC_NO_ROUTE (detail = route); QUOTA → ROUTE_QUOTA (detail = route); NAT → UNDETERMINED (detail = route); LOCAL →
    owner of the wire's destination among Fabric.owners: none → FABRIC_NO_OWNER; HOST → NACL_IN of its subnet, DELIVERED;
@@ -404,9 +406,8 @@ sorted by row (stable).
   route in Fabric.tables, else of the first subnet whose table has an OUTSIDE route, else 0; OUTSIDE provider means that
   some table has an OUTSIDE route. A HOST of Fabric.owners is
   delivered as in step 4 (LOCAL). A public address belongs to a router with PUBLIC.
-- VXLAN's source port: pairs (address, port) as in the conntrack key of the inner header after NAT (ICMP: 0 in
-  both, as Linux' flow hash leaves the identifier out), a ≤ b:
-  32768 + draw(seed, a.address, b.address, protocol << 32 | a.port << 16 | b.port) mod 28232.
+- VXLAN's source port: addresses a ≤ b and ports p ≤ q of the inner header after NAT (of ICMP and pieces both 0, as Linux'
+  flow hash leaves the identifier out): 32768 + draw(seed, a, b, protocol << 32 | p << 16 | q) mod 28232.
 - connections() shows what is alive at the latest packet time seen. Waves come in the order of time; what had expired
   before the earliest packet of a wave may be forgotten by it.
 - The decider on DELIVERED and EXITED is the first leg's adjacency (the tunnel's, not the outer header's); 0 if no

@@ -64,6 +64,7 @@ class Relation(IntEnum):
     ERROR = 1          # an ICMP error about it
     PIECE = 2          # a fragment of it
     WHOLE = 3          # the datagram of which it was the last missing fragment
+    REPLY = 4          # what the stack that got it says
 
 
 class AdjacencyKind(IntEnum):
