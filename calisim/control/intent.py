@@ -286,7 +286,7 @@ class ServicePort:
 
 @dataclass(frozen=True, slots=True)
 class Frontend:
-    """Where a service port is found: on an address, or (address 0: a node port) on every node's own ones.
+    """Where a service port (TCP or UDP) is found: on an address, or (address 0: a node port) on every node's own ones.
 
     ``external``: node port, external IP or load balancer; ``local``: the traffic policy that holds here is Local;
     ``sources``: loadBalancerSourceRanges.

@@ -7,7 +7,7 @@ ports that no document says are given out here, by the service's name, so that a
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 from ..errors import Problem, ScenarioError
 from ..model.topology import Topology
@@ -187,9 +187,10 @@ class _Behind:
                 for one in found.endpoints]
             self._sliced.setdefault(key, []).extend(candidates)
             self._listed.setdefault(key, []).extend((port, one) for port in found.ports for one in candidates)
-        self._candidates: dict[str, list[Candidate]] = {}
+        self._alike: dict[str, dict[frozenset[tuple[str, str]], list[Candidate]]] = {}       # namespace: labels: pods
         for namespace, candidate in self._running(topology):
-            self._candidates.setdefault(namespace, []).append(candidate)
+            groups = self._alike.setdefault(namespace, {})
+            groups.setdefault(frozenset(candidate.labels.items()), []).append(candidate)
 
     def backends(self, service: ServiceResource, port: WrittenPort) -> tuple[tuple[Backend, ...], tuple[Backend, ...]]:
         """For the cluster, and for each node's own traffic. Leaving ones only where no other is left (CategorizeEndpoints)."""
@@ -227,10 +228,10 @@ class _Behind:
         """The pods of a selector. A service without one has only what slices say."""
         if service.selector is None or (service.namespace, service.name) in self._sliced:
             return
-        wanted = service.selector.items()
-        for one in self._candidates.get(service.namespace, ()):
-            if wanted <= one.labels.items():
-                yield Candidate(one.address, one.router, True, False, one.labels, one.ports) if service.publish_not_ready else one
+        wanted = frozenset(service.selector.items())
+        for labels, pods in self._alike.get(service.namespace, {}).items():
+            if wanted <= labels:
+                yield from (replace(one, ready=True) for one in pods) if service.publish_not_ready else pods
 
     def _running(self, topology: Topology) -> Iterator[tuple[str, Candidate]]:
         documents = {(pod.namespace, pod.name): pod for pod in topology.resources.pods}

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Callable
+from random import Random
 
 import numpy as np
 import pytest
@@ -358,3 +359,48 @@ def test_two_services_of_one_endpoint_answer_each_in_its_own_name(net):
     for service, sport in ((SERVICE, 40000), (SECOND_SERVICE, 40001)):
         open_to(network, "default/p1", dst=service, sport=sport)
         assert seen(network.reply()) == (service, 80, P1, sport)
+
+
+# ---- what holds whatever the services are ---------------------------------------------------------------------------------
+
+
+def random_services(rng: Random) -> Cluster:
+    """A cluster with services of all sorts."""
+    made = three_zones(ipip=rng.choice(["CrossSubnet", "Always", "Never"]), random_fully=rng.random() < 0.5)
+    made.kube_proxy = {
+        "pods": rng.choice([None, (parse_prefix("10.244.0.0/16"),), (parse_prefix("10.244.1.0/24"),)]),
+        "by_interface": rng.random() < 0.2, "masquerade_all": rng.random() < 0.3}
+    for number in range(4):
+        backends = rng.sample([P1, P2, P3, P5, N2], rng.randint(0, 4))
+        made.service(
+            f"10.96.0.{number + 1}", backends, external=f"198.51.100.{number + 1}", node_port=30001 + number,
+            protocol=rng.choice([TCP, UDP]), internal_local=rng.random() < 0.3, external_local=rng.random() < 0.4,
+            affinity=rng.choice([0, 100 * SECOND]))
+    return made
+
+
+@pytest.mark.parametrize("seed", range(30))
+def test_every_answer_finds_back_as_the_inverse_of_what_was_asked(net, seed):
+    rng = Random(seed)
+    network = net(random_services(rng))
+    for number in range(40):
+        sender = rng.choice(["default/p1", "default/p2", "default/p3", "default/p5", "node/n1", "host/api"])
+        service = rng.choice(network.intent.services.frontends)
+        dst = text(service.address) if service.address and sender != "host/api" else rng.choice([N1, N2, N3])
+        sport = rng.randint(40000, 40010)
+        fields = {"protocol": service.protocol, "tcp_flags": SYN if service.protocol == TCP else 0, "sport": sport, "length": 100}
+        result = network.send(sender, dst, dport=service.port, time=number * SECOND, **fields)
+        if fate_of(result) != DELIVERED or not result["flags"] & ResultFlag.DNAT:
+            continue
+        asked_from = int(network.wave[0]["src"]) or None
+        answer = network.reply()
+        if fate_of(answer) == DELIVERED:                      # Never across subnets loses some
+            assert (text(answer["src"]), answer["sport"], answer["dport"]) == (dst, service.port, sport)
+            assert asked_from in (None, answer["dst"])
+    tuples = Counter()
+    for entry in network.state.connections():
+        if not entry["flags"]:
+            flow = [(entry["key"], entry["protocol"], *(int(entry[p + n]) for n in ("src", "dst", "sport", "dport")))
+                    for p in ("", "reply_")]
+            tuples.update(set(flow))
+    assert max(tuples.values(), default=1) == 1

@@ -14,7 +14,7 @@ from ...vocabulary import Device, DropReason, ResultFlag, Stage
 from ...vocabulary.chance import draw
 from .state import ReferenceState
 from .tracking import Connection
-from .walk import TCP, UDP, Complaint, Header, Walk, drop
+from .walk import Complaint, Header, Walk, drop
 
 ENDPOINT_CHOICE = 1 << 32              # keeps these draws apart from those of ports
 PORT_UNREACHABLE = (3, 3)              # --reject-with icmp-port-unreachable
@@ -105,8 +105,6 @@ class Balancer:
 
     def _frontend(self, header: Header, router: Router) -> Frontend | None:
         """The service that the packet is for: by its address, else by a node port on the node's own."""
-        if header.protocol not in (TCP, UDP):
-            return None
         known = self.services.by_address
         found = known.get((header.dst, header.protocol, header.dport))
         if found is not None or header.dst not in self.intent.local_addresses(router.id):
