@@ -239,6 +239,8 @@ def test_a_pod_reaches_a_local_node_port_on_any_node_if_pods_are_told_apart(net,
 def test_a_node_reaches_a_local_node_port_of_its_own_and_hides_behind_itself(net):
     network = net(cluster(P5, node_port=NODE_PORT, external_local=True))
     assert seen(open_to(network, "node/n1", dst=N1, dport=NODE_PORT)) == ("10.244.1.1", 40000, P5, 8080)
+    network = net(cluster(P3, node_port=NODE_PORT, external_local=True))
+    assert seen(open_to(network, "node/n1", dst=N1, dport=NODE_PORT, src="10.244.1.1")) == (N1, 40000, P3, 8080)
 
 
 def test_node_ports_are_on_all_addresses_of_a_node_or_on_those_that_are_named(net):
