@@ -134,7 +134,9 @@ def sizes(intent: Intent, packet: np.void, result: np.void, header: Header) -> t
     reason, stage = REASONS[int(result["reason"])], Stage(int(result["stage"]))
     if reason is DropReason.FABRIC_MTU:
         internet = place_name(intent, int(result["where"])) in internet_places(intent)
-        legs = [subnet.mtu for subnet in intent.fabric.subnets if subnet.mtu and (header.src in subnet.prefix or header.dst in subnet.prefix)]
+        legs = [
+            subnet.mtu for subnet in intent.fabric.subnets
+            if subnet.mtu and (header.src in subnet.prefix or header.dst in subnet.prefix)]
         return header.length, intent.fabric.internet_mtu if internet else min([intent.fabric.mtu, *legs])
     if reason is not DropReason.MTU_EXCEEDED:
         return header.length, 0

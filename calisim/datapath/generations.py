@@ -16,7 +16,7 @@ from ..vocabulary import Relation
 from .engine import Engine
 from .results import Results
 
-MOST_GENERATIONS = 16
+MOST_GENERATIONS = 32
 """A packet may be cut and made whole nine times: by its pod, its node, the tunnel, a router, and on the way up again."""
 
 

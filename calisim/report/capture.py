@@ -156,7 +156,8 @@ class _Rows:
                     same = np.isin(generation.causes["relation"], (Relation.PIECE, Relation.WHOLE))
                     piece = self.packets["fragment"][own] & int(PacketFlag.MF | PacketFlag.OFFSET) != 0
                     self.numbers[own[same]] = self.numbers[parent[same]]
-                    self.headers["id"][own[same]] = self.headers["id"][parent[same]]
+                    for name in ("id", "encap"):               # encap: whether the outer header is the first sender's
+                        self.headers[name][own[same]] = self.headers[name][parent[same]]
                     self.wholes[own[same & piece]] = self.wholes[parent[same & piece]]
                 position += 1
 

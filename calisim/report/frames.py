@@ -10,7 +10,6 @@ An ICMP error is made of the bytes that its cause had where it was lost.
 from __future__ import annotations
 
 from collections.abc import Iterable
-from zlib import crc32
 
 import numpy as np
 
@@ -164,4 +163,5 @@ def _translate(segment: bytearray, header: ipv4.Ipv4, src: int, dst: int, sport:
 def _outer_id(event: np.void, inner: bytes, seed: int) -> int:
     """The kernel chooses it; here it depends on the inner packet and the tunnel, so that it is one along the whole leg, of
     all pieces, too."""
-    return draw(seed, int(event["time"]), crc32(inner), int(event["outer_src"]) << 32 | int(event["outer_dst"])) & 0xFFFF
+    inside, outside = (int(event[f"{which}src"]) << 32 | int(event[f"{which}dst"]) for which in ("", "outer_"))
+    return draw(seed, int(event["time"]), int.from_bytes(inner[4:8], "big"), inside, outside) & 0xFFFF

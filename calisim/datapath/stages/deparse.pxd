@@ -1,15 +1,14 @@
 """DEPARSE: an EVENT as the bytes that tcpdump shows there, headers pushed one before the other as Linux does in an sk_buff.
 
 Payload is never laid out before it is copied: it repeats eight bytes, whose sum is known, so that checksums over the whole
-cost the same whatever its length. What no record holds is made up: IPv4
-identifications count the rows, a tunnel's depend on packet and tunnel, payload is text in TCP and ICMP, else zeros. A quote
-is made from its HEADER alone.
+cost the same whatever its length. What no record holds is made up: IPv4 identifications count the rows, a tunnel's depend on
+the inner packet and the tunnel, payload is text in TCP and ICMP, else zeros. A quote is made from its HEADER alone.
 """
 from libc.stdint cimport uint8_t, uint16_t, uint32_t, uint64_t
 from libc.string cimport memcpy, memset
 from calisim._vocabulary cimport *
 from calisim.datapath.stages.types cimport PROTOCOL_ICMP, PROTOCOL_TCP, PROTOCOL_UDP
-from calisim.datapath.stages.chance cimport draw4
+from calisim.datapath.stages.chance cimport draw5
 
 cdef enum:
     PROTOCOL_IPIP = 4
@@ -213,7 +212,9 @@ cdef inline void error(Draft* d, const Event* event, const Header* header, uint3
     """An ICMP error's message of ``size`` bytes: what it quotes (NAT translates that, too), as far as it reaches."""
     cdef Segment about
     memset(&about, 0, sizeof(Segment))
-    about.src, about.dst, about.sport, about.dport = event.quote_src, event.quote_dst, event.quote_sport, event.quote_dport
+    about.src, about.dst, about.sport, about.dport = header.quote_src, header.quote_dst, header.quote_sport, header.quote_dport
+    if event.quote_src:                        # as it is here; of a piece no EVENT says it
+        about.src, about.dst, about.sport, about.dport = event.quote_src, event.quote_dst, event.quote_sport, event.quote_dport
     about.protocol = header.quote_protocol
     transport(d, &about, header.quote_length - IPV4_HEAD)
     push_ipv4(
@@ -274,7 +275,8 @@ cdef inline void push_inner(
 cdef inline void push_outer(Draft* d, const Event* event, const Header* own, const Tunnels* tunnels) noexcept nogil:
     """The outer header, or of its packet the piece that the EVENT is about. ``own``: the sender's, NULL a tunnel device's."""
     cdef const Encapsulation* encap = &ENCAPSULATIONS[event.encap]
-    cdef uint32_t identification
+    cdef uint32_t identification, inner
+    memcpy(&inner, &d.head[d.start + 4], 4)          # its identification and fragment word
     if event.encap == ENCAP_VXLAN:
         push_vxlan(
             d, event, tunnels, encap.port if own is not NULL else tunnels.port,
@@ -283,8 +285,9 @@ cdef inline void push_outer(Draft* d, const Event* event, const Header* own, con
     if own is not NULL:
         identification = own.outer_id if own.outer_id else event.row + 1
     else:
-        identification = draw4(
-            tunnels.seed, event.time, event.row, <uint64_t>event.outer_src << 32 | event.outer_dst) & 0xFFFF
+        identification = draw5(
+            tunnels.seed, event.time, ntohl(inner), <uint64_t>event.src << 32 | event.dst,
+            <uint64_t>event.outer_src << 32 | event.outer_dst) & 0xFFFF
     push_ipv4(
         d, event.outer_src, event.outer_dst, encap.protocol, event.outer_ttl, event.outer_tos, identification,
         event.outer_fragment)
