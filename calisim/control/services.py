@@ -196,16 +196,18 @@ class _Behind:
         """For the cluster, and for each node's own traffic. Leaving ones only where no other is left (CategorizeEndpoints)."""
         found: dict[tuple[int, int], Candidate] = {}
         for number, one in self._of_port(service, port):
-            if number and one.address and not (found.get((one.address, number)) or one).ready:
-                found[one.address, number] = one
-            elif number and one.address:
-                found.setdefault((one.address, number), one)
-        order = sorted(found, key=lambda at: f"{format_address(at[0])}:{at[1]}")     # kube-proxy sorts their texts
+            at = one.address, number
+            if number and one.address and (at not in found or one.ready):
+                found[at] = one
+        order = sorted(found, key=_text)                                     # as kube-proxy sorts them
         usable = [(found[at], Backend(*at, found[at].router)) for at in order]
+        if all(one.ready for one in found.values()):
+            everywhere = tuple(backend for _, backend in usable)
+            return everywhere, everywhere
         by_router: dict[int, list[tuple[Candidate, Backend]]] = {}
         for one, backend in usable:
             by_router.setdefault(backend.router, []).append((one, backend))
-        own = (backend for router, pairs in by_router.items() if router for backend in _usable(pairs))
+        own = (backend for pairs in by_router.values() for backend in _usable(pairs))
         return tuple(_usable(usable)), tuple(own)
 
     def addresses(self, service: ServiceResource) -> tuple[int, ...]:
@@ -255,6 +257,11 @@ class _Behind:
     def _address(self, pod: str, said: int) -> int:
         """The address of the pod that a slice names: here, not in the cluster that the document comes from."""
         return self._pods[pod].address if pod in self._pods else said
+
+
+def _text(at: tuple[int, int]) -> str:
+    """An endpoint's address and port as kube-proxy writes them."""
+    return f"{format_address(at[0])}:{at[1]}"
 
 
 def _usable(found: Iterable[tuple[Candidate, Backend]]) -> list[Backend]:

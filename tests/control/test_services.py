@@ -102,7 +102,7 @@ def test_slices_win_over_the_selector_and_name_pods_of_this_cluster():
                  "{addresses: [198.51.100.8], conditions: {ready: false}}]")
     cluster = made(service("selector: {app: web}, ports: [{port: 80}]"), slice_of(endpoints, "[{port: 81}]"))
     assert sorted(behind(cluster)) == [("198.51.100.9", 81), ("shop/db", 81)]
-    assert {one.router for one in only(cluster).own} == {4}
+    assert {one.router for one in only(cluster).own} == {0, 4}            # 0: nobody's own
 
 
 def test_slices_match_a_port_by_name_and_protocol_and_their_endpoints_count_once():
@@ -213,3 +213,11 @@ def test_kube_proxys_configuration_reaches_the_nodes_and_its_absence_is_said():
 
 def test_sctp_and_services_without_ports_are_no_frontends():
     assert found(made(service("clusterIP: 10.96.0.10, ports: [{port: 80, protocol: SCTP}]"))) == []
+
+
+def test_a_headless_services_pods_count_in_the_size_of_a_traffic_set():
+    spec = FOUR_NODES + PODS.replace("count: 3", "count: 100") + (
+        "  limits: {packets: 99}\n  traffic:\n    - {name: one, from: shop/db, to: svc/shop/web, port: 80}\n")
+    with pytest.raises(ScenarioError, match="makes 100 packets"):
+        made(service("clusterIP: None, selector: {app: web}, ports: [{port: 80}]"), spec=spec)
+    assert made(service("selector: {app: web}, ports: [{port: 80}]"), spec=spec)
