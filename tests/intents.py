@@ -12,8 +12,8 @@ from dataclasses import dataclass, field, replace
 from functools import cache
 
 from calisim.control.intent import (
-    Adjacency, Advert, Block, Endpoint, Fabric, FabricGroup, FabricRoute, FabricSubnet, FilterRule, Intent, NatRule, Object,
-    Pool, Route, Router, RoutingInputs,
+    Adjacency, Advert, Backend, Block, Endpoint, Fabric, FabricGroup, FabricRoute, FabricSubnet, FilterRule, Frontend, Intent,
+    NatRule, Object, Pool, Route, Router, RoutingInputs, ServicePort, Services,
 )
 from calisim.errors import Mark
 from calisim.quantities import Prefix, network_of, parse_address, parse_prefix
@@ -66,6 +66,9 @@ class Cluster:
     outcasts: set[int] = field(default_factory=set)     # nodes whose tunnels nobody accepts
     exempt_hosts: set[int] = field(default_factory=set)
     icmp_ratelimit: int = 0
+    services: list[ServicePort] = field(default_factory=list)
+    frontends: list[Frontend] = field(default_factory=list)
+    kube_proxy: dict[str, object] = field(default_factory=dict)     # pods, by_interface, masquerade_all, node_addresses
 
     def _object(self, kind: str, name: str) -> int:
         self.objects.append(Object(kind, name, Mark("hand-made", len(self.objects) + 1)))
@@ -175,6 +178,27 @@ class Cluster:
         self.hosts.append(Endpoint(0, EndpointKind.HOST, name, address_of(address), 0, 1500, decided_by=number))
         return name
 
+    def service(
+        self, address: Address, backends: list[str], *, port: int = 80, target: int = 8080, protocol: int = 6, node_port: int = 0,
+        external: Address = "", internal_local: bool = False, external_local: bool = False, affinity: int = 0,
+        sources: tuple[str, ...] | None = None,
+    ) -> int:
+        """A service port on a ClusterIP, with more frontends where asked for; of pods and nodes, by address. Returns its id."""
+        number = self._object("Service", f"default/s{len(self.services) + 1}")
+        homes = {pod.address: pod.router for pod in self.pods} | {router.address: router.id for router in self.routers}
+        behind = tuple(Backend(address_of(one), target, homes.get(address_of(one), 0)) for one in backends)
+        name = f"default/s{len(self.services) + 1}:{port}"
+        self.services.append(ServicePort(
+            name, fnv1a_32(name), protocol, behind, tuple(one for one in behind if one.router), affinity, number))
+        own = len(self.services)
+        self.frontends.append(Frontend(address_of(address), protocol, port, own, local=internal_local))
+        ranges = None if sources is None else tuple(prefix_of(one) for one in sources)
+        if external:
+            self.frontends.append(Frontend(address_of(external), protocol, port, own, True, external_local, ranges))
+        if node_port:
+            self.frontends.append(Frontend(0, protocol, node_port, own, True, external_local))
+        return own
+
     def build(self) -> Intent:
         """The Intent as of now; what is added later does not reach it."""
         return Cluster(**{name: copy(value) for name, value in vars(self).items()})._intent()
@@ -202,6 +226,7 @@ class Cluster:
             places=(*(r.name for r in self.routers), *(p for v in range(1, vpcs + 1) for p in (f"vpc-{v}", f"igw-{v}"))),
             icmp_ratelimit=self.icmp_ratelimit,
             tunnel_senders=frozenset(r.address for r in self.routers) - self.outcasts | self.strangers,
+            services=Services(tuple(self.services), tuple(self.frontends), **self.kube_proxy),  # type: ignore[arg-type]
             remote_route=self._remote_route, local_routes=cache(lambda router: self._local_routes(router, endpoints)))
 
     def _endpoints(self) -> tuple[Endpoint, ...]:

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from ..control.intent import Intent, Object
+from ..control.intent import Intent, Object, ServicePort
 from ..datapath.settling import lineage
 from ..errors import UsageError
 from ..quantities import format_address, parse_address
@@ -108,11 +108,13 @@ def trace(network: Network, request: Request) -> Trace:
 def packet_of(network: Network, request: Request) -> np.ndarray:
     """The packet of a request, as an array of one."""
     from ..traffic.batch import SYN, TCP, packet, protocol_number
+    from ..traffic.endpoints import service_port
 
     sender = network.endpoint_id(request.a)
     endpoint = network.intent.endpoint(sender)
     protocol = protocol_number(request.protocol)
-    fields = {"dport": request.port} if request.port is not None and protocol in (6, 17) else {}
+    port = request.port if request.port is not None else service_port(request.b, network.intent, protocol)
+    fields = {"dport": port} if port is not None and protocol in (6, 17) else {}
     source = 0 if endpoint.kind is EndpointKind.NODE else endpoint.address
     destination = _destination(network, request.b)
     if destination == endpoint.address:
@@ -123,6 +125,12 @@ def packet_of(network: Network, request: Request) -> np.ndarray:
 
 
 def _destination(network: Network, text: str) -> int:
+    from ..traffic.endpoints import resolve_service
+
+    if (addresses := resolve_service(text, network.intent)) is not None:
+        if not addresses:
+            raise UsageError(f"{text} is headless and has no ready endpoint, so its name has no address")
+        return addresses[0]
     try:
         return parse_address(text)
     except ValueError:
@@ -235,16 +243,30 @@ class _Narrator:
         if event["device"] == Device.ETHERNET and event["direction"] == Direction.IN and router != self._place:
             yield self._fabric(router)
         where = self.intent.router(router).name if router else "outside"
-        for end in ("src", "dst"):
+        for end in ("dst", "src"):                     # PREROUTING comes before POSTROUTING, both ways
             old, new = getattr(before, end), getattr(after, end)
             if old and old != new:
                 port = "sport" if end == "src" else "dport"
+                service = self._service(before if end == "dst" else after, end, port)
                 says = (
                     f"the {'source' if end == 'src' else 'destination'} {_tuple(before, end, port)} becomes "
-                    f"{_tuple(after, end, port)} ({self._why_translated(end)})")
-                yield Step(where, "", "", Stage.TRANSLATE, says, (after,))
+                    f"{_tuple(after, end, port)} ({self._why_translated(end, service)})")
+                stage = Stage.BALANCE if service and end == "dst" else Stage.TRANSLATE
+                yield Step(where, "", "", stage, says, (after,), self.intent.object(service.decided_by) if service else None)
 
-    def _why_translated(self, end: str) -> str:
+    def _service(self, header: Header, end: str, port: str) -> ServicePort | None:
+        """The service port at which that end of a header is, where kube-proxy translated it."""
+        wanted = ResultFlag.DNAT if end == "dst" else ResultFlag.UNDNAT
+        if not self.flags & wanted:
+            return None
+        found = self.intent.services.by_address
+        address, number = getattr(header, end), getattr(header, port)
+        frontend = found.get((address, header.protocol, number)) or found.get((0, header.protocol, number))
+        return self.intent.services.ports[frontend.service - 1] if frontend else None
+
+    def _why_translated(self, end: str, service: ServicePort | None) -> str:
+        if service is not None:
+            return f"kube-proxy: {'an endpoint' if end == 'dst' else 'in the name'} of the service {service.name}"
         if self.flags & ResultFlag.UNNAT and end == "dst":
             return "the translation of the request, undone"
         return "SNAT, remembered for the answers" if end == "src" else "the gateway's public address stands for the node's"

@@ -18,7 +18,10 @@ if TYPE_CHECKING:
     from ..datapath.generations import Generation
     from .network import Network
 
-_MEANINGS = {(3, 0): "net unreachable", (3, 1): "host unreachable", (3, 4): "fragmentation needed", (11, 0): "time exceeded"}
+_MEANINGS = {
+    (3, 0): "net unreachable", (3, 1): "host unreachable", (3, 3): "port unreachable",
+    (3, 4): "fragmentation needed", (11, 0): "time exceeded",
+}
 
 
 def errors_told(network: Network, family: Sequence[Generation]) -> tuple[str, ...]:

@@ -79,7 +79,8 @@ def service_of(header: Header) -> str:
 def named(intent: Intent, address: int) -> str:
     """An address with its owner's name, where it has one."""
     owner = intent.address_owners.get(address)
-    return f"{format_address(address)} ({intent.endpoint(owner).name})" if owner else format_address(address)
+    name = intent.endpoint(owner).name if owner else intent.service_addresses.get(address)
+    return f"{format_address(address)} ({name})" if name else format_address(address)
 
 
 def place_name(intent: Intent, place: int) -> str:

@@ -55,7 +55,7 @@ class Amount(NamedTuple):
 
 def codes_of(packets: np.ndarray, results: np.ndarray, scopes: Scopes) -> np.ndarray:
     """The outcome code of every packet of a wave (uint16)."""
-    code = scopes.of(packets).astype(np.uint16)
+    code = scopes.of(packets, results).astype(np.uint16)
     code |= results["verdict"].astype(np.uint16) << 3
     code |= results["reason"].astype(np.uint16) << 6
     code |= results["encap"].astype(np.uint16) << 12

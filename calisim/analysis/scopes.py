@@ -1,7 +1,7 @@
 """Who talks to whom, seen from the network: the scope of every packet of a wave, computed column-wise.
 
 Knows endpoints, their routers, subnets and VPCs. The receiver is the *intended* one: the owner of the
-destination address as sent. Does not know what became of a packet.
+destination address as sent, or the endpoint that a service's address became. Does not know what else became of a packet.
 """
 
 from __future__ import annotations
@@ -10,7 +10,7 @@ import numpy as np
 
 from ..control.intent import Intent
 from ..traffic.owners import AddressOwners
-from ..vocabulary import EndpointKind
+from ..vocabulary import EndpointKind, ResultFlag
 
 SCOPES = ("same-node", "same-subnet", "other-subnet", "other-vpc", "external", "node")
 TITLES = {
@@ -41,10 +41,12 @@ class Scopes:
         """Endpoint id of the owner of each address, 0 where nobody has it."""
         return self._owners.of(dst)
 
-    def of(self, packets: np.ndarray) -> np.ndarray:
-        """The scope code of every packet of a wave (uint8)."""
+    def of(self, packets: np.ndarray, results: np.ndarray) -> np.ndarray:
+        """The scope code of every packet of a wave (uint8); of one for a service, between sender and chosen endpoint."""
         senders = np.where(packets["ingress"] < len(self._kind), packets["ingress"], 0)
         receivers = self.receivers(packets["dst"])
+        balanced = (receivers == 0) & ((results["flags"] & int(ResultFlag.DNAT)) != 0)
+        receivers = np.where(balanced, self.receivers(results["dst"]), receivers)
         kinds = self._kind[senders], self._kind[receivers]
         nodes = self._router[senders], self._router[receivers]
         subnets = self._subnet[nodes[0]], self._subnet[nodes[1]]

@@ -258,6 +258,78 @@ class Fabric:
     outside_address: int = 0              # of a Linux router's leg to the outside; 0: not known
 
 
+@dataclass(frozen=True, slots=True)
+class Backend:
+    """An endpoint of a service port; ``router`` is the node that runs it, 0 where no node is known to."""
+
+    address: int
+    port: int
+    router: int = 0
+
+
+@dataclass(frozen=True, slots=True)
+class ServicePort:
+    """One port of a service (id = position + 1): who may get its connections.
+
+    ``backends`` serve the whole cluster, in kube-proxy's order; of ``own`` each node takes its own ones under a traffic
+    policy Local. ``affinity`` is sessionAffinity ClientIP's time-out in ns, 0 without. ``key`` depends on the name only.
+    """
+
+    name: str                             # namespace/name:port
+    key: int
+    protocol: int
+    backends: tuple[Backend, ...]
+    own: tuple[Backend, ...]
+    affinity: int = 0
+    decided_by: int = 0
+
+
+@dataclass(frozen=True, slots=True)
+class Frontend:
+    """Where a service port (TCP or UDP) is found: on an address, or (address 0: a node port) on every node's own ones.
+
+    ``external``: node port, external IP or load balancer; ``local``: the traffic policy that holds here is Local;
+    ``sources``: loadBalancerSourceRanges.
+    """
+
+    address: int
+    protocol: int
+    port: int
+    service: int                          # ServicePort id
+    external: bool = False
+    local: bool = False
+    sources: tuple[Prefix, ...] | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class ServiceName:
+    """What ``svc/NAMESPACE/NAME`` stands for: its ClusterIP, or the pods of a headless one; its (name, protocol, port)s."""
+
+    addresses: tuple[int, ...]
+    ports: tuple[tuple[str, int, int], ...]
+
+
+@dataclass(frozen=True)
+class Services:
+    """What kube-proxy programs on every node, the same on all of them. Of one address, protocol and port there is one frontend.
+
+    How it tells the pods' traffic from other traffic (detectLocalMode): ``pods`` – by source (clusterCIDR) –, or
+    ``by_interface`` – what comes in from a pod's veth –, or not at all.
+    """
+
+    ports: tuple[ServicePort, ...] = ()
+    frontends: tuple[Frontend, ...] = ()
+    pods: tuple[Prefix, ...] | None = None
+    by_interface: bool = False
+    masquerade_all: bool = False
+    node_addresses: tuple[Prefix, ...] | None = None     # nodePortAddresses; None: all
+
+    @cached_property
+    def by_address(self) -> dict[tuple[int, int, int], Frontend]:
+        """Frontends by address (0: node ports), protocol and port."""
+        return {(frontend.address, frontend.protocol, frontend.port): frontend for frontend in self.frontends}
+
+
 @dataclass(frozen=True)
 class Intent:
     """All decisions for one cluster and one variant."""
@@ -280,6 +352,8 @@ class Intent:
     icmp_ratelimit: int = 0               # net.ipv4.icmp_ratelimit, ms; 0: none (the kernel's default is 1000)
     failures: tuple[str, ...] = ()        # outcomes to report: pods without address, routes over quota
     warnings: tuple[str, ...] = field(default=())
+    services: Services = Services()
+    service_names: Mapping[str, ServiceName] = field(default_factory=dict)       # svc/NAMESPACE/NAME → what it stands for
 
     def router(self, router: int) -> Router:
         return self.routers[router - 1]
@@ -300,6 +374,14 @@ class Intent:
     def endpoint_ids(self) -> dict[str, int]:
         """Endpoint ids by name."""
         return {endpoint.name: endpoint.id for endpoint in self.endpoints}
+
+    @cached_property
+    def service_addresses(self) -> dict[int, str]:
+        """Services (``svc/NAMESPACE/NAME``) by the addresses under which they are found, the nodes' own ones aside."""
+        named = {port.decided_by: port.name.rpartition(":")[0] for port in self.services.ports}
+        return {
+            frontend.address: f"svc/{named[self.services.ports[frontend.service - 1].decided_by]}"
+            for frontend in self.services.frontends if frontend.address}
 
     @cached_property
     def address_owners(self) -> dict[int, int]:

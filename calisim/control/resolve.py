@@ -25,6 +25,7 @@ from .nat import nat_rule
 from .objects import Objects
 from .owners import Owners, era_of, owners
 from .routing import Peer, RoutingTables, export_allowed
+from .services import balance
 
 _RP_FILTERS = {"off": RpFilter.OFF, "strict": RpFilter.STRICT, "loose": RpFilter.LOOSE}
 
@@ -47,6 +48,7 @@ def resolve(topology: Topology) -> Intent:
     affinities = {node.name: number for number, node in enumerate(topology.entities.nodes, start=1)}
     blocks = _blocks(addresses, affinities)
     nodes = topology.entities.nodes
+    balanced = balance(topology, routers, endpoints, objects, _keys)
     tables = RoutingTables(
         era, routes_by, pools, [_peer(node, router) for node, router in zip(nodes, routers, strict=True)], routers,
         [subnet.decided_by for subnet in wiring.fabric.subnets], _by_router(endpoints), _affine(blocks))
@@ -56,8 +58,9 @@ def resolve(topology: Topology) -> Intent:
         nat=nat_rule(written, felix.nat_outgoing_exclusions, (_recorded(node) for node in nodes), felix.external_nodes),
         fabric=wiring.fabric, objects=tuple(objects.all), places=wiring.places, tunnel_senders=_senders(topology),
         remote_route=tables.remote_route, local_routes=tables.local_routes,
-        assumptions=_assumptions(topology, routes_by), icmp_ratelimit=topology.settings.icmp_ratelimit,
-        failures=(*addresses.failures, *wiring.failures), warnings=topology.warnings)
+        assumptions=(*_assumptions(topology, routes_by), *balanced.assumptions), icmp_ratelimit=topology.settings.icmp_ratelimit,
+        failures=(*addresses.failures, *wiring.failures), warnings=topology.warnings,
+        services=balanced.services, service_names=balanced.names)
 
 
 def _pool(pool: IPPool, objects: Objects) -> Pool:

@@ -48,7 +48,8 @@ stage ENDPOINT, where 0):
   cuts it (the outer packet if it is sent encapsulated). Event VETH IN. Then leg 1 on its router, coming in by VETH.
 - NODE: hook OUTPUT of its router. src 0 means *the kernel chooses*: after LOOKUP the source becomes the tunnel address
   of the device if the adjacency is a TUNNEL, else the router's address. A src that is not 0 and not one of the
-  router's own addresses: DROPPED SPOOFED_SOURCE, stage SOURCE_CHECK.
+  router's own addresses, but of ICMP type 3 or 11 (no later piece; it may come from a service): DROPPED SPOOFED_SOURCE,
+  stage SOURCE_CHECK.
 - src is the wire's: of what is sent encapsulated outer_src is chosen, checked or filled in.
 - HOST: src 0 means its address. Event ETHERNET OUT with router 0. If its address is in a fabric subnet it sends from
   there (FABRIC from that subnet, same-subnet destinations directly); else it comes in through the gateway (FABRIC from
@@ -81,25 +82,30 @@ stage ENDPOINT, where 0):
    conntrack holds it until the datagram is whole, so that all later stages see whole packets only.
 4. CONNTRACK: see below. INVALID with CALICO_FILTER → CT_INVALID. In the reply direction the destination (and for SNATed ones
    destination port) is translated back now, before the lookup. ICMP errors: see *Errors*.
+4a. BALANCE: a service's address becomes that of one of its endpoints: see *Balance*. What follows – LOOKUP, MTU, POLICY,
+   Intent.nat, the tunnel, the fabric – sees the endpoint's address and port; what went before saw the service's.
 5. LOOKUP: own addresses first (LOCAL), then longest prefix match over routes_of(R); of equal prefixes the first in its
    order. No route, or destination multicast, 255.255.255.255, 0.0.0.0 or 127/8 → NO_ROUTE. Blackhole → BLACKHOLE (detail =
    the block's pool). An ICMP error that is INVALID, forwarded (neither LOCAL to the node nor OUTPUT), under CALICO_FILTER
    → CT_INVALID, stage CONNTRACK.
 6. LOCAL_IN (LOCAL, the node itself): step 8a; then from VETH with HOST_ACTION_DROP and of no known connection (answers
    to the node's own requests pass: Calico accepts what is ESTABLISHED before the action) → POLICY_EGRESS, detail R's
-   object, stage LOCAL_IN. Still encapsulated (by VETH or OUTPUT) → UNDETERMINED, stage DECAPSULATE. Otherwise
+   object, stage LOCAL_IN. Then what BALANCE *refused*. Still encapsulated (by VETH or OUTPUT) → UNDETERMINED, stage
+   DECAPSULATE. Otherwise
    DELIVERED, stage
    DELIVER.
 7. TTL (not on OUTPUT): ttl ≤ 1 → TTL_EXCEEDED; else decrement.
 8. MTU of the output device (LOCAL pod: the endpoint's mtu): length greater, and DF → MTU_EXCEEDED (detail = the route's
    decider) – but of a datagram that came in pieces (HEADER.largest ≠ 0) the largest of them is compared.
 8a. POLICY: by VETH under CALICO_FILTER, of no known connection: protocol 4 without PODS_SEND_IPIP, UDP to port 4789
-   without PODS_SEND_VXLAN → ENCAP_FROM_POD: Felix lets workloads open no tunnels.
-9. TRANSLATE, only for the packet that opens a connection (and not on INVALID): Intent.nat.matches(src, dst) (OUTPUT,
-   too) → MASQUERADE to R.address (output device TUNNEL: to its tunnel address). OUTPUT, or forwarded with a local
+   without PODS_SEND_VXLAN → ENCAP_FROM_POD: Felix lets workloads open no tunnels. Last, forwarded: what BALANCE *refused*.
+9. TRANSLATE, only for the packet that opens a connection (and not on INVALID): Intent.nat.matches(src, dst) or BALANCE
+   *marked* it (OUTPUT, too) → MASQUERADE to R.address (output device TUNNEL: to its tunnel address). OUTPUT, or forwarded
+   with a local
    address as source: adjacency TUNNEL and src is not that device's tunnel address → MASQUERADE to it (not under
-   NO_TUNNEL_MASQUERADE). Never when delivering to a local pod (its adjacency is LOCAL) unless nat matches. Ports: see
-   *Ports*. Packets of a known SNATed connection get the same translation here. The connection is confirmed here (entered
+   NO_TUNNEL_MASQUERADE). Never when delivering to a local pod (its adjacency is LOCAL) unless nat matches or it is
+   marked. Ports: see *Ports*. Packets of a known SNATed connection get the same translation here. The connection is
+   confirmed here (entered
    into the table), also when nothing was translated.
 9a. FRAGMENT: length greater than the MTU of step 8, or the datagram came in pieces → CONTINUED, stage FRAGMENT, where R.
 10. LOCAL pod: event VETH OUT, DELIVERED (stage DELIVER). An endpoint that is a pod of R but whose node is … down was
@@ -208,11 +214,53 @@ CHALLENGE, SIMULTANEOUS, UNACKNOWLEDGED, REPLY_UNACKNOWLEDGED (by direction of t
 PACKET has no sequence numbers: every packet is taken to be inside the window, every RST to hit its edge, every ACK to
 acknowledge all that came the other way, as between two stacks that lose nothing (Linux calls what is outside INVALID).
 
+**Balance** (kube-proxy in iptables mode, Intent.services). At 4a, by whatever device or OUTPUT (whose source is chosen
+before: by the route to the service's address), on the wire's header. Only *the packet that opens a connection* (TCP or
+UDP; not INVALID, no ICMP error) asks for its *frontend*: the one of its destination, protocol and destination port; if
+there is none and the destination is one of R's own addresses (and in a prefix of node_addresses, if that is not None) the
+one of address 0, protocol and port. None: BALANCE does nothing. The frontend's port is S.
+
+1. sources not None, and the source in none of them: *refused*, firewall.
+2. S.backends empty: *refused*, rejected.
+3. Who is asked, and whether the packet is *marked* (KUBE-MARK-MASQ). *A pod's*: by_interface: it came in by VETH; else
+   pods is not None and has the source. Not external: marked if masquerade_all, or pods are told apart (by_interface, or
+   pods not None) and it is not a pod's; asked are, under local, R's own (those of S.own with router = R), else
+   S.backends. External, not local: marked, S.backends. External, local: a pod's: S.backends, not marked (short cut: as if
+   it had gone out and come in again); else the source is one of R's own addresses: S.backends, marked; else R's own, not
+   marked.
+4. Nobody to ask: *refused*, dropped.
+5. The endpoint: with S.affinity the one that the live record (expires > time) of (R.key, S.key, source) names, if it is
+   among the asked; else asked[draw(seed, R.key, src << 32 | dst, sport << 32 | dport << 16 | protocol, 1 << 32 | S.key)
+   mod their number] – which is what 1/n, 1/(n − 1), … of the chained rules come to. With S.affinity the record now names
+   it, expires = time + S.affinity, whatever becomes of the packet; packets of known connections leave it as it is.
+   (xt_recent keeps one list for each endpoint and a hundred clients in each; here it is one record for each client.)
+6. Marked, too: the source is the endpoint's own address (hairpin).
+7. dst, dport := the endpoint's (DNAT), and so the reply tuple's source. Its port is never changed to avoid a clash:
+   TRANSLATE moves the source port (*Ports*) where the reply tuple is taken.
+
+*Refused* packets go on as they are and end where the filter table stands: LOCAL_IN, or forwarded at the end of step 8a:
+DROPPED, stage BALANCE, where R, detail = S.decided_by: POLICY_INGRESS for the firewall, else NO_ENDPOINTS; rejected ones
+give rise to an ICMP error. By OUTPUT those of an external frontend are refused at LOCAL_IN only (KUBE-EXTERNAL-SERVICES
+is not in OUTPUT), but for the firewall's. They enter no connection.
+
+*Known connections.* Original direction: dst and dport := the reply tuple's source where that is another one (flag DNAT),
+at 4a; services are not asked: the endpoint stays though it is no longer there. Reply direction: the source is put back
+last, at TRANSLATE or at LOCAL_IN: src, sport := the original destination and its port (flag UNDNAT). An entry's *source
+was translated* if reply_dst, reply_dport differ from src, sport; its *destination was*, if reply_src, reply_sport differ
+from dst, dport. "SNATed" and UNNAT, everywhere on this page, ask for the former only. Endpoints' addresses are nobody's
+own affair: a LOCAL one (a host-network pod, the node) goes to LOCAL_IN, where nothing is masqueraded – but by OUTPUT what
+is marked, to R.address (lo); delivered to a pod, to R.address (a cali… device has no address, so the kernel takes the
+first device's that has one). State.affinities(): AFFINITY records, live at the latest packet time seen, sorted.
+
 **Errors.** An ICMP error belongs (RELATED) to the live entry that has the inverse of the quoted header's key, in that
 key's direction; it refreshes and opens nothing. None: INVALID – never translated, dropped only as step 5 says. In the
 reply direction of a translated entry: destination := original source, quoted source and source port := the original's,
 at CONNTRACK (UNNAT). In the original direction: at TRANSLATE source and quoted destination := the translated source, the
-quoted destination port := its port (SNAT; of a quoted echo the identifier). Nothing else is translated, MASQUERADE neither.
+quoted destination port := its port (SNAT; of a quoted echo the identifier). Where the entry's destination was translated:
+in the reply direction source and quoted
+destination := the original destination, the quoted destination port := its port, at TRANSLATE or LOCAL_IN (UNDNAT: routers near
+the endpoint speak in the service's name); in the original direction destination and quoted source := the endpoint's, the quoted
+source port := its port, at BALANCE (DNAT). Nothing else is translated, MASQUERADE neither.
 
 **Offspring** (forward(…, offspring=True): Results.born: PACKETs with HEADERs and a BORN each, in the order of legs, then
 rows, of their causes). They are not sent: that is the caller's next wave (:mod:`.generations`). BORN.relation says what
@@ -253,7 +301,9 @@ a packet
 that came in by a device (not OUTPUT): TTL_EXCEEDED (stage TTL) → 11/0; MTU_EXCEEDED of stage MTU → 3/4, mtu the output
 device's; of stage ENCAPSULATE → 3/4 about the inner packet, mtu what did not suffice − overhead, to the original source
 if it was translated
-here; UNREACHABLE of NEIGHBOUR → 3/1, 3.1 s later. A Linux router between the subnets (decrements_ttl): TTL_EXCEEDED → 11/0;
+here; UNREACHABLE of NEIGHBOUR → 3/1, 3.1 s later; what BALANCE *rejected* (stage BALANCE, NO_ENDPOINTS) → 3/3, forwarded
+after the decrement, src 0; at LOCAL_IN src is the quoted destination. A Linux router between the subnets
+(decrements_ttl): TTL_EXCEEDED → 11/0;
 FABRIC_NO_ROUTE for want of a route, or OUTSIDE → 3/0 (from outside to an address of a subnet, with a TTL above 1: 3/1, 3.1 s
 later, quoted after the decrement); FABRIC_NO_OWNER,
 UNREACHABLE →
@@ -262,10 +312,14 @@ the AWS fabric are silent, and nothing is said about an ICMP error, nor about a 
 multicast, 255.255.255.255, 0/8 or 127/8, or whose destination is the last address of the speaker's own link (R.inputs.link,
 a subnet of the place; prefixes of up to 30 bits). Quoted is the wire's header where it was lost, with the TTL as it came in –
 but for
-ENCAPSULATE, NEIGHBOUR, FABRIC_NO_OWNER and UNREACHABLE, which come after the decrement. PACKET: dst the quoted source,
+ENCAPSULATE, NEIGHBOUR, FABRIC_NO_OWNER and UNREACHABLE, which come after the decrement. R's errors of the stages TTL, MTU
+and ENCAPSULATE about a packet whose
+destination R has changed, of a connection whose destination was translated (confirmed or not: the error is attached to it,
+nf_ct_attach), quote destination and destination port as they came in to R; their src is that destination. PACKET: dst the
+quoted source,
 TTL 64,
 TOS 0xC0 | quoted TOS & 0x1E (icmp_send),
-length 28 + min(quoted length, 548), no DF; of R: ingress R, src 0 (its kernel chooses: the route back
+length 28 + min(quoted length, 548), no DF; of R: ingress R, else src 0 (its kernel chooses: the route back
 decides); of
 the other router: place, src its address on the leg to the receiver: the gateway address of the owner's subnet, for an
 outside
@@ -282,15 +336,17 @@ too, unless half of the time is over. Less than 552: 552, or what is known if th
 
 **Ports** of MASQUERADE: class of the original source port: 0..511 → 1..511, 512..1023 → 600..1023, else 1024..65535;
 ICMP id 0..65535; protocols without ports: no port, SNAT_PORTS_EXHAUSTED if the reply tuple is taken. Without
-RANDOM_FULLY: (a) the mapping sticks to (source, source port), as measured: of R's SNATed connections with the same
-protocol, source and source port (before translation) the one confirmed last; if it is alive and its new address is this
+RANDOM_FULLY: (a) the mapping sticks to (source, source port), as measured: of R's connections whose source was translated
+with the same protocol, source and source port (before translation) the one confirmed last; if it is alive and its new
+address is this
 one's, its port if free; (b) the own port if the reply tuple (dst, dport → new source, port) is free on R (no live entry
 has it in either direction). Otherwise, and at once with RANDOM_FULLY, Linux' search (nf_nat_l4proto_unique_tuple): for
 attempts in 128, 64, 32, 16, 8 (rounds 0, 1, …; the first not more than the range): offset = draw(seed, R.key, src << 32
 | dst, sport << 32 | dport << 16 | protocol, round) mod range; try that many ports from min + offset on, wrapping inside
 the range; the first free one wins; stop after a round with attempts ≥ range. None → SNAT_PORTS_EXHAUSTED (stage
-TRANSLATE), nothing is entered. (src, sport, dport of the draw are the packet's before translation, for ICMP as in the
-key.) **Null binding**: every other opening packet, at LOCAL_IN too, keeps its source address, and its port unless its
+TRANSLATE), nothing is entered. (src, sport, dst, dport of the draw are the packet's before TRANSLATE – after BALANCE –,
+for ICMP as in the key.) **Null binding**: every other opening packet, at LOCAL_IN too, keeps its source address, and its
+port unless its
 reply tuple is taken; then the search gives another one (Linux does the same: a node's own connection never shares a
 tuple with a pod's masqueraded one). So no two live entries of a router share a tuple. An entry that is no longer alive
 when a new one takes one of its tuples is gone for good, whatever the time of later packets.

@@ -129,6 +129,8 @@ def _end(section: Section, field: str, text: str, names: Names) -> tuple[Referen
         return None, _not_a_selector(section, field, error)
     except ValueError as error:
         sentence = str(error)
+    if not sentence and reference.kind == "svc" and field == "source":
+        sentence = f"{text} is a service, which only receives: name the pods behind it"
     if not sentence:
         return reference, None
     message, hint = fact_and_cure(sentence)
@@ -165,6 +167,8 @@ def _members(end: Reference | None, counts: Iterable[tuple[int, Mapping[str, str
     """How many endpoints a reference can mean at most."""
     if end is not None and end.name == EVERY:
         return names.node_count() if end.kind == "node" else len(names.spec.hosts)
+    if end is not None and end.kind == "svc":
+        return max(1, sum(count for count, labels in counts if names.is_headless_over(end, labels, labels[NAMESPACE])))
     if end is None or end.selector is None:
         return 1
     return sum(count for count, labels in counts if end.selector.matches(labels))

@@ -105,7 +105,7 @@ NODE = excerpt({
 POD = excerpt({
     "metadata": _metadata({_POOLS: json_list(str), _ADDRESSES: json_list(interface)}),
     "spec": excerpt({"nodeName": IS_NAME, "containers": many(excerpt({"ports": many(_PORT)}))}),
-    "status": excerpt({"podIP": IS_ADDRESS}),
+    "status": excerpt({"podIP": IS_ADDRESS, "conditions": many(excerpt({"type": text(), "status": text()}))}),
 }, required=("metadata",))
 
 NAMESPACE = excerpt({"metadata": _metadata({_POOLS: json_list(str)}, IS_DNS_LABEL)}, required=("metadata",))
@@ -151,6 +151,12 @@ def is_endpoint(document: Mapping[str, Any]) -> bool:
     return not finished and not _part(document, "spec").get("hostNetwork")
 
 
+def is_on_host(document: Mapping[str, Any]) -> bool:
+    """A running pod on its node's own network."""
+    finished = _part(document, "status").get("phase") in ("Succeeded", "Failed")
+    return not finished and bool(_part(document, "spec").get("hostNetwork"))
+
+
 def pod(document: Mapping[str, Any], mark: Mark) -> PodResource:
     metadata, spec = _part(document, "metadata"), _part(document, "spec")
     asked = texts_in(_part(document, "metadata", "annotations").get(_ADDRESSES) or "[]")
@@ -166,6 +172,10 @@ def pod(document: Mapping[str, Any], mark: Mark) -> PodResource:
         address=int(addresses[0]) if addresses else None,
         pools=requested_pools(document),
         mark=mark,
+        ready=not any(
+            (condition or {}).get("type") == "Ready" and condition.get("status") != "True"
+            for condition in _part(document, "status").get("conditions") or ()),
+        leaving=bool(metadata.get("deletionTimestamp")),
     )
 
 

@@ -12,17 +12,21 @@ from itertools import islice
 from typing import Any
 
 from ..errors import Mark, Problem
-from . import kubernetes
+from ..quantities import Prefix
+from . import kubernetes, services
 from .calico import convert as calico
 from .calico import legacy
 from .calico.felix import UNMODELLED
-from .calico.kinds import CALICO, CORE, KINDS, PARTS, RULES, SPECS, Kind, group_of
+from .calico.kinds import CALICO, CORE, KINDS, KUBE_PROXY, PARTS, RULES, SPECS, Kind, group_of
 from .calico.rules import Fault, suggestion
 from .documents import Document
 from .reader import dotted
-from .resources import IPPool, NodeResource, PodResource, Resources
+from .resources import (
+    IPPool, KubeProxyResource, NodeResource, PodResource, Resources, ServiceEndpoints, ServiceResource,
+)
 
 _MAX_FAULTS = 50                  # of one document; the rest only repeat them
+_NAMESPACED = ("Pod", "NetworkPolicy", "NetworkSet", "Service", "Endpoints", "EndpointSlice")
 _SHOWN = 5                        # names in a warning; the rest is counted
 
 
@@ -60,6 +64,12 @@ class _Conversion:
     namespace_pools: dict[str, tuple[str, ...]] = field(default_factory=dict)
     notes: dict[tuple[str, str], list[str]] = field(default_factory=dict)      # (kind, what it means) → names
     seen: dict[tuple[str, str, str, str], Document] = field(default_factory=dict)
+    services: list[ServiceResource] = field(default_factory=list)
+    service_endpoints: list[ServiceEndpoints] = field(default_factory=list)
+    plain_endpoints: list[ServiceEndpoints] = field(default_factory=list)      # v1 Endpoints
+    kube_proxy: list[KubeProxyResource] = field(default_factory=list)
+    service_ranges: list[Prefix] = field(default_factory=list)
+    host_pods: list[PodResource] = field(default_factory=list)
 
     # --- reading ----------------------------------------------------------------------------------------------------
 
@@ -85,7 +95,7 @@ class _Conversion:
         """Reports a resource that another document has already described."""
         if not document.name:
             return False
-        namespace = document.namespace if document.kind in ("Pod", "NetworkPolicy", "NetworkSet", "Service") else ""
+        namespace = document.namespace if document.kind in _NAMESPACED else ""
         key = (group_of(document.api_version), document.kind, namespace, document.name)
         first = self.seen.setdefault(key, document)
         if first is document:
@@ -99,7 +109,7 @@ class _Conversion:
 
     def note(self, document: Document, meaning: str) -> None:
         name = document.name or document.pool_cidr
-        if name and document.kind in ("NetworkPolicy", "Pod", "Service", "NetworkSet"):
+        if name and document.kind in _NAMESPACED:
             name = f"{document.namespace}/{name}"
         self.notes.setdefault((document.kind, meaning), []).append(name)
 
@@ -150,13 +160,49 @@ class _Conversion:
     def read_pod(self, document: Document) -> None:
         if kubernetes.is_endpoint(document.value):
             self.pods.append(kubernetes.pod(document.value, document.mark))
-        else:
-            self.note(document, "it has no interface of its own (host network, or finished), so it is no endpoint")
+            return
+        if kubernetes.is_on_host(document.value):
+            self.host_pods.append(kubernetes.pod(document.value, document.mark))
+        self.note(document, "it has no interface of its own (host network, or finished), so it is no endpoint")
 
     def read_namespace(self, document: Document) -> None:
         self.namespaces[document.name] = kubernetes.namespace_labels(document.value)
         if pools := kubernetes.requested_pools(document.value):
             self.namespace_pools[document.name] = pools
+
+    # --- services ---------------------------------------------------------------------------------------------------
+
+    def read_service(self, document: Document) -> None:
+        service = services.service(document.value, document.mark)
+        self.services.append(service)
+        if any(port.protocol == "SCTP" for port in service.ports):
+            self.note(document, "its SCTP ports are left aside: the datapath knows no ports of SCTP")
+
+    def read_slice(self, document: Document) -> None:
+        found = services.slice_of(document.value, document.mark)
+        if found is not None:
+            self.service_endpoints.append(found)
+        else:
+            self.note(document, f"it is left aside: no IPv4 slice, or without the label {services.SERVICE_NAME}")
+
+    def read_endpoints(self, document: Document) -> None:
+        self.plain_endpoints += services.endpoints(document.value, document.mark)
+
+    def read_kube_proxy(self, document: Document) -> None:
+        self.kube_proxy.append(services.kube_proxy(document.value, document.mark))
+        if meaning := services.unmodelled(document.value):
+            self.note(document, meaning)
+        if len(self.kube_proxy) > 1:
+            self.complain(document, Fault(f"kube-proxy is configured twice (first at {self.kube_proxy[0].mark})", "keep one"))
+
+    def read_service_range(self, document: Document) -> None:
+        self.service_ranges += services.service_ranges(document.value)
+
+    def endpoints_of_services(self) -> tuple[ServiceEndpoints, ...]:
+        """Slices; a v1 Endpoints counts where its service has none (the mirroring controller would have made them)."""
+        sliced = {(found.namespace, found.service) for found in self.service_endpoints}
+        mirrored = (found for found in self.plain_endpoints if (found.namespace, found.service) not in sliced)
+        return (*self.service_endpoints, *mirrored)
 
     # --- all together -----------------------------------------------------------------------------------------------
 
@@ -189,6 +235,11 @@ class _Conversion:
             pods=tuple(replace(pod, pools=pod.pools or self.namespace_pools.get(pod.namespace, ())) for pod in self.pods),
             namespaces=self.namespaces,
             namespace_pools=self.namespace_pools,
+            services=tuple(self.services),
+            service_endpoints=self.endpoints_of_services(),
+            kube_proxy=self.kube_proxy[0] if self.kube_proxy else KubeProxyResource(),
+            service_ranges=tuple(self.service_ranges),
+            host_pods=tuple(self.host_pods),
             **self.settings,
         )
 
@@ -214,6 +265,11 @@ _READERS: dict[tuple[str, str], Reader] = {
     (CORE, "Node"): _Conversion.read_kubernetes_node,
     (CORE, "Pod"): _Conversion.read_pod,
     (CORE, "Namespace"): _Conversion.read_namespace,
+    (CORE, "Service"): _Conversion.read_service,
+    (CORE, "Endpoints"): _Conversion.read_endpoints,
+    ("discovery.k8s.io", "EndpointSlice"): _Conversion.read_slice,
+    ("networking.k8s.io", "ServiceCIDR"): _Conversion.read_service_range,
+    (KUBE_PROXY, "KubeProxyConfiguration"): _Conversion.read_kube_proxy,
 }
 
 

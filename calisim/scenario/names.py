@@ -8,13 +8,13 @@ from __future__ import annotations
 
 import difflib
 import re
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from itertools import islice
 
 from ..quantities import parse_address
 from ..selector import Selector, parse
-from .resources import Resources
+from .resources import Resources, ServiceResource
 from .schema import NodeGroup, PodGroup, Spec
 
 EVERY = "*"
@@ -76,12 +76,14 @@ class Names:
     _pods: dict[tuple[str, str], PodGroup] = field(default_factory=dict)
     _written_pods: set[tuple[str, str]] = field(default_factory=set)
     _hosts: set[str] = field(default_factory=set)
+    _services: dict[str, ServiceResource] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
         self._nodes = {group.name: group for group in self.spec.nodes}
         self._pods = {(group.namespace, group.name): group for group in self.spec.pods}
         self._written_pods = {(pod.namespace, pod.name) for pod in self.resources.pods}
         self._hosts = {host.name for host in self.spec.hosts}
+        self._services = {f"{service.namespace}/{service.name}": service for service in self.resources.services}
 
     def has_node(self, name: str) -> bool:
         group = self._nodes.get(name)
@@ -126,12 +128,27 @@ class Names:
             if len(bearers) > 1:
                 return f"{name} could be {' or '.join(bearers)}: write which"
             return "" if bearers or self.unsure else f"nobody is called {name}{self._nearest(name)}"
+        if kind == "svc":
+            return self._unknown_service(f"{reference.namespace}/{name}")
         known = {"node": self.has_node(name), "host": self.has_host(name), "pod": self.has_pod(reference.namespace, name)}
         if name == EVERY or kind in self.unsure or known.get(kind, True):
             return ""
         if kind == "pod":
             return f"there is no pod {reference.namespace}/{name}{self._nearest(f'{reference.namespace}/{name}')}"
         return f"there is no {kind} {name}{self._nearest(f'{kind}/{name}')}"
+
+    def is_headless_over(self, reference: Reference, labels: Mapping[str, str], namespace: str) -> bool:
+        """Whether a service stands for its pods and these labels are of some of them."""
+        service = self._services.get(f"{reference.namespace}/{reference.name}")
+        if service is None or not service.headless or namespace != service.namespace:
+            return False
+        return service.selector is not None and service.selector.items() <= labels.items()
+
+    def _unknown_service(self, name: str) -> str:
+        if name in self._services or "pod" in self.unsure:          # a faulty document may have been the service
+            return ""
+        near = difflib.get_close_matches(name, islice(self._services, _MOST_CANDIDATES), 1)
+        return f"there is no service {name}: {f'did you mean svc/{near[0]}?' if near else 'add its Service document'}"
 
     def nearest_node(self, name: str) -> str:
         near = difflib.get_close_matches(name, islice(self._node_names(), _MOST_CANDIDATES), 1)

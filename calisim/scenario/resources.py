@@ -99,6 +99,77 @@ class PodResource:
     address: int | None = None                    # cni.projectcalico.org/ipAddrs
     pools: tuple[str, ...] = ()                   # cni.projectcalico.org/ipv4pools: names or CIDRs
     mark: Mark = UNWRITTEN
+    ready: bool = True                            # its condition Ready, as far as it is said
+    leaving: bool = False                         # it has a deletionTimestamp
+
+
+# --- services -------------------------------------------------------------------------------------------------------
+
+
+@dataclass(frozen=True, slots=True)
+class ServicePort:
+    """A port of a Service; ``target`` is a number or the name of a container's port, ``node_port`` 0 where not said."""
+
+    name: str
+    protocol: str                                 # TCP, UDP, SCTP
+    port: int
+    target: int | str
+    node_port: int = 0
+
+
+@dataclass(frozen=True, slots=True)
+class ServiceResource:
+    """v1 Service. ``cluster_ip`` None: not said, or none (``headless``, ExternalName); ``affinity`` in seconds, 0 without."""
+
+    name: str
+    namespace: str
+    type: str                                     # ClusterIP | NodePort | LoadBalancer | ExternalName
+    ports: tuple[ServicePort, ...] = ()
+    headless: bool = False
+    cluster_ip: int | None = None
+    selector: Mapping[str, str] | None = None
+    external_ips: tuple[int, ...] = ()
+    load_balancer_ips: tuple[int, ...] = ()
+    source_ranges: tuple[Prefix, ...] = ()        # loadBalancerSourceRanges
+    node_ports: bool = False                      # each port gets one
+    affinity: int = 0
+    internal_local: bool = False                  # internalTrafficPolicy: Local
+    external_local: bool = False
+    publish_not_ready: bool = False
+    mark: Mark = UNWRITTEN
+
+
+@dataclass(frozen=True, slots=True)
+class ServiceEndpoint:
+    """Who takes a service's connections, as an EndpointSlice says. ``leaving``: terminating, but still serving."""
+
+    address: int
+    ready: bool = True
+    leaving: bool = False
+    node: str = ""
+    pod: str = ""                                 # namespace/name of its targetRef
+
+
+@dataclass(frozen=True, slots=True)
+class ServiceEndpoints:
+    """An EndpointSlice, or a subset of a v1 Endpoints: the endpoints of these ports (name, protocol, number) of a service."""
+
+    service: str
+    namespace: str
+    ports: tuple[tuple[str, str, int], ...]
+    endpoints: tuple[ServiceEndpoint, ...]
+    mark: Mark = UNWRITTEN
+
+
+@dataclass(frozen=True, slots=True)
+class KubeProxyResource:
+    """KubeProxyConfiguration: which traffic is a pods' (``pods`` by source, None: not told apart), node ports' addresses."""
+
+    pods: tuple[Prefix, ...] | None = None
+    by_interface: bool = False
+    masquerade_all: bool = False
+    node_addresses: tuple[Prefix, ...] | None = None
+    mark: Mark = UNWRITTEN
 
 
 @dataclass(frozen=True, slots=True)
@@ -114,3 +185,8 @@ class Resources:
     pods: tuple[PodResource, ...] = ()
     namespaces: Mapping[str, Mapping[str, str]] = field(default_factory=dict)
     namespace_pools: Mapping[str, tuple[str, ...]] = field(default_factory=dict)   # a namespace's ipv4pools, for all its pods
+    services: tuple[ServiceResource, ...] = ()
+    service_endpoints: tuple[ServiceEndpoints, ...] = ()          # of slices and v1 Endpoints
+    kube_proxy: KubeProxyResource = KubeProxyResource()
+    service_ranges: tuple[Prefix, ...] = ()                       # of ServiceCIDR documents
+    host_pods: tuple[PodResource, ...] = ()                       # on the host network: endpoints of services only

@@ -1,7 +1,7 @@
 """Who sends, who receives: the texts of a traffic set or of a command → endpoints.
 
 ``NAMESPACE/POD``, ``node/NAME``, ``host/NAME``, ``node/*``, ``host/*``, an IP address, a name that only one endpoint has, or a
-Calico selector over the pods. Services have no datapath yet and are refused by name.
+Calico selector over the pods. ``svc/NAMESPACE/NAME`` receives only: its ClusterIP, or the pods of a headless one.
 """
 
 from __future__ import annotations
@@ -17,6 +17,7 @@ from ..errors import UsageError
 from ..quantities import format_address, parse_address, plural
 from ..selector import SelectorError, parse
 from ..vocabulary import EndpointKind
+from .batch import TCP, UDP
 
 Labels = Mapping[int, Mapping[str, str]]
 KINDS = {"node/*": EndpointKind.NODE, "host/*": EndpointKind.HOST}
@@ -34,11 +35,39 @@ def resolve_endpoints(text: str, intent: Intent, labels: Labels) -> list[int]:
 
 def resolve_destinations(text: str, intent: Intent, labels: Labels) -> tuple[np.ndarray, np.ndarray]:
     """(endpoint ids, addresses) to send to. An address that nobody has may be sent to as well (id 0)."""
+    if (services := resolve_service(text, intent)) is not None:
+        owners = [intent.address_owners.get(address, 0) for address in services]
+        return np.array(owners, dtype=np.int64), np.array(services, dtype=np.int64)
     if (address := _address(text.strip())) is not None:
         owner = intent.address_owners.get(address, 0)
         return np.array([owner], dtype=np.int64), np.array([address], dtype=np.int64)
     ids = resolve_endpoints(text, intent, labels)
     return np.array(ids, dtype=np.int64), np.array([intent.endpoint(number).address for number in ids], dtype=np.int64)
+
+
+def resolve_service(text: str, intent: Intent) -> tuple[int, ...] | None:
+    """The addresses that the name of a service stands for; None: the text is none (svc/…). UsageError: nobody has that name."""
+    text = text.strip()
+    if not text.startswith("svc/"):
+        return None
+    found = intent.service_names.get(text)
+    if found is None:
+        close = difflib.get_close_matches(text, list(intent.service_names), 3)
+        cure = f"did you mean {' or '.join(close)}?" if close else "add its Service document (an ExternalName has no address)"
+        raise UsageError(f"there is no service {text!r}; {cure}")
+    return found.addresses
+
+
+def service_port(text: str, intent: Intent, protocol: int) -> int | None:
+    """The port of a service for packets that say none. UsageError where that cannot be told; None: no service is named."""
+    found = intent.service_names.get(text.strip())
+    if found is None or protocol not in (TCP, UDP):
+        return None
+    fitting = [(name, port) for name, kind, port in found.ports if kind == protocol]
+    if len(fitting) == 1:
+        return fitting[0][1]
+    listed = ", ".join(f"{name} {port}".strip() for name, port in fitting)
+    raise UsageError(f"{text.strip()} has {f'several ports ({listed}); say which' if fitting else 'no port of this protocol'}")
 
 
 def _named(text: str, intent: Intent) -> list[int] | None:
@@ -48,7 +77,7 @@ def _named(text: str, intent: Intent) -> list[int] | None:
     if text in KINDS:
         return [endpoint.id for endpoint in intent.endpoints if endpoint.kind is KINDS[text]]
     if text.startswith("svc/"):
-        raise UsageError(f"{text!r} is a service; services are not modelled, name the pods behind it")
+        raise UsageError(f"{text!r} is a service, which only receives; name the pods behind it")
     if (address := _address(text)) is not None:
         owner = intent.address_owners.get(address)
         if owner is None:

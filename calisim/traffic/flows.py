@@ -18,7 +18,7 @@ from ..errors import UsageError
 from ..scenario.schema import TrafficSet
 from ..vocabulary import PACKET, EndpointKind, PacketFlag, Verdict
 from .batch import ACK, ECHO_REPLY, ECHO_REQUEST, FIN, FIRST_SOURCE_PORT, ICMP, PORTS, PSH, RST, SYN, TCP, packet, protocol_number
-from .endpoints import Labels, resolve_destinations, resolve_endpoints
+from .endpoints import Labels, resolve_destinations, resolve_endpoints, service_port
 from .owners import AddressOwners
 
 __all__ = ["Flows", "answered", "plan", "reply_wave", "resolve_endpoints", "waves"]
@@ -104,7 +104,7 @@ def plan(traffic_set: TrafficSet, intent: Intent, labels: Labels) -> Flows:
         sources=np.array([0 if e.kind is EndpointKind.NODE else e.address for e in chosen], dtype=np.int64),
         receivers=receivers[reachable], addresses=addresses[reachable],
         packets_per_pair=traffic_set.packets, left_out=impossible * traffic_set.packets,
-        template=_template(traffic_set, protocol),
+        template=_template(traffic_set, protocol, _port(traffic_set, intent, protocol)),
         source_port=None if has_ports and traffic_set.sport is None else traffic_set.sport or 0)
 
 
@@ -116,13 +116,20 @@ def _side(traffic_set: TrafficSet, side: str, resolve: Callable[[str], T]) -> T:
         raise UsageError(f"traffic set {traffic_set.name!r}, {side}: {error}") from None
 
 
-def _template(traffic_set: TrafficSet, protocol: int) -> np.ndarray:
+def _port(traffic_set: TrafficSet, intent: Intent, protocol: int) -> int | None:
+    """The port as written, else that of the service which is sent to."""
+    if traffic_set.port is not None:
+        return traffic_set.port
+    return _side(traffic_set, "to", lambda text: service_port(text, intent, protocol))
+
+
+def _template(traffic_set: TrafficSet, protocol: int, port: int | None) -> np.ndarray:
     """TCP packets are segments in the middle of a connection, which Linux picks up; ICMP ones are echo requests."""
     fields = {"length": traffic_set.size, "ttl": traffic_set.ttl, "tos": traffic_set.tos, "df": traffic_set.df}
     if traffic_set.sport is not None:
         fields["sport"] = traffic_set.sport
-    if traffic_set.port is not None and protocol != ICMP:
-        fields["dport"] = traffic_set.port
+    if port is not None and protocol != ICMP:
+        fields["dport"] = port
     return packet(protocol=protocol, **fields)
 
 

@@ -9,7 +9,8 @@ from __future__ import annotations
 from .encaps import Encap
 from .reasons import DropReason, Severity
 from .records import (
-    ADJACENCY, BORN, CLASS, CONNECTION, ENDPOINT, EVENT, FABRIC, HEADER, PACKET, PMTU, RESULT, ROUTER, RULE, SUBNET, TARGET,
+    ADJACENCY, AFFINITY, BORN, CLASS, CONNECTION, ENDPOINT, EVENT, FABRIC, HEADER, PACKET, PMTU, RESULT, ROUTER, RULE, SUBNET,
+    TARGET,
 )
 from .stages import (
     AdjacencyFlag, AdjacencyKind, ClassFlag, ConnectionFlag, ConnectionHistory, ConnectionState, Device, Direction,
@@ -17,8 +18,8 @@ from .stages import (
 )
 
 __all__ = [
-    "ADJACENCY", "BORN", "CLASS", "CONNECTION", "ENDPOINT", "EVENT", "FABRIC", "HEADER", "PACKET", "PMTU", "RESULT", "ROUTER",
-    "RULE", "SUBNET", "TARGET",
+    "ADJACENCY", "AFFINITY", "BORN", "CLASS", "CONNECTION", "ENDPOINT", "EVENT", "FABRIC", "HEADER", "PACKET", "PMTU", "RESULT",
+    "ROUTER", "RULE", "SUBNET", "TARGET",
     "AdjacencyFlag", "AdjacencyKind", "ClassFlag", "ConnectionFlag", "ConnectionHistory", "ConnectionState", "Device",
     "Direction", "DropReason", "Encap", "EndpointKind", "FabricFlag",
     "HeaderFlag", "PacketFlag", "Relation", "ResultFlag", "RouterFlag", "RpFilter", "Severity", "Stage", "TargetKind", "Verdict",

@@ -76,7 +76,9 @@ class DropReason(IntEnum):
     SNAT_PORTS_EXHAUSTED = (
         12, Stage.TRANSLATE, _E, "{where} has no free source port towards {dst} in the class of the sender's port",
         "spread the connections over more nodes or destinations")
-    NO_ENDPOINTS = 13, Stage.BALANCE, _E, "the service {dst} has no ready endpoint", "start a pod that the service selects"
+    NO_ENDPOINTS = (
+        13, Stage.BALANCE, _E, "the service {dst} has no ready endpoint that {where} may choose",
+        "start a pod that the service selects; with a traffic policy Local, one on the node itself")
     HOST_PORT_TAKEN = 14, Stage.BALANCE, _E, "the host port on {where} belongs to another pod", "choose another host port"
     SOURCE_CHECK = (
         15, Stage.FABRIC_OUT, _E,

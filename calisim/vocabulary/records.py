@@ -138,3 +138,9 @@ CONNECTION = _record(
     ("created", _u64), ("expires", _u64), ("packets", _u32), ("reply_packets", _u32),
     ("protocol", _u8), ("state", _u8), ("flags", _u8), ("history", _u8), ("wave", _u32), size=64,
 )
+
+# Session affinity: the endpoint (address, port) that a service port (ServicePort.key) gives to a client at the router with
+# that key, until expires. Sorted by key, service, client.
+AFFINITY = _record(
+    ("key", _u32), ("service", _u32), ("client", _u32), ("address", _u32), ("port", _u16), ("expires", _u64), size=32,
+)

@@ -165,6 +165,8 @@ class ResultFlag(IntFlag):
     NEW = 4            # opened a connection on the first router
     ROUTED = 8         # passed the cloud's router (crossed a subnet)
     ENCAP = 16         # was encapsulated on some leg
+    DNAT = 32          # a service's address became that of one of its endpoints (original direction)
+    UNDNAT = 64        # … and the endpoint's the service's again (reply direction)
 
 
 class RouterFlag(IntFlag):

@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+from pathlib import Path
+
 import pytest
 
+import calisim
 from calisim.analysis.blockers import all_blockers
 from calisim.analysis.explain import Request, trace
 from calisim.errors import UsageError
@@ -111,6 +114,23 @@ def test_who_is_told_of_a_loss(network):
     assert len(told) == 1 and told[0].startswith("a-1 answers 192.168.") and told[0].endswith("(time exceeded), which arrives")
     assert f"     Told    {told[0]}" in str(net.trace("shop/web-a-1-0", "shop/web-b-1-0", ttl=1))
     assert net.trace("shop/web-a-1-0", "shop/web-b-1-0", size=9500).request.told == ()
+
+
+def test_a_service_is_told_by_name_both_ways():
+    path = str(Path(__file__).resolve().parents[2] / "scenarios" / "s07-node-ports.yaml")
+    told = calisim.load(path).build().trace("shop/client", "svc/shop/far", protocol="udp")
+    assert told.verdict is Verdict.DELIVERED and told.reply is not None
+    chosen = next(step for step in told.request.steps if step.stage is Stage.BALANCE)
+    assert "an endpoint of the service shop/far:dns" in chosen.says and chosen.where == "gate"
+    assert chosen.decided_by is not None and (chosen.decided_by.kind, chosen.decided_by.name) == ("Service", "shop/far")
+    assert any("in the name of the service shop/far:dns" in step.says for step in told.reply.steps)
+
+
+def test_a_service_without_endpoints_is_told_and_who_hears_of_it():
+    path = str(Path(__file__).resolve().parents[2] / "scenarios" / "s07-node-ports.yaml")
+    told = calisim.load(path).build().trace("shop/client", "svc/shop/nobody")
+    assert told.request.loss is not None and told.request.loss.reason is DropReason.NO_ENDPOINTS
+    assert "svc/shop/nobody" in told.request.loss.sentence and "port unreachable" in told.request.told[0]
 
 
 LINUX = ["provider=linux"]

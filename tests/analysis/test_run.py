@@ -9,7 +9,7 @@ from calisim.analysis.run import Amount, outcome_of, successes
 from calisim.analysis.scopes import SCOPES, Scopes
 from calisim.errors import UsageError
 from calisim.traffic.batch import packet
-from calisim.vocabulary import DropReason, Encap, Verdict
+from calisim.vocabulary import RESULT, DropReason, Encap, Verdict
 
 
 def scopes_of(run):
@@ -31,7 +31,8 @@ def test_node_wins_over_every_other_scope(network):
         packet(ingress=0, src=1, dst=2),
         packet(ingress=2**32 - 1, src=1, dst=2),
     ])
-    assert [SCOPES[code] for code in Scopes(intent).of(wave)] == ["node", "node", "node", "external", "external"]
+    codes = Scopes(intent).of(wave, np.zeros(len(wave), RESULT))
+    assert [SCOPES[code] for code in codes] == ["node", "node", "node", "external", "external"]
 
 
 def test_bytes_inner_wire_and_overhead(network):

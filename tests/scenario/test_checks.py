@@ -56,7 +56,7 @@ def problems(folder: Path, **changes: object) -> list[str]:
     {"rule": "port: 4, protocol: 6"},
     {"vpc": "10.0.0.0/8", "provider": "linux"}, {"b": "10.0.0.16/30", "provider": "linux"}, {"sender": "node/*"},
     {"sender": "host/out"}, {"sender": "10.200.0.1"}, {"sender": "web-n-1-7"}, {"sender": "default/web-m-0"},
-    {"sender": "svc/a/b"}, {"sender": "has(app)"},
+    {"sender": "has(app)"},
     {"host": "10.0.0.7"}, {"count": 0, "via": "node/m"}, {"provider": "plain"},
 ], ids=str)
 def test_right_up_to_the_edge(tmp_path: Path, changes: dict[str, object]) -> None:
@@ -77,6 +77,7 @@ def test_right_up_to_the_edge(tmp_path: Path, changes: dict[str, object]) -> Non
     ({"group": "wep"}, "no security group wep"),
     ({"packets": 1023}, "this traffic set makes 1,024 packets"), ({"pods": 500_001}, "perNode: 500001 is too large"),
     ({"sender": "web-n-1-8"}, "nobody is called web-n-1-8"), ({"sender": "node/n-0"}, "there is no node n-0"),
+    ({"sender": "svc/a/b"}, "there is no service a/b"),
     ({"sender": "''"}, "this is empty"), ({"provider": "asw"}, "'asw' is no provider"),
 ], ids=str)
 def test_wrong_beyond_the_edge(tmp_path: Path, changes: dict[str, object], told: str) -> None:

@@ -1,10 +1,13 @@
 """Names, addresses and selectors → endpoints."""
 
+from dataclasses import replace
+
 import pytest
 
+from calisim.control.intent import ServiceName
 from calisim.errors import UsageError
 from calisim.quantities import parse_address
-from calisim.traffic.endpoints import resolve_destinations, resolve_endpoints
+from calisim.traffic.endpoints import resolve_destinations, resolve_endpoints, service_port
 from tests.intents import three_zones
 
 INTENT = three_zones().build()
@@ -54,7 +57,7 @@ def test_a_tunnel_address_stays_the_destination():
     ("aip", "did you mean host/api"),
     ("app = 'web'", "column"),
     ("nothing-like-it", "write NAMESPACE/POD"),
-    ("svc/default/web", "services are not modelled"),
+    ("svc/default/web", "only receives"),
 ])
 def test_unknown(text, says):
     with pytest.raises(UsageError, match=says):
@@ -66,3 +69,33 @@ def test_a_bare_name_must_be_unique():
     cluster.pod("10.244.1.9", 1, name="other/p1")
     with pytest.raises(UsageError, match=r"default/p1, other/p1\); write one of them in full"):
         resolve_endpoints("p1", cluster.build(), {})
+
+
+SERVED = replace(INTENT, service_names={
+    "svc/shop/web": ServiceName((parse_address("10.96.0.10"),), (("http", 6, 80), ("dns", 17, 53))),
+    "svc/shop/db": ServiceName((parse_address("10.244.1.2"), parse_address("10.244.2.2")), (("a", 6, 1), ("b", 6, 2)))})
+
+
+@pytest.mark.parametrize(("text", "ids", "addresses"), [
+    ("svc/shop/web", [0], ["10.96.0.10"]),
+    ("svc/shop/db", [IDS["default/p1"], IDS["default/p3"]], ["10.244.1.2", "10.244.2.2"]),      # headless: its pods
+])
+def test_a_service_receives(text, ids, addresses):
+    found = resolve_destinations(text, SERVED, LABELS)
+    assert (found[0].tolist(), found[1].tolist()) == (ids, [parse_address(one) for one in addresses])
+
+
+def test_a_services_port_is_taken_where_it_is_the_only_one_of_its_protocol():
+    assert (service_port("svc/shop/web", SERVED, 6), service_port("svc/shop/web", SERVED, 17)) == (80, 53)
+    assert service_port("svc/shop/web", SERVED, 1) is None and service_port("default/p1", SERVED, 6) is None
+    with pytest.raises(UsageError, match=r"several ports \(a 1, b 2\); say which"):
+        service_port("svc/shop/db", SERVED, 6)
+    with pytest.raises(UsageError, match="no port of this protocol"):
+        service_port("svc/shop/db", SERVED, 17)
+
+
+def test_a_service_that_is_not_there():
+    with pytest.raises(UsageError, match="did you mean svc/shop/web"):
+        resolve_destinations("svc/shop/wep", SERVED, LABELS)
+    with pytest.raises(UsageError, match="only receives"):
+        resolve_endpoints("svc/shop/web", SERVED, LABELS)

@@ -17,7 +17,7 @@ from .journal import Journal
 from .node import NodeWalker
 from .offspring import Offspring
 from .routes import Routes
-from .rows import read
+from .rows import TIME_EXCEEDED, UNREACHABLE, read
 from .state import ReferenceState
 from .walk import ICMP, LONGEST, TCP, UDP, Header, JourneyEnds, Onward, Walk, cut, drop, refuse_longer, succeed, undetermined
 
@@ -97,7 +97,7 @@ class ReferenceEngine:
             drop(DropReason.ENDPOINT_DOWN, router.id, router.decided_by, stage=Stage.ENDPOINT)
         walk.router, walk.device = router.id, Device.LOOPBACK
         if sender.kind is EndpointKind.NODE:
-            if walk.wire.src and walk.wire.src not in self.intent.local_addresses(router.id):
+            if walk.wire.src and not _is_error(walk.inner) and walk.wire.src not in self.intent.local_addresses(router.id):
                 drop(DropReason.SPOOFED_SOURCE, router.id)
         else:
             limit = sender.mtu
@@ -199,3 +199,8 @@ def _is_odd_piece(header: Header) -> bool:
     payload, offset = header.length - HEADER_LENGTH, header.fragment & PacketFlag.OFFSET
     uneven = bool(header.fragment & PacketFlag.MF and payload % UNIT)
     return uneven or header.length < LEAST_PIECE or HEADER_LENGTH + offset * UNIT + payload > LONGEST
+
+
+def _is_error(header: Header) -> bool:
+    """An ICMP error, which may come from a service's address; a later piece says nothing."""
+    return header.protocol == ICMP and header.icmp_type in (UNREACHABLE, TIME_EXCEEDED) and not header.is_later_piece

@@ -15,6 +15,7 @@ from ...vocabulary import (
     RpFilter, Stage, Verdict,
 )
 from ...vocabulary.encaps import encapsulation
+from .balance import Balancer, Handling, attached
 from .fabric import FRAG_NEEDED, HOST_UNREACHABLE, RESOLVING, TTL_EXCEEDED, FabricWalker
 from .journal import Journal
 from .routes import Routes
@@ -34,6 +35,7 @@ class NodeWalker:
 
     def __init__(self, intent: Intent, state: ReferenceState, journal: Journal, routes: Routes, fabric: FabricWalker) -> None:
         self.intent, self.state, self.journal, self.routes, self.fabric = intent, state, journal, routes, fabric
+        self.balancer = Balancer(intent, state)
 
     def leg(self, walk: Walk) -> None:
         """One pass through ``walk.router``."""
@@ -65,14 +67,16 @@ class NodeWalker:
             hold(Stage.CONNTRACK, router.id, walk.device)
 
     def _route(self, walk: Walk, router: Router) -> None:
+        walk.arrived, walk.is_reply = (walk.wire.dst, walk.wire.dport), False
         connection = self._track(walk, router) if walk.quote is None else self._relate(walk, walk.quote, router)
+        handling = self.balancer.balance(walk, router, connection)
         adjacency = self._lookup(walk, router)
         if walk.quote is not None and connection is None and adjacency is not None and walk.device is not Device.LOOPBACK:
             self._refuse_invalid(router)
         if adjacency is None:
-            self._local_in(walk, router, connection)
+            self._local_in(walk, router, connection, handling)
         else:
-            self._forward(walk, router, adjacency, connection)
+            self._forward(walk, router, adjacency, connection, handling)
 
     # ---- coming in -------------------------------------------------------------------------------------------
 
@@ -145,9 +149,10 @@ class NodeWalker:
         known = self.state.conntrack[router.key].find(flow, walk.time)
         if known is None:
             return self._open(walk, router, flow)
-        is_reply = flow != known.original
+        walk.is_reply = is_reply = flow != known.original
         effect = known.take(walk.tcp_flags, walk.time, is_reply=is_reply)
         if effect is Effect.REOPEN:
+            walk.is_reply = False
             return self._open(walk, router, flow)
         if effect is Effect.INVALID:
             self._refuse_invalid(router)
@@ -179,9 +184,10 @@ class NodeWalker:
         known = self.state.conntrack[router.key].find(flow, walk.time)
         if known is None:
             return None
+        walk.is_reply = flow != known.original
         if walk.legs == 1:
             walk.connection = known.ordinal
-        if flow != known.original and known.is_translated:
+        if walk.is_reply and known.is_translated:
             original = known.original
             walk.wire.dst = quote.src = original.src
             if quote.protocol in (TCP, UDP, ICMP):
@@ -191,7 +197,11 @@ class NodeWalker:
 
     def _translate_error(self, walk: Walk, quote: Header, connection: Connection | None) -> None:
         """An error that goes the way of the connection's first packet leaves as that one did; its quote is what came in."""
-        if connection is None or not connection.is_translated or quote.flow.inverse != connection.original:
+        if connection is None:
+            return
+        if walk.is_reply:
+            self.balancer.put_back(walk, connection)
+        if walk.is_reply or not connection.is_translated:
             return
         translated = connection.translated
         walk.wire.src = quote.dst = translated.src
@@ -220,7 +230,9 @@ class NodeWalker:
             return
         if not connection.ordinal:
             self._confirm(walk, router, connection, masquerade)
-        if walk.wire.flow != connection.original or not connection.is_translated:
+        if walk.is_reply:
+            self.balancer.put_back(walk, connection)
+        if walk.is_reply or not connection.is_translated:
             return
         header, translated = walk.wire, connection.translated
         header.src = translated.src
@@ -234,9 +246,9 @@ class NodeWalker:
         ports = PortChooser(table, self.intent.seed, router.key, walk.time)
         if masquerade:
             random_fully = bool(router.flags & RouterFlag.RANDOM_FULLY)
-            translated = ports.masquerade(connection.original, masquerade, random_fully=random_fully)
+            translated = ports.masquerade(connection.translated, masquerade, random_fully=random_fully)
         else:
-            translated = ports.bind(connection.original)
+            translated = ports.bind(connection.translated)
         if translated is None:
             drop(DropReason.SNAT_PORTS_EXHAUSTED, router.id)
         connection.reply = translated.inverse
@@ -274,30 +286,36 @@ class NodeWalker:
         """An ICMP error of this node. Of its own packets its own stack learns without one."""
         return None if walk.device is Device.LOOPBACK else Complaint(*kind, replace(header), mtu, delay)
 
-    def _local_in(self, walk: Walk, router: Router, connection: Connection | None) -> None:
-        """The node itself receives; not masqueraded, since it passes INPUT and not POSTROUTING (measured)."""
+    def _local_in(self, walk: Walk, router: Router, connection: Connection | None, handling: Handling) -> None:
+        """The node itself receives; not masqueraded, since it passes INPUT and not POSTROUTING (measured) – but by lo both."""
         self._refuse_tunnels(walk, router, connection)
         if walk.device is Device.VETH and router.flags & RouterFlag.HOST_ACTION_DROP and not _is_known(connection):
             drop(DropReason.POLICY_EGRESS, router.id, router.decided_by, stage=Stage.LOCAL_IN)
+        self.balancer.refuse(walk, router, handling, forwarded=False, quote=walk.wire)
         if walk.outer is not None:                   # from one of its own pods, or from itself
             undetermined(Stage.DECAPSULATE, router.id)
-        self._translate(walk, router, connection, masquerade=0)
+        by_lo = handling.marked and walk.device is Device.LOOPBACK
+        self._translate(walk, router, connection, masquerade=router.address if by_lo else 0)
         succeed(Verdict.DELIVERED, Stage.DELIVER, router.id)
 
-    def _forward(self, walk: Walk, router: Router, adjacency: Adjacency, connection: Connection | None) -> None:
+    def _forward(
+        self, walk: Walk, router: Router, adjacency: Adjacency, connection: Connection | None, handling: Handling,
+    ) -> None:
         header = walk.wire
         as_it_came = replace(header)
         if walk.device is not Device.LOOPBACK:
             if header.ttl <= 1:
-                drop(DropReason.TTL_EXCEEDED, router.id, complaint=self._complaint(walk, TTL_EXCEEDED, as_it_came))
+                complaint = self._complaint(walk, TTL_EXCEEDED, as_it_came)
+                drop(DropReason.TTL_EXCEEDED, router.id, complaint=attached(complaint, walk, connection))
             header.ttl -= 1
         local = adjacency.kind is AdjacencyKind.LOCAL
         mtu = self.intent.endpoint(adjacency.endpoint).mtu if local else adjacency.mtu
         if header.df and (walk.largest or header.length) > mtu:
-            complaint = self._complaint(walk, FRAG_NEEDED, as_it_came, mtu=mtu)
+            complaint = attached(self._complaint(walk, FRAG_NEEDED, as_it_came, mtu=mtu), walk, connection)
             drop(DropReason.MTU_EXCEEDED, router.id, adjacency.decided_by, stage=Stage.MTU, complaint=complaint)
         self._refuse_tunnels(walk, router, connection)
-        self._translate(walk, router, connection, self._masquerade_address(walk, router, adjacency))
+        self.balancer.refuse(walk, router, handling, forwarded=True, quote=header)
+        self._translate(walk, router, connection, self._masquerade_address(walk, router, adjacency, marked=handling.marked))
         if header.length > mtu or walk.largest:
             keeps = adjacency.kind is not AdjacencyKind.TUNNEL or walk.device is Device.LOOPBACK
             cut(Stage.FRAGMENT, router.id, mtu, Onward(Stage.FRAGMENT, router.id, walk.device), keeps_pieces=keeps)
@@ -341,13 +359,13 @@ class NodeWalker:
         if ipip or (to_port and not router.flags & RouterFlag.PODS_SEND_VXLAN):
             drop(DropReason.ENCAP_FROM_POD, router.id)
 
-    def _masquerade_address(self, walk: Walk, router: Router, adjacency: Adjacency) -> int:
+    def _masquerade_address(self, walk: Walk, router: Router, adjacency: Adjacency, *, marked: bool) -> int:
         """The address behind which a new connection hides, 0 for none: cali-nat-outgoing, then the tunnel's own rule."""
         header = walk.wire
         tunnel = 0
         if adjacency.kind is AdjacencyKind.TUNNEL:
             tunnel = tunnel_address(router, adjacency.device) or router.address
-        if self.intent.nat.matches(header.src, header.dst):
+        if marked or self.intent.nat.matches(header.src, header.dst):
             return tunnel or router.address
         own = walk.device is Device.LOOPBACK or header.src in self.intent.local_addresses(router.id)
         hides = own and header.src != tunnel and not router.flags & RouterFlag.NO_TUNNEL_MASQUERADE
@@ -374,11 +392,11 @@ class NodeWalker:
         next_hop = self._on_link(router, adjacency.next_hop)
         limit = self.state.path_mtu(router.address, adjacency.next_hop, router.inputs.mtu, walk.time)
         offender = replace(inner)
-        if connection is not None and connection.is_translated and inner.flow == connection.translated:
+        if connection is not None and connection.is_translated and not walk.is_reply:
             offender.src = connection.original.src     # icmp_ndo_send: who sent it, not who it now seems to come from
         refuse_longer(
             walk.outer, limit, DropReason.MTU_EXCEEDED, router.id, adjacency.decided_by, stage=Stage.ENCAPSULATE,
-            complaint=self._complaint(walk, FRAG_NEEDED, offender, mtu=limit - layout.overhead))
+            complaint=attached(self._complaint(walk, FRAG_NEEDED, offender, mtu=limit - layout.overhead), walk, connection))
         if walk.outer.length > limit:
             cut(Stage.ENCAPSULATE, router.id, limit, Onward(Stage.FABRIC_OUT, router.id, walk.device))
         return next_hop

@@ -123,7 +123,7 @@ class Offspring:
         if self._is_broadcast(end.where, complaint.quote.dst):
             return
         quote, from_router = complaint.quote, end.where <= len(self.intent.routers)
-        source = 0 if from_router else self._leg_towards(quote.src)
+        source = complaint.source if from_router else self._leg_towards(quote.src)
         if not from_router and not source:
             return                                       # the cloud's router knows no way back
         time = min(walk.time + complaint.delay, LATEST)

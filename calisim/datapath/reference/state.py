@@ -8,7 +8,7 @@ from collections.abc import Iterator
 import numpy as np
 
 from ...control.intent import Intent
-from ...vocabulary import CONNECTION, PMTU, ConnectionFlag, Device, Direction, DropReason, Verdict
+from ...vocabulary import AFFINITY, CONNECTION, PMTU, ConnectionFlag, Device, Direction, DropReason, Verdict
 from .fragments import Reassembly
 from .tracking import SECOND, Connection, ConnectionTable
 from .walk import Header
@@ -29,6 +29,7 @@ class ReferenceState:
         self.icmp_credit: dict[tuple[int, int], tuple[int, int]] = {}     # (who, to whom): ns, when
         self.paths: dict[tuple[int, int], tuple[int, int]] = {}           # (source, destination): path MTU, until when
         self.fragments = Reassembly()
+        self.affinity: dict[tuple[int, int, int], tuple[int, int, int]] = {}     # (router, service, client): address, port, until
         self.waves = 0                     # how many this state has seen
         self.latest = 0                    # time of the latest packet seen, ns
 
@@ -52,6 +53,11 @@ class ReferenceState:
         """PMTU records that hold at the latest packet time, sorted by source and destination."""
         rows = [(*path, *known) for path, known in sorted(self.paths.items()) if known[1] > self.latest]
         return np.array(rows, PMTU)
+
+    def affinities(self) -> np.ndarray:
+        """AFFINITY records that hold at the latest packet time, sorted by router, service and client."""
+        rows = [(*who, *endpoint) for who, endpoint in sorted(self.affinity.items()) if endpoint[2] > self.latest]
+        return np.array(rows, AFFINITY)
 
     def connections(self) -> np.ndarray:
         """CONNECTION records of what is alive at the latest packet time, sorted by key, tracker and ordinal."""

@@ -42,7 +42,13 @@ class Connection:
 
     @property
     def is_translated(self) -> bool:
-        return self.translated != self.original
+        """Whether its source leaves the router as another one (SNAT)."""
+        return (self.translated.src, self.translated.sport) != (self.original.src, self.original.sport)
+
+    @property
+    def is_redirected(self) -> bool:
+        """Whether its destination does (DNAT)."""
+        return (self.translated.dst, self.translated.dport) != (self.original.dst, self.original.dport)
 
     def refresh(self, state: ConnectionState, expires: int, *, is_reply: bool) -> None:
         """One more packet in one of the directions."""

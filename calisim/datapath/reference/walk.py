@@ -92,6 +92,7 @@ class Complaint:
     quote: Header
     mtu: int = 0
     delay: int = 0                 # ns until it is said
+    source: int = 0                # 0: the kernel of whoever says it chooses
 
 
 @dataclass(frozen=True, slots=True)
@@ -127,6 +128,8 @@ class Walk:
     encap: Encap = Encap.NONE      # of outer
     crossed: bool = False          # came through the cloud's router, not straight over the subnet
     peer_groups: tuple[int, ...] = ()
+    arrived: tuple[int, int] = (0, 0)    # destination and its port as they came to the router
+    is_reply: bool = False         # direction in the connection that the router knows
     # what the RESULT tells
     legs: int = 0
     hops: int = 0

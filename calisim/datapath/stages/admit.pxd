@@ -169,7 +169,7 @@ cdef inline bint admit(Core* core, Walk* w) noexcept nogil:
         return host_sends(core, w, packet.ingress)
     if endpoint.kind == ENDPOINT_NODE:
         w.carry.device = DEVICE_LOOPBACK
-        if wire.src and not own_address(router, wire.src):
+        if wire.src and not own_address(router, wire.src) and not is_error(packet):       # a service may speak
             return drop(core, w, STAGE_SOURCE_CHECK, DROP_SPOOFED_SOURCE, where, 0)
         return True
     if core.headers is NULL or not core.headers[w.carry.row].flags & HEADER_FLAG_FRAME:

@@ -5,17 +5,18 @@ from __future__ import annotations
 from collections.abc import Iterator
 from dataclasses import dataclass
 
-from .. import kubernetes
+from .. import kubernetes, services
 from . import bgp, endpoints, felix, ipam, legacy, policies
 from .rules import Rule, anything
 
 CALICO = "projectcalico.org"
 CORE = ""
+KUBE_PROXY = "kubeproxy.config.k8s.io"
 
 _POLICY = "policies are not evaluated yet: no packet is allowed or dropped by it"
 _SETS = "policies are not evaluated yet, and nothing else reads it"
 _PEERS = "BGP sessions are not modelled one by one: nodes learn each other's routes through the mesh"
-_SERVICE = "services are not balanced yet: send to the pods behind it"
+_INGRESS = "ingress controllers are not modelled: send to the service behind it"
 _WORKLOAD = "it makes pods only in a live cluster: describe them under pods: or add the Pod documents"
 _STATE = "calisim allocates addresses itself"
 _BYSTANDER = "it moves no packet"
@@ -33,7 +34,8 @@ class Kind:
     @property
     def api_version(self) -> str:
         """As a document of this kind writes it."""
-        return {CALICO: "projectcalico.org/v3", CORE: "v1"}.get(self.group, f"{self.group}/v1")
+        known = {CALICO: "projectcalico.org/v3", CORE: "v1", KUBE_PROXY: f"{KUBE_PROXY}/v1alpha1"}
+        return known.get(self.group, f"{self.group}/v1")
 
 
 def _kinds(group: str, unmodelled: str, names: str) -> Iterator[Kind]:
@@ -59,7 +61,8 @@ KINDS: dict[tuple[str, str], Kind] = {(kind.group, kind.name): kind for kind in 
     *_kinds(CORE, _POLICY, "policy profile hostEndpoint"),
     *_kinds(CORE, _PEERS, "bgpPeer"),
     *_kinds(CORE, _STATE, "workloadEndpoint"),
-    *_kinds(CORE, _SERVICE, "Service Endpoints"),
+    Kind(CORE, "Service", services.SERVICE),
+    Kind(CORE, "Endpoints", services.ENDPOINTS),
     *_kinds(CORE, _WORKLOAD, "ReplicationController PodTemplate"),
     *_kinds(CORE, _BYSTANDER, """
         Binding ComponentStatus ConfigMap Event LimitRange PersistentVolume PersistentVolumeClaim ResourceQuota Secret
@@ -68,9 +71,11 @@ KINDS: dict[tuple[str, str], Kind] = {(kind.group, kind.name): kind for kind in 
     *_kinds("batch", _WORKLOAD, "Job CronJob"),
     *_kinds("autoscaling", _BYSTANDER, "HorizontalPodAutoscaler"),
     *_kinds("policy", _BYSTANDER, "PodDisruptionBudget PodSecurityPolicy"),
-    *_kinds("discovery.k8s.io", _SERVICE, "EndpointSlice"),
+    Kind("discovery.k8s.io", "EndpointSlice", services.SLICE),
+    Kind("networking.k8s.io", "ServiceCIDR", services.SERVICE_CIDR),
+    Kind(KUBE_PROXY, "KubeProxyConfiguration", services.KUBE_PROXY),
     *_kinds("networking.k8s.io", _POLICY, "NetworkPolicy"),
-    *_kinds("networking.k8s.io", _SERVICE, "Ingress IngressClass"),
+    *_kinds("networking.k8s.io", _INGRESS, "Ingress IngressClass"),
     *_kinds("policy.networking.k8s.io", _POLICY, "AdminNetworkPolicy BaselineAdminNetworkPolicy ClusterNetworkPolicy"),
     *_kinds("rbac.authorization.k8s.io", _BYSTANDER, "Role RoleBinding ClusterRole ClusterRoleBinding"),
     *_kinds("apiextensions.k8s.io", _BYSTANDER, "CustomResourceDefinition"),
