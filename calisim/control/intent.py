@@ -20,6 +20,7 @@ from ..quantities import Prefix
 from ..vocabulary import (
     AdjacencyKind, Device, DropReason, Encap, EndpointKind, RouterFlag, RpFilter, TargetKind,
 )
+from .policing import Policing
 
 
 @dataclass(frozen=True, slots=True)
@@ -278,6 +279,7 @@ class Intent:
     icmp_ratelimit: int = 0               # net.ipv4.icmp_ratelimit, ms; 0: none (the kernel's default is 1000)
     failures: tuple[str, ...] = ()        # outcomes to report: pods without address, routes over quota
     warnings: tuple[str, ...] = field(default=())
+    policy: Policing = Policing()         # of pods; Endpoint ids and addresses lead to identities
 
     def router(self, router: int) -> Router:
         return self.routers[router - 1]

@@ -23,6 +23,7 @@ from .mtu import device_mtu, pod_mtu
 from .nat import nat_rule
 from .objects import Objects
 from .owners import Owners, era_of, owners
+from .policy.resolve import police
 from .routing import Peer, RoutingTables, export_allowed
 
 _RP_FILTERS = {"off": RpFilter.OFF, "strict": RpFilter.STRICT, "loose": RpFilter.LOOSE}
@@ -46,6 +47,7 @@ def resolve(topology: Topology) -> Intent:
     affinities = {node.name: number for number, node in enumerate(topology.entities.nodes, start=1)}
     blocks = _blocks(addresses, affinities)
     nodes = topology.entities.nodes
+    policy = police(topology.resources.policy, topology.entities, endpoints, objects)
     tables = RoutingTables(
         era, routes_by, pools, [_peer(node, router) for node, router in zip(nodes, routers, strict=True)], routers,
         [subnet.decided_by for subnet in wiring.fabric.subnets], _by_router(endpoints), _affine(blocks))
@@ -56,7 +58,7 @@ def resolve(topology: Topology) -> Intent:
         fabric=wiring.fabric, objects=tuple(objects.all), places=wiring.places, tunnel_senders=_senders(topology),
         remote_route=tables.remote_route, local_routes=tables.local_routes,
         assumptions=_assumptions(topology, routes_by), failures=(*addresses.failures, *wiring.failures),
-        warnings=topology.warnings)
+        warnings=(*topology.warnings, *policy.warnings), policy=policy)
 
 
 def _pool(pool: IPPool, objects: Objects) -> Pool:

@@ -157,6 +157,7 @@ class Pod:
     mtu: int = 0                          # 0: what Calico gives it
     group: str = ""
     mark: Mark = NOWHERE
+    service_account: str = "default"
 
     @property
     def id(self) -> str:

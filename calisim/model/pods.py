@@ -95,5 +95,5 @@ def _documents(
         ports = tuple(NamedPort(*port) for port in document.ports)
         _add(
             Pod(document.name, document.namespace, name, document.labels, ports, document.address, document.pools,
-                mark=document.mark),
+                mark=document.mark, service_account=document.service_account),
             made, problems)

@@ -104,13 +104,15 @@ NODE = excerpt({
 
 POD = excerpt({
     "metadata": _metadata({_POOLS: json_list(str), _ADDRESSES: json_list(interface)}),
-    "spec": excerpt({"nodeName": IS_NAME, "containers": many(excerpt({"ports": many(_PORT)}))}),
+    "spec": excerpt({"nodeName": IS_NAME, "serviceAccountName": IS_NAME, "containers": many(excerpt({"ports": many(_PORT)}))}),
     "status": excerpt({"podIP": IS_ADDRESS}),
 }, required=("metadata",))
 
 NAMESPACE = excerpt({"metadata": _metadata({_POOLS: json_list(str)}, IS_DNS_LABEL)}, required=("metadata",))
 
-RULES = {"Node": NODE, "Pod": POD, "Namespace": NAMESPACE}
+SERVICE_ACCOUNT = excerpt({"metadata": _metadata({})}, required=("metadata",))
+
+RULES = {"Node": NODE, "Pod": POD, "Namespace": NAMESPACE, "ServiceAccount": SERVICE_ACCOUNT}
 
 # --- conversion -----------------------------------------------------------------------------------------------------
 
@@ -166,6 +168,7 @@ def pod(document: Mapping[str, Any], mark: Mark) -> PodResource:
         address=int(addresses[0]) if addresses else None,
         pools=requested_pools(document),
         mark=mark,
+        service_account=spec.get("serviceAccountName") or "default",
     )
 
 

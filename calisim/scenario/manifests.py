@@ -12,18 +12,22 @@ from itertools import islice
 from typing import Any
 
 from ..errors import Mark, Problem
-from . import kubernetes
+from . import kubernetes, policy_documents
 from .calico import convert as calico
 from .calico import legacy
 from .calico.felix import UNMODELLED
 from .calico.kinds import CALICO, CORE, KINDS, PARTS, RULES, SPECS, Kind, group_of
 from .calico.rules import Fault, suggestion
 from .documents import Document
+from .policy_documents import PolicyDocuments
 from .reader import dotted
 from .resources import IPPool, NodeResource, PodResource, Resources
 
 _MAX_FAULTS = 50                  # of one document; the rest only repeat them
 _SHOWN = 5                        # names in a warning; the rest is counted
+_NAMESPACED = frozenset({
+    "NetworkPolicy", "NetworkSet", "Pod", "Service", "ServiceAccount", "StagedKubernetesNetworkPolicy", "StagedNetworkPolicy",
+    "WorkloadEndpoint"})
 
 
 def validate(kind: str, value: dict[str, Any]) -> list[str]:
@@ -42,6 +46,7 @@ def convert(documents: Sequence[Document]) -> tuple[Resources, list[str], list[P
     for document in documents:
         conversion.read(document)
     conversion.check_overlaps()
+    conversion.check_tiers()
     return conversion.resources(), conversion.warnings(), conversion.problems
 
 
@@ -60,6 +65,10 @@ class _Conversion:
     namespace_pools: dict[str, tuple[str, ...]] = field(default_factory=dict)
     notes: dict[tuple[str, str], list[str]] = field(default_factory=dict)      # (kind, what it means) → names
     seen: dict[tuple[str, str, str, str], Document] = field(default_factory=dict)
+    policy: PolicyDocuments = field(init=False)
+
+    def __post_init__(self) -> None:
+        self.policy = PolicyDocuments(self.note)
 
     # --- reading ----------------------------------------------------------------------------------------------------
 
@@ -85,7 +94,7 @@ class _Conversion:
         """Reports a resource that another document has already described."""
         if not document.name:
             return False
-        namespace = document.namespace if document.kind in ("Pod", "NetworkPolicy", "NetworkSet", "Service") else ""
+        namespace = document.namespace if document.kind in _NAMESPACED else ""
         key = (group_of(document.api_version), document.kind, namespace, document.name)
         first = self.seen.setdefault(key, document)
         if first is document:
@@ -99,7 +108,7 @@ class _Conversion:
 
     def note(self, document: Document, meaning: str) -> None:
         name = document.name or document.pool_cidr
-        if name and document.kind in ("NetworkPolicy", "Pod", "Service", "NetworkSet"):
+        if name and document.kind in _NAMESPACED:
             name = f"{document.namespace}/{name}"
         self.notes.setdefault((document.kind, meaning), []).append(name)
 
@@ -158,7 +167,14 @@ class _Conversion:
         if pools := kubernetes.requested_pools(document.value):
             self.namespace_pools[document.name] = pools
 
+    def read_policy(self, document: Document) -> None:
+        self.policy.read(document)
+
     # --- all together -----------------------------------------------------------------------------------------------
+
+    def check_tiers(self) -> None:
+        for document, fault in self.policy.faults():
+            self.complain(document, fault)
 
     def check_overlaps(self) -> None:
         """No address lies in two pools. API v1 did not ask, so two v1 pools only earn a warning."""
@@ -189,6 +205,7 @@ class _Conversion:
             pods=tuple(replace(pod, pools=pod.pools or self.namespace_pools.get(pod.namespace, ())) for pod in self.pods),
             namespaces=self.namespaces,
             namespace_pools=self.namespace_pools,
+            policy=self.policy.resources(),
             **self.settings,
         )
 
@@ -214,6 +231,7 @@ _READERS: dict[tuple[str, str], Reader] = {
     (CORE, "Node"): _Conversion.read_kubernetes_node,
     (CORE, "Pod"): _Conversion.read_pod,
     (CORE, "Namespace"): _Conversion.read_namespace,
+    **{(group, kind): _Conversion.read_policy for group, kinds in policy_documents.KINDS.items() for kind in kinds},
 }
 
 

@@ -13,7 +13,7 @@ from .records import (
 )
 from .stages import (
     AdjacencyFlag, AdjacencyKind, ClassFlag, ConnectionFlag, ConnectionState, Device, Direction, EndpointKind, FabricFlag,
-    HeaderFlag, PacketFlag, Relation, ResultFlag, RouterFlag, RpFilter, Stage, TargetKind, Verdict,
+    HeaderFlag, PacketFlag, PolicyAction, Relation, ResultFlag, RouterFlag, RpFilter, Stage, TargetKind, Verdict,
 )
 
 __all__ = [
@@ -21,5 +21,6 @@ __all__ = [
     "RULE", "SUBNET", "TARGET",
     "AdjacencyFlag", "AdjacencyKind", "ClassFlag", "ConnectionFlag", "ConnectionState", "Device", "Direction", "DropReason",
     "Encap", "EndpointKind", "FabricFlag",
-    "HeaderFlag", "PacketFlag", "Relation", "ResultFlag", "RouterFlag", "RpFilter", "Severity", "Stage", "TargetKind", "Verdict",
+    "HeaderFlag", "PacketFlag", "PolicyAction", "Relation", "ResultFlag", "RouterFlag", "RpFilter", "Severity", "Stage",
+    "TargetKind", "Verdict",
 ]

@@ -204,3 +204,12 @@ class ConnectionFlag(IntFlag):
     """Bits of CONNECTION.flags."""
 
     TRACKED_BY_FABRIC = 0x8000     # the security groups' entry, not the router's conntrack
+
+
+class PolicyAction(IntEnum):
+    """What a rule of policy says, and how a tier ends."""
+
+    ALLOW = 1
+    DENY = 2
+    PASS = 3                              # on to the next tier, after the last one to the profiles
+    LOG = 4                               # and on to the next rule

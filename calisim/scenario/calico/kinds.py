@@ -5,15 +5,14 @@ from __future__ import annotations
 from collections.abc import Iterator
 from dataclasses import dataclass
 
-from .. import kubernetes
+from .. import admin_policies, kubernetes, kubernetes_policies
 from . import bgp, endpoints, felix, ipam, legacy, policies
 from .rules import Rule, anything
 
 CALICO = "projectcalico.org"
 CORE = ""
 
-_POLICY = "policies are not evaluated yet: no packet is allowed or dropped by it"
-_SETS = "policies are not evaluated yet, and nothing else reads it"
+_POLICY = "policies of API v1 are not evaluated yet: no packet is allowed or dropped by it"
 _PEERS = "BGP sessions are not modelled one by one: nodes learn each other's routes through the mesh"
 _SERVICE = "services are not balanced yet: send to the pods behind it"
 _WORKLOAD = "it makes pods only in a live cluster: describe them under pods: or add the Pod documents"
@@ -49,12 +48,12 @@ KINDS: dict[tuple[str, str], Kind] = {(kind.group, kind.name): kind for kind in 
     *_kinds(CALICO, "", "IPPool FelixConfiguration BGPConfiguration IPAMConfiguration IPReservation Node"),
     Kind(CALICO, "IPAMConfig", RULES["IPAMConfiguration"]),          # its name as a CRD
     *(Kind(CORE, name, rule) for name, rule in {**kubernetes.RULES, "ipPool": legacy.POOL, "node": legacy.NODE}.items()),
-    *_kinds(CALICO, _POLICY, """
-        NetworkPolicy GlobalNetworkPolicy StagedNetworkPolicy StagedGlobalNetworkPolicy StagedKubernetesNetworkPolicy Profile Tier
-        HostEndpoint"""),
-    *_kinds(CALICO, _SETS, "NetworkSet GlobalNetworkSet"),
+    *_kinds(CALICO, "", """
+        NetworkPolicy GlobalNetworkPolicy StagedNetworkPolicy StagedGlobalNetworkPolicy Profile Tier
+        HostEndpoint NetworkSet GlobalNetworkSet WorkloadEndpoint"""),
+    Kind(CALICO, "StagedKubernetesNetworkPolicy", kubernetes_policies.STAGED_POLICY),
     *_kinds(CALICO, _PEERS, "BGPPeer BGPFilter"),
-    *_kinds(CALICO, _STATE, "BlockAffinity IPAMBlock IPAMHandle WorkloadEndpoint"),
+    *_kinds(CALICO, _STATE, "BlockAffinity IPAMBlock IPAMHandle"),
     *_kinds(CALICO, _BYSTANDER, "CalicoNodeStatus ClusterInformation KubeControllersConfiguration"),
     *_kinds(CORE, _POLICY, "policy profile hostEndpoint"),
     *_kinds(CORE, _PEERS, "bgpPeer"),
@@ -62,16 +61,15 @@ KINDS: dict[tuple[str, str], Kind] = {(kind.group, kind.name): kind for kind in 
     *_kinds(CORE, _SERVICE, "Service Endpoints"),
     *_kinds(CORE, _WORKLOAD, "ReplicationController PodTemplate"),
     *_kinds(CORE, _BYSTANDER, """
-        Binding ComponentStatus ConfigMap Event LimitRange PersistentVolume PersistentVolumeClaim ResourceQuota Secret
-        ServiceAccount"""),
+        Binding ComponentStatus ConfigMap Event LimitRange PersistentVolume PersistentVolumeClaim ResourceQuota Secret"""),
     *_kinds("apps", _WORKLOAD, "Deployment DaemonSet ReplicaSet StatefulSet ControllerRevision"),
     *_kinds("batch", _WORKLOAD, "Job CronJob"),
     *_kinds("autoscaling", _BYSTANDER, "HorizontalPodAutoscaler"),
     *_kinds("policy", _BYSTANDER, "PodDisruptionBudget PodSecurityPolicy"),
     *_kinds("discovery.k8s.io", _SERVICE, "EndpointSlice"),
-    *_kinds("networking.k8s.io", _POLICY, "NetworkPolicy"),
+    Kind("networking.k8s.io", "NetworkPolicy", kubernetes_policies.POLICY),
     *_kinds("networking.k8s.io", _SERVICE, "Ingress IngressClass"),
-    *_kinds("policy.networking.k8s.io", _POLICY, "AdminNetworkPolicy BaselineAdminNetworkPolicy ClusterNetworkPolicy"),
+    *(Kind(admin_policies.GROUP, name, rule) for name, rule in admin_policies.RULES.items()),
     *_kinds("rbac.authorization.k8s.io", _BYSTANDER, "Role RoleBinding ClusterRole ClusterRoleBinding"),
     *_kinds("apiextensions.k8s.io", _BYSTANDER, "CustomResourceDefinition"),
     *_kinds("operator.tigera.io", "write the IPPool and FelixConfiguration that the operator makes of it", "Installation"),
