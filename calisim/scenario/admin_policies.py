@@ -141,7 +141,7 @@ def to_v3(document: Mapping[str, Any], *, as_calico: bool = False) -> tuple[dict
                 made += combined(_ACTIONS[rule["action"]], ports, each, far)
             except (Unsupported, KeyError) as error:
                 refused.append(f"{direction}[{number}]: {error}")
-                made += [] if rule.get("action") in ("Accept", "Allow") else [{"action": "Deny"}]
+                made += [{"action": "Deny"}] if rule.get("action") in ("Deny", "Pass") else []
             origins[direction] += [number] * (len(made) - len(origins[direction]))
         converted[direction] = made
         if made:
