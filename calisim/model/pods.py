@@ -67,7 +67,7 @@ def _counted(group: PodGroup, places: list[Node]) -> Iterator[Pod]:
     ports = tuple(NamedPort(port.name, port.protocol, port.port) for port in group.ports)
     pools, labels = tuple(group.pools), group.labels
     for name, node in names:
-        yield Pod(name, group.namespace, node.name, labels, ports, group.ip, pools, 0, group.name, group.mark)
+        yield Pod(name, group.namespace, node.name, labels, ports, group.ip, pools, 0, group.name, group.mark, group.service_account)
 
 
 def _add(pod: Pod, made: dict[tuple[str, str], Pod], problems: list[Problem]) -> None:

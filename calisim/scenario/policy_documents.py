@@ -156,7 +156,7 @@ def _as_converted(document: Document, origins: Origins) -> policing.Place:
     """The rule of the document that a converted one was made from; named, where the document names it."""
     def place(direction: str, number: int) -> tuple[str, Mark]:
         origin = origins[direction][number]
-        name = document.value["spec"][direction][origin].get("name")
+        name = (document.value["spec"][direction][origin] or {}).get("name")
         return f"{direction}[{origin}]" + (f" {name}" if name else ""), document.mark_of("spec", direction, origin)
     return place
 

@@ -287,6 +287,7 @@ class PodGroup(Section):
     ip: Address | None = None
     pools: list[str] = []
     ports: list[PortName] = []
+    service_account: str = "default"
 
 
 class HostSpec(Section):

@@ -1,23 +1,19 @@
 """Pods → identities: everything that policy can see of them, once for all pods that look alike.
 
 A pod carries its own labels, those of Calico (namespace, orchestrator, service account), and its namespace's and service
-account's under the prefixes ``pcns.`` and ``pcsa.``; profiles may add more, but never instead of the pod's own.
+account's under the prefixes ``pcns.`` and ``pcsa.``; profiles may add more, but never instead of the pod's own. Labels that
+no selector mentions and ports that no rule names are not seen: pods that differ in nothing else are one identity.
 """
 
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 from ...model.entities import Pod
 from ...scenario.resources import PolicyResources
+from .sight import ACCOUNT_PREFIX, NAME, NAMESPACE, NAMESPACE_PREFIX, ORCHESTRATOR, SERVICE_ACCOUNT, Sight, sight
 
-NAMESPACE = "projectcalico.org/namespace"
-ORCHESTRATOR = "projectcalico.org/orchestrator"
-SERVICE_ACCOUNT = "projectcalico.org/serviceaccount"
-NAME = "projectcalico.org/name"
-NAMESPACE_PREFIX = "pcns."
-ACCOUNT_PREFIX = "pcsa."
 PROTOCOLS = {"TCP": 6, "UDP": 17, "SCTP": 132}
 _LONGEST_ACCOUNT = 63                     # a longer name is no label value
 
@@ -26,54 +22,70 @@ NamedPort = tuple[str, int, int]          # (name, protocol, number)
 
 @dataclass(frozen=True, slots=True)
 class Workload:
-    """One identity before its programs are known."""
+    """One identity before its programs are known; ``profiles`` None: those of its namespace and service account."""
 
-    namespace: str
     labels: Mapping[str, str]
-    profiles: tuple[str, ...]
-    ports: tuple[NamedPort, ...]
+    ports: tuple[NamedPort, ...] = ()
+    profiles: tuple[str, ...] | None = None
 
 
 def workloads(
     pods: Iterable[Pod], namespaces: Mapping[str, Mapping[str, str]], resources: PolicyResources,
 ) -> tuple[list[Workload], list[int]]:
     """The distinct workloads, and for each pod the number (from 1) of its own."""
+    look = _Look(namespaces, resources, sight(resources))
     found: dict[tuple[object, ...], int] = {}
     known: dict[tuple[object, ...], int] = {}       # by identity of the objects: pods of one group share them
     made: list[Workload] = []
     numbers = []
-    applied = {profile.name: profile.labels for profile in resources.profiles if profile.labels}
     for pod in pods:
         profiles = resources.pod_profiles.get((pod.namespace, pod.name))
         quick = (id(pod.labels), id(pod.ports), pod.namespace, pod.service_account, profiles)
         number = known.get(quick)
         if number is None:
-            key = (frozenset(pod.labels.items()), pod.ports, pod.namespace, pod.service_account, profiles)
-            number = found.setdefault(key, len(made) + 1)
+            workload = look.at(pod, profiles)
+            key = (frozenset(workload.labels.items()), frozenset(workload.ports), profiles)
+            number = known[quick] = found.setdefault(key, len(made) + 1)
             if number > len(made):
-                made.append(_workload(pod, profiles, namespaces.get(pod.namespace, {}), resources, applied))
-            known[quick] = number
+                made.append(workload)
         numbers.append(number)
     return made, numbers
 
 
-def _workload(
-    pod: Pod, profiles: tuple[str, ...] | None, namespace: Mapping[str, str], resources: PolicyResources,
-    applied: Mapping[str, Mapping[str, str]],
-) -> Workload:
-    account = pod.service_account
-    if profiles is None:
-        profiles = (f"kns.{pod.namespace}", f"ksa.{pod.namespace}.{account}")
-    labels: dict[str, str] = {}
-    for name in profiles:
-        labels |= applied.get(name, {})
-    labels |= {NAMESPACE_PREFIX + key: value for key, value in namespace.items()}
-    labels[NAMESPACE_PREFIX + NAME] = pod.namespace
-    labels |= {ACCOUNT_PREFIX + key: value for key, value in resources.accounts.get((pod.namespace, account), {}).items()}
-    labels[ACCOUNT_PREFIX + NAME] = account
-    labels |= pod.labels
-    labels[NAMESPACE], labels[ORCHESTRATOR] = pod.namespace, "k8s"
-    if len(account) < _LONGEST_ACCOUNT:
-        labels[SERVICE_ACCOUNT] = account
-    ports = tuple((port.name, PROTOCOLS[port.protocol], port.port) for port in pod.ports if port.name)
-    return Workload(pod.namespace, labels, profiles, ports)
+@dataclass(slots=True)
+class _Look:
+    """How pods look to policy; what they inherit is put together once for each namespace, account and list of profiles."""
+
+    namespaces: Mapping[str, Mapping[str, str]]
+    resources: PolicyResources
+    sight: Sight
+    inherited: dict[tuple[object, ...], dict[str, str]] = field(default_factory=dict)
+
+    def at(self, pod: Pod, profiles: tuple[str, ...] | None) -> Workload:
+        key = (pod.namespace, pod.service_account, profiles)
+        if key not in self.inherited:
+            self.inherited[key] = self.inherit(pod.namespace, pod.service_account, profiles or ())
+        seen = self.sight.labels
+        own = {label: value for label, value in pod.labels.items() if label in seen}
+        calico = {label: value for label, value in _of_calico(pod).items() if label in seen}
+        ports = ((port.name, PROTOCOLS[port.protocol], port.port) for port in pod.ports)
+        return Workload(
+            {**self.inherited[key], **own, **calico}, tuple(port for port in ports if port[0] in self.sight.ports), profiles)
+
+    def inherit(self, namespace: str, account: str, profiles: tuple[str, ...]) -> dict[str, str]:
+        labels: dict[str, str] = {}
+        for profile in self.resources.profiles:
+            if profile.name in profiles:
+                labels |= profile.labels
+        of_namespace = {**self.namespaces.get(namespace, {}), NAME: namespace}
+        of_account = {**self.resources.accounts.get((namespace, account), {}), NAME: account}
+        labels |= {NAMESPACE_PREFIX + key: value for key, value in of_namespace.items()}
+        labels |= {ACCOUNT_PREFIX + key: value for key, value in of_account.items()}
+        return {label: value for label, value in labels.items() if label in self.sight.labels}
+
+
+def _of_calico(pod: Pod) -> dict[str, str]:
+    labels = {NAMESPACE: pod.namespace, ORCHESTRATOR: "k8s"}
+    if len(pod.service_account) < _LONGEST_ACCOUNT:
+        labels[SERVICE_ACCOUNT] = pod.service_account
+    return labels

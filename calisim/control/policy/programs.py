@@ -19,6 +19,7 @@ _ENDS = {"Deny": PolicyAction.DENY, "Pass": PolicyAction.PASS}
 _EVERYTHING = PolicyRule("Allow", name="everything")
 _NOTHING = PolicyRule("Deny", name="everything")
 DEFAULT_ALLOW = "projectcalico-default-allow"
+NAMESPACE_PROFILES = "kns.*"              # a namespace's profile allows everything, whatever the namespace
 
 
 @dataclass(slots=True)
@@ -84,9 +85,10 @@ class Programs:
         return self.objects.add(policy.kind, name, policy.mark)
 
     def _program(self, tiers: Mapping[str, list[int]], workload: Workload, way: str) -> int:
+        profiles = (NAMESPACE_PROFILES,) if workload.profiles is None else workload.profiles
         made = Program(
             tuple(ProgramTier(tuple(chains), self._tiers[name][1], self._tiers[name][0]) for name, chains in tiers.items()),
-            tuple(self._profile(name, way) for name in workload.profiles))
+            tuple(self._profile(name, way) for name in profiles))
         return self.known.setdefault(made, len(self.known) + 1)
 
     def _profile(self, name: str, way: str) -> int:

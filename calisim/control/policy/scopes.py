@@ -10,7 +10,7 @@ from functools import lru_cache
 
 from ...scenario.resources import EntityRule, Policy
 from ...selector import And, Everything, Has, Node, Not, Or, Selector, parse
-from .labels import ACCOUNT_PREFIX, NAMESPACE, NAMESPACE_PREFIX, SERVICE_ACCOUNT
+from .sight import ACCOUNT_PREFIX, NAMESPACE, NAMESPACE_PREFIX, SERVICE_ACCOUNT
 
 
 def policy_selector(policy: Policy) -> Selector:

@@ -12,7 +12,8 @@ from ...scenario.resources import HostEndpoint, NetworkSet
 from ...selector import Selector, parse
 from ..policing import AddressSet, PortSet
 from .index import LabelIndex
-from .labels import NAMESPACE, NAMESPACE_PREFIX, Workload
+from .labels import Workload
+from .sight import NAMESPACE, NAMESPACE_PREFIX
 
 Nodes = Sequence[tuple[Mapping[str, str], int]]    # labels and address
 
