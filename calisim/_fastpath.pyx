@@ -9,7 +9,7 @@ from libc.string cimport memset
 
 from calisim._vocabulary cimport *
 from calisim.datapath.stages.admit cimport admit
-from calisim.datapath.stages.exception cimport complain
+from calisim.datapath.stages.exception cimport complain, hand_on
 from calisim.datapath.stages.glance cimport ask_for_senders, glance, resume
 from calisim.datapath.stages.track cimport index_entry
 from calisim.datapath.stages.types cimport FRAME_SIZE, SUPERSEDED, Carry, Core, Glance, Route, Walk
@@ -117,8 +117,8 @@ def step(
                     if admit(&core, &w):
                         carry[kept] = w.carry
                         kept += 1
-                    elif w.error and core.wants_born and w.result.verdict == VERDICT_DROPPED:
-                        complain(&core, &w)
+                    elif core.wants_born:
+                        beget(&core, &w)
             else:
                 glance(&core, &carry[position], end - position, glances)
                 for i in range(position, end):
@@ -128,10 +128,18 @@ def step(
                     if walk(&core, &w):
                         carry[kept] = w.carry
                         kept += 1
-                    elif w.error and core.wants_born and w.result.verdict == VERDICT_DROPPED:
-                        complain(&core, &w)
+                    elif core.wants_born:
+                        beget(&core, &w)
             position = end
     return position, kept, core.connection_count, core.event_count, core.born_count
+
+
+cdef void beget(Core* core, const Walk* w) noexcept nogil:
+    """What a journey that has ended gives rise to."""
+    if w.result.verdict == VERDICT_CONTINUED:
+        hand_on(core, w)
+    elif w.error and w.result.verdict == VERDICT_DROPPED:
+        complain(core, w)
 
 
 cdef inline void start(Core* core, Walk* w, Py_ssize_t row) noexcept nogil:

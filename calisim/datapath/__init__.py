@@ -15,7 +15,7 @@ destination port 4789; of outer_fragment DF is kept). From then on "the packet" 
 DECAPSULATE it – addresses, ports, protocol (4 or 17), TTL, length, DF, TOS, conntrack key – is the outer one, an ordinary
 packet of that protocol; the inner one lies in it untouched. *The wire's header* below is that header. id, outer_id and
 flags are the bytes' affair, but for FRAME: what is sent past the sender's IP layer does not ask its *path MTU*. An
-*ICMP error* is a PACKET of ICMP type 3 or 11 (dport = type << 8 | code, sport 0) whose HEADER quotes a header
+*ICMP error* is a PACKET of ICMP type 3 or 11 (dport = type << 8 | code, sport 0; no piece with an offset) whose HEADER quotes a header
 (quote_length ≥ 20) that is neither a later fragment nor itself ICMP other than echo; mtu is frag-needed's.
 place ≠ 0: the cloud's router at that place sends it.
 
@@ -63,7 +63,7 @@ stage ENDPOINT, where 0):
    decides, none → NACL_IN, where = the subnet's place, detail = rule or subnet. Security groups of R: see *Groups*.
    Then, if the check is on and the wire's destination is not R.address: DEST_CHECK (detail R). Then event ETHERNET IN.
    Where the internet gateway translated the destination it has already done so.
-1a. DEFRAGMENT: an outer piece whose outer destination is one of R's own addresses → CONTINUED, stage DEFRAGMENT, where R:
+1a. DEFRAGMENT: an outer piece come in by ETHERNET whose outer destination is one of R's own addresses → CONTINUED, stage DEFRAGMENT, where R:
    R holds it until the packet is whole.
 2. DECAPSULATE, if encapsulated, come in by ETHERNET and the outer destination is one of R's own addresses (otherwise it
    is forwarded as it is): CALICO_FILTER and outer source not in Intent.tunnel_senders →
@@ -192,14 +192,16 @@ they are: ERROR, PIECE or WHOLE; a born packet of a CONTINUED one has cause 0, t
 parent's ingress and time. Nothing is said about a piece with an offset (RFC 1812 §4.3.2.7; quote_fragment has DF and MF).
 
 *Pieces.* A packet that was CONTINUED at ENDPOINT, FRAGMENT, ENCAPSULATE or FABRIC is cut (ip_do_fragment): payload in pieces of
-the largest multiple of 8 that fits limit − 20, in order; of the outer packet where it is encapsulated, else of the packet
+the largest multiple of 8 that fits limit − 20, in order, the last one all that fits; of the outer packet where it is encapsulated, else of the packet
 (a piece may be cut again: offsets count on, the last keeps MF if it had it). limit: ENDPOINT the pod's mtu or path MTU;
 FRAGMENT the MTU of step 8; ENCAPSULATE what did not suffice; FABRIC the smaller of the two. FRAGMENT of a datagram that
-came in pieces: as they came (boundaries kept), if each fits the limit; else cut anew by the smaller of limit and largest
-piece. A limit below 28: one piece, as long as the whole (the kernel does not get that far). PACKET and HEADER of a piece are as the packet is now (after NAT, TTL and
-TOS as they are at this point, all of HEADER taken along, its encap as it is now), with fragment (DF kept only for a datagram that
-came in pieces with DF), length; id, if 0, 1 + draw(seed, datagram number, 0) mod 65535 (Linux draws, too); datagram (outer: outer_id and
-outer_datagram): a number from State, counted up from 1 for each packet that is cut – but a packet that has one keeps it. resume: 0 at
+came in pieces: as they came (boundaries kept, DF cleared), if each fits the limit and it was not forwarded into a TUNNEL (measured:
+of what came by a device the pieces lack room for the tunnel's header; of OUTPUT they have it); else cut anew by the smaller of limit
+and largest piece, DF kept. A limit below 28: one piece, as long as the whole (the kernel does not get that far). PACKET and HEADER
+of a piece are as the packet is now (after NAT, TTL and TOS as they are at this point, all of HEADER taken along, its encap as it is
+now), with fragment (DF as just said, otherwise cleared), length; id, if 0, 1 + draw(seed, datagram number, 0) mod 65535 (Linux draws, too); datagram (outer: outer_id and
+outer_datagram): a number from State, counted up from 1 for each packet that is cut – but a packet that has one keeps it, and
+a piece that has none gets neither number nor id: its id alone says what it belongs to. resume: 0 at
 ENDPOINT (ingress: the pod), FRAGMENT at FRAGMENT, FABRIC_OUT at ENCAPSULATE, both with resume_at R and the device it came in by; at
 FABRIC FABRIC_IN with the next router or DELIVER with the HOST, 0 for EXITED, place = the place of the RESULT that it would have had.
 
@@ -328,6 +330,29 @@ sorted by row (stable).
   equal prefixes of a route table, and of hosts with one address, the first.
 - outer_src and outer_dst are as on the wire at the end (a gateway may have translated them), of the last encapsulated leg.
 - path's hops: min(hops, 15) in bits 12..15; all of it modulo 2³².
+- What resumes, in Start: resume comes before place and ingress. ADDRESS_UNUSED (first of all) also: a device that is none of
+  VETH … LOOPBACK, or VETH and ingress is no pod of that router (both at DECAPSULATE, CONNTRACK, FRAGMENT, FABRIC_OUT);
+  FABRIC_OUT with encap 0; DELIVER to 0 with a place that is not one beyond the routers'. Then the "any" checks, then DOWN
+  (of FABRIC_IN, too): hops 0. Later its legs count from 1. FABRIC_IN sets ROUTED, DELIVER does not.
+- DECAPSULATE goes on with 2 and all after it (1a is not asked again); CONNTRACK with 4 (no source is chosen); FRAGMENT with 10
+  and FABRIC_OUT with 12, after a LOOKUP anew (its losses, its decider): FRAGMENT's of the packet's destination – LOCAL to the
+  node itself is NO_ROUTE (stage LOOKUP) there –, FABRIC_OUT's of the inner one, which must be a TUNNEL, else NO_ROUTE (stage
+  LOOKUP); then the outer destination's link as in 11. No connection is known there: an error goes to the source as it is now.
+- Every CONTINUED has detail 0. At ENDPOINT where = the pod's router. Step 8 and 9a: largest stands for the length in 8 alone.
+- A piece of any protocol is at least 21 long (MALFORMED). ENCAPSULATE, before its event: an outer length over 65535 is MALFORMED.
+- FABRIC's MTUs without DF: after the route is known, before UNREACHABLE and before a host's NACL_IN; OUTSIDE after step 5's
+  FABRIC_NO_ROUTE; what is hairpinned to a router is not measured again.
+- What is held in 1a resumes at DECAPSULATE (largest 0), what is held in 3a at CONNTRACK, encapsulated or not.
+- HEADER of a born piece or whole: what is not named of resume, resume_at, device, largest is 0 (a piece's largest, too);
+  place is the wave's but for an EXITED to be; a packet that is not encapsulated now has all outer_* 0, one that is has them
+  as on the wire, outer_length 0 unless it is an outer piece. An outer header that ENCAPSULATE has made has no outer_id or outer_datagram yet.
+- Numbers are counted up, and pieces taken up, in one pass over the CONTINUED rows, legs then rows; a whole takes its new number
+  when it is born. Device and ingress of a whole are those of the piece that closed it (skb->dev).
+- A queue is alive for pieces with time < the first one's + 30 s (else a new one replaces it); for the 4 MiB count all that had
+  not expired at the earliest time of the wave and are not replaced, closed or killed. A last piece beyond whose end there
+  is a piece already kills, too. That every byte is there is asked first.
+- Kept boundaries hold while time < the whole's + 30 s, by number alone (the last whole with a number counts), if their
+  payloads add up to the packet's. DF of a piece cut anew is the packet's.
 """
 
 MAX_HOPS = 32
