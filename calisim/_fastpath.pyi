@@ -40,5 +40,8 @@ def reindex(connections: np.ndarray, count: int, index: np.ndarray) -> None:
 def lookup(tables: Tables, addresses: np.ndarray, classes: np.ndarray) -> None:
     """Class of each address (the shared LPM alone)."""
 
+def police(tables: Tables, packets: np.ndarray, reasons: np.ndarray, deciders: np.ndarray) -> None:
+    """DropReason that policy has for each packet from pod to pod that opens a connection, and what decided last."""
+
 def adjacency(tables: Tables, router: int, address: int) -> tuple[int, int, int, int, int, int, int, int]:
     """(kind, device, encap, reason, next_hop, mtu, detail, endpoint) of one router's route to an address."""

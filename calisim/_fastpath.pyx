@@ -13,7 +13,8 @@ from calisim.datapath.stages.exception cimport complain, hand_on
 from calisim.datapath.stages.glance cimport ask_for_senders, glance, resume
 from calisim.datapath.stages.track cimport index_entry
 from calisim.datapath.stages.types cimport FRAME_SIZE, SUPERSEDED, Carry, Core, Glance, Route, Walk
-from calisim.datapath.stages.lookup cimport class_of, resolve
+from calisim.datapath.stages.lookup cimport class_of, resident, resolve
+from calisim.datapath.stages.police cimport Suspect, judge, suspect
 from calisim.datapath.stages.walk cimport walk
 
 cdef enum:
@@ -189,6 +190,29 @@ def lookup(Tables tables not None, const uint32_t[::1] addresses not None, uint3
     with nogil:
         for i in range(addresses.shape[0]):
             classes[i] = class_of(&core.fib, addresses[i])
+
+
+def police(
+    Tables tables not None, const Packet[::1] packets not None, uint8_t[::1] reasons not None, uint32_t[::1] deciders not None,
+):
+    """What policy says of packets that open connections from pod to pod (the stage alone)."""
+    cdef const Core* core = &tables.core
+    cdef const Packet* packet
+    cdef uint32_t receiver
+    cdef Suspect s
+    cdef Py_ssize_t i
+    if reasons.shape[0] != packets.shape[0] or deciders.shape[0] != packets.shape[0]:
+        raise ValueError("packets and verdicts differ in length")
+    with nogil:
+        for i in range(packets.shape[0]):
+            packet = &packets[i]
+            receiver = resident(&core.fib, &core.fib.classes[class_of(&core.fib, packet.dst)], packet.dst)
+            suspect(&s, packet, packet.src, packet.dst, packet.sport, packet.dport)
+            reasons[i], deciders[i] = DROP_NONE, 0
+            if not judge(&core.fib, packet.ingress if packet.ingress <= core.fib.endpoint_count else 0, False, &s, &deciders[i]):
+                reasons[i] = DROP_POLICY_EGRESS
+            elif not judge(&core.fib, receiver, True, &s, &deciders[i]):
+                reasons[i] = DROP_POLICY_INGRESS
 
 
 def adjacency(Tables tables not None, uint32_t router, uint32_t address):

@@ -235,7 +235,7 @@ class _Peers:
         step = max(8, _BLOCK // len(by_atom) // 8 * 8)
         for start in range(0, len(rows), step):
             block = np.unpackbits(by_atom[:, start // 8:(start + step) // 8], axis=1, bitorder="little")[:, :len(rows) - start]
-            rows[start:start + step] = np.packbits(block.T, axis=1, bitorder="little").view("<u4")
+            rows[start:start + step] = np.ascontiguousarray(np.packbits(block.T, axis=1, bitorder="little")).view("<u4")
         return _distinct(rows)
 
     def _truth(self, atom: SideMatch) -> np.ndarray:

@@ -24,6 +24,14 @@ cdef struct Suspect:
     uint8_t protocol
 
 
+cdef inline void suspect(
+    Suspect* s, const Packet* packet, uint32_t src, uint32_t dst, uint16_t sport, uint16_t dport,
+) noexcept nogil:
+    """The packet with the addresses and ports that it has now."""
+    s.src, s.dst, s.sport, s.dport, s.protocol = src, dst, sport, dport, packet.protocol
+    s.src_peer = s.dst_peer = NOT_ASKED
+
+
 cdef inline uint32_t src_peer(const Tables* fib, Suspect* s) noexcept nogil:
     if s.src_peer == <uint32_t>NOT_ASKED:
         s.src_peer = descend(fib.peers, s.src)
@@ -124,41 +132,38 @@ cdef inline const Match* found(const Tables* fib, const Tier* tier, Suspect* s) 
     return NULL
 
 
-cdef inline bint judge(const Tables* fib, uint32_t program, Suspect* s, uint32_t* decider) noexcept nogil:
-    """Whether the program that begins with this tier allows the packet.
+cdef inline bint judge(const Tables* fib, uint32_t pod, bint ingress, Suspect* s, uint32_t* decider) noexcept nogil:
+    """Whether the pod's program in this direction allows the packet.
 
-    Sets   decider: the rule, the tier whose end it was, 0 where nobody decided
+    Sets   decider: the rule, the tier whose end it was, the pod's object where nobody decided, 0 where there is no program
     """
+    cdef const Endpoint* endpoint = &fib.endpoints[pod]
+    cdef uint32_t program = endpoint.ingress if ingress else endpoint.egress
     cdef const Tier* tier = &fib.tiers[program]
     cdef const Match* rule
-    while True:
+    decider[0] = 0
+    while program:
         rule = found(fib, tier, s) if tier.index else tried(fib, tier, s)
         if rule is not NULL:
             if rule.action != POLICY_ACTION_PASS:
-                decider[0] = rule.detail
+                decider[0] = rule.detail if rule.detail else endpoint.detail
                 return rule.action == POLICY_ACTION_ALLOW
         elif tier.end != POLICY_ACTION_PASS:
-            decider[0] = tier.end_detail
+            decider[0] = tier.end_detail if tier.end_detail else endpoint.detail
             return False
         if tier.last:
-            decider[0] = 0
+            decider[0] = endpoint.detail
             return False
         tier += 1
+    return True
 
 
-cdef inline bint ask(
-    Core* core, Walk* w, Suspect* s, uint32_t endpoint, uint32_t program, uint32_t reason,
-) noexcept nogil:
-    """One side's program, if it has one.      Sets  a hit      Drops  ``reason``"""
+cdef inline bint ask(Core* core, Walk* w, Suspect* s, uint32_t pod, bint ingress) noexcept nogil:
+    """One side's program.      Sets  a hit      Drops  POLICY_EGRESS, POLICY_INGRESS"""
     cdef uint32_t decider
-    cdef bint allowed
-    if not program:
-        return True
-    allowed = judge(&core.fib, program, s, &decider)
-    if not decider:
-        decider = core.fib.endpoints[endpoint].detail
-    core.hits[decider] += 1
-    return allowed or drop(core, w, STAGE_POLICY, reason, w.id, decider)
+    cdef bint allowed = judge(&core.fib, pod, ingress, s, &decider)
+    core.hits[decider] += decider != 0
+    return allowed or drop(core, w, STAGE_POLICY, DROP_POLICY_INGRESS if ingress else DROP_POLICY_EGRESS, w.id, decider)
 
 
 cdef inline bint opens_tunnel(const Walk* w) noexcept nogil:
@@ -184,7 +189,5 @@ cdef inline bint police(Core* core, Walk* w) noexcept nogil:
         return True
     if sender and opens_tunnel(w):
         return drop(core, w, STAGE_POLICY, DROP_ENCAP_FROM_POD, w.id, 0)
-    s.src, s.dst, s.sport, s.dport = w.result.src, w.result.dst, w.result.sport, w.result.dport
-    s.protocol, s.src_peer, s.dst_peer = w.packet.protocol, NOT_ASKED, NOT_ASKED
-    return (ask(core, w, &s, sender, core.fib.endpoints[sender].egress, DROP_POLICY_EGRESS)
-            and ask(core, w, &s, receiver, core.fib.endpoints[receiver].ingress, DROP_POLICY_INGRESS))
+    suspect(&s, w.packet, w.result.src, w.result.dst, w.result.sport, w.result.dport)
+    return ask(core, w, &s, sender, False) and ask(core, w, &s, receiver, True)
