@@ -12,7 +12,7 @@ from typing import Any
 
 from ..errors import Mark
 from . import admin_policies, kubernetes_policies
-from .calico import policing
+from .calico import legacy_policies, policing
 from .calico.policies import BUILT_IN_TIERS
 from .calico.rules import Fault, suggestion
 from .documents import Document
@@ -51,10 +51,10 @@ class PolicyDocuments:
         if document.api_version.startswith("networking.k8s.io/"):
             self.kubernetes_policy(document)
         else:
-            self.calico_policy(document, document.value)
+            self.add(document, document.value, _as_written(document), document.kind)
 
-    def calico_policy(self, document: Document, value: Mapping[str, Any]) -> None:
-        self.add(document, value, _as_written(document), document.kind)
+    def v1_policy(self, document: Document) -> None:
+        self.add(document, legacy_policies.policy_to_v3(document.value), _as_written(document), document.kind)
 
     def kubernetes_policy(self, document: Document) -> None:
         value, origins = kubernetes_policies.to_v3(kubernetes_policies.defaulted(document.value))
@@ -94,9 +94,10 @@ class PolicyDocuments:
         self.tiers[document.name] = policing.tier(document.value, document.mark)
 
     def profile(self, document: Document) -> None:
-        profile = policing.profile(document.value, _as_written(document), document.mark)
+        value = _as_v3(document)
+        profile = policing.profile(value, _as_written(document), document.mark)
         self.profiles.append(profile)
-        self.look_over(document, document.value, len(profile.ingress) + len(profile.egress))
+        self.look_over(document, value, len(profile.ingress) + len(profile.egress))
 
     def network_set(self, document: Document) -> None:
         found = policing.network_set(document.value, document.mark)
@@ -105,7 +106,7 @@ class PolicyDocuments:
             self.note(document, "its IPv6 nets are left aside: calisim models IPv4 only")
 
     def host_endpoint(self, document: Document) -> None:
-        self.host_endpoints.append(policing.host_endpoint(document.value, document.mark))
+        self.host_endpoints.append(policing.host_endpoint(_as_v3(document), document.mark))
         self.note(document, "its addresses can be selected, but the host's own traffic is not policed yet")
 
     def service_account(self, document: Document) -> None:
@@ -146,6 +147,11 @@ def _rules(value: Mapping[str, Any]) -> Iterator[Mapping[str, Any]]:
         yield from spec.get(direction) or ()
 
 
+def _as_v3(document: Document) -> Mapping[str, Any]:
+    convert = legacy_policies.CONVERTED.get(document.kind)
+    return convert(document.value) if convert else document.value
+
+
 def _as_written(document: Document) -> policing.Place:
     def place(direction: str, number: int) -> tuple[str, Mark]:
         return f"{direction}[{number}]", document.mark_of("spec", direction, number)
@@ -167,9 +173,10 @@ READERS: dict[str, Callable[[PolicyDocuments, Document], None]] = {
     "StagedKubernetesNetworkPolicy": PolicyDocuments.staged_kubernetes_policy,
     **dict.fromkeys(admin_policies.RULES, PolicyDocuments.admin_policy),
     "Tier": PolicyDocuments.tier,
-    "Profile": PolicyDocuments.profile,
+    "policy": PolicyDocuments.v1_policy,
+    **dict.fromkeys(("Profile", "profile"), PolicyDocuments.profile),
     **dict.fromkeys(("NetworkSet", "GlobalNetworkSet"), PolicyDocuments.network_set),
-    "HostEndpoint": PolicyDocuments.host_endpoint,
+    **dict.fromkeys(("HostEndpoint", "hostEndpoint"), PolicyDocuments.host_endpoint),
     "ServiceAccount": PolicyDocuments.service_account,
     "WorkloadEndpoint": PolicyDocuments.workload_endpoint,
 }
@@ -179,5 +186,5 @@ KINDS = {
         "WorkloadEndpoint"),
     "networking.k8s.io": ("NetworkPolicy",),
     "policy.networking.k8s.io": tuple(admin_policies.RULES),
-    "": ("ServiceAccount",),
+    "": ("ServiceAccount", *legacy_policies.RULES),
 }
