@@ -26,6 +26,7 @@ Note = Callable[[Document, str], None]
 _NOT_ENFORCED = "policies are not evaluated yet by the datapath: no packet is allowed or dropped by it"
 _IPV6 = "its IPv6 rules are left aside: calisim models IPv4 only"
 _HTTP = "http is judged by a proxy beside the pod, not in the datapath: the rest of the rule decides"
+_WITH_PRIORITY = ("AdminNetworkPolicy", "ClusterNetworkPolicy")
 _BEYOND = "nodes peers and ClusterNetworkPolicy's named ports mean what the API says; Calico itself does not convert them"
 
 
@@ -122,6 +123,16 @@ class PolicyDocuments:
             self.note(document, "only the profiles that it gives to a pod are read; calisim allocates addresses itself")
 
     # --- all together -----------------------------------------------------------------------------------------------
+
+    def note_equal_priorities(self) -> None:
+        """The API leaves open which of them is asked first."""
+        ranks: dict[tuple[str, float | None], list[tuple[Policy, Document]]] = {}
+        for policy, document in self.policies:
+            if policy.kind in _WITH_PRIORITY:
+                ranks.setdefault((policy.tier, policy.order), []).append((policy, document))
+        for (_, priority), equal in ranks.items():
+            for _, document in equal if len(equal) > 1 else ():
+                self.note(document, f"of equal priority {priority:g}, so the API leaves open who is asked first; Calico goes by name")
 
     def faults(self) -> Iterator[tuple[Document, Fault]]:
         """Policies of tiers that nobody described."""
