@@ -131,8 +131,9 @@ class PolicyDocuments:
             if policy.kind in _WITH_PRIORITY:
                 ranks.setdefault((policy.tier, policy.order), []).append((policy, document))
         for (_, priority), equal in ranks.items():
+            meaning = f"of equal priority {priority:g}, so the API leaves open who is asked first; Calico goes by name"
             for _, document in equal if len(equal) > 1 else ():
-                self.note(document, f"of equal priority {priority:g}, so the API leaves open who is asked first; Calico goes by name")
+                self.note(document, meaning)
 
     def faults(self) -> Iterator[tuple[Document, Fault]]:
         """Policies of tiers that nobody described."""
