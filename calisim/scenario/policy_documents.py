@@ -55,11 +55,11 @@ class PolicyDocuments:
             self.add(document, document.value, _as_written(document), document.kind)
 
     def v1_policy(self, document: Document) -> None:
-        self.add(document, legacy_policies.policy_to_v3(document.value), _as_written(document), document.kind)
+        self.add(document, legacy_policies.policy_to_v3(document.value), _as_written(document), "GlobalNetworkPolicy")
 
     def kubernetes_policy(self, document: Document) -> None:
         value, origins = kubernetes_policies.to_v3(kubernetes_policies.defaulted(document.value))
-        self.add(document, value, _as_converted(document, origins), document.kind)
+        self.add(document, value, _as_converted(document, origins), "KubernetesNetworkPolicy")
 
     def staged_kubernetes_policy(self, document: Document) -> None:
         value, origins = kubernetes_policies.to_v3(kubernetes_policies.defaulted(document.value))
@@ -75,11 +75,11 @@ class PolicyDocuments:
         strict = admin_policies.to_v3(document.value, as_calico=True)
         if strict is not None and len(strict[2]) > len(refused):
             self.note(document, _BEYOND)
-        self.add(document, value, _as_converted(document, origins), document.kind)
+        self.add(document, value, _as_converted(document, origins), f"Kubernetes{document.kind}")
 
-    def add(self, document: Document, value: Mapping[str, Any], place: policing.Place, kind: str) -> None:
+    def add(self, document: Document, value: Mapping[str, Any], place: policing.Place, calico_kind: str) -> None:
         self.note(document, _NOT_ENFORCED)
-        policy = policing.policy(value, place, document.mark, kind)
+        policy = policing.policy(value, place, document.mark, document.kind, calico_kind)
         self.policies.append((policy, document))
         self.look_over(document, value, len(policy.ingress) + len(policy.egress))
 
