@@ -7,14 +7,14 @@ Calico's. What Calico takes but calisim leaves aside is noted, never dropped in 
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 from ..errors import Mark
 from . import admin_policies, kubernetes_policies
 from .calico import legacy_policies, policing
 from .calico.policies import BUILT_IN_TIERS
-from .calico.rules import Fault, suggestion
+from .calico.rules import Fault, suggestion, without_blanks
 from .documents import Document
 from .kubernetes_policies import Origins
 from .resources import HostEndpoint, NetworkSet, Policy, PolicyResources, Profile, Tier
@@ -44,7 +44,7 @@ class PolicyDocuments:
     pod_profiles: dict[tuple[str, str], tuple[str, ...]] = field(default_factory=dict)
 
     def read(self, document: Document) -> None:
-        READERS[document.kind](self, document)
+        READERS[document.kind](self, replace(document, value=without_blanks(document.value)))
 
     # --- one method a kind ------------------------------------------------------------------------------------------
 
@@ -63,7 +63,7 @@ class PolicyDocuments:
 
     def staged_kubernetes_policy(self, document: Document) -> None:
         value, origins = kubernetes_policies.to_v3(kubernetes_policies.defaulted(document.value))
-        value["spec"]["stagedAction"] = document.value["spec"].get("stagedAction")
+        value["spec"]["stagedAction"] = (document.value.get("spec") or {}).get("stagedAction")
         self.add(document, value, _as_converted(document, origins), document.kind)
 
     def admin_policy(self, document: Document) -> None:

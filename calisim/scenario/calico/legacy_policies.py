@@ -11,7 +11,7 @@ from typing import Any
 
 from . import endpoints, policies
 from .legacy import node_name, resource_name, resource_name_without_dots
-from .rules import Faults, Rule, anything, many, one_of, record, text
+from .rules import Faults, Rule, anything, blank_free, many, one_of, record, table, text
 
 _V3 = "projectcalico.org/v3"
 _WAYS = ("ingress", "egress")
@@ -49,7 +49,7 @@ def host_endpoint_to_v3(document: Mapping[str, Any]) -> dict[str, Any]:
     spec["node"] = node_name(str(metadata.get("node") or ""))
     spec["profiles"] = [resource_name(name) for name in spec.get("profiles") or ()]
     if spec.get("ports"):
-        spec["ports"] = [{**port, "protocol": _protocol(port.get("protocol"))} for port in spec["ports"]]
+        spec["ports"] = [{**(port or {}), "protocol": _protocol((port or {}).get("protocol"))} for port in spec["ports"]]
     return _document("HostEndpoint", {
         "name": resource_name(metadata["name"]), "labels": metadata.get("labels") or {}}, spec)
 
@@ -113,7 +113,11 @@ def _shaped(to_v3: Any, rule: Rule) -> Any:
     return relation
 
 
-_SIDE = record(dict.fromkeys((*_SIDE_ONLY_V1, *_SIDE_FIELDS), anything))
+_SIDE = record({
+    **dict.fromkeys((*_SIDE_ONLY_V1, "selector", "notSelector"), text()),
+    **dict.fromkeys(("nets", "notNets", "ports", "notPorts"), many(anything))})
+_LABELS = table(text(), text())
+_PORTS = many(record(dict.fromkeys(("name", "protocol", "port"), anything)))
 _RULE = record(
     {
         "action": one_of("allow", "deny", "log", "pass", "next-tier"), "source": _SIDE, "destination": _SIDE,
@@ -123,17 +127,17 @@ _RULES: dict[str, Rule] = {"ingress": many(_RULE), "egress": many(_RULE)}
 
 
 def _kind(to_v3: Any, v3: str, metadata: Mapping[str, Rule], spec: Mapping[str, Rule]) -> Rule:
-    return record(
+    return blank_free(record(
         {"apiVersion": anything, "kind": anything, "metadata": record(
             {"name": text(".+", "a name"), **metadata}, required=("name",)), "spec": record(spec)},
-        required=("metadata",), relations=(_shaped(to_v3, {**policies.RULES, **endpoints.RULES}[v3]),))
+        required=("metadata",), relations=(_shaped(to_v3, {**policies.RULES, **endpoints.RULES}[v3]),)))
 
 
 CONVERTED = {"policy": policy_to_v3, "profile": profile_to_v3, "hostEndpoint": host_endpoint_to_v3}
 RULES: dict[str, Rule] = {
     "policy": _kind(policy_to_v3, "GlobalNetworkPolicy", {"annotations": anything}, {
         **dict.fromkeys(_POLICY_FIELDS, anything), "types": many(one_of("ingress", "egress")), **_RULES}),
-    "profile": _kind(profile_to_v3, "Profile", {"tags": many(text()), "labels": anything}, _RULES),
-    "hostEndpoint": _kind(host_endpoint_to_v3, "HostEndpoint", {"node": text(".+", "a node's name"), "labels": anything},
-                          dict.fromkeys(_HOST_FIELDS, anything)),
+    "profile": _kind(profile_to_v3, "Profile", {"tags": many(text()), "labels": _LABELS}, _RULES),
+    "hostEndpoint": _kind(host_endpoint_to_v3, "HostEndpoint", {"node": text(".+", "a node's name"), "labels": _LABELS}, {
+        "interfaceName": anything, "expectedIPs": anything, "profiles": many(text()), "ports": _PORTS}),
 }
