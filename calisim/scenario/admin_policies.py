@@ -12,7 +12,7 @@ from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 from .calico.metadata import resource
-from .calico.rules import Fault, Faults, Rule, absent, anything, integer, many, one_of, record, text
+from .calico.rules import Fault, Faults, Rule, absent, anything, blank_free, integer, many, one_of, record, text
 from .calico.values import IS_PORT_NAME, interface
 from .kubernetes_policies import (
     LABEL_SELECTOR,
@@ -95,7 +95,7 @@ def _policy(actions: Sequence[str], ports: Mapping[str, Rule], **head: Rule) -> 
             required=("action", far)), at_most=100)
 
     fields: dict[str, Rule] = {**head, "subject": _SUBJECT, "ingress": listed("from", _FROM), "egress": listed("to", _TO)}
-    return resource(record(fields, required=("subject", *head)), needs_spec=True)
+    return blank_free(resource(record(fields, required=("subject", *head)), needs_spec=True))
 
 
 _ANP_PORTS = {"ports": many(_ANP_PORT, at_most=100)}

@@ -46,7 +46,7 @@ def convert(documents: Sequence[Document]) -> tuple[Resources, list[str], list[P
     for document in documents:
         conversion.read(document)
     conversion.check_overlaps()
-    conversion.check_tiers()
+    conversion.check_policies()
     return conversion.resources(), conversion.warnings(), conversion.problems
 
 
@@ -172,7 +172,8 @@ class _Conversion:
 
     # --- all together -----------------------------------------------------------------------------------------------
 
-    def check_tiers(self) -> None:
+    def check_policies(self) -> None:
+        self.policy.note_equal_priorities()
         for document, fault in self.policy.faults():
             self.complain(document, fault)
 

@@ -7,14 +7,14 @@ Calico's. What Calico takes but calisim leaves aside is noted, never dropped in 
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 from ..errors import Mark
 from . import admin_policies, kubernetes_policies
-from .calico import policing
+from .calico import legacy_policies, policing
 from .calico.policies import BUILT_IN_TIERS
-from .calico.rules import Fault, suggestion
+from .calico.rules import Fault, suggestion, without_blanks
 from .documents import Document
 from .kubernetes_policies import Origins
 from .resources import HostEndpoint, NetworkSet, Policy, PolicyResources, Profile, Tier
@@ -26,6 +26,7 @@ Note = Callable[[Document, str], None]
 _NOT_ENFORCED = "policies are not evaluated yet by the datapath: no packet is allowed or dropped by it"
 _IPV6 = "its IPv6 rules are left aside: calisim models IPv4 only"
 _HTTP = "http is judged by a proxy beside the pod, not in the datapath: the rest of the rule decides"
+_WITH_PRIORITY = ("AdminNetworkPolicy", "ClusterNetworkPolicy")
 _BEYOND = "nodes peers and ClusterNetworkPolicy's named ports mean what the API says; Calico itself does not convert them"
 
 
@@ -43,7 +44,7 @@ class PolicyDocuments:
     pod_profiles: dict[tuple[str, str], tuple[str, ...]] = field(default_factory=dict)
 
     def read(self, document: Document) -> None:
-        READERS[document.kind](self, document)
+        READERS[document.kind](self, replace(document, value=without_blanks(document.value)))
 
     # --- one method a kind ------------------------------------------------------------------------------------------
 
@@ -51,18 +52,18 @@ class PolicyDocuments:
         if document.api_version.startswith("networking.k8s.io/"):
             self.kubernetes_policy(document)
         else:
-            self.calico_policy(document, document.value)
+            self.add(document, document.value, _as_written(document), document.kind)
 
-    def calico_policy(self, document: Document, value: Mapping[str, Any]) -> None:
-        self.add(document, value, _as_written(document), document.kind)
+    def v1_policy(self, document: Document) -> None:
+        self.add(document, legacy_policies.policy_to_v3(document.value), _as_written(document), "GlobalNetworkPolicy")
 
     def kubernetes_policy(self, document: Document) -> None:
         value, origins = kubernetes_policies.to_v3(kubernetes_policies.defaulted(document.value))
-        self.add(document, value, _as_converted(document, origins), document.kind)
+        self.add(document, value, _as_converted(document, origins), "KubernetesNetworkPolicy")
 
     def staged_kubernetes_policy(self, document: Document) -> None:
         value, origins = kubernetes_policies.to_v3(kubernetes_policies.defaulted(document.value))
-        value["spec"]["stagedAction"] = document.value["spec"].get("stagedAction")
+        value["spec"]["stagedAction"] = (document.value.get("spec") or {}).get("stagedAction")
         self.add(document, value, _as_converted(document, origins), document.kind)
 
     def admin_policy(self, document: Document) -> None:
@@ -74,11 +75,11 @@ class PolicyDocuments:
         strict = admin_policies.to_v3(document.value, as_calico=True)
         if strict is not None and len(strict[2]) > len(refused):
             self.note(document, _BEYOND)
-        self.add(document, value, _as_converted(document, origins), document.kind)
+        self.add(document, value, _as_converted(document, origins), f"Kubernetes{document.kind}")
 
-    def add(self, document: Document, value: Mapping[str, Any], place: policing.Place, kind: str) -> None:
+    def add(self, document: Document, value: Mapping[str, Any], place: policing.Place, calico_kind: str) -> None:
         self.note(document, _NOT_ENFORCED)
-        policy = policing.policy(value, place, document.mark, kind)
+        policy = policing.policy(value, place, document.mark, document.kind, calico_kind)
         self.policies.append((policy, document))
         self.look_over(document, value, len(policy.ingress) + len(policy.egress))
 
@@ -94,9 +95,10 @@ class PolicyDocuments:
         self.tiers[document.name] = policing.tier(document.value, document.mark)
 
     def profile(self, document: Document) -> None:
-        profile = policing.profile(document.value, _as_written(document), document.mark)
+        value = _as_v3(document)
+        profile = policing.profile(value, _as_written(document), document.mark)
         self.profiles.append(profile)
-        self.look_over(document, document.value, len(profile.ingress) + len(profile.egress))
+        self.look_over(document, value, len(profile.ingress) + len(profile.egress))
 
     def network_set(self, document: Document) -> None:
         found = policing.network_set(document.value, document.mark)
@@ -105,7 +107,7 @@ class PolicyDocuments:
             self.note(document, "its IPv6 nets are left aside: calisim models IPv4 only")
 
     def host_endpoint(self, document: Document) -> None:
-        self.host_endpoints.append(policing.host_endpoint(document.value, document.mark))
+        self.host_endpoints.append(policing.host_endpoint(_as_v3(document), document.mark))
         self.note(document, "its addresses can be selected, but the host's own traffic is not policed yet")
 
     def service_account(self, document: Document) -> None:
@@ -121,6 +123,17 @@ class PolicyDocuments:
             self.note(document, "only the profiles that it gives to a pod are read; calisim allocates addresses itself")
 
     # --- all together -----------------------------------------------------------------------------------------------
+
+    def note_equal_priorities(self) -> None:
+        """The API leaves open which of them is asked first."""
+        ranks: dict[tuple[str, float | None], list[tuple[Policy, Document]]] = {}
+        for policy, document in self.policies:
+            if policy.kind in _WITH_PRIORITY:
+                ranks.setdefault((policy.tier, policy.order), []).append((policy, document))
+        for (_, priority), equal in ranks.items():
+            meaning = f"of equal priority {priority:g}, so the API leaves open who is asked first; Calico goes by name"
+            for _, document in equal if len(equal) > 1 else ():
+                self.note(document, meaning)
 
     def faults(self) -> Iterator[tuple[Document, Fault]]:
         """Policies of tiers that nobody described."""
@@ -146,6 +159,11 @@ def _rules(value: Mapping[str, Any]) -> Iterator[Mapping[str, Any]]:
         yield from spec.get(direction) or ()
 
 
+def _as_v3(document: Document) -> Mapping[str, Any]:
+    convert = legacy_policies.CONVERTED.get(document.kind)
+    return convert(document.value) if convert else document.value
+
+
 def _as_written(document: Document) -> policing.Place:
     def place(direction: str, number: int) -> tuple[str, Mark]:
         return f"{direction}[{number}]", document.mark_of("spec", direction, number)
@@ -167,9 +185,10 @@ READERS: dict[str, Callable[[PolicyDocuments, Document], None]] = {
     "StagedKubernetesNetworkPolicy": PolicyDocuments.staged_kubernetes_policy,
     **dict.fromkeys(admin_policies.RULES, PolicyDocuments.admin_policy),
     "Tier": PolicyDocuments.tier,
-    "Profile": PolicyDocuments.profile,
+    "policy": PolicyDocuments.v1_policy,
+    **dict.fromkeys(("Profile", "profile"), PolicyDocuments.profile),
     **dict.fromkeys(("NetworkSet", "GlobalNetworkSet"), PolicyDocuments.network_set),
-    "HostEndpoint": PolicyDocuments.host_endpoint,
+    **dict.fromkeys(("HostEndpoint", "hostEndpoint"), PolicyDocuments.host_endpoint),
     "ServiceAccount": PolicyDocuments.service_account,
     "WorkloadEndpoint": PolicyDocuments.workload_endpoint,
 }
@@ -179,5 +198,5 @@ KINDS = {
         "WorkloadEndpoint"),
     "networking.k8s.io": ("NetworkPolicy",),
     "policy.networking.k8s.io": tuple(admin_policies.RULES),
-    "": ("ServiceAccount",),
+    "": ("ServiceAccount", *legacy_policies.RULES),
 }

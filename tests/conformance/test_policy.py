@@ -6,6 +6,7 @@ import json
 from pathlib import Path
 
 import pytest
+import yaml
 
 from calisim import conformance
 from calisim.conformance import policy
@@ -53,6 +54,30 @@ def test_the_suites_are_there():
 def test_every_case_of_the_suites_agrees(folder):
     result = policy.judged(folder)
     assert result.fault == "" and result.mismatches == ()
+
+
+def test_the_order_of_documents_and_the_names_of_pods_decide_nothing(tmp_path):
+    """Every case once more, turned round and renamed."""
+    if not cases():
+        pytest.skip(f"no conformance data: {DATA} is absent (set CALISIM_CONFORMANCE)")
+    for folder in cases():
+        turned = tmp_path / folder.name
+        turned.mkdir()
+        text = (folder / "policies.yaml").read_text()
+        documents = [one for one in yaml.load_all(text, yaml.CSafeLoader) if one]
+        (turned / "policies.yaml").write_text(yaml.dump_all(documents[::-1], Dumper=yaml.CSafeDumper))
+        cluster = yaml.load((folder / "cluster.yaml").read_text(), yaml.CSafeLoader)
+        expected = json.loads((folder / "expected.json").read_text())
+        names = {}
+        for number, pod in enumerate(cluster["pods"]):
+            names[f"{pod['namespace']}/{pod['name']}"] = f"{pod['namespace']}/x{number}"
+            pod["name"] = f"x{number}"
+        for flow in expected["flows"]:
+            flow.update({end: names.get(flow[end], flow[end]) for end in ("src", "dst")})
+        (turned / "cluster.yaml").write_text(json.dumps({**cluster, "pods": cluster["pods"][::-1]}))
+        (turned / "expected.json").write_text(json.dumps(expected))
+    results = policy.run(tmp_path)
+    assert [(one.name, one.fault, one.mismatches) for one in results if not one.ok] == [] and len(results) == len(cases())
 
 
 def test_verdicts_of_both_sides_make_the_whole(tmp_path):

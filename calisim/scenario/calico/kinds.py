@@ -6,13 +6,12 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 
 from .. import admin_policies, kubernetes, kubernetes_policies
-from . import bgp, endpoints, felix, ipam, legacy, policies
+from . import bgp, endpoints, felix, ipam, legacy, legacy_policies, policies
 from .rules import Rule, anything
 
 CALICO = "projectcalico.org"
 CORE = ""
 
-_POLICY = "policies of API v1 are not evaluated yet: no packet is allowed or dropped by it"
 _PEERS = "BGP sessions are not modelled one by one: nodes learn each other's routes through the mesh"
 _SERVICE = "services are not balanced yet: send to the pods behind it"
 _WORKLOAD = "it makes pods only in a live cluster: describe them under pods: or add the Pod documents"
@@ -55,7 +54,7 @@ KINDS: dict[tuple[str, str], Kind] = {(kind.group, kind.name): kind for kind in 
     *_kinds(CALICO, _PEERS, "BGPPeer BGPFilter"),
     *_kinds(CALICO, _STATE, "BlockAffinity IPAMBlock IPAMHandle"),
     *_kinds(CALICO, _BYSTANDER, "CalicoNodeStatus ClusterInformation KubeControllersConfiguration"),
-    *_kinds(CORE, _POLICY, "policy profile hostEndpoint"),
+    *(Kind(CORE, name, rule) for name, rule in legacy_policies.RULES.items()),
     *_kinds(CORE, _PEERS, "bgpPeer"),
     *_kinds(CORE, _STATE, "workloadEndpoint"),
     *_kinds(CORE, _SERVICE, "Service Endpoints"),

@@ -118,3 +118,9 @@ def test_a_rule_that_cannot_be_converted_fails_closed():
     made = world(cluster_policy("x", "Admin", *rules, direction="egress"), PODS)
     assert not made.egress("red/b", "8.8.8.8").allowed
     assert made.said(made.egress("red/b", "8.8.8.8")).startswith("PolicyRule ClusterNetworkPolicy x egress[1]")
+
+
+def test_equal_priorities_are_told_and_decided_by_name():
+    text = admin("b", 5, rule("Allow")) + admin("a", 5, rule("Deny")) + admin("c", 6, rule("Allow"))
+    assert any("AdminNetworkPolicy b, a: of equal priority 5" in warning for warning in read(text)[1])
+    assert not world(text, PODS).ingress("blue/a", "red/b").allowed
