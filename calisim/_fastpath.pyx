@@ -198,21 +198,27 @@ def police(
     """What policy says of packets that open connections from pod to pod (the stage alone)."""
     cdef const Core* core = &tables.core
     cdef const Packet* packet
-    cdef uint32_t receiver
-    cdef Suspect s
-    cdef Py_ssize_t i
+    cdef uint32_t receivers[FRAME_SIZE]
+    cdef Suspect suspects[FRAME_SIZE]
+    cdef Suspect* s
+    cdef Py_ssize_t first = 0, end, i
     if reasons.shape[0] != packets.shape[0] or deciders.shape[0] != packets.shape[0]:
         raise ValueError("packets and verdicts differ in length")
     with nogil:
-        for i in range(packets.shape[0]):
-            packet = &packets[i]
-            receiver = resident(&core.fib, &core.fib.classes[class_of(&core.fib, packet.dst)], packet.dst)
-            suspect(&s, packet, packet.src, packet.dst, packet.sport, packet.dport)
-            reasons[i], deciders[i] = DROP_NONE, 0
-            if not judge(&core.fib, packet.ingress if packet.ingress <= core.fib.endpoint_count else 0, False, &s, &deciders[i]):
-                reasons[i] = DROP_POLICY_EGRESS
-            elif not judge(&core.fib, receiver, True, &s, &deciders[i]):
-                reasons[i] = DROP_POLICY_INGRESS
+        while first < packets.shape[0]:
+            end = min(first + FRAME_SIZE, packets.shape[0])
+            for i in range(first, end):                # apart from judging, so that its cache misses overlap
+                packet, s = &packets[i], &suspects[i - first]
+                receivers[i - first] = resident(&core.fib, &core.fib.classes[class_of(&core.fib, packet.dst)], packet.dst)
+                suspect(s, packet, packet.src, packet.dst, packet.sport, packet.dport)
+            for i in range(first, end):
+                packet, s = &packets[i], &suspects[i - first]
+                reasons[i] = DROP_NONE
+                if packet.ingress <= core.fib.endpoint_count and not judge(&core.fib, packet.ingress, False, s, &deciders[i]):
+                    reasons[i] = DROP_POLICY_EGRESS
+                elif not judge(&core.fib, receivers[i - first], True, s, &deciders[i]):
+                    reasons[i] = DROP_POLICY_INGRESS
+            first = end
 
 
 def adjacency(Tables tables not None, uint32_t router, uint32_t address):
