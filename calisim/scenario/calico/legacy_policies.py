@@ -1,7 +1,9 @@
 """API v1 (Calico 2): ``policy``, ``profile`` and ``hostEndpoint``, and the v3 documents that Calico's upgrade makes of them.
 
 Everything is global there, words are in lower case, a rule names one net or several, and tags of profiles, which rules
-may ask for, became labels.
+may ask for, became labels without a value.
+
+Source: libcalico-go's upgrade converters.
 """
 
 from __future__ import annotations
@@ -12,6 +14,7 @@ from typing import Any
 from . import endpoints, policies
 from .legacy import node_name, resource_name, resource_name_without_dots
 from .rules import Faults, Rule, anything, blank_free, many, one_of, record, table, text
+from .values import interface
 
 _V3 = "projectcalico.org/v3"
 _WAYS = ("ingress", "egress")
@@ -28,6 +31,8 @@ _WORDS = {"tcp": "TCP", "udp": "UDP", "icmp": "ICMP", "icmpv6": "ICMPv6", "sctp"
 def policy_to_v3(document: Mapping[str, Any]) -> dict[str, Any]:
     """A v1 ``policy`` as the v3 GlobalNetworkPolicy."""
     spec = _known(document.get("spec") or {}, (*_POLICY_FIELDS, "types", *_WAYS))
+    if spec.get("doNotTrack") or spec.get("preDNAT"):
+        spec["applyOnForward"] = True                  # by their nature, before there was the word
     if spec.get("types"):
         spec["types"] = [_capital(word) for word in spec["types"]]
     if spec.get("selector"):
@@ -40,18 +45,18 @@ def profile_to_v3(document: Mapping[str, Any]) -> dict[str, Any]:
     metadata = document["metadata"]
     labels = {**(metadata.get("labels") or {}), **dict.fromkeys(metadata.get("tags") or (), "")}
     spec = {"labelsToApply": labels, **_with_rules(_known(document.get("spec") or {}, _WAYS))}
-    return _document("Profile", {"name": resource_name(metadata["name"])}, spec)
+    return _document("Profile", {"name": _profile_name(metadata["name"])}, spec)
 
 
 def host_endpoint_to_v3(document: Mapping[str, Any]) -> dict[str, Any]:
     """A v1 ``hostEndpoint``; its node stood in the metadata."""
     metadata, spec = document["metadata"], _known(document.get("spec") or {}, _HOST_FIELDS)
     spec["node"] = node_name(str(metadata.get("node") or ""))
-    spec["profiles"] = [resource_name(name) for name in spec.get("profiles") or ()]
+    spec["profiles"] = [_profile_name(name) for name in spec.get("profiles") or ()]
     if spec.get("ports"):
         spec["ports"] = [{**(port or {}), "protocol": _protocol((port or {}).get("protocol"))} for port in spec["ports"]]
     return _document("HostEndpoint", {
-        "name": resource_name(metadata["name"]), "labels": metadata.get("labels") or {}}, spec)
+        "name": resource_name(f"{spec['node']}.{metadata['name']}"), "labels": metadata.get("labels") or {}}, spec)
 
 
 def _known(written: Mapping[str, Any], names: Iterable[str]) -> dict[str, Any]:
@@ -81,14 +86,27 @@ def _rule(rule: Mapping[str, Any]) -> dict[str, Any]:
 
 def _side(side: Mapping[str, Any]) -> dict[str, Any]:
     converted = _known(side, _SIDE_FIELDS)
-    for tag, selector, one, many_of in (("tag", "selector", "net", "nets"), ("notTag", "notSelector", "notNet", "notNets")):
-        terms = [*([f"has({side[tag]})"] if side.get(tag) else []), *([_selector(side[selector])] if side.get(selector) else [])]
-        if terms:
-            joined = " && " if tag == "tag" else " || "
-            converted[selector] = terms[0] if len(terms) == 1 else joined.join(f"({term})" for term in terms)
-        if side.get(one):
-            converted[many_of] = [side[one], *(side.get(many_of) or ())]
+    for tag, selector, one, several in (("tag", "selector", "net", "nets"), ("notTag", "notSelector", "notNet", "notNets")):
+        text = _selector(side.get(selector) or "")
+        if side.get(tag):
+            converted[selector] = f"({text}) && {side[tag]} == ''" if text else f"{side[tag]} == ''"
+        elif text:
+            converted[selector] = text
+        if nets := [*([side[one]] if side.get(one) else ()), *(side.get(several) or ())]:
+            converted[several] = [_masked(net) for net in nets]
     return converted
+
+
+def _masked(net: Any) -> Any:
+    """API v1 took nets with host bits; what is no net at all is told by v3's rules."""
+    try:
+        return str(interface(net).network)
+    except (TypeError, ValueError, AttributeError):
+        return net
+
+
+def _profile_name(name: str) -> str:
+    return resource_name("kns." + name.removeprefix("k8s_ns.") if name.startswith("k8s_ns.") else name)
 
 
 def _selector(text: Any) -> Any:

@@ -260,3 +260,14 @@ metadata: {name: np, namespace: shop}
 spec: {podSelector: {}}
 """ + policy("np", "{stagedAction: Delete}", "StagedNetworkPolicy", "shop"), PODS)
     assert not made.ingress("other/web", "shop/db", staged=True).allowed
+
+
+@pytest.mark.parametrize(("selector", "policed"), [
+    ("serviceAccountSelector: all()", "shop/web shop/db other/web"), ("serviceAccountSelector: role == 'bot'", "other/web"),
+    ("namespaceSelector: all()", "shop/web shop/db other/web"), ("namespaceSelector: team == 'blue'", "other/web"),
+    ("selector: app == 'web', namespaceSelector: team != 'blue'", "shop/web"),
+])
+def test_a_policy_applies_to_whom_its_selectors_choose_together(selector, policed):
+    account = "---\napiVersion: v1\nkind: ServiceAccount\nmetadata: {name: robot, namespace: other, labels: {role: bot}}\n"
+    made = world(OTHER + account + policy("x", f"{{{selector}, ingress: []}}"), PODS)
+    assert [one.id for one in PODS if not made.ingress("8.8.8.8", one.id).allowed] == policed.split()
