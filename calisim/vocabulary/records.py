@@ -39,7 +39,8 @@ HEADER = _record(
     ("id", _u16), ("outer_id", _u16), ("mtu", _u16), ("device", _u8),      # ids: IPv4 identification
     ("place", _u32),
     ("quote_src", _u32), ("quote_dst", _u32), ("quote_sport", _u16), ("quote_dport", _u16),
-    ("quote_length", _u16), ("quote_fragment", _u16), ("quote_protocol", _u8), ("quote_ttl", _u8), ("quote_tos", _u8), ("resume", _u8),
+    ("quote_length", _u16), ("quote_fragment", _u16),
+    ("quote_protocol", _u8), ("quote_ttl", _u8), ("quote_tos", _u8), ("resume", _u8),
     ("outer_length", _u16), ("largest", _u16), ("resume_at", _u32), ("datagram", _u32), ("outer_datagram", _u32), size=64,
 )
 

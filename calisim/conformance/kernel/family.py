@@ -34,11 +34,6 @@ class Member:
     def is_delivered(self) -> bool:
         return bool(self.kind != "error" and self.result["verdict"] == Verdict.DELIVERED)
 
-    @property
-    def is_held(self) -> bool:
-        """A piece that waits for the others."""
-        return (self.result["verdict"], self.result["stage"]) == (Verdict.CONTINUED, Stage.DEFRAGMENT) and not self.offspring
-
 
 class Family:
     """Takes one generation after the other of packets that were sent together."""

@@ -7,7 +7,7 @@ in one place, :data:`STANDS_FOR`; each of them must show the very bytes of that 
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -21,6 +21,7 @@ from ...wire.dissect import dissect
 from .case import OUTSIDE, ROUTER, Case
 
 IN, OUT = "in", "out"
+VLAN_TAG = 4                                       # bytes that a device takes in beyond its MTU
 FRAG_NEEDED = icmp.UNREACHABLE, icmp.FRAGMENTATION_NEEDED
 
 # What the model's crossings stand for, in the order in which a packet meets the interfaces: (namespace, device, direction).
@@ -34,6 +35,7 @@ STANDS_FOR: dict[str, tuple[tuple[str, str, str], ...]] = {
     "vxlan sends": (("{node}", "vxlan.calico", OUT),),
     "vxlan receives": (("{node}", "vxlan.calico", IN),),
     "node sends": (("{node}", "eth0", OUT), ("sub-{subnet}", "p-{node}", IN)),
+    "before router": (("sub-{subnet}", "p-router", OUT),),
     "to router": (("sub-{subnet}", "p-router", OUT), (ROUTER, "eth-{subnet}", IN)),
     "from router": ((ROUTER, "eth-{subnet}", OUT), ("sub-{subnet}", "p-router", IN)),
     "node receives": (("sub-{subnet}", "p-{node}", OUT), ("{node}", "eth0", IN)),
@@ -116,11 +118,15 @@ class Route:
         if not arrives and not self._reaches_router():
             return
         if here["router"]:
-            yield "to router", names, data
+            yield ("to router" if self._is_taken_in(here, data) else "before router"), names, data
         if arrives and self._events[position + 1]["router"]:
             yield "from router", self._names(self._events[position + 1]), self._frames[position + 1]
         elif not arrives:
             yield from self._gone(aged(data), from_node=bool(here["router"]))
+
+    def _is_taken_in(self, event: np.void, data: bytes) -> bool:
+        """Whether the router's leg takes a frame of this length."""
+        return len(data) <= self._subnet(int(event["router"])).mtu + VLAN_TAG
 
     def _out_of_router(self, data: bytes) -> Iterator[tuple[str, dict[str, str], bytes]]:
         """What the router itself sends leaves by one of its legs."""
@@ -158,17 +164,20 @@ def _named(what: str, names: dict[str, str]) -> list[tuple[str, str, str]]:
         (namespace.format(**names), device.format(**names), direction) for namespace, device, direction in STANDS_FOR[what]]
 
 
-def fate(case: Case, hops: Sequence[Hop], *, delivered: bool) -> dict[str, object]:
+def fate(case: Case, hops: Sequence[Hop], is_filtered_at: Callable[[str], bool]) -> dict[str, object]:
     """How the packet ended and which ICMP errors it caused, in the golden files' words."""
     errors = _errors(case, hops)
-    return _end(case, [hop for hop in hops if hop.kind == "self"], delivered) | ({"icmp_errors": errors} if errors else {})
+    mine = [hop for hop in hops if hop.kind == "self"]
+    return _end(case, mine, is_filtered_at) | ({"icmp_errors": errors} if errors else {})
 
 
-def _end(case: Case, mine: Sequence[Hop], delivered: bool) -> dict[str, object]:
+def _end(case: Case, mine: Sequence[Hop], is_filtered_at: Callable[[str], bool]) -> dict[str, object]:
+    """It was delivered if it came to where it is for and was not dropped for its way there: what the stack then makes of it,
+    for example of pieces that wait for others in vain, is not looked at."""
     if not mine:
         return {"end": "not sent"}
     arrived = [hop for hop in mine if hop.direction == IN and _is_addressed(hop, case)]
-    if delivered and arrived:
+    if arrived and not is_filtered_at(arrived[-1].namespace):
         last = arrived[-1]
         pieces = sum(hop.namespace == last.namespace for hop in arrived)
         return {"end": "delivered", "ns": last.namespace, "dev": last.device, "pieces": pieces}

@@ -167,10 +167,10 @@ def pieces(whole: bytes, size: int) -> list[bytes]:
     return made
 
 
-def is_recognised(data: bytes, number: int, identification: int) -> bool:
+def is_recognised(data: bytes, number: int, identification: int | None) -> bool:
     """Whether a piece shows that it belongs to packet ``number``: by its mark, or as a later piece by the identification
-    that the sender wrote. Golden files do not have the others."""
-    headers = [layer.header for layer in dissect(data).layers if isinstance(layer.header, ipv4.Ipv4)]
+    that the sender wrote (None: its kernel did). Golden files do not have the others."""
+    headers = [layer.header for layer in dissect(data).layers if isinstance(layer.header, ipv4.Ipv4) and not layer.quoted]
     if not any(header.is_fragment for header in headers) or (headers[-1].offset and headers[-1].id == identification):
         return True
     return mark(number) in data or sequence_mark(number).to_bytes(4, "big") in data

@@ -54,6 +54,11 @@ class Wave:
     def hops(self) -> tuple[Hop, ...]:
         return tuple(hop for member in self.members for hop in member.hops)
 
+    def is_filtered_at(self, case: Case, namespace: str) -> bool:
+        """Whether reverse path filtering dropped something at this node."""
+        dropped = {int(member.result["where"]) for member in self.members if member.result["reason"] == DropReason.RPF}
+        return any(router.name == namespace and router.id in dropped for router in case.intent.routers)
+
 
 class Player:
     """Both engines on the cluster of one case, and what has been delivered so far."""
@@ -136,9 +141,10 @@ class Player:
             kind = "error" if icmp.parse(ipv4.parse(data)[1])[0].is_error else "reply"
             back = self._wave(namespace, self._host_cuts(namespace, data), time, kind, data)
             hops, disagreement = hops + back.hops, disagreement or back.disagreement
-        seen = [hop for hop in hops if packets.is_recognised(hop.data, number, ipv4.parse(sent[0])[0].id)]
-        delivered = any(member.is_delivered or member.is_held for member in wave.members)
-        end = {"end": "not sent"} if refused else fate(self._case, seen, delivered=delivered)
+        identification = None if spec.get("inject") == "socket" else ipv4.parse(whole)[0].id
+        seen = [hop for hop in hops if packets.is_recognised(hop.data, number, identification)]
+        end = {"end": "not sent"} if refused else fate(
+            self._case, seen, lambda namespace: wave.is_filtered_at(self._case, namespace))
         return Prediction(
             spec["id"], spec["from"], tuple(sent), tuple(seen), end, self._unmodelled(wave), disagreement)
 

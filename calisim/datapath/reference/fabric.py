@@ -21,6 +21,7 @@ from .tracking import Connection, group_timeout
 from .walk import Complaint, Header, Onward, Walk, cut, drop, refuse_longer, succeed, undetermined
 
 RESOLVING = 3_100_000_000              # ns until Linux gives up asking who has an address (three ARP requests)
+VLAN_TAG = 4                           # bytes that a device takes in beyond its MTU (is_skb_forwardable)
 NET_UNREACHABLE, HOST_UNREACHABLE, FRAG_NEEDED, TTL_EXCEEDED = (3, 0), (3, 1), (3, 4), (11, 0)      # ICMP type, code
 
 # RFC 1918, RFC 6598, RFC 3927: the internet has no route to these
@@ -171,6 +172,8 @@ class FabricWalker:
     def _routed(self, walk: Walk, subnet: FabricSubnet) -> None:
         """The cloud's router: TTL where it has one, NACL of the sender's subnet, route table, target."""
         header, place = walk.wire, subnet.place
+        if self.fabric.decrements_ttl and subnet.mtu and header.length > subnet.mtu + VLAN_TAG:
+            drop(DropReason.FABRIC_MTU, place, self.fabric.decided_by, stage=Stage.FABRIC)
         walk.flags |= ResultFlag.ROUTED
         self._decrement(walk, place)
         self.check_acl(subnet, header, inbound=False)

@@ -8,6 +8,10 @@ from calisim.datapath.stages.lookup cimport class_of, dead, neighbour, resident
 from calisim.datapath.stages.verdict cimport drop, end, object_to, proceed, too_big, unknown
 
 
+cdef enum:
+    VLAN_TAG = 4                               # bytes that a device takes in beyond its MTU
+
+
 cdef inline void set_wire_source(Walk* w, uint32_t address) noexcept nogil:
     """The gateway translates the header that it sees."""
     if w.carry.encap:
@@ -153,10 +157,13 @@ cdef inline bint routed(Core* core, Walk* w, Wire* wire, const Subnet* subnet, u
     """The cloud's router and the route table of the sender's subnet.
 
     Uses   the wire's header    Sets  ROUTED, next leg
-    Drops  TTL_EXCEEDED, NACL_OUT, FABRIC_NO_ROUTE, ROUTE_QUOTA, FABRIC_NO_OWNER and the gateway's
+    Drops  FABRIC_MTU, TTL_EXCEEDED, NACL_OUT, FABRIC_NO_ROUTE, ROUTE_QUOTA, FABRIC_NO_OWNER and the gateway's
     """
     cdef uint32_t place = subnet.place, number, owner
     cdef const Target* target
+    if (core.fib.fabric.flags & FABRIC_FLAG_DECREMENTS_TTL and subnet.mtu
+            and wire.length > <uint32_t>subnet.mtu + VLAN_TAG):     # its leg takes in no longer frames (is_skb_forwardable)
+        return drop(core, w, STAGE_FABRIC, DROP_FABRIC_MTU, place, core.fib.fabric.detail)
     w.result.flags |= RESULT_FLAG_ROUTED
     if not age(core, w, wire, place) or not acl(core, w, wire, subnet, False):
         return False
