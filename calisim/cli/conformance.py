@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
 import click
@@ -12,6 +12,7 @@ from . import options
 if TYPE_CHECKING:
     from ..conformance import CaseResult
     from ..conformance.kernel import KernelResult
+    from ..conformance.policy import PolicyResult
 
 
 @click.command(epilog="""\b
@@ -20,12 +21,13 @@ Examples:
   calisim conformance calico ../shared/conformance/calico --topic encap_decision --failed
   calisim conformance kernel
   calisim conformance kernel my-cases --case nat-out --emit predicted
+  calisim conformance policy
 """)
-@click.argument("group", type=click.Choice(["calico", "kernel"]))
+@click.argument("group", type=click.Choice(["calico", "kernel", "policy"]))
 @click.argument("directory", required=False, type=click.Path(file_okay=False), metavar="[DIR]")
 @click.option("--topic", "--case", "names", multiple=True, metavar="NAME",
-              help="Only this topic (calico) or this case (kernel); may be repeated.")
-@click.option("--failed", is_flag=True, help="calico: name every case that does not agree (kernel always does).")
+              help="Only this topic (calico) or this case (kernel, policy); may be repeated.")
+@click.option("--failed", is_flag=True, help="calico: name every case that does not agree (the others always do).")
 @click.option("--emit", type=click.Path(file_okay=False), metavar="OUT",
               help="kernel: write what calisim predicts to OUT/CASE/golden.json.")
 @options.answering
@@ -37,7 +39,8 @@ def command(
     """Run recorded cases of the real thing through calisim.
 
     calico: DIR holds one <topic>.json a topic. kernel: DIR holds one folder a case with case.json and golden.json, what the
-    Linux kernel did with each packet; both engines must give the same fate and the same bytes on every interface.
+    Linux kernel did with each packet; both engines must give the same fate and the same bytes on every interface. policy: DIR
+    holds one folder a case with cluster.yaml, policies.yaml and expected.json, the verdicts of a public suite.
 
     Without DIR the folder is the group's in $CALISIM_CONFORMANCE, else in ../shared/conformance. Exit 1 if a case
     disagrees or cannot run; topics that no judge covers are listed and counted.
@@ -56,6 +59,12 @@ def command(
         ctx.exit(0 if all(one.ok for one in cases) else 1)
     if emit is not None:
         raise UsageError("--emit writes predictions of kernel cases: calisim conformance kernel --emit OUT")
+    if group == "policy":
+        from ..conformance import policy
+
+        judged = policy.run(where, names or None)
+        _answer_policy(judged, as_json, output)
+        ctx.exit(0 if all(one.ok for one in judged) else 1)
     from ..conformance import run
 
     results = run(where, names or None)
@@ -166,3 +175,68 @@ def _mismatch(case: KernelResult, packet: Any) -> list[str]:
     if difference.field:
         lines.append(f"  first difference: {difference.field}")
     return lines + [f"  {line}" for line in side_by_side(difference)]
+
+
+def _answer_policy(cases: Sequence[PolicyResult], as_json: bool, output: str | None) -> None:
+    from ..report.json import document
+
+    if as_json:
+        content = {"cases": [_policy_case(one) for one in cases], "totals": _policy_totals(cases)}
+        options.answer_lines([document("Conformance", group="policy", **content)], output)
+    else:
+        options.answer_text(_policy_parts(cases), output)
+
+
+def _policy_totals(cases: Sequence[PolicyResult]) -> dict[str, int]:
+    judged = [case for case in cases if not case.out_of_scope]
+    return {
+        "cases": len(judged), "casesAgree": sum(case.ok for case in judged), "flows": sum(case.flows for case in judged),
+        "mismatches": sum(len(case.mismatches) for case in judged), "outOfScope": len(cases) - len(judged)}
+
+
+def _policy_case(case: PolicyResult) -> dict[str, Any]:
+    return {
+        "id": case.name, "suite": case.suite, "features": list(case.features), "ok": case.ok and not case.out_of_scope,
+        "fault": case.fault, "outOfScope": case.out_of_scope, "flows": case.flows, "unlawful": list(case.unlawful),
+        "mismatches": [{"flow": dict(one.flow), "side": one.side, "expected": one.expected} for one in case.mismatches]}
+
+
+def _policy_parts(cases: Sequence[PolicyResult]) -> list[Any]:
+    """By suite, by feature, what is out of scope, and every disagreement."""
+    from ..conformance.policy import OUT_OF_SCOPE
+    from ..report.text import paragraph, table
+
+    judged = [case for case in cases if not case.out_of_scope]
+    heads = ["#Cases", "#Agree (cases)", "#Flows", "#Mismatches (flows)"]
+    suites = sorted({case.suite for case in judged})
+    features = sorted({feature for case in judged for feature in case.features if ":" not in feature})
+    parts = [
+        table("Conformance with policy suites", ["Suite", *heads], [
+            [suite, *_policy_counts([case for case in judged if case.suite == suite])] for suite in suites]),
+        table("The same by feature", ["Feature", *heads], [
+            [feature, *_policy_counts([case for case in judged if feature in case.features])] for feature in features])]
+    for feature, why in OUT_OF_SCOPE.items():
+        if beyond := sum(case.out_of_scope == feature for case in cases):
+            parts.append(paragraph(f"Out of scope: {beyond:,} cases with {feature}: {why}"))
+    if unlawful := [case.name for case in judged if case.unlawful]:
+        parts.append(paragraph(f"Policies that Calico's API would refuse, read past its validation: {', '.join(unlawful)}"))
+    for case in judged:
+        if case.fault:
+            parts.append(paragraph(f"{case.name}: {case.fault}"))
+        for one in case.mismatches:
+            parts.append(paragraph(f"{case.name}: {one.side} of {_flow(one.flow)} should be {one.expected}"))
+    total = _policy_totals(cases)
+    return [*parts, paragraph(
+        f"{total['casesAgree']:,} of {total['cases']:,} cases agree, {total['flows']:,} flows; "
+        f"{total['outOfScope']:,} cases are out of scope")]
+
+
+def _policy_counts(cases: Sequence[PolicyResult]) -> list[str]:
+    from ..report.text import number
+
+    counts = _policy_totals(cases)
+    return [number(counts[key]) for key in ("cases", "casesAgree", "flows", "mismatches")]
+
+
+def _flow(flow: Mapping[str, Any]) -> str:
+    return f"{flow['src']} -> {flow['dst']} {flow['protocol']} {flow.get('port', '')}".rstrip()

@@ -20,6 +20,7 @@ from ..quantities import Prefix
 from ..vocabulary import (
     AdjacencyKind, Device, DropReason, Encap, EndpointKind, RouterFlag, RpFilter, TargetKind,
 )
+from .policing import Policing
 
 
 @dataclass(frozen=True, slots=True)
@@ -354,6 +355,7 @@ class Intent:
     warnings: tuple[str, ...] = field(default=())
     services: Services = Services()
     service_names: Mapping[str, ServiceName] = field(default_factory=dict)       # svc/NAMESPACE/NAME → what it stands for
+    policy: Policing = Policing()         # of pods; Endpoint ids and addresses lead to identities
 
     def router(self, router: int) -> Router:
         return self.routers[router - 1]

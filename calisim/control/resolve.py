@@ -24,6 +24,7 @@ from .mtu import device_mtu, pod_mtu
 from .nat import nat_rule
 from .objects import Objects
 from .owners import Owners, era_of, owners
+from .policy.resolve import police
 from .routing import Peer, RoutingTables, export_allowed
 from .services import balance
 
@@ -49,6 +50,7 @@ def resolve(topology: Topology) -> Intent:
     blocks = _blocks(addresses, affinities)
     nodes = topology.entities.nodes
     balanced = balance(topology, routers, endpoints, objects, _keys)
+    policy = police(topology.resources.policy, topology.entities, endpoints, objects)
     tables = RoutingTables(
         era, routes_by, pools, [_peer(node, router) for node, router in zip(nodes, routers, strict=True)], routers,
         [subnet.decided_by for subnet in wiring.fabric.subnets], _by_router(endpoints), _affine(blocks))
@@ -59,7 +61,7 @@ def resolve(topology: Topology) -> Intent:
         fabric=wiring.fabric, objects=tuple(objects.all), places=wiring.places, tunnel_senders=_senders(topology),
         remote_route=tables.remote_route, local_routes=tables.local_routes,
         assumptions=(*_assumptions(topology, routes_by), *balanced.assumptions), icmp_ratelimit=topology.settings.icmp_ratelimit,
-        failures=(*addresses.failures, *wiring.failures), warnings=topology.warnings,
+        failures=(*addresses.failures, *wiring.failures), warnings=(*topology.warnings, *policy.warnings), policy=policy,
         services=balanced.services, service_names=balanced.names)
 
 
@@ -174,6 +176,7 @@ def _refuse_clashes(
     """A pod or tunnel address that a node, a host or a subnet's router has, too: nothing could tell the two apart."""
     taken = {subnet.gateway: f"the router of subnet {subnet.name}" for subnet in wiring.fabric.subnets}
     taken.update((endpoint.address, endpoint.name) for endpoint in endpoints if endpoint.kind is not EndpointKind.POD)
+    taken.pop(0, None)                                # the address of who has none
     clashes = [
         (address, f"a tunnel device of {router.name}")
         for router in routers for address in (router.ipip_address, router.vxlan_address) if address in taken]

@@ -97,8 +97,7 @@ stage ENDPOINT, where 0):
 7. TTL (not on OUTPUT): ttl ≤ 1 → TTL_EXCEEDED; else decrement.
 8. MTU of the output device (LOCAL pod: the endpoint's mtu): length greater, and DF → MTU_EXCEEDED (detail = the route's
    decider) – but of a datagram that came in pieces (HEADER.largest ≠ 0) the largest of them is compared.
-8a. POLICY: by VETH under CALICO_FILTER, of no known connection: protocol 4 without PODS_SEND_IPIP, UDP to port 4789
-   without PODS_SEND_VXLAN → ENCAP_FROM_POD: Felix lets workloads open no tunnels. Last, forwarded: what BALANCE *refused*.
+8a. POLICY: see *Policy*. Then, forwarded, what BALANCE *refused*.
 9. TRANSLATE, only for the packet that opens a connection (and not on INVALID): Intent.nat.matches(src, dst) or BALANCE
    *marked* it (OUTPUT, too) → MASQUERADE to R.address (output device TUNNEL: to its tunnel address). OUTPUT, or forwarded
    with a local
@@ -334,6 +333,23 @@ stack: a pod for all that it sends, a node R for what is of protocol 4 from R.ad
 with time < expires = the error's time + 600 s. It never widens: a live record with a smaller mtu stays, with the same one,
 too, unless half of the time is over. Less than 552: 552, or what is known if that is less (ip_rt_min_pmtu).
 
+**Policy** (Intent.policy; :mod:`calisim.control.policing`), at step 8a and, for what is addressed to the node itself, at step 6:
+under CALICO_FILTER, of no known connection (what is known, RELATED included, was accepted before; a picked up one is new, and
+what is INVALID and got this far is judged as well). Not asked is what a pod sends to its own address (adjacency LOCAL to the
+sender, destination not changed by BALANCE): it never leaves a real one. In this order:
+1. By VETH: protocol 4 without PODS_SEND_IPIP, UDP to port 4789 without PODS_SEND_VXLAN → ENCAP_FROM_POD: Felix lets workloads
+   open no tunnels.
+2. By VETH: the *egress* program of the sending pod's identity (Policing.endpoints of the packet's ingress).
+3. Adjacency LOCAL, a pod, and not OUTPUT (a node reaches its own pods, whatever policy says): the *ingress* program of that
+   pod's identity.
+Judged is the packet as it is then: after BALANCE and translation back, before TRANSLATE, what is still encapsulated by its
+outer header, a datagram that came in pieces whole. Ports are its own, asked of protocols 6, 17 and 132; type and code of
+protocols 1 and 58 are the bytes of dport. An address has the identity that Policing.addresses gives it. Program 0 and
+identity 0: nothing is asked. Denied → DROPPED POLICY_EGRESS or POLICY_INGRESS, stage POLICY, where R, detail = what decided:
+the rule; the tier whose end it was; the pod's own object (of the sender, of the receiver) where the profiles did not
+decide. State.hits: uint64[objects + 1]: each program that was asked counts one for what decided it, allowed or denied. A
+connection that was allowed stays so, whatever policy says later.
+
 **Ports** of MASQUERADE: class of the original source port: 0..511 → 1..511, 512..1023 → 600..1023, else 1024..65535;
 ICMP id 0..65535; protocols without ports: no port, SNAT_PORTS_EXHAUSTED if the reply tuple is taken. Without
 RANDOM_FULLY: (a) the mapping sticks to (source, source port), as measured: of R's connections whose source was translated
@@ -358,7 +374,8 @@ the last adjacency used on the first router. path = verdict | reason << 3 | enca
 (flags & 0xFF) << 16.
 
 **Counters** (State.links: uint64[routers + 1, len(Device), 2 directions, 2]: packets, bytes of IP total length on that
-device – one per event; State.drops: uint64[places + 1, len(DropReason)]; State.verdicts: uint64[len(Verdict)]).
+device – one per event; State.drops: uint64[places + 1, len(DropReason)]; State.verdicts: uint64[len(Verdict)]; State.hits: see
+*Policy*; they begin anew with another image).
 
 **Events**: router, device, direction, header as on that interface, endpoint (VETH: the pod; router 0: the host), detail
 = the adjacency's decider on OUT events, else 0, stage: ENDPOINT (VETH IN, host OUT), ENCAPSULATE (tunnel OUT),

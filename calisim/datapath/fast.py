@@ -28,7 +28,7 @@ class FastEngine:
     def __init__(self, image: FibImage) -> None:
         image.check()
         self.image = image
-        self._tables = Tables(**image.arrays, places=image.places)
+        self._tables = Tables(**image.arrays, places=image.places, objects=image.objects)
 
     def new_state(self) -> State:
         return State(self.image)
@@ -74,7 +74,7 @@ class FastEngine:
                 packets, more, born = nursery.arrays
                 position, kept, state.count, journal.count, nursery.count = step(
                     self._tables, wave, headers, results, carries, state.index, state.records, state.count, state.ordinals,
-                    state.links, state.drops, state.verdicts, rows, journal.count, len(rows) > 0, state.paths, packets, more,
+                    state.links, state.drops, state.verdicts, state.hits, rows, journal.count, len(rows) > 0, state.paths, packets, more,
                     born, nursery.count, state.wave, leg, position, kept, active)
                 if position == active:
                     break

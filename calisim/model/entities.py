@@ -158,6 +158,7 @@ class Pod:
     group: str = ""
     mark: Mark = NOWHERE
     answers: bool | None = None           # None: as the settings say
+    service_account: str = "default"
 
     @property
     def id(self) -> str:

@@ -68,7 +68,8 @@ def _counted(group: PodGroup, places: list[Node]) -> Iterator[Pod]:
     pools, labels = tuple(group.pools), group.labels
     for name, node in names:
         yield Pod(
-            name, group.namespace, node.name, labels, ports, group.ip, pools, 0, group.name, group.mark, answers(group.stack))
+            name, group.namespace, node.name, labels, ports, group.ip, pools, 0, group.name, group.mark, answers(group.stack),
+            group.service_account)
 
 
 def answers(stack: Stack | None) -> bool | None:
@@ -101,5 +102,5 @@ def _documents(
         ports = tuple(NamedPort(*port) for port in document.ports)
         _add(
             Pod(document.name, document.namespace, name, document.labels, ports, document.address, document.pools,
-                mark=document.mark),
+                mark=document.mark, service_account=document.service_account),
             made, problems)

@@ -104,13 +104,15 @@ NODE = excerpt({
 
 POD = excerpt({
     "metadata": _metadata({_POOLS: json_list(str), _ADDRESSES: json_list(interface)}),
-    "spec": excerpt({"nodeName": IS_NAME, "containers": many(excerpt({"ports": many(_PORT)}))}),
+    "spec": excerpt({"nodeName": IS_NAME, "serviceAccountName": IS_NAME, "containers": many(excerpt({"ports": many(_PORT)}))}),
     "status": excerpt({"podIP": IS_ADDRESS, "conditions": many(excerpt({"type": text(), "status": text()}))}),
 }, required=("metadata",))
 
 NAMESPACE = excerpt({"metadata": _metadata({_POOLS: json_list(str)}, IS_DNS_LABEL)}, required=("metadata",))
 
-RULES = {"Node": NODE, "Pod": POD, "Namespace": NAMESPACE}
+SERVICE_ACCOUNT = excerpt({"metadata": _metadata({})}, required=("metadata",))
+
+RULES = {"Node": NODE, "Pod": POD, "Namespace": NAMESPACE, "ServiceAccount": SERVICE_ACCOUNT}
 
 # --- conversion -----------------------------------------------------------------------------------------------------
 
@@ -176,6 +178,7 @@ def pod(document: Mapping[str, Any], mark: Mark) -> PodResource:
             (condition or {}).get("type") == "Ready" and condition.get("status") != "True"
             for condition in _part(document, "status").get("conditions") or ()),
         leaving=bool(metadata.get("deletionTimestamp")),
+        service_account=spec.get("serviceAccountName") or "default",
     )
 
 

@@ -13,21 +13,24 @@ from typing import Any
 
 from ..errors import Mark, Problem
 from ..quantities import Prefix
-from . import kubernetes, services
+from . import kubernetes, policy_documents, services
 from .calico import convert as calico
 from .calico import legacy
 from .calico.felix import UNMODELLED
 from .calico.kinds import CALICO, CORE, KINDS, KUBE_PROXY, PARTS, RULES, SPECS, Kind, group_of
 from .calico.rules import Fault, suggestion
 from .documents import Document
+from .policy_documents import PolicyDocuments
 from .reader import dotted
 from .resources import (
     IPPool, KubeProxyResource, NodeResource, PodResource, Resources, ServiceEndpoints, ServiceResource,
 )
 
 _MAX_FAULTS = 50                  # of one document; the rest only repeat them
-_NAMESPACED = ("Pod", "NetworkPolicy", "NetworkSet", "Service", "Endpoints", "EndpointSlice")
 _SHOWN = 5                        # names in a warning; the rest is counted
+_NAMESPACED = frozenset({
+    "EndpointSlice", "Endpoints", "NetworkPolicy", "NetworkSet", "Pod", "Service", "ServiceAccount",
+    "StagedKubernetesNetworkPolicy", "StagedNetworkPolicy", "WorkloadEndpoint"})
 
 
 def validate(kind: str, value: dict[str, Any]) -> list[str]:
@@ -46,6 +49,7 @@ def convert(documents: Sequence[Document]) -> tuple[Resources, list[str], list[P
     for document in documents:
         conversion.read(document)
     conversion.check_overlaps()
+    conversion.check_policies()
     return conversion.resources(), conversion.warnings(), conversion.problems
 
 
@@ -70,6 +74,10 @@ class _Conversion:
     kube_proxy: list[KubeProxyResource] = field(default_factory=list)
     service_ranges: list[Prefix] = field(default_factory=list)
     host_pods: list[PodResource] = field(default_factory=list)
+    policy: PolicyDocuments = field(init=False)
+
+    def __post_init__(self) -> None:
+        self.policy = PolicyDocuments(self.note)
 
     # --- reading ----------------------------------------------------------------------------------------------------
 
@@ -203,8 +211,15 @@ class _Conversion:
         sliced = {(found.namespace, found.service) for found in self.service_endpoints}
         mirrored = (found for found in self.plain_endpoints if (found.namespace, found.service) not in sliced)
         return (*self.service_endpoints, *mirrored)
+    def read_policy(self, document: Document) -> None:
+        self.policy.read(document)
 
     # --- all together -----------------------------------------------------------------------------------------------
+
+    def check_policies(self) -> None:
+        self.policy.note_equal_priorities()
+        for document, fault in self.policy.faults():
+            self.complain(document, fault)
 
     def check_overlaps(self) -> None:
         """No address lies in two pools. API v1 did not ask, so two v1 pools only earn a warning."""
@@ -240,6 +255,7 @@ class _Conversion:
             kube_proxy=self.kube_proxy[0] if self.kube_proxy else KubeProxyResource(),
             service_ranges=tuple(self.service_ranges),
             host_pods=tuple(self.host_pods),
+            policy=self.policy.resources(),
             **self.settings,
         )
 
@@ -270,6 +286,7 @@ _READERS: dict[tuple[str, str], Reader] = {
     ("discovery.k8s.io", "EndpointSlice"): _Conversion.read_slice,
     ("networking.k8s.io", "ServiceCIDR"): _Conversion.read_service_range,
     (KUBE_PROXY, "KubeProxyConfiguration"): _Conversion.read_kube_proxy,
+    **{(group, kind): _Conversion.read_policy for group, kinds in policy_documents.KINDS.items() for kind in kinds},
 }
 
 

@@ -99,6 +99,7 @@ class PodResource:
     address: int | None = None                    # cni.projectcalico.org/ipAddrs
     pools: tuple[str, ...] = ()                   # cni.projectcalico.org/ipv4pools: names or CIDRs
     mark: Mark = UNWRITTEN
+    service_account: str = "default"
     ready: bool = True                            # its condition Ready, as far as it is said
     leaving: bool = False                         # it has a deletionTimestamp
 
@@ -190,3 +191,130 @@ class Resources:
     kube_proxy: KubeProxyResource = KubeProxyResource()
     service_ranges: tuple[Prefix, ...] = ()                       # of ServiceCIDR documents
     host_pods: tuple[PodResource, ...] = ()                       # on the host network: endpoints of services only
+    policy: PolicyResources = field(default_factory=lambda: PolicyResources())
+
+
+# --- policy ---------------------------------------------------------------------------------------------------------
+# Calico's own language; the other languages are converted to it. A port range is (first, last).
+
+Ports = tuple[tuple[int, int], ...]
+
+
+@dataclass(frozen=True, slots=True)
+class EntityRule:
+    """One side of a rule. Selectors are texts, "" = not said; empty tuples match anything.
+
+    ``nodes`` selects nodes by label and matches their addresses: the peer of that name in the admin policies of
+    Kubernetes, which Calico's own language lacks.
+    """
+
+    nets: tuple[Prefix, ...] = ()
+    not_nets: tuple[Prefix, ...] = ()
+    selector: str = ""
+    not_selector: str = ""
+    namespace_selector: str = ""
+    ports: Ports = ()
+    named_ports: tuple[str, ...] = ()
+    not_ports: Ports = ()
+    not_named_ports: tuple[str, ...] = ()
+    service_accounts: tuple[str, ...] = ()
+    service_account_selector: str = ""
+    service: tuple[str, str] | None = None        # (namespace, name)
+    nodes: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class PolicyRule:
+    """One rule; ``icmp`` is (type, code), a part that is not said is None."""
+
+    action: str                                   # Allow | Deny | Pass | Log
+    source: EntityRule = EntityRule()
+    destination: EntityRule = EntityRule()
+    protocol: int | None = None
+    not_protocol: int | None = None
+    icmp: tuple[int | None, int | None] | None = None
+    not_icmp: tuple[int | None, int | None] | None = None
+    name: str = ""                                # as the document calls it
+    mark: Mark = UNWRITTEN
+
+
+@dataclass(frozen=True, slots=True)
+class Policy:
+    """A policy of any language after conversion; ``namespace`` "" for global ones, ``order`` None = last."""
+
+    kind: str                                     # as written: NetworkPolicy, AdminNetworkPolicy, …
+    name: str
+    namespace: str = ""
+    tier: str = "default"
+    order: float | None = None
+    selector: str = ""
+    namespace_selector: str = ""
+    service_account_selector: str = ""
+    types: tuple[str, ...] = ("Ingress",)
+    ingress: tuple[PolicyRule, ...] = ()
+    egress: tuple[PolicyRule, ...] = ()
+    staged: str = ""                              # "" enforced, else Set, Delete, Learn or Ignore
+    do_not_track: bool = False
+    pre_dnat: bool = False
+    apply_on_forward: bool = False
+    mark: Mark = UNWRITTEN
+    calico_kind: str = ""                         # under which Calico keeps it: KubernetesNetworkPolicy …; "" = kind
+
+
+@dataclass(frozen=True, slots=True)
+class Tier:
+    """Policies that are asked together; ``order`` None = after all ordered ones."""
+
+    name: str
+    order: float | None = None
+    default_action: str = "Deny"                  # or Pass
+    mark: Mark = UNWRITTEN
+
+
+@dataclass(frozen=True, slots=True)
+class Profile:
+    """What decides where no tier did, and labels for those who have it."""
+
+    name: str
+    ingress: tuple[PolicyRule, ...] = ()
+    egress: tuple[PolicyRule, ...] = ()
+    labels: Mapping[str, str] = field(default_factory=dict)
+    mark: Mark = UNWRITTEN
+
+
+@dataclass(frozen=True, slots=True)
+class NetworkSet:
+    """Nets that selectors choose by label as if they were endpoints; ``namespace`` "" for a GlobalNetworkSet."""
+
+    name: str
+    namespace: str
+    nets: tuple[Prefix, ...]
+    labels: Mapping[str, str] = field(default_factory=dict)
+    mark: Mark = UNWRITTEN
+
+
+@dataclass(frozen=True, slots=True)
+class HostEndpoint:
+    """An interface of a node under policy; ``interface`` "" means the one that has an expected address."""
+
+    name: str
+    node: str
+    interface: str = ""
+    expected_addresses: tuple[int, ...] = ()
+    profiles: tuple[str, ...] = ()
+    ports: tuple[tuple[str, int, int], ...] = ()  # (name, protocol, number)
+    labels: Mapping[str, str] = field(default_factory=dict)
+    mark: Mark = UNWRITTEN
+
+
+@dataclass(frozen=True, slots=True)
+class PolicyResources:
+    """All that policy is made of; ``accounts`` are the labels of service accounts by (namespace, name)."""
+
+    tiers: tuple[Tier, ...] = ()
+    policies: tuple[Policy, ...] = ()
+    profiles: tuple[Profile, ...] = ()
+    network_sets: tuple[NetworkSet, ...] = ()
+    host_endpoints: tuple[HostEndpoint, ...] = ()
+    accounts: Mapping[tuple[str, str], Mapping[str, str]] = field(default_factory=dict)
+    pod_profiles: Mapping[tuple[str, str], tuple[str, ...]] = field(default_factory=dict)   # of WorkloadEndpoint documents

@@ -292,6 +292,7 @@ class PodGroup(Section):
     pools: list[str] = []
     ports: list[PortName] = Field([], description="on these its processes listen; on all where none is named")
     stack: Stack | None = Field(None, description="settings.stack if not said")
+    service_account: str = "default"
 
 
 class HostSpec(Section):

@@ -8,8 +8,10 @@ import numpy as np
 import pytest
 from hypothesis import given, settings
 
+from calisim import _fastpath
 from calisim.control.intent import Intent
 from calisim.datapath.engine import engine
+from calisim.datapath.reference.police import Flow, Police
 from calisim.errors import UsageError
 from calisim.fib.compiler import compile
 from calisim.traffic.batch import SYN, packet
@@ -20,6 +22,7 @@ from tests.generators import (
     segments, worlds,
 )
 from tests.intents import Cluster, three_zones
+from tests.policing import openings, policed
 
 
 def same_rows(what: str, fast: np.ndarray, reference: np.ndarray) -> None:
@@ -49,7 +52,7 @@ class Twins:
         for part in ("packets", "headers", "causes"):
             same_rows(f"born {part}", getattr(fast.born, part), getattr(reference.born, part))
         self.born = fast.born
-        for counters in ("links", "drops", "verdicts"):
+        for counters in ("links", "drops", "verdicts", "hits"):
             np.testing.assert_array_equal(*(getattr(state, counters) for state in self.states), err_msg=counters)
         return fast.results
 
@@ -137,6 +140,52 @@ def test_generated_worlds_agree_on_tcp_segments_in_any_order(seed: int) -> None:
         wave = segments(intent, rng, twins.states[1].connections(), rng.choice((20, 60)), now)
         twins.forward(wave)
         now = int(wave["time"].max(initial=now)) + rng.choice((0, 1, 9, 10, 11, 30, 60, 120, 300, 301, 432_000)) * SECOND
+
+
+@settings(max_examples=120)
+@given(worlds)
+def test_generated_worlds_agree_on_policy(seed: int) -> None:
+    rng = Random(seed)
+    intent = policed(random_intent(rng), rng, rules=rng.choice((1, 4, 60)))
+    twins = Twins(intent)
+    twins.forward(openings(intent, rng, 60))
+    converse(twins, intent, rng, lambda wave: random_headers(intent, rng, wave) if rng.random() < 0.2 else None)
+
+
+@settings(max_examples=120)
+@given(worlds)
+def test_policy_alone_agrees_on_any_flow(seed: int) -> None:
+    rng = Random(seed)
+    intent = policed(random_intent(rng), rng, rules=rng.choice((1, 4, 100)))
+    wave = openings(intent, rng, 200)
+    reasons, deciders = np.zeros(len(wave), np.uint8), np.zeros(len(wave), np.uint32)
+    image = compile(intent)
+    _fastpath.police(_fastpath.Tables(**image.arrays, places=image.places, objects=image.objects), wave, reasons, deciders)
+    police = Police(intent.policy)
+    for packet_, reason, decider in zip(wave, reasons, deciders, strict=True):
+        flow = Flow(*(int(packet_[name]) for name in ("src", "dst", "protocol", "sport", "dport")),
+                    icmp=(int(packet_["dport"]) >> 8, int(packet_["dport"]) & 0xFF))
+        sides = police.egress(flow), police.ingress(flow)
+        expected = next((reason for reason, side in zip(
+            (DropReason.POLICY_EGRESS, DropReason.POLICY_INGRESS), sides, strict=True) if not side.allowed), DropReason.NONE)
+        assert reason == expected, flow
+        decided = sides[expected is not DropReason.POLICY_EGRESS].decided_by
+        assert not decided or decided == decider, flow
+
+
+def test_generated_policy_decides_in_every_way() -> None:
+    """What the generator is for: rules, ends of tiers and of profiles, denials on both sides, and indexes all occur."""
+    said, indexes = np.zeros(len(DropReason), np.int64), 0
+    for seed in range(30):
+        rng = Random(seed)
+        intent = policed(random_intent(rng), rng, rules=100)
+        image = compile(intent)
+        wave = openings(intent, rng, 100)
+        reasons, deciders = np.zeros(len(wave), np.uint8), np.zeros(len(wave), np.uint32)
+        _fastpath.police(_fastpath.Tables(**image.arrays, places=image.places, objects=image.objects), wave, reasons, deciders)
+        said += np.bincount(reasons, minlength=len(said))
+        indexes += len(image.indexes) - 1
+    assert min(said[DropReason.NONE], said[DropReason.POLICY_EGRESS], said[DropReason.POLICY_INGRESS], indexes) >= 20
 
 
 @pytest.mark.parametrize("count", TAILS)

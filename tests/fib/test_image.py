@@ -45,10 +45,10 @@ def test_load_rejects_what_is_no_image(tmp_path: Path) -> None:
 def test_load_rejects_other_layouts_and_changed_contents(image: FibImage, tmp_path: Path) -> None:
     path = tmp_path / "fib.npz"
     arrays = dict(image.arrays)
-    np.savez(path, places=3, digest=image.digest, **{**arrays, "rows": arrays["rows"].astype(np.uint64)})
+    np.savez(path, places=3, objects=0, digest=image.digest, **{**arrays, "rows": arrays["rows"].astype(np.uint64)})
     with pytest.raises(StaleBuildError, match="rows differs"):
         FibImage.load(path)
-    np.savez(path, places=image.places, digest=image.digest, **{**arrays, "rows": arrays["rows"] ^ 1})
+    np.savez(path, places=image.places, objects=image.objects, digest=image.digest, **{**arrays, "rows": arrays["rows"] ^ 1})
     with pytest.raises(UsageError, match="damaged"):
         FibImage.load(path)
 
@@ -70,7 +70,7 @@ def test_check_rejects_indices_beyond_their_table(image: FibImage, table: str, f
     image.check()
     array = image.arrays[table].copy()
     (array if field is None else array[field]).reshape(-1)[-1] = 70_000 if field == "mtu" else 200
-    spoilt = FibImage(**{**image.arrays, table: array}, places=image.places)
+    spoilt = FibImage(**{**image.arrays, table: array}, places=image.places, objects=image.objects)
     with pytest.raises(UsageError, match="inconsistent"):
         spoilt.check()
 

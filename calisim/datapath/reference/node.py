@@ -2,7 +2,7 @@
 
     in by eth0:  groups, checks → decapsulate → source check → conntrack → lookup
     own packet:                                               conntrack → lookup
-    then:        deliver here, or TTL → MTU → translate → encapsulate → out by eth0
+    then:        deliver here, or TTL → MTU → policy → translate → encapsulate → out by eth0
 """
 
 from __future__ import annotations
@@ -16,6 +16,7 @@ from ...vocabulary import (
 )
 from ...vocabulary.encaps import encapsulation
 from .balance import Balancer, Handling, attached
+from .checkpoint import Checkpoint
 from .fabric import FRAG_NEEDED, HOST_UNREACHABLE, RESOLVING, TTL_EXCEEDED, FabricWalker
 from .journal import Journal
 from .routes import Routes
@@ -36,6 +37,7 @@ class NodeWalker:
     def __init__(self, intent: Intent, state: ReferenceState, journal: Journal, routes: Routes, fabric: FabricWalker) -> None:
         self.intent, self.state, self.journal, self.routes, self.fabric = intent, state, journal, routes, fabric
         self.balancer = Balancer(intent, state)
+        self.checkpoint = Checkpoint(intent, state)
 
     def leg(self, walk: Walk) -> None:
         """One pass through ``walk.router``."""
@@ -288,7 +290,7 @@ class NodeWalker:
 
     def _local_in(self, walk: Walk, router: Router, connection: Connection | None, handling: Handling) -> None:
         """The node itself receives; not masqueraded, since it passes INPUT and not POSTROUTING (measured) – but by lo both."""
-        self._refuse_tunnels(walk, router, connection)
+        self.checkpoint.check(walk, router, connection, None)
         if walk.device is Device.VETH and router.flags & RouterFlag.HOST_ACTION_DROP and not _is_known(connection):
             drop(DropReason.POLICY_EGRESS, router.id, router.decided_by, stage=Stage.LOCAL_IN)
         self.balancer.refuse(walk, router, handling, forwarded=False, quote=walk.wire)
@@ -313,7 +315,7 @@ class NodeWalker:
         if header.df and (walk.largest or header.length) > mtu:
             complaint = attached(self._complaint(walk, FRAG_NEEDED, as_it_came, mtu=mtu), walk, connection)
             drop(DropReason.MTU_EXCEEDED, router.id, adjacency.decided_by, stage=Stage.MTU, complaint=complaint)
-        self._refuse_tunnels(walk, router, connection)
+        self.checkpoint.check(walk, router, connection, adjacency)
         self.balancer.refuse(walk, router, handling, forwarded=True, quote=header)
         self._translate(walk, router, connection, self._masquerade_address(walk, router, adjacency, marked=handling.marked))
         if header.length > mtu or walk.largest:
@@ -348,16 +350,6 @@ class NodeWalker:
         elif adjacency.kind is AdjacencyKind.ATTACHED or next_hop != self.fabric.subnet(router.subnet).gateway:
             self._resolve_neighbour(router, next_hop, self._complaint(walk, HOST_UNREACHABLE, header, delay=RESOLVING))
         self._leave(walk, router, next_hop, adjacency.decided_by)
-
-    def _refuse_tunnels(self, walk: Walk, router: Router, connection: Connection | None) -> None:
-        """Felix: a workload opens neither IP-in-IP nor VXLAN, unless told to; what is ESTABLISHED was accepted before."""
-        if walk.device is not Device.VETH or not router.flags & RouterFlag.CALICO_FILTER or _is_known(connection):
-            return
-        header, vxlan = walk.wire, encapsulation(Encap.VXLAN)
-        ipip = header.protocol == encapsulation(Encap.IPIP).protocol and not router.flags & RouterFlag.PODS_SEND_IPIP
-        to_port = header.protocol == vxlan.protocol and header.dport == vxlan.port
-        if ipip or (to_port and not router.flags & RouterFlag.PODS_SEND_VXLAN):
-            drop(DropReason.ENCAP_FROM_POD, router.id)
 
     def _masquerade_address(self, walk: Walk, router: Router, adjacency: Adjacency, *, marked: bool) -> int:
         """The address behind which a new connection hides, 0 for none: cali-nat-outgoing, then the tunnel's own rule."""

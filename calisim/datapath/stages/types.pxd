@@ -18,6 +18,16 @@ cdef struct Tables:
     const Rule* rules
     const uint8_t* blocked
     const Fabric* fabric
+    const uint32_t* peers            # of policy
+    const uint32_t* atoms
+    const Tier* tiers
+    const uint32_t* steps
+    const Match* matches
+    const Term* terms
+    const Index* indexes
+    const uint32_t* maps
+    const uint64_t* bits
+    uint32_t atom_words              # of one peer
     uint32_t class_count
     uint32_t resident_count
     uint32_t router_count            # the highest id
@@ -45,6 +55,7 @@ cdef struct Core:
     uint64_t* links                  # [router][device][direction][packets, bytes]
     uint64_t* drops                  # [place][reason]
     uint64_t* verdicts
+    uint64_t* hits                   # [object]
     # events, if wanted
     Event* events
     uint64_t event_count

@@ -9,6 +9,7 @@ from calisim.datapath.stages.encapsulate cimport decapsulate, encapsulate, tunne
 from calisim.datapath.stages.fabric cimport fabric
 from calisim.datapath.stages.groups cimport acl, egress, ingress
 from calisim.datapath.stages.lookup cimport answers, lookup, resolve
+from calisim.datapath.stages.police cimport police
 from calisim.datapath.stages.source_check cimport source_check
 from calisim.datapath.stages.track cimport hash_of
 from calisim.datapath.stages.translate cimport translate
@@ -39,24 +40,12 @@ cdef inline bint choose_source(Core* core, Walk* w) noexcept nogil:
     return True
 
 
-cdef inline bint pods_policy(Core* core, Walk* w) noexcept nogil:
-    """Felix: a workload opens neither IP-in-IP nor VXLAN, unless told to.      Drops  ENCAP_FROM_POD"""
-    cdef const Encapsulation* vxlan = &ENCAPSULATIONS[ENCAP_VXLAN]
-    if not w.router.flags & ROUTER_FLAG_CALICO_FILTER or w.connection is not NULL:
-        return True
-    if ((w.packet.protocol == ENCAPSULATIONS[ENCAP_IPIP].protocol and not w.router.flags & ROUTER_FLAG_PODS_SEND_IPIP)
-            or (w.packet.protocol == vxlan.protocol and w.result.dport == vxlan.port
-                and not w.router.flags & ROUTER_FLAG_PODS_SEND_VXLAN)):
-        return drop(core, w, STAGE_POLICY, DROP_ENCAP_FROM_POD, w.id, 0)
-    return True
-
-
 cdef inline bint local_in(Core* core, Walk* w) noexcept nogil:
     """Addressed to the node itself.
 
-    Drops  ENCAP_FROM_POD, POLICY_EGRESS (defaultEndpointToHostAction), SNAT_PORTS_EXHAUSTED
+    Drops  as POLICY, POLICY_EGRESS (defaultEndpointToHostAction), SNAT_PORTS_EXHAUSTED
     """
-    if w.carry.device == DEVICE_VETH and not pods_policy(core, w):
+    if not police(core, w):
         return False
     if w.carry.device == DEVICE_VETH and w.router.flags & ROUTER_FLAG_HOST_ACTION_DROP and w.connection is NULL:
         return drop(core, w, STAGE_LOCAL_IN, DROP_POLICY_EGRESS, w.id, w.router.detail)
@@ -107,7 +96,7 @@ cdef inline bint tracked(Core* core, Walk* w) noexcept nogil:
         return drop(core, w, STAGE_CONNTRACK, DROP_CT_INVALID, w.id, 0)
     if w.route.kind == ADJACENCY_LOCAL and not w.route.endpoint:
         return local_in(core, w)
-    if not ttl_and_mtu(core, w) or (w.carry.device == DEVICE_VETH and not pods_policy(core, w)) or not translate(core, w):
+    if not ttl_and_mtu(core, w) or not police(core, w) or not translate(core, w):
         return False
     if w.packet.length > w.route.mtu or came_in_pieces(core, w):
         return proceed(core, w, STAGE_FRAGMENT, w.id, w.route.mtu, STAGE_FRAGMENT, w.id)

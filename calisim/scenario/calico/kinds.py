@@ -5,16 +5,14 @@ from __future__ import annotations
 from collections.abc import Iterator
 from dataclasses import dataclass
 
-from .. import kubernetes, services
-from . import bgp, endpoints, felix, ipam, legacy, policies
+from .. import admin_policies, kubernetes, kubernetes_policies, services
+from . import bgp, endpoints, felix, ipam, legacy, legacy_policies, policies
 from .rules import Rule, anything
 
 CALICO = "projectcalico.org"
 CORE = ""
 KUBE_PROXY = "kubeproxy.config.k8s.io"
 
-_POLICY = "policies are not evaluated yet: no packet is allowed or dropped by it"
-_SETS = "policies are not evaluated yet, and nothing else reads it"
 _PEERS = "BGP sessions are not modelled one by one: nodes learn each other's routes through the mesh"
 _INGRESS = "ingress controllers are not modelled: send to the service behind it"
 _WORKLOAD = "it makes pods only in a live cluster: describe them under pods: or add the Pod documents"
@@ -51,22 +49,21 @@ KINDS: dict[tuple[str, str], Kind] = {(kind.group, kind.name): kind for kind in 
     *_kinds(CALICO, "", "IPPool FelixConfiguration BGPConfiguration IPAMConfiguration IPReservation Node"),
     Kind(CALICO, "IPAMConfig", RULES["IPAMConfiguration"]),          # its name as a CRD
     *(Kind(CORE, name, rule) for name, rule in {**kubernetes.RULES, "ipPool": legacy.POOL, "node": legacy.NODE}.items()),
-    *_kinds(CALICO, _POLICY, """
-        NetworkPolicy GlobalNetworkPolicy StagedNetworkPolicy StagedGlobalNetworkPolicy StagedKubernetesNetworkPolicy Profile Tier
-        HostEndpoint"""),
-    *_kinds(CALICO, _SETS, "NetworkSet GlobalNetworkSet"),
+    *_kinds(CALICO, "", """
+        NetworkPolicy GlobalNetworkPolicy StagedNetworkPolicy StagedGlobalNetworkPolicy Profile Tier
+        HostEndpoint NetworkSet GlobalNetworkSet WorkloadEndpoint"""),
+    Kind(CALICO, "StagedKubernetesNetworkPolicy", kubernetes_policies.STAGED_POLICY),
     *_kinds(CALICO, _PEERS, "BGPPeer BGPFilter"),
-    *_kinds(CALICO, _STATE, "BlockAffinity IPAMBlock IPAMHandle WorkloadEndpoint"),
+    *_kinds(CALICO, _STATE, "BlockAffinity IPAMBlock IPAMHandle"),
     *_kinds(CALICO, _BYSTANDER, "CalicoNodeStatus ClusterInformation KubeControllersConfiguration"),
-    *_kinds(CORE, _POLICY, "policy profile hostEndpoint"),
+    *(Kind(CORE, name, rule) for name, rule in legacy_policies.RULES.items()),
     *_kinds(CORE, _PEERS, "bgpPeer"),
     *_kinds(CORE, _STATE, "workloadEndpoint"),
     Kind(CORE, "Service", services.SERVICE),
     Kind(CORE, "Endpoints", services.ENDPOINTS),
     *_kinds(CORE, _WORKLOAD, "ReplicationController PodTemplate"),
     *_kinds(CORE, _BYSTANDER, """
-        Binding ComponentStatus ConfigMap Event LimitRange PersistentVolume PersistentVolumeClaim ResourceQuota Secret
-        ServiceAccount"""),
+        Binding ComponentStatus ConfigMap Event LimitRange PersistentVolume PersistentVolumeClaim ResourceQuota Secret"""),
     *_kinds("apps", _WORKLOAD, "Deployment DaemonSet ReplicaSet StatefulSet ControllerRevision"),
     *_kinds("batch", _WORKLOAD, "Job CronJob"),
     *_kinds("autoscaling", _BYSTANDER, "HorizontalPodAutoscaler"),
@@ -74,9 +71,9 @@ KINDS: dict[tuple[str, str], Kind] = {(kind.group, kind.name): kind for kind in 
     Kind("discovery.k8s.io", "EndpointSlice", services.SLICE),
     Kind("networking.k8s.io", "ServiceCIDR", services.SERVICE_CIDR),
     Kind(KUBE_PROXY, "KubeProxyConfiguration", services.KUBE_PROXY),
-    *_kinds("networking.k8s.io", _POLICY, "NetworkPolicy"),
+    Kind("networking.k8s.io", "NetworkPolicy", kubernetes_policies.POLICY),
     *_kinds("networking.k8s.io", _INGRESS, "Ingress IngressClass"),
-    *_kinds("policy.networking.k8s.io", _POLICY, "AdminNetworkPolicy BaselineAdminNetworkPolicy ClusterNetworkPolicy"),
+    *(Kind(admin_policies.GROUP, name, rule) for name, rule in admin_policies.RULES.items()),
     *_kinds("rbac.authorization.k8s.io", _BYSTANDER, "Role RoleBinding ClusterRole ClusterRoleBinding"),
     *_kinds("apiextensions.k8s.io", _BYSTANDER, "CustomResourceDefinition"),
     *_kinds("operator.tigera.io", "write the IPPool and FelixConfiguration that the operator makes of it", "Installation"),

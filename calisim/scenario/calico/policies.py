@@ -193,7 +193,7 @@ def _qualified_services(spec: Mapping[str, Any]) -> Faults:
     for direction, far in (("ingress", "source"), ("egress", "destination")):
         for position, rule in enumerate(spec.get(direction) or []):
             services = (rule.get(far) or {}).get("services")
-            if services is not None and not said(services, "namespace"):
+            if services and not said(services, "namespace"):
                 yield Fault("a global policy must say the service's namespace", "add namespace:",
                             (direction, position, far, "services"))
 
@@ -251,7 +251,7 @@ _POLICY_NAME = text(rf"({LABEL_NAME}\.)?{LABEL_NAME}|(knp|ossg)\.default\.{SUBDO
 
 # --- tiers, profiles, sets ------------------------------------------------------------------------------------------
 
-_BUILT_IN_TIERS = {           # name → (order, default action)
+BUILT_IN_TIERS = {           # name → (order, default action)
     "default": (1_000_000, "Deny"),
     "kube-admin": (1_000, "Pass"),
     "kube-baseline": (10_000_000, "Pass"),
@@ -260,8 +260,8 @@ _BUILT_IN_TIERS = {           # name → (order, default action)
 
 def _built_in_tier(tier: Mapping[str, Any]) -> Faults:
     name, spec = tier["metadata"]["name"], tier.get("spec") or {}
-    if name in _BUILT_IN_TIERS:
-        order, action = _BUILT_IN_TIERS[name]
+    if name in BUILT_IN_TIERS:
+        order, action = BUILT_IN_TIERS[name]
         if spec.get("order") != order:
             yield Fault(f"the order of the built-in tier {name} is {order}", f"write order: {order}", ("spec", "order"))
         if (spec.get("defaultAction") or action) != action:

@@ -1,0 +1,91 @@
+"""Pods → identities: everything that policy can see of them, once for all pods that look alike.
+
+A pod carries its own labels, those of Calico (namespace, orchestrator, service account), and its namespace's and service
+account's under the prefixes ``pcns.`` and ``pcsa.``; profiles may add more, but never instead of the pod's own. Labels that
+no selector mentions and ports that no rule names are not seen: pods that differ in nothing else are one identity.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, field
+
+from ...model.entities import Pod
+from ...scenario.resources import PolicyResources
+from .sight import ACCOUNT_PREFIX, NAME, NAMESPACE, NAMESPACE_PREFIX, ORCHESTRATOR, SERVICE_ACCOUNT, Sight, sight
+
+PROTOCOLS = {"TCP": 6, "UDP": 17, "SCTP": 132}
+_LONGEST_ACCOUNT = 63                     # a longer name is no label value
+
+NamedPort = tuple[str, int, int]          # (name, protocol, number)
+
+
+@dataclass(frozen=True, slots=True)
+class Workload:
+    """One identity before its programs are known; ``profiles`` None: those of its namespace and service account."""
+
+    labels: Mapping[str, str]
+    ports: tuple[NamedPort, ...] = ()
+    profiles: tuple[str, ...] | None = None
+
+
+def workloads(
+    pods: Iterable[Pod], namespaces: Mapping[str, Mapping[str, str]], resources: PolicyResources,
+) -> tuple[list[Workload], list[int]]:
+    """The distinct workloads, and for each pod the number (from 1) of its own."""
+    look = _Look(namespaces, resources, sight(resources))
+    found: dict[tuple[object, ...], int] = {}
+    known: dict[tuple[object, ...], int] = {}       # by identity of the objects: pods of one group share them
+    made: list[Workload] = []
+    numbers = []
+    for pod in pods:
+        profiles = resources.pod_profiles.get((pod.namespace, pod.name))
+        quick = (id(pod.labels), id(pod.ports), pod.namespace, pod.service_account, profiles)
+        number = known.get(quick)
+        if number is None:
+            workload = look.at(pod, profiles)
+            key = (frozenset(workload.labels.items()), frozenset(workload.ports), profiles)
+            number = known[quick] = found.setdefault(key, len(made) + 1)
+            if number > len(made):
+                made.append(workload)
+        numbers.append(number)
+    return made, numbers
+
+
+@dataclass(slots=True)
+class _Look:
+    """How pods look to policy; what they inherit is put together once for each namespace, account and list of profiles."""
+
+    namespaces: Mapping[str, Mapping[str, str]]
+    resources: PolicyResources
+    sight: Sight
+    inherited: dict[tuple[object, ...], dict[str, str]] = field(default_factory=dict)
+
+    def at(self, pod: Pod, profiles: tuple[str, ...] | None) -> Workload:
+        key = (pod.namespace, pod.service_account, profiles)
+        if key not in self.inherited:
+            self.inherited[key] = self.inherit(pod.namespace, pod.service_account, profiles or ())
+        seen = self.sight.labels
+        own = {label: value for label, value in pod.labels.items() if label in seen}
+        calico = {label: value for label, value in _of_calico(pod).items() if label in seen}
+        ports = ((port.name, PROTOCOLS[port.protocol], port.port) for port in pod.ports)
+        return Workload(
+            {**self.inherited[key], **own, **calico}, tuple(port for port in ports if port[0] in self.sight.ports), profiles)
+
+    def inherit(self, namespace: str, account: str, profiles: tuple[str, ...]) -> dict[str, str]:
+        labels: dict[str, str] = {}
+        for profile in self.resources.profiles:
+            if profile.name in profiles:
+                labels |= profile.labels
+        of_namespace = {**self.namespaces.get(namespace, {}), NAME: namespace}
+        of_account = {**self.resources.accounts.get((namespace, account), {}), NAME: account}
+        labels |= {NAMESPACE_PREFIX + key: value for key, value in of_namespace.items()}
+        labels |= {ACCOUNT_PREFIX + key: value for key, value in of_account.items()}
+        return {label: value for label, value in labels.items() if label in self.sight.labels}
+
+
+def _of_calico(pod: Pod) -> dict[str, str]:
+    labels = {NAMESPACE: pod.namespace, ORCHESTRATOR: "k8s"}
+    if len(pod.service_account) < _LONGEST_ACCOUNT:
+        labels[SERVICE_ACCOUNT] = pod.service_account
+    return labels

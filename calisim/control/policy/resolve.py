@@ -1,0 +1,43 @@
+"""The door of policy: topology and endpoints → :class:`~calisim.control.policing.Policing`."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from ...model.entities import Entities
+from ...scenario.resources import PolicyResources
+from ..intent import Endpoint
+from ..objects import Objects
+from ..policing import Policing
+from .labels import workloads
+from .programs import Programs
+from .rules import Chains
+from .sets import Services, Sets
+
+
+def police(
+    resources: PolicyResources, entities: Entities, endpoints: Sequence[Endpoint], objects: Objects,
+    services: Services | None = None,
+) -> Policing:
+    """All of policy. The pods are the last of the endpoints, in the order of the entities; ``services`` are their backends."""
+    pods = entities.pods
+    made, numbers = workloads(pods, entities.namespaces, resources)
+    nodes = [(node.labels, node.address) for node in entities.nodes]
+    sets = Sets(made, resources.network_sets, resources.host_endpoints, nodes, entities.namespaces)
+    chains = Chains(sets, objects, services or {})
+    programs = Programs(resources, chains, objects)
+    identities = programs.identities(made)
+    others = len(endpoints) - len(pods)
+    addresses = {
+        endpoint.address: number for endpoint, number in zip(endpoints[others:], numbers, strict=True) if endpoint.address}
+    return Policing(
+        identities, (*(0,) * others, *numbers), addresses, tuple(programs.known), tuple(chains.all),
+        tuple(one for _, one in sets.address_sets.values()), tuple(one for _, one in sets.port_sets.values()),
+        _warnings(programs, chains))
+
+
+def _warnings(programs: Programs, chains: Chains) -> tuple[str, ...]:
+    said = [
+        f"Profile {name} is not described anywhere: Felix drops what comes to it." for name in programs.undescribed]
+    said += [f"{title.capitalize()} is not known: rules that name it match nobody." for title in chains.unknown_services]
+    return tuple(said)

@@ -1,0 +1,136 @@
+"""Policy suites through the reader, the resolver and the evaluator; and the judge on cases of its own."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import pytest
+import yaml
+
+from calisim import conformance
+from calisim.conformance import policy
+from calisim.errors import UsageError
+
+ROOT = Path(__file__).parents[2]
+DATA = ROOT / conformance.data_directory("policy")
+
+CLUSTER = """
+nodes: [{name: node-1, ip: 192.0.2.11, labels: {}}, {name: node-2, ip: 192.0.2.12, labels: {}}]
+namespaces: [{name: x, labels: {}}]
+pods:
+- {namespace: x, name: a, labels: {app: a}, ip: 10.244.0.1, node: node-1, ports: []}
+- {namespace: x, name: B, labels: {app: b}, ip: 10.244.0.2, node: node-2, ports: []}
+"""
+DENY_A = """
+apiVersion: networking.k8s.io/v1
+kind: NetworkPolicy
+metadata: {name: Deny, namespace: x}
+spec: {podSelector: {matchLabels: {app: a}}, policyTypes: [Ingress]}
+"""
+
+
+def write(folder, expected, policies=DENY_A, cluster=CLUSTER, features=("NP",)):
+    case = folder / "case"
+    case.mkdir()
+    (case / "cluster.yaml").write_text(cluster)
+    (case / "policies.yaml").write_text(policies)
+    flows = [dict(zip(("src", "dst", "protocol", "port", "verdict"), flow, strict=True)) for flow in expected]
+    (case / "expected.json").write_text(json.dumps({"suite": "own", "features": list(features), "flows": flows}))
+    return folder
+
+
+def cases():
+    return sorted(path.parent for path in DATA.glob("*/cluster.yaml")) if DATA.is_dir() else []
+
+
+def test_the_suites_are_there():
+    if not cases():
+        pytest.skip(f"no conformance data: {DATA} is absent (set CALISIM_CONFORMANCE)")
+    assert len(policy.run(DATA, [case.name for case in cases()[:1]])) == 1
+
+
+@pytest.mark.parametrize("folder", cases(), ids=lambda folder: folder.name)
+def test_every_case_of_the_suites_agrees(folder):
+    result = policy.judged(folder)
+    assert result.fault == "" and result.mismatches == ()
+
+
+def test_the_order_of_documents_and_the_names_of_pods_decide_nothing(tmp_path):
+    """Every case once more, turned round and renamed."""
+    if not cases():
+        pytest.skip(f"no conformance data: {DATA} is absent (set CALISIM_CONFORMANCE)")
+    for folder in cases():
+        turned = tmp_path / folder.name
+        turned.mkdir()
+        text = (folder / "policies.yaml").read_text()
+        documents = [one for one in yaml.load_all(text, yaml.CSafeLoader) if one]
+        (turned / "policies.yaml").write_text(yaml.dump_all(documents[::-1], Dumper=yaml.CSafeDumper))
+        cluster = yaml.load((folder / "cluster.yaml").read_text(), yaml.CSafeLoader)
+        expected = json.loads((folder / "expected.json").read_text())
+        names = {}
+        for number, pod in enumerate(cluster["pods"]):
+            names[f"{pod['namespace']}/{pod['name']}"] = f"{pod['namespace']}/x{number}"
+            pod["name"] = f"x{number}"
+        for flow in expected["flows"]:
+            flow.update({end: names.get(flow[end], flow[end]) for end in ("src", "dst")})
+        (turned / "cluster.yaml").write_text(json.dumps({**cluster, "pods": cluster["pods"][::-1]}))
+        (turned / "expected.json").write_text(json.dumps(expected))
+    results = policy.run(tmp_path)
+    assert [(one.name, one.fault, one.mismatches) for one in results if not one.ok] == [] and len(results) == len(cases())
+
+
+def test_verdicts_of_both_sides_make_the_whole(tmp_path):
+    result, = policy.run(write(tmp_path, [("x/B", "x/a", "TCP", 80, "deny"), ("x/a", "x/B", "TCP", 80, "allow")]))
+    assert result.ok and result.flows == 2
+
+
+def test_a_wrong_expectation_is_told_with_its_side(tmp_path):
+    result, = policy.run(write(tmp_path, [("x/B", "x/a", "TCP", 80, "allow")]))
+    assert [(one.side, one.expected) for one in result.mismatches] == [("verdict", "allow")] and not result.ok
+
+
+def test_a_feature_out_of_scope_is_listed_and_not_judged(tmp_path):
+    result, = policy.run(write(tmp_path, [("x/B", "x/a", "TCP", 80, "allow")], features=("NP", "IPv6")))
+    assert result.out_of_scope == "IPv6" and result.mismatches == ()
+
+
+def test_a_case_that_cannot_run_is_a_failure(tmp_path):
+    broken = DENY_A.replace("podSelector", "podSelectors")
+    result, = policy.run(write(tmp_path, [("x/B", "x/a", "TCP", 80, "deny")], policies=broken))
+    assert not result.ok and "podSelectors" in result.fault
+
+
+def test_what_only_the_api_refuses_is_read_past_it_and_told(tmp_path):
+    unlawful = """
+apiVersion: projectcalico.org/v3
+kind: GlobalNetworkPolicy
+metadata: {name: gnp}
+spec: {selector: app == 'a', types: [Ingress], ingress: [{action: Allow, icmp: {type: 8}}]}
+"""
+    result, = policy.run(write(tmp_path, [("x/B", "x/a", "TCP", 80, "deny")], policies=unlawful))
+    assert result.ok and result.unlawful == ("gnp",)
+
+
+def test_the_expectations_are_not_needed_to_answer(tmp_path):
+    case = write(tmp_path, [("x/B", "x/a", "TCP", 80, "allow")]) / "case"
+    (case / "expected.json").unlink()
+    evaluator = policy.Evaluator(policy.read(case))
+    assert evaluator.verdict({"src": "x/B", "dst": "x/a", "protocol": "TCP", "port": 80}) == policy.Sides(True, False)
+
+
+def test_a_folder_or_case_that_is_not_there_is_refused(tmp_path):
+    with pytest.raises(UsageError, match="no folder"):
+        policy.run(tmp_path / "absent")
+    with pytest.raises(UsageError, match=r"no CASE/cluster\.yaml"):
+        policy.run(tmp_path)
+    with pytest.raises(UsageError, match="no case other"):
+        policy.run(write(tmp_path, []), ["other"])
+
+
+def test_a_case_may_name_any_address_and_labels_that_yaml_took_for_numbers(tmp_path):
+    strange = ["0.0.0.0", "255.255.255.255", "192.0.2.1", "192.0.2.255", "224.0.0.1", "127.0.0.1", "10.244.0.0"]
+    flows = [(end, "x/a", "UDP", 1, "deny") for end in strange] + [("x/a", end, "253", 0, "allow") for end in strange]
+    cluster = CLUSTER.replace("app: a}", "app: a, version: 1, canary: true, none: null}")
+    result, = policy.run(write(tmp_path, flows, cluster=cluster))
+    assert result.ok, (result.fault, result.mismatches)
