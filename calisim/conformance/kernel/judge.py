@@ -144,34 +144,38 @@ def _interface_differs(
             f"{len(ours)} packets at {_where(interface)}, the kernel has {len(kernels)}", "pieces",
             ours[0] if ours else None, kernels[0][0] if kernels else None)
     for mine, (other, said) in zip(ours, kernels, strict=True):
-        mask = [*said, *(one for one in _drawn_fields(other, drawn) if one not in said)]
+        mask = [*said, *(one for one in _drawn_fields(other, mine, drawn) if one not in said)]
         fault = _bytes_differ(mine, other, mask) or _rule_broken(mine, other, mask, drawn)
         if fault:
             return Difference(f"at {_where(interface)} {fault}", fault.partition(":")[0], mine, other)
     return None
 
 
-def _drawn_fields(packet: bytes, drawn: Drawn) -> Iterator[list[Any]]:
-    """Masks for ports and identifications that nobody wrote, and the checksums over them."""
+def _drawn_fields(packet: bytes, ours: bytes, drawn: Drawn) -> Iterator[list[Any]]:
+    """Masks for ports and identifications that nobody wrote, in either packet, and the checksums over them."""
     layers = dissect(packet).layers
+
+    def is_drawn(offset: int, written: frozenset[int]) -> bool:
+        return not written & {int.from_bytes(one[offset:offset + 2], "big") for one in (packet, ours)}
+
     quoting: list[list[Any]] = []                  # the checksum of the ICMP error around a quote
     for layer, inner in zip(layers, (*layers[1:], None), strict=False):
         at, checksum = layer.start, 0
-        fields: dict[int, int] = {}
+        fields: tuple[int, ...] = ()
         match layer.header:
-            case ipv4.Ipv4(id=identification) if identification not in drawn.ids:
+            case ipv4.Ipv4() if is_drawn(at + 4, drawn.ids):
                 yield from ([at + 4, 2, "ip-id"], [at + 10, 2, "ip-csum"])
                 yield from quoting
-            case udp.Udp(sport, dport) if not (inner and isinstance(inner.header, vxlan.Vxlan)):
-                fields, checksum = {0: sport, 2: dport}, 6
-            case tcp.Tcp(sport, dport):
-                fields, checksum = {0: sport, 2: dport}, 16
+            case udp.Udp() if not (inner and isinstance(inner.header, vxlan.Vxlan)):
+                fields, checksum = (0, 2), 6
+            case tcp.Tcp():
+                fields, checksum = (0, 2), 16
             case icmp.Icmp(icmp.ECHO | icmp.ECHO_REPLY):
-                fields, checksum = {4: layer.header.identifier}, 2
+                fields, checksum = (4,), 2
             case icmp.Icmp():
                 quoting.append([at + 2, 2, "l4-csum"])
-        if unwritten := [offset for offset, value in fields.items() if value not in drawn.written]:
-            yield from ([at + offset, 2, "nat-port"] for offset in unwritten)
+        if unwritten := [at + offset for offset in fields if is_drawn(at + offset, drawn.written)]:
+            yield from ([offset, 2, "nat-port"] for offset in unwritten)
             yield from ([[at + checksum, 2, "l4-csum"]] if at + checksum + 2 <= len(packet) else [])
             yield from quoting
 
