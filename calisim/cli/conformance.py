@@ -100,12 +100,15 @@ def _parts(results: Sequence[CaseResult], failed: bool) -> list[Any]:
 
 
 def _emit(cases: Sequence[KernelResult], folder: str) -> None:
-    """OUT/CASE/golden.json for every case that could be played."""
+    """OUT/CASE/golden.json for every case that could be played; never over what a kernel is on record with."""
     import os
 
     from ..conformance.kernel import emitted
     from ..errors import UsageError
 
+    if any(os.path.exists(os.path.join(folder, case.name, "case.json")) for case in cases):
+        raise UsageError(f"{folder} holds the cases themselves: --emit would replace what the kernel did by what calisim says; "
+                         "give another folder")
     for case in cases:
         if not case.predictions:
             continue

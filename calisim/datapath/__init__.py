@@ -451,7 +451,7 @@ sorted by row (stable).
   is has them as on the wire, outer_length 0 unless it is an outer piece. An outer header that ENCAPSULATE has made has
   no outer_id or outer_datagram yet.
 - Numbers are counted up, and pieces taken up, in one pass over the CONTINUED rows, legs then rows; a whole takes its new number
-  when it is born. Device and ingress of a whole are those of the piece that closed it (skb->dev).
+  when it is born. Device, ingress and resume of a whole are those of the piece that closed it (skb->dev).
 - A queue is alive for pieces with time < the first one's + 30 s (else a new one replaces it); for the 4 MiB count all that had
   not expired at the earliest time of the wave and are not replaced, closed or killed. A last piece beyond whose end there
   is a piece already kills, too. That every byte is there is asked first.

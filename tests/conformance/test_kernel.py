@@ -202,6 +202,13 @@ def test_what_is_emitted_agrees_with_itself_and_needs_no_golden(name, tmp_path):
     assert any(one["hops"] and one["fate"]["end"] == "delivered" for one in content["packets"])
 
 
+def test_predictions_are_never_written_over_what_the_kernel_did(folder):
+    before = (folder / "golden.json").read_text()
+    result = CliRunner().invoke(cli, ["conformance", "kernel", str(folder.parent), "--emit", str(folder.parent)])
+    assert result.exit_code != 0
+    assert (folder / "golden.json").read_text() == before
+
+
 def call(*arguments, code):
     result = CliRunner().invoke(cli, ["conformance", *arguments], prog_name="calisim")
     assert result.exit_code == code, result.output
@@ -291,11 +298,15 @@ def test_a_stack_resets_what_nobody_listens_to(flags, answer):
     assert (reset.flags, reset.seq, reset.ack) == answer and tcp.verify(segment, 2, 1)
 
 
-def test_a_port_that_nobody_wrote_is_drawn_even_where_an_error_quotes_it():
+def test_what_nobody_wrote_is_drawn_even_where_an_error_quotes_it():
     """Golden files mask it on the packet alone, not where an error made by hand has it."""
-    quoted = ipv4.emit(ipv4.Ipv4(1, 2, ipv4.UDP), udp.emit(udp.Udp(40000, 53), b"", 1, 2))
-    error = ipv4.emit(ipv4.Ipv4(3, 1, ipv4.ICMP), icmp.emit(icmp.unreachable(3), quoted))
+    quoted = ipv4.emit(ipv4.Ipv4(1, 2, ipv4.UDP, id=8), udp.emit(udp.Udp(40000, 53), b"", 1, 2))
+    error = ipv4.emit(ipv4.Ipv4(3, 1, ipv4.ICMP, id=7), icmp.emit(icmp.unreachable(3), quoted))
     judge = importlib.import_module("calisim.conformance.kernel.judge")
-    assert list(judge._drawn_ports(error, frozenset({53}))) == [
-        [48, 2, "nat-port"], [54, 2, "l4-csum"], [22, 2, "l4-csum"]]
-    assert list(judge._drawn_ports(error, frozenset({53, 40000}))) == []
+
+    def masks(ports, ids):
+        return list(judge._drawn_fields(error, error, judge.Drawn(frozenset(ports), frozenset(ids))))
+
+    assert masks({53}, {7, 8}) == [[48, 2, "nat-port"], [54, 2, "l4-csum"], [22, 2, "l4-csum"]]
+    assert masks({53, 40000}, {7}) == [[32, 2, "ip-id"], [38, 2, "ip-csum"], [22, 2, "l4-csum"]]
+    assert masks({53, 40000}, {7, 8}) == []

@@ -15,6 +15,8 @@ from pathlib import Path
 from typing import Any
 
 from ...errors import UsageError
+from ...wire.dissect import dissect
+from ...wire.ipv4 import Ipv4
 from . import case as cases
 from .decode import text
 from .judge import Difference, Drawn, differs
@@ -76,7 +78,8 @@ def judged(folder: Path) -> KernelResult:
         return KernelResult(folder.name, fault=f"the case cannot run: {type(error).__name__}: {error}")
     try:
         golden = _golden(folder / "golden.json")
-        return KernelResult(folder.name, _compared(predictions, golden, Drawn(case.written)), predictions=predictions)
+        drawn = Drawn(case.written, _identifications(case, predictions))
+        return KernelResult(folder.name, _compared(predictions, golden, drawn), predictions=predictions)
     except Exception as error:
         return KernelResult(
             folder.name, fault=f"golden.json cannot be compared: {type(error).__name__}: {error}", predictions=predictions)
@@ -98,6 +101,13 @@ def _compared(
     return tuple(
         PacketResult(prediction.id, len(packet["hops"]), differs(prediction, packet, drawn))
         for prediction, packet in zip(predictions, golden, strict=True))
+
+
+def _identifications(case: cases.Case, predictions: Sequence[Prediction]) -> frozenset[int]:
+    """IPv4 identifications that senders wrote; a socket's kernel writes its own."""
+    return frozenset(
+        layer.header.id for spec, one in zip(case.packets, predictions, strict=True) if spec.get("inject") != "socket"
+        for data in one.sent for layer in dissect(data).layers if isinstance(layer.header, Ipv4) and not layer.quoted)
 
 
 def emitted(result: KernelResult) -> str:

@@ -10,7 +10,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
-from ...wire import icmp, tcp, udp, vxlan
+from ...wire import icmp, ipv4, tcp, udp, vxlan
 from ...wire.dissect import dissect
 from .decode import field_at, name_of, text
 from .hops import Hop, innermost
@@ -34,9 +34,11 @@ class Difference:
 @dataclass
 class Drawn:
     """Numbers drawn at random: which of ours stands for which of the kernel's, through a whole case. ``written``: ports and
-    identifiers that the case writes; all others are drawn, also where an error that was sent by hand quotes them."""
+    echo identifiers that the case writes, ``ids``: IPv4 identifications; all others are drawn, also where an error that was
+    sent by hand quotes them."""
 
     written: frozenset[int] = frozenset()
+    ids: frozenset[int] = frozenset()
     ours: dict[tuple[str, int], int] = field(default_factory=dict)
 
     def agrees(self, why: str, kernels: int, ours: int) -> bool:
@@ -142,34 +144,40 @@ def _interface_differs(
             f"{len(ours)} packets at {_where(interface)}, the kernel has {len(kernels)}", "pieces",
             ours[0] if ours else None, kernels[0][0] if kernels else None)
     for mine, (other, said) in zip(ours, kernels, strict=True):
-        mask = [*said, *(one for one in _drawn_ports(other, drawn.written) if one not in said)]
+        mask = [*said, *(one for one in _drawn_fields(other, mine, drawn) if one not in said)]
         fault = _bytes_differ(mine, other, mask) or _rule_broken(mine, other, mask, drawn)
         if fault:
             return Difference(f"at {_where(interface)} {fault}", fault.partition(":")[0], mine, other)
     return None
 
 
-def _drawn_ports(packet: bytes, written: frozenset[int]) -> Iterator[list[Any]]:
-    """Masks for ports and echo identifiers that nobody wrote, and the checksums over them."""
+def _drawn_fields(packet: bytes, ours: bytes, drawn: Drawn) -> Iterator[list[Any]]:
+    """Masks for ports and identifications that nobody wrote, in either packet, and the checksums over them."""
     layers = dissect(packet).layers
-    quoting: list[int] = []
+
+    def is_drawn(offset: int, written: frozenset[int]) -> bool:
+        return not written & {int.from_bytes(one[offset:offset + 2], "big") for one in (packet, ours)}
+
+    quoting: list[list[Any]] = []                  # the checksum of the ICMP error around a quote
     for layer, inner in zip(layers, (*layers[1:], None), strict=False):
+        at, checksum = layer.start, 0
+        fields: tuple[int, ...] = ()
         match layer.header:
-            case udp.Udp(sport, dport) if not (inner and isinstance(inner.header, vxlan.Vxlan)):
-                fields, checksum = {0: sport, 2: dport}, 6
-            case tcp.Tcp(sport, dport):
-                fields, checksum = {0: sport, 2: dport}, 16
+            case ipv4.Ipv4() if is_drawn(at + 4, drawn.ids):
+                yield from ([at + 4, 2, "ip-id"], [at + 10, 2, "ip-csum"])
+                yield from quoting
+            case udp.Udp() if not (inner and isinstance(inner.header, vxlan.Vxlan)):
+                fields, checksum = (0, 2), 6
+            case tcp.Tcp():
+                fields, checksum = (0, 2), 16
             case icmp.Icmp(icmp.ECHO | icmp.ECHO_REPLY):
-                fields, checksum = {4: layer.header.identifier}, 2
+                fields, checksum = (4,), 2
             case icmp.Icmp():
-                quoting.append(layer.start + 2)
-                continue
-            case _:
-                continue
-        drawn = [at for at, value in fields.items() if value not in written]
-        yield from ([layer.start + at, 2, "nat-port"] for at in drawn)
-        if drawn:
-            yield from ([at, 2, "l4-csum"] for at in (layer.start + checksum, *quoting) if at + 2 <= len(packet))
+                quoting.append([at + 2, 2, "l4-csum"])
+        if unwritten := [at + offset for offset in fields if is_drawn(at + offset, drawn.written)]:
+            yield from ([offset, 2, "nat-port"] for offset in unwritten)
+            yield from ([[at + checksum, 2, "l4-csum"]] if at + checksum + 2 <= len(packet) else [])
+            yield from quoting
 
 
 def _bytes_differ(ours: bytes, kernels: bytes, mask: Sequence[Sequence[Any]]) -> str:

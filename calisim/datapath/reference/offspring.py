@@ -104,7 +104,7 @@ class Offspring:
         number = header.datagram or fragments.new_number()
         fragments.remember(number, pieces, walk.time)
         packet = {**pieces[0].packet_row, "ingress": walk.ingress, "time": walk.time}
-        row = {**pieces[0].header_row, "resume_at": onward.resume_at, "device": onward.device}
+        row = {**pieces[0].header_row, "resume": onward.resume, "resume_at": onward.resume_at, "device": onward.device}
         row["largest"] = 0 if onward.resume is Stage.DECAPSULATE else largest(pieces)
         if is_outer:
             row |= {"outer_datagram": number, "outer_length": 0, "outer_tos": made.tos, "outer_fragment": made.fragment}
