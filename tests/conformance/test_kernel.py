@@ -6,6 +6,7 @@ are tested without the conformance data.
 
 from __future__ import annotations
 
+import importlib
 import json
 import shutil
 from pathlib import Path
@@ -19,7 +20,7 @@ from calisim.conformance import kernel
 from calisim.errors import UsageError
 from calisim.quantities import parse_address
 from calisim.vocabulary import PacketFlag
-from calisim.wire import ipv4
+from calisim.wire import icmp, ipv4, tcp, udp
 
 ROOT = Path(__file__).parents[2]
 DATA = ROOT / conformance.data_directory("kernel")
@@ -272,3 +273,29 @@ def test_a_silent_router_still_cuts():
     assert told(result) == []
     assert not any(hop.kind == "error" for one in result.predictions for hop in one.hops)
     assert any(one.fate.get("pieces") == 2 for one in result.predictions)
+
+
+@pytest.mark.parametrize("flags,answer", [
+    (tcp.Flag.SYN, (tcp.Flag.RST | tcp.Flag.ACK, 0, 105)), (tcp.Flag.FIN, (tcp.Flag.RST | tcp.Flag.ACK, 0, 105)),
+    (tcp.Flag.ACK | tcp.Flag.PSH, (tcp.Flag.RST, 77, 0)), (tcp.Flag.RST, None)])
+def test_a_stack_resets_what_nobody_listens_to(flags, answer):
+    asked = tcp.emit(tcp.Tcp(6000, 80, 100, 77, flags), b"four", 1, 2)
+    told = kernel.play.stack.answer(ipv4.emit(ipv4.Ipv4(1, 2, ipv4.TCP, 9, 0xBB, 7), asked), 1)
+    if answer is None:
+        assert told is None
+        return
+    header, segment = ipv4.parse(told)
+    reset, payload = tcp.parse(segment)
+    assert (header.src, header.dst, header.ttl, header.tos, header.id, header.dont_fragment) == (2, 1, 64, 0xB8, 0, True)
+    assert (reset.sport, reset.dport, reset.window, payload) == (80, 6000, 0, b"")
+    assert (reset.flags, reset.seq, reset.ack) == answer and tcp.verify(segment, 2, 1)
+
+
+def test_a_port_that_nobody_wrote_is_drawn_even_where_an_error_quotes_it():
+    """Golden files mask it on the packet alone, not where an error made by hand has it."""
+    quoted = ipv4.emit(ipv4.Ipv4(1, 2, ipv4.UDP), udp.emit(udp.Udp(40000, 53), b"", 1, 2))
+    error = ipv4.emit(ipv4.Ipv4(3, 1, ipv4.ICMP), icmp.emit(icmp.unreachable(3), quoted))
+    judge = importlib.import_module("calisim.conformance.kernel.judge")
+    assert list(judge._drawn_ports(error, frozenset({53}))) == [
+        [48, 2, "nat-port"], [54, 2, "l4-csum"], [22, 2, "l4-csum"]]
+    assert list(judge._drawn_ports(error, frozenset({53, 40000}))) == []

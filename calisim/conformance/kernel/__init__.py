@@ -70,12 +70,13 @@ def _folders(directory: Path, names: Sequence[str] | None) -> list[Path]:
 def judged(folder: Path) -> KernelResult:
     """Predict a case, then compare. What cannot be run or compared is a failure that says why."""
     try:
-        predictions = tuple(Player(cases.read(folder)).play())
+        case = cases.read(folder)
+        predictions = tuple(Player(case).play())
     except Exception as error:             # whatever is wrong with the case: it is told, and the other cases run
         return KernelResult(folder.name, fault=f"the case cannot run: {type(error).__name__}: {error}")
     try:
         golden = _golden(folder / "golden.json")
-        return KernelResult(folder.name, _compared(predictions, golden), predictions=predictions)
+        return KernelResult(folder.name, _compared(predictions, golden, Drawn(case.written)), predictions=predictions)
     except Exception as error:
         return KernelResult(
             folder.name, fault=f"golden.json cannot be compared: {type(error).__name__}: {error}", predictions=predictions)
@@ -89,10 +90,11 @@ def _golden(path: Path) -> list[dict[str, Any]]:
     return packets
 
 
-def _compared(predictions: Sequence[Prediction], golden: Sequence[dict[str, Any]]) -> tuple[PacketResult, ...]:
+def _compared(
+    predictions: Sequence[Prediction], golden: Sequence[dict[str, Any]], drawn: Drawn,
+) -> tuple[PacketResult, ...]:
     if [one.id for one in predictions] != [one["id"] for one in golden]:
         raise ValueError("case.json and golden.json have different packets")
-    drawn = Drawn()
     return tuple(
         PacketResult(prediction.id, len(packet["hops"]), differs(prediction, packet, drawn))
         for prediction, packet in zip(predictions, golden, strict=True))

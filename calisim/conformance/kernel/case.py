@@ -32,6 +32,7 @@ MAX_BYTES = 16 << 20
 ERA = (3, 26)                          # BIRD writes the routes of ipip and unencapsulated pools
 SEED = 1
 OUTSIDE, ROUTER = "ext", "router"      # names of the namespaces that no section of a case names
+DEFAULT_ECHO = 7                       # identifier, where the case does not say
 DEAF = 8                               # arp_ignore: the interface answers no ARP request
 DEAFENING = ("ipv4/conf/all/arp_ignore", "ipv4/conf/eth0/arp_ignore")
 
@@ -79,6 +80,13 @@ class Case:
             return sender.mtu
         routes = [route for route in self.intent.routes_of(sender.router) if destination in route.prefix]
         return max(routes, key=lambda route: route.prefix.length).adjacency.mtu
+
+    @property
+    def written(self) -> frozenset[int]:
+        """Ports and echo identifiers that the case writes."""
+        layers = [layer for packet in self.packets for name in ("udp", "tcp", "icmp") if (layer := packet.get(name)) is not None]
+        said = {layer[name] for layer in layers for name in ("sport", "dport", "id") if name in layer}
+        return frozenset(said | {DEFAULT_ECHO, self.content["vxlan"]["port"]})
 
     @property
     def silent(self) -> frozenset[int]:

@@ -16,6 +16,7 @@ from ...traffic.batch import packet
 from ...vocabulary import HEADER, Encap, HeaderFlag, PacketFlag
 from ...wire import icmp, ipv4, tcp, udp
 from ...wire.dissect import dissect
+from .case import DEFAULT_ECHO
 
 Spec = Mapping[str, Any]
 
@@ -120,7 +121,7 @@ def _tcp(layer: Spec, said: Spec, number: int, src: int, dst: int) -> tuple[byte
 
 def _icmp(layer: Spec, said: Spec, number: int, src: int, dst: int) -> tuple[bytes, int]:
     payload = _payload(number, said, layer, ipv4.SIZE + icmp.SIZE, PAYLOAD)
-    rest = layer.get("id", 7) << 16 | layer.get("seq", 1)
+    rest = layer.get("id", DEFAULT_ECHO) << 16 | layer.get("seq", 1)
     return icmp.emit(icmp.Icmp(layer.get("type", icmp.ECHO), layer.get("code", 0), rest), payload), ipv4.ICMP
 
 
@@ -168,10 +169,12 @@ def pieces(whole: bytes, size: int) -> list[bytes]:
 
 
 def is_recognised(data: bytes, number: int, identification: int | None) -> bool:
-    """Whether a piece shows that it belongs to packet ``number``: by its mark, or as a later piece by the identification
-    that the sender wrote (None: its kernel did). Golden files do not have the others."""
-    headers = [layer.header for layer in dissect(data).layers if isinstance(layer.header, ipv4.Ipv4) and not layer.quoted]
-    if not any(header.is_fragment for header in headers) or (headers[-1].offset and headers[-1].id == identification):
+    """Whether a piece, or a TCP reset, shows that it belongs to packet ``number``: by its mark, or as a later piece by the
+    identification that the sender wrote (None: its kernel did). Golden files do not have the others."""
+    layers = [layer for layer in dissect(data).layers if not layer.quoted]
+    headers = [layer.header for layer in layers if isinstance(layer.header, ipv4.Ipv4)]
+    resets = any(isinstance(layer.header, tcp.Tcp) and layer.header.flags & tcp.Flag.RST for layer in layers)
+    if not (resets or any(header.is_fragment for header in headers)) or (headers[-1].offset and headers[-1].id == identification):
         return True
     return mark(number) in data or sequence_mark(number).to_bytes(4, "big") in data
 

@@ -21,7 +21,7 @@ from ...wire.fragments import fragment, reassemble
 from . import packets, stack
 from .case import ROUTER, Case
 from .family import Family, Member
-from .hops import IN, Hop, fate
+from .hops import FRAG_NEEDED, IN, Hop, fate
 
 ENGINES = ("fast", "reference")
 SECOND = parse_duration("1s")
@@ -42,6 +42,7 @@ class Prediction:
     unmodelled: str = ""
     disagreement: str = ""         # of the two engines
     filtered: frozenset[str] = frozenset()     # nodes at which reverse path filtering dropped something
+    all_hops: tuple[Hop, ...] = ()     # with those that do not show what packet they belong to
 
 
 @dataclass(frozen=True, slots=True)
@@ -72,6 +73,7 @@ class Player:
             made = engine(name, case.intent)
             self._engines.append((made, made.new_state()))
         self._lineage = Lineage(case.tunnels)
+        self._heard: set[tuple[int, int]] = set()      # source and destination of which a path MTU was told to a socket
         self._hops: dict[str, Sequence[Hop]] = {}
         self._lacks: dict[str, str] = {}           # why a packet could not be followed to its end
 
@@ -93,7 +95,7 @@ class Player:
             and packets.acknowledged(one.sent[0]) == mark]
         if not back or not prediction.sent or packets.sequence(prediction.sent[0]) != mark:
             return prediction
-        shown = (hop for one in back for hop in one.hops if mark.to_bytes(4, "big") in hop.data)
+        shown = (hop for one in back for hop in one.all_hops if mark.to_bytes(4, "big") in hop.data)
         hops, filtered = (*prediction.hops, *shown), prediction.filtered.union(*(one.filtered for one in back))
         return replace(prediction, hops=hops, fate=fate(self._case, hops, filtered))
 
@@ -120,7 +122,9 @@ class Player:
         return min(self._case.device_mtu(sender, dst), self._path_mtu(sender.address, dst))
 
     def _path_mtu(self, src: int, dst: int) -> int:
-        """What the sender's stack has learnt of the path."""
+        """What the sender's stack has learnt of the path, if it had a socket to be told by."""
+        if (src, dst) not in self._heard:
+            return ipv4.LONGEST
         known = self._engines[0][1].path_mtus()
         mtus = known["mtu"][(known["src"] == src) & (known["dst"] == dst)]
         return int(mtus.min()) if len(mtus) else ipv4.LONGEST
@@ -141,15 +145,14 @@ class Player:
         hops, disagreement = (*wave.hops, *told), wave.disagreement
         if answer := self._answer(wave):
             namespace, data = answer
-            kind = "error" if icmp.parse(ipv4.parse(data)[1])[0].is_error else "reply"
-            back = self._wave(namespace, self._host_cuts(namespace, data), time, kind, data)
+            back = self._wave(namespace, self._host_cuts(namespace, data), time, _kind(data), data)
             hops, disagreement = hops + back.hops, disagreement or back.disagreement
         identification = None if spec.get("inject") == "socket" else ipv4.parse(whole)[0].id
         seen = [hop for hop in hops if packets.is_recognised(hop.data, number, identification)]
         filtered = wave.filtered(self._case)
         end = {"end": "not sent"} if refused else fate(self._case, seen, filtered)
         return Prediction(
-            spec["id"], spec["from"], tuple(sent), tuple(seen), end, self._unmodelled(wave), disagreement, filtered)
+            spec["id"], spec["from"], (whole,), tuple(seen), end, self._unmodelled(wave), disagreement, filtered, hops)
 
     def _accepted(self, spec: Mapping[str, Any], sent: Sequence[bytes]) -> tuple[Sequence[bytes], bool]:
         """What the sender's kernel takes, up to the first that it refuses (EMSGSIZE): one longer than its device's MTU, which
@@ -197,7 +200,8 @@ class Player:
         """Sends a packet, or the pieces of it, and all that they give rise to, through both engines."""
         if not sent:
             return Wave((), "")
-        source = ipv4.parse(whole)[0].src
+        header, _ = ipv4.parse(whole)
+        source, frame = header.src, frame or (header.src, header.dst) not in self._heard
         ingress = self._case.sender(namespace, source).id
         rows = [packets.row(data, ingress, time, choose_source=not source, wrapped=wrapped, frame=frame) for data in sent]
         wave, headers = (np.concatenate(column) for column in zip(*rows, strict=True))
@@ -206,7 +210,24 @@ class Player:
         family = Family(self._case, self._lineage, sent, kind)
         for generation in fast:
             family.add(generation)
+        for member in family.members:
+            if member.result["verdict"] == Verdict.DELIVERED and member.hops:
+                self._listen(member)
         return Wave(tuple(family.members), _differ(fast, judge))
+
+    def _listen(self, member: Member) -> None:
+        """A frag-needed changes what a stack knows of a path only if it finds the socket that it is for (tcp_v4_err, ping_err):
+        in the laboratory silent namespaces have UDP sockets; an echo reply is the kernel's own (icmp_err)."""
+        header, segment = ipv4.parse(member.data)
+        if header.protocol != ipv4.ICMP or header.offset:
+            return
+        message, quote = icmp.parse(segment)
+        if (message.type, message.code) != FRAG_NEEDED or len(quote) < ipv4.SIZE + icmp.SIZE:
+            return
+        about, body = ipv4.parse(quote, cut=True)
+        is_reply = about.protocol == ipv4.ICMP and body[0] == icmp.ECHO_REPLY
+        if is_reply or (about.protocol == ipv4.UDP and not self._case.answers(member.hops[-1].namespace)):
+            self._heard.add((about.src, about.dst))
 
     def _unmodelled(self, wave: Wave) -> str:
         for member in wave.members:
@@ -216,6 +237,14 @@ class Player:
         if any(int(member.result["dst"]) in self._case.addresses[ROUTER] for member in wave.members[:1]):
             return "packets to the router itself"
         return self._case.unmodelled
+
+
+def _kind(answer: bytes) -> str:
+    """What the golden files call an answer: a TCP reset is told by its numbers alone."""
+    header, segment = ipv4.parse(answer)
+    if header.protocol != ipv4.ICMP:
+        return "self"
+    return "error" if icmp.parse(segment)[0].is_error else "reply"
 
 
 def _differ(fast: Sequence[Generation], judge: Sequence[Generation]) -> str:

@@ -1,12 +1,14 @@
-"""What an endpoint's own kernel says: echo replies, port unreachable where nobody listens (RFC 1122 §3.2.2, §4.1.3.1), and to
-its own sockets that a packet is too big."""
+"""What an endpoint's own kernel says: echo replies, port unreachable and RST where nobody listens (RFC 1122 §3.2.2, §4.1.3.1),
+and to its own sockets that a packet is too big."""
 
 from __future__ import annotations
 
+from ...vocabulary import PacketFlag
 from ...vocabulary.chance import draw
-from ...wire import icmp, ipv4
+from ...wire import icmp, ipv4, tcp
 
 ERROR_TOS, RT_TOS = 0xC0, 0x1E                     # icmp_send
+ECN = 3
 TTL = 64                                           # net.ipv4.ip_default_ttl
 
 
@@ -23,7 +25,22 @@ def answer(received: bytes, seed: int) -> bytes | None:
         if asked.type == icmp.ECHO:
             reply = icmp.emit(icmp.echo(asked.identifier, asked.sequence, reply=True), payload)
             return ipv4.emit(ipv4.Ipv4(header.dst, header.src, ipv4.ICMP, TTL, header.tos, identification), reply)
-    return None
+    return _reset(header, segment) if header.protocol == ipv4.TCP else None
+
+
+def _reset(header: ipv4.Ipv4, segment: bytes) -> bytes | None:
+    """Nobody listens on any port (RFC 9293 §3.10.7.1, tcp_v4_send_reset)."""
+    asked, payload = tcp.parse(segment)
+    if asked.flags & tcp.Flag.RST:
+        return None
+    if asked.flags & tcp.Flag.ACK:
+        answer = tcp.Tcp(asked.dport, asked.sport, asked.ack, 0, tcp.Flag.RST, window=0)
+    else:
+        length = len(payload) + bool(asked.flags & tcp.Flag.SYN) + bool(asked.flags & tcp.Flag.FIN)
+        answer = tcp.Tcp(asked.dport, asked.sport, 0, asked.seq + length & 0xFFFFFFFF, tcp.Flag.RST | tcp.Flag.ACK, window=0)
+    tos = header.tos & ~ECN
+    return ipv4.emit(
+        ipv4.Ipv4(header.dst, header.src, ipv4.TCP, TTL, tos, 0, PacketFlag.DF), tcp.emit(answer, b"", header.dst, header.src))
 
 
 def too_big(lost: bytes, mtu: int, seed: int) -> bytes:
