@@ -15,9 +15,9 @@ destination port 4789; of outer_fragment DF is kept). From then on "the packet" 
 DECAPSULATE it – addresses, ports, protocol (4 or 17), TTL, length, DF, TOS, conntrack key – is the outer one, an ordinary
 packet of that protocol; the inner one lies in it untouched. *The wire's header* below is that header. id, outer_id and
 flags are the bytes' affair, but for FRAME: what is sent past the sender's IP layer does not ask its *path MTU*. An
-*ICMP error* is a PACKET of ICMP type 3 or 11 (dport = type << 8 | code, sport 0) whose HEADER quotes a header
-(quote_length ≥ 20) that is neither a later fragment nor itself ICMP other than echo; mtu is frag-needed's.
-place ≠ 0: the cloud's router at that place sends it.
+*ICMP error* is a PACKET of ICMP type 3 or 11 (dport = type << 8 | code, sport 0; no piece with an offset) whose HEADER
+quotes a header (quote_length ≥ 20) that is neither a later fragment nor itself ICMP other than echo; mtu is
+frag-needed's. place ≠ 0: the cloud's router at that place sends it.
 
 **Pieces.** A PACKET with MF or an offset (*a piece*) is an IP fragment: length is its own, ports and tcp_flags are the
 datagram's (its bytes show them only where the offset is 0; who sends later pieces by hand leaves 0). HEADER.id, or,
@@ -63,8 +63,8 @@ stage ENDPOINT, where 0):
    decides, none → NACL_IN, where = the subnet's place, detail = rule or subnet. Security groups of R: see *Groups*.
    Then, if the check is on and the wire's destination is not R.address: DEST_CHECK (detail R). Then event ETHERNET IN.
    Where the internet gateway translated the destination it has already done so.
-1a. DEFRAGMENT: an outer piece whose outer destination is one of R's own addresses → CONTINUED, stage DEFRAGMENT, where R:
-   R holds it until the packet is whole.
+1a. DEFRAGMENT: an outer piece come in by ETHERNET whose outer destination is one of R's own addresses → CONTINUED,
+   stage DEFRAGMENT, where R: R holds it until the packet is whole.
 2. DECAPSULATE, if encapsulated, come in by ETHERNET and the outer destination is one of R's own addresses (otherwise it
    is forwarded as it is): CALICO_FILTER and outer source not in Intent.tunnel_senders →
    TUNNEL_UNKNOWN_SENDER; R has no such tunnel address (device absent) → DROPPED ADDRESS_UNUSED stage DECAPSULATE. ECN
@@ -111,7 +111,8 @@ stage ENDPOINT, where 0):
     src R.address, dst next_hop, TTL (inner's for IPIP, 64 for VXLAN), TOS (DSCP 0; ECN inherited, CE →
     ECT(0)), DF (copied for IPIP, 0 for VXLAN), length + overhead; VXLAN source port =
     32768 + draw(seed, src, dst, protocol << 32 | sport << 16 | dport, …) mod 28232 made symmetric by ordering the two
-    (address, port) pairs. The outer header is looked up again: ATTACHED if next_hop is in R's link prefix, else REMOTE
+    addresses and, apart from them, the two ports (measured; __flow_hash_consistentify). The outer header is
+    looked up again: ATTACHED if next_hop is in R's link prefix, else REMOTE
     via the gateway. Outer length > R's mtu, or less if it knows of a *path MTU* (R.address, outer destination): with
     outer DF MTU_EXCEEDED (stage ENCAPSULATE), else CONTINUED (stage ENCAPSULATE, where R): the outer packet is cut.
     VXLAN's source port of an inner piece is drawn with both ports 0.
@@ -127,21 +128,23 @@ stage ENDPOINT, where 0):
    ADDRESS_UNUSED.
 3. routes_pods (provider plain): deliver to the router or host that owns the wire's destination (Intent.address_owners,
    also pods: to the pod's node), else EXITED if the destination is in no subnet and no enabled pool, else FABRIC_NO_OWNER.
-4. Otherwise it is routed: ROUTED. decrements_ttl: wire TTL ≤ 1 → TTL_EXCEEDED stage FABRIC; else decrement the wire's
-   TTL (outer if encapsulated; between the two length > Fabric.mtu with DF → FABRIC_MTU), and hops += 1. NACL outbound
-   of the sender's subnet (no match → NACL_OUT). Route table of that subnet, longest match: none → FABRIC_NO_ROUTE;
-   BLACKHOLE → FABRIC_NO_ROUTE (detail = route); QUOTA →
-   ROUTE_QUOTA (detail = route); NAT → UNDETERMINED (detail = route); LOCAL → owner of the wire's destination among
-   Fabric.owners: none → FABRIC_NO_OWNER; HOST → NACL_IN of its subnet, DELIVERED; NODE → next leg. NODE → next leg at
-   that router, whatever the destination. A Linux router's leg: length > mtu ≠ 0 of the subnet
-   of the owner or router → with DF FABRIC_MTU; without, also if length > Fabric.mtu, CONTINUED (stage FABRIC, where = place):
-   the router cuts the wire's packet to the smaller of the two. A node that does not *answer* (10a) → UNREACHABLE, stage FABRIC. OUTSIDE →
-   length > internet_mtu → with DF FABRIC_MTU (detail = route), then step 5 without translation; what step 5 delivers to a
-   HOST or lets go (EXITED) and is without DF longer than internet_mtu or Fabric.mtu → CONTINUED (stage FABRIC, where = place). INTERNET →
-   place = the gateway; the last rule of step 5 first (a default route is none for pods); then,
-   encapsulated or not, the wire's source must be the address of a router with PUBLIC or of nothing else: otherwise
-   IGW_NO_PUBLIC_ADDRESS. length > internet_mtu → FABRIC_MTU (DF) or UNDETERMINED. The source becomes public_address if
-   it is known. Then step 5.
+4. A Linux router's leg (decrements_ttl) of mtu ≠ 0 takes in no frame of more than mtu and a VLAN tag (length > mtu + 4;
+   measured, is_skb_forwardable) → FABRIC_MTU, detail = Fabric.decided_by, and nobody is told. Otherwise it is routed:
+   ROUTED. decrements_ttl: wire TTL ≤ 1 → TTL_EXCEEDED stage FABRIC, but without a route FABRIC_NO_ROUTE (Linux looks for
+   one first); else decrement the wire's TTL (outer if encapsulated; between the two length > Fabric.mtu with DF →
+   FABRIC_MTU), and hops += 1. NACL outbound of the sender's
+   subnet (no match → NACL_OUT). Route table of that subnet, longest match: none → FABRIC_NO_ROUTE; BLACKHOLE →
+   FABRIC_NO_ROUTE (detail = route); QUOTA → ROUTE_QUOTA (detail = route); NAT → UNDETERMINED (detail = route); LOCAL →
+   owner of the wire's destination among Fabric.owners: none → FABRIC_NO_OWNER; HOST → NACL_IN of its subnet, DELIVERED;
+   NODE → next leg. NODE → next leg at that router, whatever the destination. A Linux router's leg: length > mtu ≠ 0 of
+   the subnet of the owner or router → with DF FABRIC_MTU; without, also if length > Fabric.mtu, CONTINUED (stage
+   FABRIC, where = place): the router cuts the wire's packet to the smaller of the two. A node that does not *answer*
+   (10a) → UNREACHABLE, stage FABRIC. OUTSIDE → length > internet_mtu → with DF FABRIC_MTU (detail = route), then step 5
+   without translation; what step 5 delivers to a HOST or lets go (EXITED) and is without DF longer than internet_mtu or
+   Fabric.mtu → CONTINUED (stage FABRIC, where = place). INTERNET → place = the gateway; the last rule of step 5 first
+   (a default route is none for pods); then, encapsulated or not, the wire's source must be the address of a router with
+   PUBLIC or of nothing else: otherwise IGW_NO_PUBLIC_ADDRESS. length > internet_mtu → FABRIC_MTU (DF) or UNDETERMINED.
+   The source becomes public_address if it is known. Then step 5.
 5. Outside: the wire's destination is a HOST's address (not in a subnet) → DELIVERED to it, event ETHERNET IN with
    router 0. It is the public_address of a router (known) → back in through the gateway to that router (destination
    translated). Nobody outside routes an address in a subnet or in an enabled pool, nor, beyond an internet gateway, one of
@@ -166,19 +169,44 @@ the same time. Times: TCP 432,000 s, UDP 180 s, others 600 s, refreshed by every
 when no entry lets the packet in: one of its own direction, or of the other one from an earlier wave. A packet that
 rules allow while the other direction's entry of the same wave is alive refreshes that entry (which becomes ESTABLISHED)
 and makes no second one. No match → SG_EGRESS / SG_INGRESS, detail = the object of R's first group. Entries are
-CONNECTION records with flags bit 0x8000 (TRACKED_BY_FABRIC).
+CONNECTION records with flags bit 0x80 (TRACKED_BY_FABRIC), history 0.
 
 **Conntrack** at R, key (R.key, src, dst, sport, dport, protocol); for ICMP echo sport = identifier and dport = 0x0800
 (type 8) or 0 (type 0), as in Linux: the inverse of a request is the reply with the same identifier, so that a request
 is never taken for a reply; for protocols without ports both 0. A live entry (expires > packet time): original direction
-or reply direction. Otherwise new: TCP with RST, FIN or SYN+ACK, or with neither SYN nor ACK → INVALID
-(nf_conntrack_proto_tcp); ACK without SYN is picked up (ESTABLISHED); an ICMP echo reply → INVALID; all else NEW. A
-known TCP connection: only what forwarding needs – a reply makes it ESTABLISHED, FIN or RST CLOSING. A SYN on a CLOSING
-connection reopens it as NEW. Time-outs: UDP 30 s, but 120 s from a packet that finds the entry ESTABLISHED and created
-more than 2 s ago (a stream); TCP NEW 120 s, ESTABLISHED 432,000 s, CLOSING 120 s; ICMP 30 s; others 600 s; each packet
+or reply direction. Otherwise new: TCP as *TCP states* says; an ICMP echo reply → INVALID; all else NEW. A reply makes what is
+NEW ESTABLISHED. Time-outs: UDP 30 s, but 120 s from a packet that finds the entry ESTABLISHED and created more than 2 s ago
+(a stream); GRE (47) 30 s, but 180 s from a packet that finds it ESTABLISHED; ICMP 30 s; others 600 s; each packet
 refreshes. RESULT.connection = the entry's ordinal (per router, 1-based, in order of confirmation) on the first router;
 flag NEW if this packet opened it. INVALID packets are neither translated nor entered. Only what reaches TRANSLATE or
 LOCAL_IN confirms a connection: a packet dropped earlier leaves no trace.
+
+*TCP states* (nf_conntrack_tcp_packet of Linux 6; measured). vocabulary.tcp has three tables: TCP_CLASSES[tcp_flags & 63] is
+the class of the flags: SYN, SYNACK, FIN, ACK, RST, or NONE for a combination that no stack sends (FIN without ACK, too);
+TCP_TRANSITIONS[is reply][class][state] the state after, IGNORE or INVALID; TCP_TIMEOUTS[state] seconds. A packet without a
+live entry is an original one on NONE: what is not INVALID opens (SYN → SYN_SENT; ACK → ESTABLISHED, picked up), history 0.
+Of a live entry *answered* means that reply_packets was not 0 before this packet. CONNECTION.history holds ConnectionHistory
+bits: CLOSING (was in FIN_WAIT), LAST_SYN, LAST_RST (the last packet that was not INVALID was one of the original direction),
+CHALLENGE, SIMULTANEOUS, UNACKNOWLEDGED, REPLY_UNACKNOWLEDGED (by direction of the data). In this order:
+
+- INVALID: the packet belongs to no connection; the entry stays as it is.
+- SYN_SENT from TIME_WAIT or CLOSE: under CLOSING, or LAST_RST and an original packet, the entry is gone for good (expires 0)
+  and the packet opens another one, in its own direction. Else IGNORE.
+- IGNORE (the packet belongs to the entry and counts, state and expires stay): LAST_SYN is set for a SYN of the original
+  direction, else cleared, LAST_RST cleared; such a SYN clears SIMULTANEOUS and makes CHALLENGE say whether the state is LAST_ACK.
+  But a SYNACK of the reply direction under LAST_SYN answers a SYN that was ignored: the state is SYN_RECV, history 0, and on.
+- An ACK of the reply direction on LAST_ACK under LAST_SYN and CHALLENGE is a challenge ACK (RFC 5961): CHALLENGE is cleared,
+  nothing else but the counter changes.
+- SYN_SENT2 sets SIMULTANEOUS. An ACK of the reply direction that leads to SYN_RECV leads to ESTABLISHED under SIMULTANEOUS.
+- The state changes (into FIN_WAIT from another one: CLOSING); LAST_SYN and LAST_RST are set or cleared. PSH stands for data (an
+  assumption: PACKET has no length of the header): on a FIN or ACK it sets its direction's UNACKNOWLEDGED (not on a reply that is
+  not answered). Every packet with ACK clears the other direction's (it acknowledges everything).
+- Not answered: RST → the entry is gone for good (expires 0) behind this packet; a SYN on SYN_SENT leaves expires as it is.
+  Otherwise expires = time + TCP_TIMEOUTS, but 300 s of ESTABLISHED when not answered, or with data of either direction
+  unacknowledged.
+
+PACKET has no sequence numbers: every packet is taken to be inside the window, every RST to hit its edge, every ACK to
+acknowledge all that came the other way, as between two stacks that lose nothing (Linux calls what is outside INVALID).
 
 **Errors.** An ICMP error belongs (RELATED) to the live entry that has the inverse of the quoted header's key, in that
 key's direction; it refreshes and opens nothing. None: INVALID – never translated, dropped only as step 5 says. In the
@@ -191,28 +219,34 @@ rows, of their causes). They are not sent: that is the caller's next wave (:mod:
 they are: ERROR, PIECE or WHOLE; a born packet of a CONTINUED one has cause 0, type 0, code 0, where as its RESULT, and the
 parent's ingress and time. Nothing is said about a piece with an offset (RFC 1812 §4.3.2.7; quote_fragment has DF and MF).
 
-*Pieces.* A packet that was CONTINUED at ENDPOINT, FRAGMENT, ENCAPSULATE or FABRIC is cut (ip_do_fragment): payload in pieces of
-the largest multiple of 8 that fits limit − 20, in order; of the outer packet where it is encapsulated, else of the packet
-(a piece may be cut again: offsets count on, the last keeps MF if it had it). limit: ENDPOINT the pod's mtu or path MTU;
-FRAGMENT the MTU of step 8; ENCAPSULATE what did not suffice; FABRIC the smaller of the two. FRAGMENT of a datagram that
-came in pieces: as they came (boundaries kept), if each fits the limit; else cut anew by the smaller of limit and largest
-piece. A limit below 28: one piece, as long as the whole (the kernel does not get that far). PACKET and HEADER of a piece are as the packet is now (after NAT, TTL and
-TOS as they are at this point, all of HEADER taken along, its encap as it is now), with fragment (DF kept only for a datagram that
-came in pieces with DF), length; id, if 0, 1 + draw(seed, datagram number, 0) mod 65535 (Linux draws, too); datagram (outer: outer_id and
-outer_datagram): a number from State, counted up from 1 for each packet that is cut – but a packet that has one keeps it. resume: 0 at
-ENDPOINT (ingress: the pod), FRAGMENT at FRAGMENT, FABRIC_OUT at ENCAPSULATE, both with resume_at R and the device it came in by; at
-FABRIC FABRIC_IN with the next router or DELIVER with the HOST, 0 for EXITED, place = the place of the RESULT that it would have had.
+*Pieces.* A packet that was CONTINUED at ENDPOINT, FRAGMENT, ENCAPSULATE or FABRIC is cut (ip_do_fragment): payload in
+pieces of the largest multiple of 8 that fits limit − 20, in order, the last one all that fits; of the outer packet
+where it is encapsulated, else of the packet (a piece may be cut again: offsets count on, the last keeps MF if it had
+it). limit: ENDPOINT the pod's mtu or path MTU; FRAGMENT the MTU of step 8; ENCAPSULATE what did not suffice; FABRIC the
+smaller of the two. FRAGMENT of a datagram that came in pieces: as they came (boundaries kept, DF cleared), if each fits
+the limit and it was not forwarded into a TUNNEL (measured: of what came by a device the pieces lack room for the
+tunnel's header; of OUTPUT they have it); else cut anew by the smaller of limit and largest piece, DF kept. A limit
+below 28: one piece, as long as the whole (the kernel does not get that far). PACKET and HEADER of a piece are as the
+packet is now (after NAT, TTL and TOS as they are at this point, all of HEADER taken along, its encap as it is now),
+with fragment (DF as just said, otherwise cleared), length; id, if 0, 1 + draw(seed, datagram number, 0) mod 65535
+(Linux draws, too); datagram (outer: outer_id and outer_datagram): a number from State, counted up from 1 for each
+packet that is cut – but a packet that has one keeps it, and a piece that has none gets neither number nor id: its id
+alone says what it belongs to. resume: 0 at ENDPOINT (ingress: the pod), FRAGMENT at FRAGMENT, FABRIC_OUT at
+ENCAPSULATE, both with resume_at R and the device it came in by; at FABRIC FABRIC_IN with the next router or DELIVER
+with the HOST, 0 for EXITED, place = the place of the RESULT that it would have had.
 
-*Wholes.* Pieces held by R (key: R.key, source, destination, protocol of the piece's header, the datagram number if there is one,
-else the id; inner and outer pieces apart) wait 30 s from the first one on (ipfrag_time). At the end of a wave they are taken up in
-the order in which they came: a piece whose every byte is there already is forgotten; one that overlaps others, ends beyond a
-known end, or is a second, different end, kills what is held with it (RFC 5722 as Linux does it), itself included. When the last hole closes the
-datagram is WHOLE: PACKET and HEADER of the first piece (offset 0) as it came to DEFRAGMENT, parent the row that closed the hole, time
-that one's, length 20 + all payload, fragment 0, but DF if the largest of its pieces with DF is as large as the largest piece;
-ECN (ip_frag_ecn_table): Not-ECT and other pieces mixed → nothing is born; CE among ECT → CE. resume CONNTRACK, of an outer one for R itself
-DECAPSULATE, resume_at R, device as it came in. Its number (0: a new one) is datagram or outer_datagram, under which State keeps its
-pieces' offsets and lengths for FRAGMENT, for 30 s; HEADER.largest is the largest length (of a whole outer packet for R itself 0). More than 4 MiB of pieces' lengths at one router (ipfrag_high_thresh): new ones
-are forgotten. A packet whose last pieces never come ends CONTINUED at DEFRAGMENT; no 11/1 is sent (not modelled).
+*Wholes.* Pieces held by R (key: R.key, source, destination, protocol of the piece's header, the datagram number if
+there is one, else the id; inner and outer pieces apart) wait 30 s from the first one on (ipfrag_time). At the end of a
+wave they are taken up in the order in which they came: a piece whose every byte is there already is forgotten; one that
+overlaps others, ends beyond a known end, or is a second, different end, kills what is held with it (RFC 5722 as Linux
+does it), itself included. When the last hole closes the datagram is WHOLE: PACKET and HEADER of the first piece (offset
+0) as it came to DEFRAGMENT, parent the row that closed the hole, time that one's, length 20 + all payload, fragment 0,
+but DF if the largest of its pieces with DF is as large as the largest piece; ECN (ip_frag_ecn_table): Not-ECT and other
+pieces mixed → nothing is born; CE among ECT → CE. resume CONNTRACK, of an outer one for R itself DECAPSULATE, resume_at
+R, device as it came in. Its number (0: a new one) is datagram or outer_datagram, under which State keeps its pieces'
+offsets and lengths for FRAGMENT, for 30 s; HEADER.largest is the largest length (of a whole outer packet for R itself
+0). More than 4 MiB of pieces' lengths at one router (ipfrag_high_thresh): new ones are forgotten. A packet whose last
+pieces never come ends CONTINUED at DEFRAGMENT; no 11/1 is sent (not modelled).
 
 *Errors.* A router R says, about
 a packet
@@ -287,9 +321,8 @@ sorted by row (stable).
 - OUTPUT with src 0: a LOOKUP of dst chooses the source before CONNTRACK (a loss there is a loss at LOOKUP); the
   packet's own LOOKUP follows as for all.
 - A tunnel device without address masquerades to, and sends from, R.address.
-- TCP of a known connection: FIN or RST → CLOSING; else SYN without ACK on CLOSING → NEW; else a reply on NEW →
-  ESTABLISHED. Of other protocols: a reply → ESTABLISHED. State, expiry and the packet counters change at CONNTRACK,
-  whatever becomes of the packet; a new entry has packets 1, created = the packet's time.
+- State, expiry and the packet counters change at CONNTRACK, whatever becomes of the packet; a new entry has packets 1,
+  created = the packet's time.
 - ICMP echo: the port that is translated (and translated back) is the identifier, RESULT.sport. Protocols without ports
   keep RESULT's ports as sent.
 - Of an entry whose two tuples are equal the original direction counts. A null binding that moves the port is SNAT;
@@ -317,9 +350,8 @@ sorted by row (stable).
   route in Fabric.tables, else of the first subnet whose table has an OUTSIDE route, else 0; OUTSIDE provider means that
   some table has an OUTSIDE route. A HOST of Fabric.owners is
   delivered as in step 4 (LOCAL). A public address belongs to a router with PUBLIC.
-- VXLAN's source port: pairs (address, port) as in the conntrack key of the inner header after NAT (ICMP: 0 in
-  both, as Linux' flow hash leaves the identifier out), a ≤ b:
-  32768 + draw(seed, a.address, b.address, protocol << 32 | a.port << 16 | b.port) mod 28232.
+- VXLAN's source port: addresses a ≤ b and ports p ≤ q of the inner header after NAT (of ICMP and pieces both 0, as Linux'
+  flow hash leaves the identifier out): 32768 + draw(seed, a, b, protocol << 32 | p << 16 | q) mod 28232.
 - connections() shows what is alive at the latest packet time seen. Waves come in the order of time; what had expired
   before the earliest packet of a wave may be forgotten by it.
 - The decider on DELIVERED and EXITED is the first leg's adjacency (the tunnel's, not the outer header's); 0 if no
@@ -328,6 +360,30 @@ sorted by row (stable).
   equal prefixes of a route table, and of hosts with one address, the first.
 - outer_src and outer_dst are as on the wire at the end (a gateway may have translated them), of the last encapsulated leg.
 - path's hops: min(hops, 15) in bits 12..15; all of it modulo 2³².
+- What resumes, in Start: resume comes before place and ingress. ADDRESS_UNUSED (first of all) also: a device that is none of
+  VETH … LOOPBACK, or VETH and ingress is no pod of that router (both at DECAPSULATE, CONNTRACK, FRAGMENT, FABRIC_OUT);
+  FABRIC_OUT with encap 0; DELIVER to 0 with a place that is not one beyond the routers'. Then the "any" checks, then DOWN
+  (of FABRIC_IN, too): hops 0. Later its legs count from 1. FABRIC_IN sets ROUTED, DELIVER does not.
+- DECAPSULATE goes on with 2 and all after it (1a is not asked again); CONNTRACK with 4 (no source is chosen); FRAGMENT with 10
+  and FABRIC_OUT with 12, after a LOOKUP anew (its losses, its decider): FRAGMENT's of the packet's destination – LOCAL to the
+  node itself is NO_ROUTE (stage LOOKUP) there –, FABRIC_OUT's of the inner one, which must be a TUNNEL, else NO_ROUTE (stage
+  LOOKUP); then the outer destination's link as in 11. No connection is known there: an error goes to the source as it is now.
+- Every CONTINUED has detail 0. At ENDPOINT where = the pod's router. Step 8 and 9a: largest stands for the length in 8 alone.
+- A piece of any protocol is at least 21 long (MALFORMED). ENCAPSULATE, before its event: an outer length over 65535 is MALFORMED.
+- FABRIC's MTUs without DF: after the route is known, before UNREACHABLE and before a host's NACL_IN; OUTSIDE after step 5's
+  FABRIC_NO_ROUTE; what is hairpinned to a router is not measured again.
+- What is held in 1a resumes at DECAPSULATE (largest 0), what is held in 3a at CONNTRACK, encapsulated or not.
+- HEADER of a born piece or whole: what is not named of resume, resume_at, device, largest is 0 (a piece's largest,
+  too); place is the wave's but for an EXITED to be; a packet that is not encapsulated now has all outer_* 0, one that
+  is has them as on the wire, outer_length 0 unless it is an outer piece. An outer header that ENCAPSULATE has made has
+  no outer_id or outer_datagram yet.
+- Numbers are counted up, and pieces taken up, in one pass over the CONTINUED rows, legs then rows; a whole takes its new number
+  when it is born. Device and ingress of a whole are those of the piece that closed it (skb->dev).
+- A queue is alive for pieces with time < the first one's + 30 s (else a new one replaces it); for the 4 MiB count all that had
+  not expired at the earliest time of the wave and are not replaced, closed or killed. A last piece beyond whose end there
+  is a piece already kills, too. That every byte is there is asked first.
+- Kept boundaries hold while time < the whole's + 30 s, by number alone (the last whole with a number counts), if their
+  payloads add up to the packet's. DF of a piece cut anew is the packet's.
 """
 
 MAX_HOPS = 32

@@ -13,6 +13,7 @@ import numpy as np
 from .._fastpath import FRAME, INDEX_PER_CONNECTION, WAVE_NUMBER, reindex
 from ..fib.image import FibImage
 from ..vocabulary import CONNECTION, PMTU, ConnectionFlag, Device, DropReason, Verdict
+from .fragments import Fragments
 
 _FIRST_ROOM = 4 * FRAME
 _LEAST_PATH_MTU = 552                      # net.ipv4.route.min_pmtu
@@ -37,6 +38,7 @@ class State:
         self.icmp_tokens: dict[tuple[int, int], tuple[int, int]] = {}  # (router key, or place after the last), to whom
         self._known_paths: dict[tuple[int, int], tuple[int, int]] = {}      # source, destination: MTU, until when
         self.paths = np.zeros(0, PMTU)                                # the same as the compiled code reads it
+        self.fragments = Fragments()
         self.count = 0
         self.wave = 0                                                 # number of the last wave
         self.latest = 0                                               # the latest packet time seen

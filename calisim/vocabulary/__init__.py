@@ -12,15 +12,16 @@ from .records import (
     ADJACENCY, BORN, CLASS, CONNECTION, ENDPOINT, EVENT, FABRIC, HEADER, PACKET, PMTU, RESULT, ROUTER, RULE, SUBNET, TARGET,
 )
 from .stages import (
-    AdjacencyFlag, AdjacencyKind, ClassFlag, ConnectionFlag, ConnectionState, Device, Direction, EndpointKind, FabricFlag,
-    HeaderFlag, PacketFlag, PolicyAction, Relation, ResultFlag, RouterFlag, RpFilter, Stage, TargetKind, Verdict,
+    AdjacencyFlag, AdjacencyKind, ClassFlag, ConnectionFlag, ConnectionHistory, ConnectionState, Device, Direction,
+    EndpointKind, FabricFlag, HeaderFlag, PacketFlag, PolicyAction, Relation, ResultFlag, RouterFlag, RpFilter, Stage,
+    TargetKind, Verdict,
 )
 
 __all__ = [
     "ADJACENCY", "BORN", "CLASS", "CONNECTION", "ENDPOINT", "EVENT", "FABRIC", "HEADER", "PACKET", "PMTU", "RESULT", "ROUTER",
     "RULE", "SUBNET", "TARGET",
-    "AdjacencyFlag", "AdjacencyKind", "ClassFlag", "ConnectionFlag", "ConnectionState", "Device", "Direction", "DropReason",
-    "Encap", "EndpointKind", "FabricFlag",
+    "AdjacencyFlag", "AdjacencyKind", "ClassFlag", "ConnectionFlag", "ConnectionHistory", "ConnectionState", "Device",
+    "Direction", "DropReason", "Encap", "EndpointKind", "FabricFlag",
     "HeaderFlag", "PacketFlag", "PolicyAction", "Relation", "ResultFlag", "RouterFlag", "RpFilter", "Severity", "Stage",
     "TargetKind", "Verdict",
 ]

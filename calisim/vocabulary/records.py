@@ -39,7 +39,8 @@ HEADER = _record(
     ("id", _u16), ("outer_id", _u16), ("mtu", _u16), ("device", _u8),      # ids: IPv4 identification
     ("place", _u32),
     ("quote_src", _u32), ("quote_dst", _u32), ("quote_sport", _u16), ("quote_dport", _u16),
-    ("quote_length", _u16), ("quote_fragment", _u16), ("quote_protocol", _u8), ("quote_ttl", _u8), ("quote_tos", _u8), ("resume", _u8),
+    ("quote_length", _u16), ("quote_fragment", _u16),
+    ("quote_protocol", _u8), ("quote_ttl", _u8), ("quote_tos", _u8), ("resume", _u8),
     ("outer_length", _u16), ("largest", _u16), ("resume_at", _u32), ("datagram", _u32), ("outer_datagram", _u32), size=64,
 )
 
@@ -129,11 +130,11 @@ RULE = _record(
 TARGET = _record(("kind", _u32), ("router", _u32), ("place", _u32), ("detail", _u32), size=16)
 
 # A tracked connection: both tuples, one cache line. key = ROUTER.key of the router that tracks it; wave = number of the
-# wave that made it (per State, from 1).
+# wave that made it (per State, from 1); history = ConnectionHistory bits (TCP).
 CONNECTION = _record(
     ("key", _u32), ("ordinal", _u32),
     ("src", _u32), ("dst", _u32), ("sport", _u16), ("dport", _u16),                      # original direction
     ("reply_src", _u32), ("reply_dst", _u32), ("reply_sport", _u16), ("reply_dport", _u16),
     ("created", _u64), ("expires", _u64), ("packets", _u32), ("reply_packets", _u32),
-    ("protocol", _u8), ("state", _u8), ("flags", _u16), ("wave", _u32), size=64,
+    ("protocol", _u8), ("state", _u8), ("flags", _u8), ("history", _u8), ("wave", _u32), size=64,
 )

@@ -15,7 +15,10 @@ from calisim.fib.compiler import compile
 from calisim.traffic.batch import SYN, packet
 from calisim.traffic.flows import reply_wave
 from calisim.vocabulary import HEADER, PACKET, DropReason, HeaderFlag, ResultFlag, Verdict
-from tests.generators import SECOND, TAILS, conversation, random_errors, random_headers, random_intent, random_wave, worlds
+from tests.generators import (
+    SECOND, TAILS, conversation, hostile_headers, random_errors, random_headers, random_intent, random_pieces, random_wave,
+    segments, worlds,
+)
 from tests.intents import Cluster, three_zones
 
 
@@ -51,6 +54,13 @@ class Twins:
         return fast.results
 
 
+    def follow(self, most: int = 8) -> None:
+        """What the last wave gave rise to, and what that does."""
+        while len(self.born.packets) and most:
+            self.forward(self.born.packets[:3000], self.born.headers[:3000])
+            most -= 1
+
+
 def converse(twins: Twins, intent: Intent, rng: Random, headers_of: Callable[[np.ndarray], np.ndarray | None]) -> None:
     """A conversation of several waves, each followed by what the routers say about it."""
     talk = conversation(intent, rng, rng.choice((5, 20, 60)))
@@ -58,8 +68,7 @@ def converse(twins: Twins, intent: Intent, rng: Random, headers_of: Callable[[np
     try:
         while True:
             wave = talk.send(twins.forward(wave, headers_of(wave))).copy()
-            if len(twins.born.packets):
-                twins.forward(twins.born.packets, twins.born.headers)
+            twins.follow()
     except StopIteration:
         pass
 
@@ -98,6 +107,36 @@ def test_generated_worlds_agree_on_icmp_errors(seed: int) -> None:
         headers = np.zeros(len(repeated), HEADER)
         headers["flags"][::3] = HeaderFlag.FRAME
         twins.forward(repeated, headers)
+
+
+@settings(max_examples=120)
+@given(worlds)
+def test_generated_worlds_agree_on_pieces(seed: int) -> None:
+    rng = Random(seed)
+    intent = random_intent(rng)
+    twins = Twins(intent)
+    for number in range(4):
+        wave, headers = random_pieces(intent, rng, 25, start=SECOND * (1 + number * rng.choice((0, 1, 20, 31))))
+        if rng.random() < 0.5:
+            hostile_headers(intent, rng, headers)
+        order = np.argsort(np.random.default_rng(seed).integers(0, 4, len(wave)), kind="stable")
+        for part in np.array_split(order, rng.choice((1, 1, 3))):
+            twins.forward(wave[part], headers[part])
+            twins.follow()
+
+
+@settings(max_examples=60)
+@given(worlds)
+def test_generated_worlds_agree_on_tcp_segments_in_any_order(seed: int) -> None:
+    """Flags of every kind on the same connections, wave after wave, with silences that some time-outs survive."""
+    rng = Random(seed)
+    intent = random_intent(rng)
+    twins = Twins(intent)
+    now = SECOND
+    for _ in range(8):
+        wave = segments(intent, rng, twins.states[1].connections(), rng.choice((20, 60)), now)
+        twins.forward(wave)
+        now = int(wave["time"].max(initial=now)) + rng.choice((0, 1, 9, 10, 11, 30, 60, 120, 300, 301, 432_000)) * SECOND
 
 
 @pytest.mark.parametrize("count", TAILS)

@@ -23,7 +23,7 @@ from ...control.routing import Peer, RoutingTables
 from ...errors import Mark
 from ...model.providers.linux import PROVIDER
 from ...quantities import Prefix, network_of, parse_address, parse_prefix
-from ...report.frames import Tunnels
+from ...datapath.deparse import Tunnels
 from ...scenario.resources import IPPool
 from ...vocabulary import Encap, EndpointKind, RouterFlag, RpFilter, TargetKind
 from ...vocabulary.chance import fnv1a_32
@@ -72,6 +72,13 @@ class Case:
         """The endpoint of a namespace: of several with one name (addresses of the outside host) the one with this address."""
         mine = [self.intent.endpoint(number) for number, name in self.namespaces.items() if name == namespace]
         return next((endpoint for endpoint in mine if endpoint.address == source), mine[0])
+
+    def device_mtu(self, sender: Endpoint, destination: int) -> int:
+        """MTU of the device by which the packets of an endpoint leave."""
+        if sender.kind is not EndpointKind.NODE:
+            return sender.mtu
+        routes = [route for route in self.intent.routes_of(sender.router) if destination in route.prefix]
+        return max(routes, key=lambda route: route.prefix.length).adjacency.mtu
 
     @property
     def silent(self) -> frozenset[int]:

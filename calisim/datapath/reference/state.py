@@ -9,6 +9,7 @@ import numpy as np
 
 from ...control.intent import Intent
 from ...vocabulary import CONNECTION, PMTU, ConnectionFlag, Device, Direction, DropReason, Verdict
+from .fragments import Reassembly
 from .tracking import SECOND, Connection, ConnectionTable
 from .walk import Header
 
@@ -27,6 +28,7 @@ class ReferenceState:
         self.verdicts = np.zeros(len(Verdict), dtype=np.uint64)
         self.icmp_credit: dict[tuple[int, int], tuple[int, int]] = {}     # (who, to whom): ns, when
         self.paths: dict[tuple[int, int], tuple[int, int]] = {}           # (source, destination): path MTU, until when
+        self.fragments = Reassembly()
         self.waves = 0                     # how many this state has seen
         self.latest = 0                    # time of the latest packet seen, ns
 
@@ -61,7 +63,7 @@ class ReferenceState:
                 for name in ("src", "dst", "sport", "dport"):
                     record[prefix + name] = getattr(flow, name)
             record["protocol"] = entry.original.protocol
-            for name in ("state", "created", "expires", "packets", "reply_packets", "wave"):
+            for name in ("state", "history", "created", "expires", "packets", "reply_packets", "wave"):
                 record[name] = getattr(entry, name)
         return found
 

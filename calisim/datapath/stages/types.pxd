@@ -65,6 +65,7 @@ cdef struct Carry:
     uint32_t row
     uint32_t router                  # where the next leg is
     uint32_t sender                  # router that sent the frame, 0 none
+    uint32_t outer_length
     uint16_t outer_sport
     uint16_t outer_fragment
     uint8_t device                   # it comes in by; LOOPBACK: hook OUTPUT
@@ -98,12 +99,13 @@ cdef struct Glance:
 
 cdef enum:
     PROTOCOL_ICMP = 1
+    PROTOCOL_GRE = 47
     PROTOCOL_TCP = 6
     PROTOCOL_UDP = 17
     ECHO_REQUEST = 0x0800            # type << 8; a reply is 0
-    FIN = 1
     SYN = 2
     RST = 4
+    PSH = 8
     ACK = 16
     MAX_HOPS = 32
     FRAME_SIZE = 256
@@ -140,8 +142,8 @@ cdef struct Wire:
     uint16_t sport
     uint16_t dport
     uint32_t length
+    uint16_t fragment                # PacketFlag bits
     uint8_t protocol
-    bint df
 
 
 # What is inside a packet that this router takes for one of the outer protocol, since it only passes it on.
@@ -170,6 +172,9 @@ cdef struct Walk:
     uint32_t error_mtu
     uint8_t error_ttl                # in the quote
     bint error_inside                # about the inner packet, although it is encapsulated already
+    uint32_t limit                   # CONTINUED: the longest piece, 0 where it is held as one itself
+    uint32_t resume                  # the Stage at which its offspring goes on
+    uint32_t resume_at
 
 
 cdef inline Wire wire_of(const Walk* w) noexcept nogil:
@@ -180,15 +185,13 @@ cdef inline Wire wire_of(const Walk* w) noexcept nogil:
         encap = &ENCAPSULATIONS[w.carry.encap]
         wire.src, wire.dst = w.result.outer_src, w.result.outer_dst
         wire.sport, wire.dport = w.carry.outer_sport, encap.port
-        wire.length = w.packet.length + encap.overhead
+        wire.length, wire.fragment = w.carry.outer_length, w.carry.outer_fragment
         wire.protocol = encap.protocol
-        wire.df = (w.carry.outer_fragment & PACKET_FLAG_DF) != 0
     else:
         wire.src, wire.dst = w.result.src, w.result.dst
         wire.sport, wire.dport = w.result.sport, w.result.dport
-        wire.length = w.packet.length
+        wire.length, wire.fragment = w.packet.length, w.packet.fragment
         wire.protocol = w.packet.protocol
-        wire.df = (w.packet.fragment & PACKET_FLAG_DF) != 0
     return wire
 
 
@@ -206,6 +209,12 @@ cdef inline uint32_t device_address(const Router* router, uint32_t device) noexc
     return router.address
 
 
+cdef inline bint is_piece(uint32_t fragment) noexcept nogil:
+    """By its PacketFlag bits: MF or an offset."""
+    return fragment & (PACKET_FLAG_MF | PACKET_FLAG_OFFSET) != 0
+
+
 cdef inline bint is_error(const Packet* packet) noexcept nogil:
-    """ICMP unreachable or time exceeded."""
-    return packet.protocol == PROTOCOL_ICMP and (packet.dport >> 8 == 3 or packet.dport >> 8 == 11)
+    """ICMP unreachable or time exceeded; a later piece says nothing."""
+    return (packet.protocol == PROTOCOL_ICMP and (packet.dport >> 8 == 3 or packet.dport >> 8 == 11)
+            and not packet.fragment & PACKET_FLAG_OFFSET)
