@@ -147,7 +147,7 @@ class PolicyDocuments:
                     f"there is no tier {policy.tier}", suggestion(policy.tier, known) or "add a Tier document", ("spec", "tier"))
 
     def resources(self) -> PolicyResources:
-        policies = tuple(policy for policy, _ in self.policies)
+        policies = tuple(policy for policy, _ in self.policies if policy.tier in TIERS or policy.tier in self.tiers)
         used = {policy.tier for policy in policies}
         built_in = (Tier(name, order, action) for name, (order, action) in TIERS.items() if name in used)
         tiers = {**{tier.name: tier for tier in built_in}, **self.tiers}
