@@ -26,7 +26,8 @@ def step(
     tables: Tables, packets: np.ndarray, headers: np.ndarray, results: np.ndarray, carries: np.ndarray, index: np.ndarray,
     connections: np.ndarray, connection_count: int, ordinals: np.ndarray, links: np.ndarray, drops: np.ndarray,
     verdicts: np.ndarray, hits: np.ndarray, events: np.ndarray, event_count: int, wants_events: bool, paths: np.ndarray,
-    born_packets: np.ndarray, born_headers: np.ndarray, born: np.ndarray, born_count: int, wave: int, leg: int, position: int, kept: int, active: int,
+    born_packets: np.ndarray, born_headers: np.ndarray, born: np.ndarray, born_count: int, wave: int, leg: int, position: int,
+    kept: int, active: int,
 ) -> tuple[int, int, int, int, int]:
     """Walks ``carries[position:active]`` through leg ``leg`` (0: out of their endpoints), survivors to ``carries[:kept]``.
 

@@ -66,7 +66,8 @@ class _Maker:
 
     def _port_set(self, number: int) -> PortSet:
         rng = self.rng
-        numbers = {identity: frozenset(rng.sample(PORTS, rng.randint(0, 2))) for identity in self._some(range(1, self.identities + 1), 4)}
+        owners = self._some(range(1, self.identities + 1), 4)
+        numbers = {identity: frozenset(rng.sample(PORTS, rng.randint(0, 2))) for identity in owners}
         hosts = frozenset((rng.choice(self.nets).network, rng.choice(PORTS)) for _ in range(rng.randint(0, 2)))
         return PortSet(f"port-{number}", rng.choice((6, 6, 17, 132)), numbers, hosts)
 
@@ -92,7 +93,8 @@ class _Maker:
         return RuleMatch(
             rng.choice((ALLOW, ALLOW, ALLOW, DENY, PASS, LOG)), rng.choice((None, None, 6, 6, 17, 1, 132, 47)),
             rng.choice((6, 17, 1)) if rng.random() < 0.1 else None, icmp if rng.random() < 0.1 else None,
-            icmp if rng.random() < 0.1 else None, self._side(sets, port_sets), self._side(sets, port_sets), self._object("PolicyRule"))
+            icmp if rng.random() < 0.1 else None, self._side(sets, port_sets), self._side(sets, port_sets),
+            self._object("PolicyRule"))
 
     def _chain(self, sets: int, port_sets: int) -> Chain:
         rules = tuple(self._rule(sets, port_sets) for _ in range(self.rng.randint(0, self.rules)))
@@ -103,7 +105,8 @@ class _Maker:
     def _program(self, chains: int) -> Program:
         numbers = range(1, chains + 1)
         tiers = tuple(
-            ProgramTier(tuple(self.rng.choices(numbers, k=self.rng.randint(1, 3))), self.rng.choice((DENY, PASS)), self._object("Tier"))
+            ProgramTier(
+                tuple(self.rng.choices(numbers, k=self.rng.randint(1, 3))), self.rng.choice((DENY, PASS)), self._object("Tier"))
             for _ in range(self.rng.randint(0, 3)))
         return Program(tiers, self._some(numbers, 2))
 

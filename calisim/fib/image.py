@@ -118,7 +118,8 @@ class FibImage:
         deeper = self.peers >> 31 == 1
         atoms, objects = self.atoms.shape[1] * 32, self.objects + 1
         bounds = {
-            "peers": (self.peers[deeper] & 0x7FFFFFFF, (len(self.peers) - (1 << 16)) >> 8), "atoms": (self.peers[~deeper], len(self.atoms)),
+            "peers": (self.peers[deeper] & 0x7FFFFFFF, (len(self.peers) - (1 << 16)) >> 8),
+            "atoms": (self.peers[~deeper], len(self.atoms)),
             "tiers": (tiers["steps"].astype(np.int64) + tiers["count"], len(self.steps) + 1), "steps": (self.steps, len(matches)),
             "programs": (np.maximum(self.endpoints["ingress"], self.endpoints["egress"]), len(tiers)),
             "ends of programs": (1 - tiers["last"][-1:], 1), "indexes": (tiers["index"], len(indexes)),
