@@ -44,7 +44,7 @@ def hostile_wave(intent: Intent, rng: Random, chance: np.random.Generator) -> tu
 def hostile_image(image: FibImage, chance: np.random.Generator) -> FibImage:
     """Every column changed as wildly as ``check`` allows."""
     arrays = {name: array.copy() for name, array in image.arrays.items()}
-    made, hostility = FibImage(**arrays, places=image.places), chance.choice((0.003, 0.03, 0.3))
+    made, hostility = FibImage(**arrays, places=image.places, objects=image.objects), chance.choice((0.003, 0.03, 0.3))
     for array in arrays.values():
         for name in array.dtype.names or (...,):
             column = array[name]
