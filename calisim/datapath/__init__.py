@@ -338,7 +338,7 @@ too, unless half of the time is over. Less than 552: 552, or what is known if th
 **Policy** (Intent.policy; :mod:`calisim.control.policing`), at step 8a and, for what is addressed to the node itself, at step 6:
 under CALICO_FILTER, of no known connection (what is known, RELATED included, was accepted before; a picked up one is new, and
 what is INVALID and got this far is judged as well). Not asked is what a pod sends to its own address (adjacency LOCAL to the
-sender, destination not changed by BALANCE): it never leaves a real one. In this order:
+sender, and not of a connection whose destination BALANCE has translated): it never leaves a real one. In this order:
 1. By VETH: protocol 4 without PODS_SEND_IPIP, UDP to port 4789 without PODS_SEND_VXLAN → ENCAP_FROM_POD: Felix lets workloads
    open no tunnels.
 2. By VETH: the *egress* program of the sending pod's identity (Policing.endpoints of the packet's ingress).
@@ -350,11 +350,12 @@ protocols 1 and 58 are the bytes of dport. An address has the identity that Poli
 identity 0: nothing is asked. Denied → DROPPED POLICY_EGRESS or POLICY_INGRESS, stage POLICY, where R, detail = what decided:
 the rule; the tier whose end it was; the pod's own object (of the sender, of the receiver) where the profiles did not
 decide. State.hits: uint64[objects + 1]: each program that was asked counts one for what decided it, allowed or denied. A
-connection that was allowed stays so, whatever policy says later.
+connection that was allowed stays so, whatever policy says later, unless Policing.cuts:
 
-Under Policing.cuts (settings.policyChange: cut) what is of a known connection, but no ICMP error, is asked about in 2 and 3 as
+then (settings.policyChange: cut) what is of a known connection, but no ICMP error, is asked about in 2 and 3 as
 well, by the connection's first packet as it was judged – source and port of the original direction, source and port of the reply
-tuple, which stand for the destination –; in the reply direction 2 asks the *ingress* program of the pod that sends, 3 the *egress*
+tuple, which stand for the destination; of ICMP an echo request of code 0; of protocols but TCP, UDP and ICMP ports as this
+packet has them, turned round in the reply direction –; in the reply direction 2 asks the *ingress* program of the pod that sends, 3 the *egress*
 program of the pod that receives, each with its reason. Denied, it is lost, and the entry stays as CONNTRACK has left it. Without
 it, and for *Hosts*, known connections go on.
 
@@ -372,8 +373,8 @@ asked about in 2, 3 or 4 is lost: CT_INVALID, stage CONNTRACK, detail 0.
    leave it alone: it belongs to no connection and opens none, is never INVALID, and is not translated, nor is its quote – and
    *accepted*. On the way it is treated as one of no known connection.
 2. Before 4a, unless OUTPUT or untracked: pre_dnat of the device in; failsafes: ingress. ALLOW: *accepted*.
-3. At 6, before step 8a's questions about pods: by OUTPUT egress of LOOPBACK (failsafes: egress), unless it is accepted, then
-   pre_dnat of LOOPBACK as in 2. Then, not by VETH and not accepted: ingress of the device in (failsafes: ingress).
+3. At 6, unless it is accepted or came by VETH: by OUTPUT egress of LOOPBACK (failsafes: egress), then pre_dnat of LOOPBACK as
+   in 2. Then, still not accepted: ingress of the device in (failsafes: ingress).
 4. At 8a, but for what a pod sends to its own address. Not by OUTPUT: before 1 of *Policy*, unless it is accepted,
    forward_ingress of the device in; after 3 of *Policy* forward_egress of the device out. By OUTPUT: egress of the device out
    (failsafes: egress), unless it is accepted or goes to a pod. Forwarded packets have no failsafes.
