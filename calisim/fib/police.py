@@ -161,7 +161,8 @@ class _Tiers:
         self.programs: dict[int, int] = {0: 0}
         self._known: dict[tuple[int, ...], int] = {}
         self._total = 1
-        self._tiers: list[tuple[int, int, int, int]] = [(0, 0, PolicyAction.DENY, PolicyAction.DENY)]      # run, end's object, end, last
+        deny = PolicyAction.DENY
+        self._tiers: list[tuple[int, int, int, int]] = [(0, 0, deny, deny)]      # run, end's object, end, last
         self._chains = [self._of_chain(policing, number) for number in range(len(policing.chains))]
         enforced = {program for identity in policing.identities for program in (identity.ingress, identity.egress)}
         enforced |= {getattr(guard, name) for guard in policing.guards for name in HOOKS}

@@ -1,7 +1,7 @@
 """HostEndpoints → guards of nodes' interfaces: which programs Felix asks there, and the failsafe ports before them.
 
-A HostEndpoint is for the interface of its name, else for that which has one of its expected addresses, or (``*``) for all that have
-none of their own; of several for one interface the first by name counts. ``*`` has no untracked policy (Felix renders none).
+A HostEndpoint is for the interface of its name, else for that which has one of its expected addresses, or (``*``) for all that
+have none of their own; of several for one interface the first by name counts. ``*`` has no untracked policy (Felix renders none).
 """
 
 from __future__ import annotations
@@ -60,8 +60,8 @@ class Guards:
         devices = list(_devices(host, router))
         if not devices:
             self.warnings.append(
-                f"HostEndpoint {host.name} polices nothing: {router.name} has no interface {host.interface or 'with that address'} "
-                f"({', '.join(_present(router))}).")
+                f"HostEndpoint {host.name} polices nothing: {router.name} has no interface "
+                f"{host.interface or 'with that address'} ({', '.join(_present(router))}).")
         free = [device for device in devices if (router.id, device) not in self.interfaces]
         if devices and not free:
             self.warnings.append(f"HostEndpoint {host.name} polices nothing: another one has its interface of {router.name}.")
@@ -79,7 +79,8 @@ class Guards:
         untracked = [policy for policy in own if policy.do_not_track]
         if untracked and host.interface == EVERY:
             self.warnings.append(
-                f"HostEndpoint {host.name}: the doNotTrack policy {untracked[0].name} does not hold for interfaceName *, as in Felix.")
+                f"HostEndpoint {host.name}: the doNotTrack policy {untracked[0].name} does not hold for interfaceName *, "
+                "as in Felix.")
             untracked = []
         profiles = {way: tuple(programs.profile(name, way) for name in host.profiles) for way in ("ingress", "egress")}
         return Guard(
@@ -131,19 +132,20 @@ def failsafes(programs: Programs, felix: FelixConfiguration) -> Failsafes:
     inbound, outbound = felix.failsafe_inbound, felix.failsafe_outbound
     number = programs.objects.add("FelixConfiguration", "failsafe ports", felix.mark)
 
-    def program(title: str, rules: Iterable[RuleMatch]) -> int:
+    def program(title: str, *rules: RuleMatch) -> int:
         decided_by = programs.objects.add("PolicyRule", f"FelixConfiguration failsafe{title}HostPorts", felix.mark)
         allowed = tuple(replace(rule, decided_by=decided_by) for rule in rules)
         if not allowed:
             return 0
         programs.chains.all.append(Chain(allowed, number))
-        return programs.add(Program((ProgramTier((len(programs.chains.all),), PolicyAction.PASS, number),), (), PolicyAction.PASS))
+        tier = ProgramTier((len(programs.chains.all),), PolicyAction.PASS, number)
+        return programs.add(Program((tier,), (), PolicyAction.PASS))
 
+    to_us, from_us = [_to(port, "source") for port in inbound], [_to(port, "destination") for port in outbound]
     return Failsafes(
-        program("Inbound", (_to(port, "source") for port in inbound)),
-        program("Outbound", (_to(port, "destination") for port in outbound)),
-        program("Inbound", [*(_to(port, "source") for port in inbound), *(_from(port, "source") for port in outbound)]),
-        program("Outbound", [*(_to(port, "destination") for port in outbound), *(_from(port, "destination") for port in inbound)]))
+        program("Inbound", *to_us), program("Outbound", *from_us),
+        program("Inbound", *to_us, *(_from(port, "source") for port in outbound)),
+        program("Outbound", *from_us, *(_from(port, "destination") for port in inbound)))
 
 
 def _to(port: FailsafePort, peer: str) -> RuleMatch:

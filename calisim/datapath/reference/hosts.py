@@ -28,7 +28,8 @@ class Hook:
 
 
 _IN, _OUT = DropReason.POLICY_INGRESS, DropReason.POLICY_EGRESS
-UNTRACKED_IN, UNTRACKED_OUT = Hook("untracked_ingress", "untracked_ingress", _IN), Hook("untracked_egress", "untracked_egress", _OUT)
+UNTRACKED_IN = Hook("untracked_ingress", "untracked_ingress", _IN)
+UNTRACKED_OUT = Hook("untracked_egress", "untracked_egress", _OUT)
 PRE_DNAT = Hook("pre_dnat", "ingress", _IN)
 INPUT, OUTPUT = Hook("ingress", "ingress", _IN), Hook("egress", "egress", _OUT)
 FORWARD_IN, FORWARD_OUT = Hook("forward_ingress", "", _IN), Hook("forward_egress", "", _OUT)

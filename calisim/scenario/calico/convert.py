@@ -91,9 +91,11 @@ def _failsafes(spec: Spec, name: str, usual: tuple[FailsafePort, ...]) -> tuple[
     said = spec.get(name)
     if said is None:
         return usual
+    for_ipv4 = [one for one in said if ":" not in (one.get("net") or "")]
     return tuple(
-        FailsafePort(PROTOCOLS[(one.get("protocol") or "TCP").lower()], one["port"], prefix(one["net"]) if one.get("net") else None)
-        for one in said if ":" not in (one.get("net") or ""))
+        FailsafePort(
+            PROTOCOLS[(one.get("protocol") or "TCP").lower()], one["port"], prefix(one["net"]) if one.get("net") else None)
+        for one in for_ipv4)
 
 
 def bgp(document: Mapping[str, Any], mark: Mark) -> BGPConfiguration:
