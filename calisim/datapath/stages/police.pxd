@@ -185,7 +185,7 @@ cdef inline bint police(Core* core, Walk* w) noexcept nogil:
     cdef uint32_t receiver = w.route.endpoint if w.carry.device != DEVICE_LOOPBACK else 0
     cdef Suspect s
     if (w.connection is not NULL or not w.router.flags & ROUTER_FLAG_CALICO_FILTER or not (sender or receiver)
-            or sender == receiver):
+            or (sender == receiver and not w.redirected)):
         return True
     if sender and opens_tunnel(w):
         return drop(core, w, STAGE_POLICY, DROP_ENCAP_FROM_POD, w.id, 0)

@@ -2,6 +2,7 @@
 from libc.stdint cimport uint32_t
 from calisim._vocabulary cimport *
 from calisim.datapath.stages.types cimport *
+from calisim.datapath.stages.balance cimport balance, served
 from calisim.datapath.stages.conntrack cimport conntrack, tuple_now
 from calisim.datapath.stages.deliver cimport to_pod
 from calisim.datapath.stages.emit cimport emit
@@ -43,12 +44,14 @@ cdef inline bint choose_source(Core* core, Walk* w) noexcept nogil:
 cdef inline bint local_in(Core* core, Walk* w) noexcept nogil:
     """Addressed to the node itself.
 
-    Drops  as POLICY, POLICY_EGRESS (defaultEndpointToHostAction), SNAT_PORTS_EXHAUSTED
+    Drops  as POLICY, POLICY_EGRESS (defaultEndpointToHostAction), as BALANCE, SNAT_PORTS_EXHAUSTED
     """
     if not police(core, w):
         return False
     if w.carry.device == DEVICE_VETH and w.router.flags & ROUTER_FLAG_HOST_ACTION_DROP and w.connection is NULL:
         return drop(core, w, STAGE_LOCAL_IN, DROP_POLICY_EGRESS, w.id, w.router.detail)
+    if not served(core, w, False):
+        return False
     if w.inside is not NULL:
         return unknown(core, w, STAGE_DECAPSULATE, w.id, 0)
     return translate(core, w) and end(core, w, VERDICT_DELIVERED, STAGE_DELIVER, w.id)
@@ -89,14 +92,17 @@ cdef inline bint tracked(Core* core, Walk* w) noexcept nogil:
     """From CONNTRACK to FRAGMENT, of whole packets.      Drops  CT_INVALID of ICMP errors, and the stages'"""
     if core.headers is not NULL and is_error(w.packet):
         w.quote = &core.headers[w.carry.row]
-    if not conntrack(core, w) or not lookup(core, w, w.result.dst):
+    if not conntrack(core, w):
+        return False
+    balance(core, w)
+    if not lookup(core, w, w.result.dst):
         return False
     if (w.quote is not NULL and w.tracking == TRACK_INVALID and w.router.flags & ROUTER_FLAG_CALICO_FILTER
             and w.carry.device != DEVICE_LOOPBACK and (w.route.kind != ADJACENCY_LOCAL or w.route.endpoint)):
         return drop(core, w, STAGE_CONNTRACK, DROP_CT_INVALID, w.id, 0)
     if w.route.kind == ADJACENCY_LOCAL and not w.route.endpoint:
         return local_in(core, w)
-    if not ttl_and_mtu(core, w) or not police(core, w) or not translate(core, w):
+    if not ttl_and_mtu(core, w) or not police(core, w) or not served(core, w, True) or not translate(core, w):
         return False
     if w.packet.length > w.route.mtu or came_in_pieces(core, w):
         return proceed(core, w, STAGE_FRAGMENT, w.id, w.route.mtu, STAGE_FRAGMENT, w.id)
