@@ -17,6 +17,7 @@ from calisim.fib.compiler import compile
 from calisim.traffic.batch import SYN, packet
 from calisim.traffic.flows import reply_wave
 from calisim.vocabulary import HEADER, PACKET, DropReason, HeaderFlag, ResultFlag, Verdict
+from tests.balancing import served
 from tests.generators import (
     SECOND, TAILS, conversation, hostile_headers, random_errors, random_headers, random_intent, random_pieces, random_wave,
     segments, worlds,
@@ -49,6 +50,7 @@ class Twins:
         same_rows("EVENT", fast.events, reference.events)
         same_rows("CONNECTION", *(state.connections() for state in self.states))
         same_rows("PMTU", *(state.path_mtus() for state in self.states))
+        same_rows("AFFINITY", *(state.affinities() for state in self.states))
         for part in ("packets", "headers", "causes"):
             same_rows(f"born {part}", getattr(fast.born, part), getattr(reference.born, part))
         self.born = fast.born
@@ -56,6 +58,10 @@ class Twins:
             np.testing.assert_array_equal(*(getattr(state, counters) for state in self.states), err_msg=counters)
         return fast.results
 
+
+    def become(self, intent: Intent) -> None:
+        """The cluster is another one now; what its nodes know stays."""
+        self.engines = engine("fast", intent), engine("reference", intent)
 
     def follow(self, most: int = 8) -> None:
         """What the last wave gave rise to, and what that does."""
@@ -153,6 +159,33 @@ def test_generated_worlds_agree_on_policy(seed: int) -> None:
     twins = Twins(intent)
     twins.forward(openings(intent, rng, 60))
     converse(twins, intent, rng, lambda wave: random_headers(intent, rng, wave) if rng.random() < 0.2 else None)
+
+
+@settings(max_examples=200)
+@given(worlds)
+def test_generated_worlds_agree_on_services(seed: int) -> None:
+    """Packets of all kinds, errors about them, TCP in any order; under policy or not; then the endpoints are other ones."""
+    rng = Random(seed)
+    intent = served(random_intent(rng), rng)
+    if rng.random() < 0.3:
+        intent = policed(intent, rng)
+    twins = Twins(intent)
+    wave = random_wave(intent, rng, 80, spread=rng.choice((1, 50, 1000)) * SECOND)
+    answers = reply_wave(wave, twins.forward(wave), intent)
+    twins.follow()
+    twins.forward(answers)
+    twins.follow()
+    twins.forward(*random_errors(intent, rng, twins.states[1].connections(), 60))
+    twins.follow()
+    start = max(twins.states[1].latest, SECOND)
+    if rng.random() < 0.5:
+        wave, headers = random_pieces(intent, rng, 40, start=start)
+        twins.forward(wave, headers)
+        twins.follow()
+    else:
+        twins.forward(segments(intent, rng, twins.states[1].connections(), 60, start))
+    twins.become(served(intent, rng))
+    converse(twins, intent, rng, lambda wave: random_headers(intent, rng, wave) if rng.random() < 0.3 else None)
 
 
 @settings(max_examples=120)
