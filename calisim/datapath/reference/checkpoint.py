@@ -28,7 +28,7 @@ class Checkpoint:
             receiver = self.intent.endpoint(adjacency.endpoint)
         if walk.device is Device.VETH:
             assert walk.sender is not None
-            if receiver is not None and receiver.id == walk.sender.id:
+            if receiver is not None and receiver.id == walk.sender.id and not (connection and connection.is_redirected):
                 return                             # its own stack keeps it
             self._refuse_tunnels(walk, router)
             self._ask(walk, router, walk.sender, "egress", DropReason.POLICY_EGRESS)

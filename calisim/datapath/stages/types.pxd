@@ -86,6 +86,7 @@ cdef struct Carry:
     uint32_t sender                  # router that sent the frame, 0 none
     uint32_t outer_length
     uint16_t outer_sport
+    uint16_t outer_dport
     uint16_t outer_fragment
     uint8_t device                   # it comes in by; LOOPBACK: hook OUTPUT
     uint8_t encap
@@ -216,7 +217,7 @@ cdef inline Wire wire_of(const Walk* w) noexcept nogil:
     if w.carry.encap:
         encap = &ENCAPSULATIONS[w.carry.encap]
         wire.src, wire.dst = w.result.outer_src, w.result.outer_dst
-        wire.sport, wire.dport = w.carry.outer_sport, encap.port
+        wire.sport, wire.dport = w.carry.outer_sport, w.carry.outer_dport
         wire.length, wire.fragment = w.carry.outer_length, w.carry.outer_fragment
         wire.protocol = encap.protocol
     else:

@@ -169,7 +169,7 @@ cdef inline bint passing(Core* core, Walk* w, uint32_t start) noexcept nogil:
     packet.protocol, packet.tcp_flags = ENCAPSULATIONS[inside.encap].protocol, 0
     packet.length, packet.fragment = w.carry.outer_length, w.carry.outer_fragment
     outer.src, outer.dst, outer.ttl = result.outer_src, result.outer_dst, w.carry.outer_ttl
-    outer.sport, outer.dport = w.carry.outer_sport, ENCAPSULATIONS[inside.encap].port
+    outer.sport, outer.dport = w.carry.outer_sport, w.carry.outer_dport
     w.inside, w.packet, w.result, w.glance, w.carry.encap, w.carry.tos = &inside, &packet, &outer, &glance, 0, w.carry.outer_tos
     glance.dst = outer.dst
     resolve(&core.fib, w.id, outer.dst, &glance.route)
@@ -178,7 +178,8 @@ cdef inline bint passing(Core* core, Walk* w, uint32_t start) noexcept nogil:
     w.hash = glance.hash = hash_of(&t)
     goes_on = onward(core, w, start)
     outer.outer_src, outer.outer_dst = outer.src, outer.dst
-    w.carry.outer_ttl, w.carry.outer_sport, w.carry.encap, w.carry.tos = outer.ttl, outer.sport, inside.encap, inside.tos
+    w.carry.outer_ttl, w.carry.encap, w.carry.tos = outer.ttl, inside.encap, inside.tos
+    w.carry.outer_sport, w.carry.outer_dport = outer.sport, outer.dport
     outer.src, outer.dst, outer.sport, outer.dport, outer.ttl = result.src, result.dst, result.sport, result.dport, result.ttl
     result[0] = outer
     w.packet, w.result, w.inside = inside.packet, result, NULL
