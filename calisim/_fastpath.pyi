@@ -27,12 +27,13 @@ def step(
     tables: Tables, packets: np.ndarray, headers: np.ndarray, results: np.ndarray, carries: np.ndarray, index: np.ndarray,
     connections: np.ndarray, connection_count: int, ordinals: np.ndarray, links: np.ndarray, drops: np.ndarray,
     verdicts: np.ndarray, hits: np.ndarray, events: np.ndarray, event_count: int, wants_events: bool, paths: np.ndarray,
-    affinities: np.ndarray, affinity_count: int, born_packets: np.ndarray, born_headers: np.ndarray, born: np.ndarray, born_count: int, wave: int, leg: int, position: int,
-    kept: int, active: int,
-) -> tuple[int, int, int, int, int]:
+    affinities: np.ndarray, affinity_count: int, born_packets: np.ndarray, born_headers: np.ndarray, born: np.ndarray,
+    born_count: int, wave: int, leg: int, position: int, kept: int, active: int,
+) -> tuple[int, int, int, int, int, int]:
     """Walks ``carries[position:active]`` through leg ``leg`` (0: out of their endpoints), survivors to ``carries[:kept]``.
 
-    Stops early where connections, affinities, events or offspring (if wanted: its arrays are not empty) lack room for one frame more.
+    Stops early where connections, affinities, events or offspring (if wanted: its arrays are not empty) lack room for one
+    frame more.
     Returns position, kept, connection_count, affinity_count, event_count, born_count.
     """
 

@@ -59,7 +59,8 @@ cdef class Tables:
                     backends.shape[0], ranges.shape[0]) or peers.shape[0] < 65536):
             raise ValueError("the tables of this FIB image do not belong together")
         self.held = (lpm, classes, residents, rows, adjacencies, routers, endpoints, subnets, target_rows, targets, rules,
-                     blocked, fabric, peers, atoms, tiers, steps, matches, terms, indexes, maps, bits, frontends, services, backends, ranges)
+                     blocked, fabric, peers, atoms, tiers, steps, matches, terms, indexes, maps, bits, frontends, services,
+                     backends, ranges)
         self.places, self.objects = places, objects
         self.core.fib.lpm, self.core.fib.classes, self.core.fib.residents = &lpm[0], &classes[0], &residents[0]
         self.core.fib.rows, self.core.fib.adjacencies = &rows[0, 0], &adjacencies[0]
@@ -85,11 +86,12 @@ def step(
     uint32_t[:, ::1] ordinals not None, uint64_t[:, :, :, ::1] links not None,
     uint64_t[:, ::1] drops not None, uint64_t[::1] verdicts not None, uint64_t[::1] hits not None,
     Event[::1] events not None, uint64_t event_count, bint wants_events,
-    const Pmtu[::1] paths not None, Affinity[::1] affinities not None, uint32_t affinity_count, Packet[::1] born_packets not None, Header[::1] born_headers not None,
-    Born[::1] born not None, uint64_t born_count,
+    const Pmtu[::1] paths not None, Affinity[::1] affinities not None, uint32_t affinity_count,
+    Packet[::1] born_packets not None, Header[::1] born_headers not None, Born[::1] born not None, uint64_t born_count,
     uint32_t wave, uint32_t leg, Py_ssize_t position, Py_ssize_t kept, Py_ssize_t active,
 ):
-    """Part of a leg: frames from ``position`` on, until ``active`` or until connections, affinities, events or offspring lack room."""
+    """Part of a leg: frames from ``position`` on, until ``active`` or until something lacks room: connections, affinities,
+    events, offspring."""
     cdef Core core = tables.core
     cdef Carry* carry = <Carry*> &carries[0] if carries.shape[0] else NULL
     cdef Glance glances[FRAME_SIZE]

@@ -21,6 +21,7 @@ from calisim.errors import UsageError
 from calisim.fib.compiler import compile
 from calisim.fib.image import FibImage
 from calisim.vocabulary import EVENT, Encap, Verdict
+from tests.balancing import served
 from tests.generators import random_headers, random_intent, random_wave
 
 WAVE = 300                       # more than a frame of the core
@@ -44,7 +45,7 @@ def hostile_wave(intent: Intent, rng: Random, chance: np.random.Generator) -> tu
 def hostile_image(image: FibImage, chance: np.random.Generator) -> FibImage:
     """Every column changed as wildly as ``check`` allows."""
     arrays = {name: array.copy() for name, array in image.arrays.items()}
-    made, hostility = FibImage(**arrays, places=image.places), chance.choice((0.003, 0.03, 0.3))
+    made, hostility = FibImage(**arrays, places=image.places, objects=image.objects), chance.choice((0.003, 0.03, 0.3))
     for array in arrays.values():
         for name in array.dtype.names or (...,):
             column = array[name]
@@ -95,6 +96,7 @@ def run(worlds: int, images: int, seed: int = 1) -> Counter[str]:
     for number in range(max(worlds, images)):
         rng, chance = Random(seed + number), np.random.default_rng(seed + number)
         intent = random_intent(rng)
+        intent = served(intent, rng) if rng.random() < 0.5 else intent
         image = compile(intent)
         waves = [hostile_wave(intent, rng, chance) for _ in range(3)]
         if number < worlds:

@@ -75,7 +75,8 @@ class FastEngine:
                 position, kept, state.count, state.session_count, journal.count, nursery.count = step(
                     self._tables, wave, headers, results, carries, state.index, state.records, state.count, state.ordinals,
                     state.links, state.drops, state.verdicts, state.hits, rows, journal.count, len(rows) > 0, state.paths,
-                    state.sessions, state.session_count, packets, more, born, nursery.count, state.wave, leg, position, kept, active)
+                    state.sessions, state.session_count, packets, more, born, nursery.count, state.wave, leg, position, kept,
+                    active)
                 if position == active:
                     break
                 if len(state.records) - state.count < 3 * FRAME:

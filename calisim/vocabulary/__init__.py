@@ -14,8 +14,8 @@ from .records import (
 )
 from .stages import (
     AdjacencyFlag, AdjacencyKind, ClassFlag, ConnectionFlag, ConnectionHistory, ConnectionState, Device, Direction,
-    EndpointKind, FabricFlag, FrontendFlag, HeaderFlag, PacketFlag, PolicyAction, Relation, ResultFlag, RouterFlag, RpFilter, Stage,
-    TargetKind, TermFlag, TermKind, Verdict,
+    EndpointKind, FabricFlag, FrontendFlag, HeaderFlag, PacketFlag, PolicyAction, Relation, ResultFlag, RouterFlag, RpFilter,
+    Stage, TargetKind, TermFlag, TermKind, Verdict,
 )
 
 __all__ = [

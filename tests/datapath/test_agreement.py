@@ -16,7 +16,7 @@ from calisim.errors import UsageError
 from calisim.fib.compiler import compile
 from calisim.traffic.batch import SYN, packet
 from calisim.traffic.flows import reply_wave
-from calisim.vocabulary import HEADER, PACKET, DropReason, HeaderFlag, ResultFlag, Verdict
+from calisim.vocabulary import HEADER, PACKET, DropReason, HeaderFlag, ResultFlag, RpFilter, Verdict
 from tests.balancing import served
 from tests.generators import (
     SECOND, TAILS, conversation, hostile_headers, random_errors, random_headers, random_intent, random_pieces, random_wave,
@@ -280,6 +280,25 @@ def test_growth_changes_nothing() -> None:
     later = twins.forward(wave)
     assert (later["connection"] == first["connection"] + 3000).all()
     assert len(twins.states[0].connections()) == 6000     # at the sender and at the receiver
+
+
+def test_affinity_grows_with_its_clients() -> None:
+    """More clients than any first table has; they stay where they were, and are forgotten when their time is over."""
+    cluster = three_zones(calico=False, rp_filter=RpFilter.OFF)
+    cluster.service("10.96.0.1", ["10.244.1.2", "10.244.1.3"], node_port=30000, affinity=100 * SECOND)
+    intent = cluster.build()
+    twins = Twins(intent)
+    wave = np.repeat(packet(
+        dst="10.0.1.11", ingress=intent.endpoint_ids["host/api"], protocol=17, dport=30000, time=SECOND, length=100), 3000)
+    wave["protocol"], wave["tcp_flags"], wave["src"] = 6, SYN, 0x50000000 + np.arange(3000)
+    first = twins.forward(wave)
+    assert len(twins.states[0].affinities()) == 3000 and len(set(first["dst"].tolist())) == 2
+    for name, value in (("sport", 50000), ("time", 90 * SECOND)):
+        wave[name] = value
+    np.testing.assert_array_equal(twins.forward(wave)["dst"], first["dst"])
+    wave["src"], wave["time"] = 0x60000000 + np.arange(3000), 1000 * SECOND
+    twins.forward(wave)
+    assert len(twins.states[0].affinities()) == 3000
 
 
 def test_chunks_of_one_leg_have_no_meaning() -> None:

@@ -355,6 +355,19 @@ def test_two_services_of_one_endpoint_answer_each_in_its_own_name(net):
         assert seen(network.reply()) == (service, 80, P1, sport)
 
 
+def test_each_of_many_services_is_found(net):
+    made = three_zones()
+    for number in range(700):
+        made.service(f"10.96.{number // 100}.{number % 100}", [P3], port=80 + number % 3, target=10000 + number)
+    network = net(made)
+    wave = [
+        network.packet("default/p1", text(one.address), dport=one.port + near, sport=40000 + number, tcp_flags=SYN)
+        for number, one in enumerate(made.frontends) for near in (0, 3)]
+    found = network.send_wave(*wave)
+    assert found["dport"][::2].tolist() == list(range(10000, 10700))
+    assert not (found["flags"][1::2] & ResultFlag.DNAT).any()
+
+
 # ---- what holds whatever the services are ---------------------------------------------------------------------------------
 
 
