@@ -21,6 +21,7 @@ from calisim.errors import UsageError
 from calisim.fib.compiler import compile
 from calisim.fib.image import FibImage
 from calisim.vocabulary import EVENT, Encap, Verdict
+from tests.balancing import served
 from tests.generators import random_headers, random_intent, random_wave
 
 WAVE = 300                       # more than a frame of the core
@@ -95,6 +96,7 @@ def run(worlds: int, images: int, seed: int = 1) -> Counter[str]:
     for number in range(max(worlds, images)):
         rng, chance = Random(seed + number), np.random.default_rng(seed + number)
         intent = random_intent(rng)
+        intent = served(intent, rng) if rng.random() < 0.5 else intent
         image = compile(intent)
         waves = [hostile_wave(intent, rng, chance) for _ in range(3)]
         if number < worlds:

@@ -120,8 +120,8 @@ class Identity:
 class Guard:
     """A HostEndpoint: programs of an interface, 0 where nothing is asked; ``decided_by`` is its object.
 
-    ``ingress`` and ``egress`` are for the node's own processes, ``forward_*`` for what it forwards, ``pre_dnat`` for what comes in
-    before services are asked, ``untracked_*`` before conntrack. The last three kinds never end in a drop by themselves.
+    ``ingress`` and ``egress`` are for the node's own processes, ``forward_*`` for what it forwards, ``pre_dnat`` for what comes
+    in before services are asked, ``untracked_*`` before conntrack. The last three kinds never end in a drop by themselves.
     """
 
     ingress: int = 0
@@ -156,7 +156,7 @@ class Policing:
     sets: tuple[AddressSet, ...] = ()
     port_sets: tuple[PortSet, ...] = ()
     guards: tuple[Guard, ...] = ()
-    interfaces: Mapping[tuple[int, Device], int] = field(default_factory=dict)  # router, device → guard; VETH: all pods'
+    interfaces: Mapping[tuple[int, Device], int] = field(default_factory=dict)  # router, device → guard
     failsafes: Failsafes = Failsafes()
     cuts: bool = False                    # established connections are asked about, too
     warnings: tuple[str, ...] = ()

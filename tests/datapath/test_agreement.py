@@ -16,7 +16,8 @@ from calisim.errors import UsageError
 from calisim.fib.compiler import compile
 from calisim.traffic.batch import SYN, packet
 from calisim.traffic.flows import reply_wave
-from calisim.vocabulary import HEADER, PACKET, DropReason, HeaderFlag, ResultFlag, Verdict
+from calisim.vocabulary import HEADER, PACKET, DropReason, HeaderFlag, ResultFlag, RpFilter, Verdict
+from tests.balancing import served
 from tests.generators import (
     SECOND, TAILS, conversation, hostile_headers, random_errors, random_headers, random_intent, random_pieces, random_wave,
     segments, worlds,
@@ -49,6 +50,7 @@ class Twins:
         same_rows("EVENT", fast.events, reference.events)
         same_rows("CONNECTION", *(state.connections() for state in self.states))
         same_rows("PMTU", *(state.path_mtus() for state in self.states))
+        same_rows("AFFINITY", *(state.affinities() for state in self.states))
         for part in ("packets", "headers", "causes"):
             same_rows(f"born {part}", getattr(fast.born, part), getattr(reference.born, part))
         self.born = fast.born
@@ -56,6 +58,10 @@ class Twins:
             np.testing.assert_array_equal(*(getattr(state, counters) for state in self.states), err_msg=counters)
         return fast.results
 
+
+    def become(self, intent: Intent) -> None:
+        """The cluster is another one now; what its nodes know stays."""
+        self.engines = engine("fast", intent), engine("reference", intent)
 
     def follow(self, most: int = 8) -> None:
         """What the last wave gave rise to, and what that does."""
@@ -155,6 +161,33 @@ def test_generated_worlds_agree_on_policy(seed: int) -> None:
     converse(twins, intent, rng, lambda wave: random_headers(intent, rng, wave) if rng.random() < 0.2 else None)
 
 
+@settings(max_examples=200)
+@given(worlds)
+def test_generated_worlds_agree_on_services(seed: int) -> None:
+    """Packets of all kinds, errors about them, TCP in any order; under policy or not; then the endpoints are other ones."""
+    rng = Random(seed)
+    intent = served(random_intent(rng), rng)
+    if rng.random() < 0.3:
+        intent = policed(intent, rng)
+    twins = Twins(intent)
+    wave = random_wave(intent, rng, 80, spread=rng.choice((1, 50, 1000)) * SECOND)
+    answers = reply_wave(wave, twins.forward(wave), intent)
+    twins.follow()
+    twins.forward(answers)
+    twins.follow()
+    twins.forward(*random_errors(intent, rng, twins.states[1].connections(), 60))
+    twins.follow()
+    start = max(twins.states[1].latest, SECOND)
+    if rng.random() < 0.5:
+        wave, headers = random_pieces(intent, rng, 40, start=start)
+        twins.forward(wave, headers)
+        twins.follow()
+    else:
+        twins.forward(segments(intent, rng, twins.states[1].connections(), 60, start))
+    twins.become(served(intent, rng))
+    converse(twins, intent, rng, lambda wave: random_headers(intent, rng, wave) if rng.random() < 0.3 else None)
+
+
 @settings(max_examples=120)
 @given(worlds)
 def test_policy_alone_agrees_on_any_flow(seed: int) -> None:
@@ -247,6 +280,25 @@ def test_growth_changes_nothing() -> None:
     later = twins.forward(wave)
     assert (later["connection"] == first["connection"] + 3000).all()
     assert len(twins.states[0].connections()) == 6000     # at the sender and at the receiver
+
+
+def test_affinity_grows_with_its_clients() -> None:
+    """More clients than any first table has; they stay where they were, and are forgotten when their time is over."""
+    cluster = three_zones(calico=False, rp_filter=RpFilter.OFF)
+    cluster.service("10.96.0.1", ["10.244.1.2", "10.244.1.3"], node_port=30000, affinity=100 * SECOND)
+    intent = cluster.build()
+    twins = Twins(intent)
+    wave = np.repeat(packet(
+        dst="10.0.1.11", ingress=intent.endpoint_ids["host/api"], protocol=17, dport=30000, time=SECOND, length=100), 3000)
+    wave["protocol"], wave["tcp_flags"], wave["src"] = 6, SYN, 0x50000000 + np.arange(3000)
+    first = twins.forward(wave)
+    assert len(twins.states[0].affinities()) == 3000 and len(set(first["dst"].tolist())) == 2
+    for name, value in (("sport", 50000), ("time", 90 * SECOND)):
+        wave[name] = value
+    np.testing.assert_array_equal(twins.forward(wave)["dst"], first["dst"])
+    wave["src"], wave["time"] = 0x60000000 + np.arange(3000), 1000 * SECOND
+    twins.forward(wave)
+    assert len(twins.states[0].affinities()) == 3000
 
 
 def test_chunks_of_one_leg_have_no_meaning() -> None:

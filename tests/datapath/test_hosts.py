@@ -212,14 +212,12 @@ spec: {type: NodePort, selector: {app: db}, clusterIP: 10.96.0.10, ports: [{port
 """
 
 
-def test_pre_dnat_policy_sees_the_node_port_and_forward_policy_the_endpoint():
-    def network(*documents: str) -> Net:
-        return Net(World(SERVICE, guard(), *documents), "reference")      # type: ignore[arg-type]
-
+def test_pre_dnat_policy_sees_the_node_port_and_forward_policy_the_endpoint(world):
     by_port = "applyOnForward: true, ingress: [{action: Deny, protocol: TCP, destination: {ports: [%s]}}, {action: Allow}]"
     for port, before, behind in ((30001, INGRESS, DELIVERED), (5432, DELIVERED, INGRESS)):
-        assert opens(network(hosts("p", "preDNAT: true, " + by_port % port)), "node/m-1", "node/n-2", 30001) == before
-        assert opens(network(hosts("p", by_port % port)), "node/m-1", "node/n-2", 30001) == behind
+        for when, fate in (("preDNAT: true, ", before), ("", behind)):
+            network = world(SERVICE, guard(), hosts("p", when + by_port % port))
+            assert opens(network, "node/m-1", "node/n-2", 30001) == fate
 
 
 def tracked_by(network: Net) -> list[int]:

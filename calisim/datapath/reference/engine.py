@@ -46,6 +46,7 @@ class ReferenceEngine:
         journal = Journal(self.intent, state, len(wave), events=events)
         fabric = FabricWalker(self.intent, state, journal)
         node = NodeWalker(self.intent, state, journal, self._routes, fabric)
+        state.fit(self.intent)
         state.waves += 1
         state.latest = max(state.latest, int(wave["time"].max(initial=0)))
         if len(wave):
