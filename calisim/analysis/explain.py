@@ -69,10 +69,6 @@ class Journey:
     result: np.void | None = field(default=None, repr=False)
     told: tuple[str, ...] = ()
 
-    @property
-    def last_header(self) -> Header | None:
-        return next((step.headers[-1] for step in reversed(self.steps) if step.headers), None)
-
 
 @dataclass(frozen=True)
 class Trace:
