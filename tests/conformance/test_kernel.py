@@ -276,6 +276,24 @@ def test_a_missing_piece_is_found(tmp_path):
     assert spoil(tmp_path / "pieces", change) == ["tunnel-unequal: 2 packets at far eth0 in, the kernel has 1"]
 
 
+def test_pieces_of_a_packet_encapsulated_by_hand_are_played(folder):
+    """The receiving node makes the outer packet whole and gives the pod what was inside, in one piece."""
+    case = json.loads((OWN / "errors-and-tunnels" / "case.json").read_text())
+    case["pools"] = [{**pool, "mode": "ipip"} for pool in case["pools"]]
+    here, there = list(case["pods"].values())[:2]
+    case["packets"] = [{
+        "id": "wrapped", "from": "ext", "outer": {"dst": case["nodes"][here["node"]]["ip"]}, "frag": 500,
+        "ip": {"src": there["ip"], "dst": here["ip"], "total": 1200}, "udp": {"sport": 1, "dport": 2}}]
+    (folder / "case.json").write_text(json.dumps(case))
+    one, = kernel.judged(folder).predictions
+    assert not one.disagreement and one.fate["end"] == "delivered" and one.fate["pieces"] == 1
+    lengths = {hop.direction: [] for hop in one.hops}
+    for hop in one.hops:
+        if hop.namespace in ("ext", next(iter(case["pods"]))):
+            lengths[hop.direction].append(len(hop.data))
+    assert lengths == {"out": [500, 500, 260], "in": [1200]}
+
+
 def test_a_silent_router_still_cuts():
     """Its errors are not sent; pieces are no errors."""
     result = kernel.judged(OWN / "cut-on-the-way")
