@@ -167,6 +167,12 @@ def test_a_case_that_cannot_run_is_a_failure(folder):
     assert told(kernel.judged(folder))[0].startswith("the case cannot run: it is not JSON: ")
 
 
+def test_a_case_without_end_is_refused(folder):
+    (folder / "case.json").unlink()
+    (folder / "case.json").symlink_to("/dev/zero")
+    assert "has more than 16,777,216 bytes" in told(kernel.judged(folder))[0]
+
+
 def test_what_the_model_does_not_know_is_named(folder):
     """Sending router, kernel settings: a difference is put down to them, never passed over."""
     assert "not modelled yet: packets of the router itself" in spoil(

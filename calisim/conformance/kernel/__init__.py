@@ -18,6 +18,7 @@ from typing import Any
 from ...errors import UsageError
 from ...wire.dissect import dissect
 from ...wire.ipv4 import Ipv4
+from ..bounded import read_json
 from . import case as cases
 from .decode import text
 from .judge import Difference, Drawn, differs
@@ -101,9 +102,7 @@ def _said(error: Exception) -> str:
 
 
 def _golden(path: Path) -> list[dict[str, Any]]:
-    if path.stat().st_size > MAX_BYTES:
-        raise ValueError(f"{path} has more than {MAX_BYTES:,} bytes")
-    packets = json.loads(path.read_bytes())["packets"]
+    packets = read_json(path, MAX_BYTES)["packets"]
     assert isinstance(packets, list)
     return packets
 
