@@ -18,7 +18,7 @@ from ..errors import UsageError
 from ..quantities import format_address, parse_address
 from ..vocabulary import Device, Direction, Encap, EndpointKind, PacketFlag, Relation, ResultFlag, Stage, Verdict
 from ..vocabulary.encaps import encapsulation
-from .losses import Header, Loss, loss_of, mtu_towards, named, place_name
+from .losses import Header, Loss, loss_of, mtu_towards, named, place_name, service_of
 
 if TYPE_CHECKING:
     from ..datapath.generations import Generation
@@ -68,10 +68,6 @@ class Journey:
     packet: np.void | None = field(default=None, repr=False)
     result: np.void | None = field(default=None, repr=False)
     told: tuple[str, ...] = ()
-
-    @property
-    def last_header(self) -> Header | None:
-        return next((step.headers[-1] for step in reversed(self.steps) if step.headers), None)
 
 
 @dataclass(frozen=True)
@@ -315,7 +311,7 @@ class _Narrator:
         says = {
             Verdict.DELIVERED: f"delivered to {named(intent, int(result['dst']))}",
             Verdict.EXITED: f"leaves the modelled network towards {format_address(int(result['dst']))}",
-            Verdict.REFUSED: f"{named(intent, int(result['dst']))} refuses it: nobody listens on port {result['dport']}",
+            Verdict.REFUSED: f"{named(intent, int(result['dst']))} refuses it: nobody listens on {service_of(self.headers[-1])}",
             Verdict.CONTINUED: "held here: it waits 30 s for the rest of its datagram, which never comes",
         }.get(verdict, f"here the model does not know how it goes on (stage {stage.name.lower()}), and does not guess")
         return Step(where, "", "", stage, says, self.headers[-1:])

@@ -103,6 +103,9 @@ def loss_of(intent: Intent, packet: np.void, result: np.void, headers: tuple[Hea
     sentence = reason.sentence.format_map(facts)
     if reason is DropReason.ADDRESS_UNUSED and stage is Stage.ENDPOINT:
         sentence = f"{where} has no address, so it cannot send: {'; '.join(intent.failures) or 'IPAM gave it none'}"
+    if reason is DropReason.MTU_EXCEEDED and size <= limit:      # not the device's MTU
+        sentence = f"{size:,} bytes with DF set are more than the path takes, as {where} has learnt from an ICMP 3/4"
+        limit = 0
     if reason is DropReason.FABRIC_NO_ROUTE and not any(headers[0].dst in pool.prefix for pool in intent.pools):
         sentence = f"{where} has no route to {named(intent, headers[0].dst)}"
     return Loss(reason, stage, place, where, sentence, decider, headers[0], encap, limit)
