@@ -101,7 +101,8 @@ class FibImage:
             "places of subnets": (subnets["place"], self.places + 1), "gateway": (self.fabric["gateway_place"], self.places + 1),
             "routers as places": (np.array([len(routers) - 1]), self.places + 1),
             "reasons": (self.adjacencies["reason"], len(DropReason)), "encapsulations": (self.adjacencies["encap"], len(Encap)),
-            "devices": (self.adjacencies["device"], len(Device)),
+            "devices": (self.adjacencies["device"], len(Device)), "endpoint 0": (endpoints["kind"][:1], 1),
+            "longest packet": (routers["mtu"], 1 << 16),
         }
         for first, count in (("acl_in", "acl_in_count"), ("acl_out", "acl_out_count")):
             bounds[first] = subnets[first].astype(np.int64) + subnets[count], len(self.rules) + 1
