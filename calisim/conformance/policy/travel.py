@@ -58,9 +58,10 @@ class Travel:
         for packet, flow in zip(packets, flows, strict=True):
             for name, value in self._opening(flow).items():
                 packet[name] = value
-        waves = _without_pairs(packets)
-        results = self._send(packets, np.zeros(len(flows), HEADER), waves)
-        late = self._send(packets, self._at_the_receivers(packets), waves)
+        results = self._send(packets, np.zeros(len(flows), HEADER))
+        headers = self._at_the_receivers(packets)
+        held, late = (results["reason"] == DropReason.POLICY_EGRESS) & (headers["resume"] > 0), results.copy()
+        late[held] = self._send(packets[held], headers[held])
         return [self._told(*row) for row in zip(packets, results, late, strict=True)]
 
     def _opening(self, flow: Mapping[str, Any]) -> dict[str, int]:
@@ -74,8 +75,8 @@ class Travel:
             "src": src, "dst": dst, "sport": flow.get("srcPort") or 0, "dport": port, "protocol": protocol, "ttl": 64,
             "tcp_flags": SYN if protocol == TCP else 0, "length": 100, "ingress": self._owners.get(src, 0)}
 
-    def _send(self, packets: np.ndarray, headers: np.ndarray, waves: np.ndarray) -> np.ndarray:
-        results, state = np.zeros(len(packets), RESULT), self._engine.new_state()
+    def _send(self, packets: np.ndarray, headers: np.ndarray) -> np.ndarray:
+        results, state, waves = np.zeros(len(packets), RESULT), self._engine.new_state(), _without_pairs(packets)
         for number in range(waves.max(initial=-1) + 1):
             mine = waves == number
             wave = packets[mine]
