@@ -107,11 +107,12 @@ cdef inline const Match* found(const Tables* fib, const Tier* tier, Suspect* s) 
     """The same by the tier's index: only rules that are in the set of the peer and in that of the port are tried."""
     cdef const Index* index = &fib.indexes[tier.index]
     cdef uint32_t key = <uint32_t>s.protocol << 16 | s.dport
-    cdef uint32_t low = 0, high = index.edge_count, middle, i, step
+    cdef uint32_t low = 0, high = index.edge_count, middle, i, at, step
+    cdef uint32_t filled = (index.words + 63) // 64
     cdef const uint64_t* by_peer = &fib.bits[fib.maps[index.peers + (dst_peer(fib, s) if index.by_dst else src_peer(fib, s))]]
     cdef const uint64_t* by_port
     cdef const Match* rule
-    cdef uint64_t word
+    cdef uint64_t some, word
     while high - low > 1:                      # the last edge that is not above the key; the first one is 0
         middle = (low + high) // 2
         if fib.maps[index.edges + middle] <= key:
@@ -119,16 +120,22 @@ cdef inline const Match* found(const Tables* fib, const Tier* tier, Suspect* s) 
         else:
             high = middle
     by_port = &fib.bits[fib.maps[index.edges + index.edge_count + low]]
-    for i in range(index.words):
-        word = by_peer[i] & by_port[i]
-        while word:
-            step = i * 64 + lowest_bit(word)
-            if step >= tier.count:
+    for i in range(filled):
+        some = by_peer[i] & by_port[i]
+        while some:
+            at = i * 64 + lowest_bit(some)
+            if at >= index.words:
                 return NULL
-            rule = &fib.matches[fib.steps[tier.steps + step]]
-            if matches(fib, rule, s):
-                return rule
-            word &= word - 1
+            word = by_peer[filled + at] & by_port[filled + at]
+            while word:
+                step = at * 64 + lowest_bit(word)
+                if step >= tier.count:
+                    return NULL
+                rule = &fib.matches[fib.steps[tier.steps + step]]
+                if matches(fib, rule, s):
+                    return rule
+                word &= word - 1
+            some &= some - 1
     return NULL
 
 
