@@ -7,7 +7,7 @@ between two interfaces (translation, the way through the cloud) is read from the
 from __future__ import annotations
 
 from collections.abc import Iterator
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING
 
 from ..control.intent import Intent, Object
@@ -16,6 +16,7 @@ from ..quantities import format_address, parse_address
 from ..vocabulary import Device, Direction, Encap, EndpointKind, PacketFlag, ResultFlag, Stage, Verdict
 from ..vocabulary.encaps import encapsulation
 from .losses import Header, Loss, loss_of, named, place_name
+from .policy_walk import Side, Walker
 
 if TYPE_CHECKING:
     import numpy as np
@@ -56,7 +57,7 @@ class Step:
 @dataclass(frozen=True)
 class Journey:
     """One way of a packet. ``loss`` tells why it was dropped; ``cure`` are the commands that put it right; ``told`` says
-    which ICMP errors its sender gets."""
+    which ICMP errors its sender gets; ``policy`` is what the policy of either end says of it (an answer meets none)."""
 
     steps: tuple[Step, ...]
     verdict: Verdict
@@ -65,6 +66,7 @@ class Journey:
     packet: np.void | None = field(default=None, repr=False)
     result: np.void | None = field(default=None, repr=False)
     told: tuple[str, ...] = ()
+    policy: tuple[Side, ...] = ()
 
     @property
     def last_header(self) -> Header | None:
@@ -96,6 +98,7 @@ def trace(network: Network, request: Request) -> Trace:
     state = network.engine.new_state()
     packets = packet_of(network, request)
     there, results = journey(network, packets, state)
+    there = replace(there, policy=Walker(network).sides_of(packets[0], results[0]))
     back = reply_wave(packets, results, network.intent)
     return Trace(there, journey(network, back, state)[0] if len(back) else None)
 

@@ -7,12 +7,14 @@ from typing import TYPE_CHECKING
 
 from ..errors import Mark
 from ..vocabulary import Direction, Stage, Verdict
+from .policy_words import shortened
 
 if TYPE_CHECKING:
     import numpy as np
 
     from .blockers import Blockers
     from .explain import Journey, Step, Trace
+    from .policy_walk import PolicyAsked, RuleAsked, Side
     from ..control.intent import Intent, Object
 
 _WORDS = {
@@ -45,7 +47,55 @@ def journey_lines(journey: Journey) -> Iterator[str]:
     if journey.loss is not None:
         yield f"     Reason  {journey.loss.reason.name} at stage {journey.loss.stage.name.lower()}"
         yield from (f"     Told    {sentence}" for sentence in journey.told)
-        yield from _cure_lines(journey.cure)
+    if journey.policy:
+        yield "     Policy"
+        yield from (f"       {line}" for side in journey.policy for line in side_lines(side))
+    yield from _cure_lines(journey.cure)
+
+
+def side_lines(side: Side) -> Iterator[str]:
+    """What one end's policy says: an allowed packet in a line, a denied one with every rule that did not allow it."""
+    why = decision(side)
+    if side.allowed:
+        yield f"{side.way} of {side.who}: allowed by {why}"
+        return
+    yield f"{side.way} of {side.who}: DENIED by {why}"
+    for tier in side.tiers:
+        default = " at its end" if tier.by_default else ""
+        yield f"  tier {tier.object.name}{place_of(tier.object)}: {tier.action.name.lower()}{default}"
+        for policy in tier.policies:
+            yield from policy_lines(policy, side.way)
+    for profile in side.profiles:
+        yield from policy_lines(profile, side.way)
+
+
+def policy_lines(policy: PolicyAsked, way: str) -> Iterator[str]:
+    """A policy that was asked, its rules, and for each why it did not match."""
+    head = f"    {policy.object.kind} {policy.object.name}{place_of(policy.object)}"
+    yield head if policy.rules else f"{head} has no {way} rules: it allows nothing"
+    for rule in policy.rules:
+        yield f"      {rule_name(rule, policy)}: {rule.says}{place_of(rule.object)}{'' if rule.misses else '  ← matches'}"
+        yield from (f"        ✗ {miss}" for miss in rule.misses)
+
+
+def rule_name(rule: RuleAsked, policy: PolicyAsked) -> str:
+    """``ingress[0]``, as the policy's own line has said whose it is."""
+    return rule.object.name.removeprefix(f"{policy.object.kind} {policy.object.name}").strip()
+
+
+def decision(side: Side) -> str:
+    """What decided: a rule with its tier, the end of a tier with the policies that made it count, or the profiles."""
+    if side.decided_by is None:
+        return "the want of any profile that says something"
+    if side.decided_by.kind == "Tier":
+        names = shortened([f"{one.object.kind} {one.object.name}" for one in side.tiers[-1].policies], 3)
+        return f"the end of tier {side.decided_by.name}: {names} apply and none of their rules allows it"
+    tier = f", tier {side.tier.object.name}" if side.tier else ""
+    return f"{side.decided_by.name}{tier}{place_of(side.decided_by)}"
+
+
+def place_of(one: Object) -> str:
+    return f" ({one.mark})" if one.mark.line else ""
 
 
 def blocker_lines(blockers: Blockers) -> Iterator[str]:
@@ -92,7 +142,11 @@ def _place(step: Step) -> str:
 def _cure_lines(commands: tuple[str, ...]) -> Iterator[str]:
     for number, command in enumerate(commands):
         label = "Try it" if command.startswith("calisim ") else "and" if number else "Cure"
-        yield f"     {label:6}  {command}"
+        if "\n" not in command:
+            yield f"     {label:6}  {command}"
+        else:                             # a document: from the first column on, so that it can be copied
+            yield f"     {label}"
+            yield from command.split("\n")
 
 
 def _verdict(trace: Trace) -> str:

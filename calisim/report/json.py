@@ -9,6 +9,7 @@ from ..analysis.explain import headers_of, interface_of, where_of
 from ..analysis.losses import mapping_of
 from ..analysis.run import Run, Tally, is_reply, lost_by_name, total
 from ..analysis.scopes import SCOPES
+from ..analysis.telling import decision
 from ..vocabulary import Device, Direction, DropReason, Encap, Stage, Verdict
 
 if TYPE_CHECKING:
@@ -21,6 +22,7 @@ if TYPE_CHECKING:
     from ..analysis.lint import Finding
     from ..analysis.needs import Need
     from ..analysis.network import Network
+    from ..analysis.policy_walk import PolicyAsked, Side
     from ..control.intent import Object
     from ..traffic.replay import Replay
     from .capture import Recording
@@ -183,7 +185,26 @@ def journey(one: Journey) -> dict[str, Any]:
     return {
         "steps": [_step(step) for step in one.steps], "verdict": one.verdict.name.lower(),
         "reason": one.loss.reason.name if one.loss else None, "cure": list(one.cure),
-        "told": list(one.told)}
+        "told": list(one.told), "policy": [side(each) for each in one.policy]}
+
+
+def side(one: Side) -> dict[str, Any]:
+    """What the policy of one end says of a packet."""
+    return {
+        "direction": one.way, "endpoint": one.who, "allowed": one.allowed, "decidedBy": _object(one.decided_by),
+        "policy": _object(one.policy), "tier": _object(one.tier.object if one.tier else None), "says": decision(one),
+        "tiers": [
+            {"tier": _object(tier.object), "action": tier.action.name.lower(), "byDefault": tier.by_default,
+             "policies": [_policy_asked(policy) for policy in tier.policies]} for tier in one.tiers],
+        "profiles": [_policy_asked(profile) for profile in one.profiles]}
+
+
+def _policy_asked(one: PolicyAsked) -> dict[str, Any]:
+    return {
+        "policy": _object(one.object), "action": one.action.name.lower() if one.action else None,
+        "rules": [
+            {"rule": _object(rule.object), "says": rule.says, "action": rule.action.name.lower(), "matches": not rule.misses,
+             "misses": list(rule.misses)} for rule in one.rules]}
 
 
 def _step(step: Step) -> dict[str, Any]:
