@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
 
+from ..datapath.reference.police import ICMP, WITH_PORTS, Flow
 from ..quantities import Prefix
 from ..scenario.kubernetes_policies import ORCHESTRATOR
 from ..scenario.resources import EntityRule, Policy, PolicyRule, Ports
@@ -14,6 +15,14 @@ _SHOWN = 6              # nets or ports of one list
 
 def protocol_name(number: int) -> str:
     return PROTOCOLS.get(number, f"protocol {number}")
+
+
+def service_of(flow: Flow) -> str:
+    """``TCP 5432``, ``ICMP type 8 code 0``."""
+    name = protocol_name(flow.protocol)
+    if flow.protocol in ICMP:
+        return f"{name} type {flow.icmp[0]} code {flow.icmp[1]}"
+    return f"{name} {flow.dport}" if flow.protocol in WITH_PORTS else name
 
 
 def rule_words(rule: PolicyRule, way: str, namespace: str = "") -> str:
