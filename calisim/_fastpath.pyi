@@ -17,14 +17,16 @@ class Tables:
     def __init__(
         self, lpm: np.ndarray, classes: np.ndarray, residents: np.ndarray, rows: np.ndarray, adjacencies: np.ndarray,
         routers: np.ndarray, endpoints: np.ndarray, subnets: np.ndarray, target_rows: np.ndarray, targets: np.ndarray,
-        rules: np.ndarray, blocked: np.ndarray, fabric: np.ndarray, places: int,
+        rules: np.ndarray, blocked: np.ndarray, fabric: np.ndarray, peers: np.ndarray, atoms: np.ndarray, tiers: np.ndarray,
+        steps: np.ndarray, matches: np.ndarray, terms: np.ndarray, indexes: np.ndarray, maps: np.ndarray, bits: np.ndarray,
+        places: int, objects: int,
     ) -> None: ...
 
 def step(
     tables: Tables, packets: np.ndarray, headers: np.ndarray, results: np.ndarray, carries: np.ndarray, index: np.ndarray,
     connections: np.ndarray, connection_count: int, ordinals: np.ndarray, links: np.ndarray, drops: np.ndarray,
-    verdicts: np.ndarray, events: np.ndarray, event_count: int, wants_events: bool, paths: np.ndarray, born_packets: np.ndarray,
-    born_headers: np.ndarray, born: np.ndarray, born_count: int, wave: int, leg: int, position: int, kept: int, active: int,
+    verdicts: np.ndarray, hits: np.ndarray, events: np.ndarray, event_count: int, wants_events: bool, paths: np.ndarray,
+    born_packets: np.ndarray, born_headers: np.ndarray, born: np.ndarray, born_count: int, wave: int, leg: int, position: int, kept: int, active: int,
 ) -> tuple[int, int, int, int, int]:
     """Walks ``carries[position:active]`` through leg ``leg`` (0: out of their endpoints), survivors to ``carries[:kept]``.
 
@@ -37,6 +39,9 @@ def reindex(connections: np.ndarray, count: int, index: np.ndarray) -> None:
 
 def lookup(tables: Tables, addresses: np.ndarray, classes: np.ndarray) -> None:
     """Class of each address (the shared LPM alone)."""
+
+def police(tables: Tables, packets: np.ndarray, reasons: np.ndarray, deciders: np.ndarray) -> None:
+    """DropReason that policy has for each packet from pod to pod that opens a connection, and what decided last."""
 
 def adjacency(tables: Tables, router: int, address: int) -> tuple[int, int, int, int, int, int, int, int]:
     """(kind, device, encap, reason, next_hop, mtu, detail, endpoint) of one router's route to an address."""

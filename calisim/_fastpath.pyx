@@ -9,11 +9,12 @@ from libc.string cimport memset
 
 from calisim._vocabulary cimport *
 from calisim.datapath.stages.admit cimport admit
-from calisim.datapath.stages.exception cimport complain
+from calisim.datapath.stages.exception cimport complain, hand_on
 from calisim.datapath.stages.glance cimport ask_for_senders, glance, resume
 from calisim.datapath.stages.track cimport index_entry
 from calisim.datapath.stages.types cimport FRAME_SIZE, SUPERSEDED, Carry, Core, Glance, Route, Walk
-from calisim.datapath.stages.lookup cimport class_of, resolve
+from calisim.datapath.stages.lookup cimport class_of, resident, resolve
+from calisim.datapath.stages.police cimport Suspect, judge, suspect
 from calisim.datapath.stages.walk cimport walk
 
 cdef enum:
@@ -32,6 +33,7 @@ cdef class Tables:
 
     cdef Core core
     cdef uint32_t places
+    cdef uint32_t objects
     cdef tuple held
 
     def __cinit__(
@@ -39,21 +41,30 @@ cdef class Tables:
         const uint32_t[:, ::1] rows not None, const Adjacency[::1] adjacencies not None, const Router[::1] routers not None,
         const Endpoint[::1] endpoints not None, const Subnet[::1] subnets not None, const uint32_t[:, ::1] target_rows not None,
         const Target[::1] targets not None, const Rule[::1] rules not None, const uint8_t[::1] blocked not None,
-        const Fabric[::1] fabric not None, uint32_t places,
+        const Fabric[::1] fabric not None, const uint32_t[::1] peers not None, const uint32_t[:, ::1] atoms not None,
+        const Tier[::1] tiers not None, const uint32_t[::1] steps not None, const Match[::1] matches not None,
+        const Term[::1] terms not None, const Index[::1] indexes not None, const uint32_t[::1] maps not None,
+        const uint64_t[::1] bits not None, uint32_t places, uint32_t objects,
     ):
         if (lpm.shape[0] < 65536 or blocked.shape[0] != 256 or fabric.shape[0] != 1 or rows.shape[1] != classes.shape[0]
                 or target_rows.shape[1] != classes.shape[0] or 0 in (
                     classes.shape[0], residents.shape[0], rows.shape[0], adjacencies.shape[0], routers.shape[0],
-                    endpoints.shape[0], subnets.shape[0], target_rows.shape[0], targets.shape[0], rules.shape[0])):
+                    endpoints.shape[0], subnets.shape[0], target_rows.shape[0], targets.shape[0], rules.shape[0],
+                    atoms.shape[0], atoms.shape[1], tiers.shape[0], steps.shape[0], matches.shape[0], terms.shape[0],
+                    indexes.shape[0], maps.shape[0], bits.shape[0]) or peers.shape[0] < 65536):
             raise ValueError("the tables of this FIB image do not belong together")
         self.held = (lpm, classes, residents, rows, adjacencies, routers, endpoints, subnets, target_rows, targets, rules,
-                     blocked, fabric)
-        self.places = places
+                     blocked, fabric, peers, atoms, tiers, steps, matches, terms, indexes, maps, bits)
+        self.places, self.objects = places, objects
         self.core.fib.lpm, self.core.fib.classes, self.core.fib.residents = &lpm[0], &classes[0], &residents[0]
         self.core.fib.rows, self.core.fib.adjacencies = &rows[0, 0], &adjacencies[0]
         self.core.fib.routers, self.core.fib.endpoints, self.core.fib.subnets = &routers[0], &endpoints[0], &subnets[0]
         self.core.fib.target_rows, self.core.fib.targets, self.core.fib.rules = &target_rows[0, 0], &targets[0], &rules[0]
         self.core.fib.blocked, self.core.fib.fabric = &blocked[0], &fabric[0]
+        self.core.fib.peers, self.core.fib.atoms, self.core.fib.atom_words = &peers[0], &atoms[0, 0], atoms.shape[1]
+        self.core.fib.tiers, self.core.fib.steps, self.core.fib.matches = &tiers[0], &steps[0], &matches[0]
+        self.core.fib.terms, self.core.fib.indexes = &terms[0], &indexes[0]
+        self.core.fib.maps, self.core.fib.bits = &maps[0], &bits[0]
         self.core.fib.place_count = places
         self.core.fib.class_count, self.core.fib.resident_count = classes.shape[0], residents.shape[0]
         self.core.fib.router_count, self.core.fib.endpoint_count = routers.shape[0] - 1, endpoints.shape[0] - 1
@@ -65,7 +76,7 @@ def step(
     Result[::1] results not None, uint8_t[::1] carries not None,
     uint64_t[::1] index not None, Connection[::1] connections not None, uint32_t connection_count,
     uint32_t[:, ::1] ordinals not None, uint64_t[:, :, :, ::1] links not None,
-    uint64_t[:, ::1] drops not None, uint64_t[::1] verdicts not None,
+    uint64_t[:, ::1] drops not None, uint64_t[::1] verdicts not None, uint64_t[::1] hits not None,
     Event[::1] events not None, uint64_t event_count, bint wants_events,
     const Pmtu[::1] paths not None, Packet[::1] born_packets not None, Header[::1] born_headers not None,
     Born[::1] born not None, uint64_t born_count,
@@ -83,7 +94,8 @@ def step(
         raise ValueError("results and buffers do not fit the wave")
     if (ordinals.shape[0] != core.fib.router_count + 1 or ordinals.shape[1] != 2 or links.shape[0] != core.fib.router_count + 1
             or links.shape[1] != DEVICE_COUNT or links.shape[2] != 2 or links.shape[3] != 2 or drops.shape[0] != tables.places + 1
-            or drops.shape[1] != DROP_COUNT or verdicts.shape[0] != VERDICT_COUNT):
+            or drops.shape[1] != DROP_COUNT or verdicts.shape[0] != VERDICT_COUNT
+            or hits.shape[0] != tables.objects + 1):
         raise ValueError("this state belongs to another network")
     if (index.shape[0] & (index.shape[0] - 1) or index.shape[0] < connections.shape[0] * INDEX_PER_CONNECTION
             or not 0 < connections.shape[0] < 0x7FFFFFFF or connection_count > connections.shape[0]
@@ -97,6 +109,7 @@ def step(
     core.index, core.index_mask = &index[0], index.shape[0] - 1
     core.connections, core.connection_count, core.connection_room = &connections[0], connection_count, connections.shape[0]
     core.ordinals, core.links, core.drops, core.verdicts = &ordinals[0, 0], &links[0, 0, 0, 0], &drops[0, 0], &verdicts[0]
+    core.hits = &hits[0]
     core.events, core.event_count, core.event_room = (&events[0] if events.shape[0] else NULL), event_count, events.shape[0]
     core.wants_events, core.wave, core.leg, core.wants_born = wants_events, wave, leg, born.shape[0] > 0
     if core.wants_born:
@@ -117,8 +130,8 @@ def step(
                     if admit(&core, &w):
                         carry[kept] = w.carry
                         kept += 1
-                    elif w.error and core.wants_born and w.result.verdict == VERDICT_DROPPED:
-                        complain(&core, &w)
+                    elif core.wants_born:
+                        beget(&core, &w)
             else:
                 glance(&core, &carry[position], end - position, glances)
                 for i in range(position, end):
@@ -128,10 +141,18 @@ def step(
                     if walk(&core, &w):
                         carry[kept] = w.carry
                         kept += 1
-                    elif w.error and core.wants_born and w.result.verdict == VERDICT_DROPPED:
-                        complain(&core, &w)
+                    elif core.wants_born:
+                        beget(&core, &w)
             position = end
     return position, kept, core.connection_count, core.event_count, core.born_count
+
+
+cdef void beget(Core* core, const Walk* w) noexcept nogil:
+    """What a journey that has ended gives rise to."""
+    if w.result.verdict == VERDICT_CONTINUED:
+        hand_on(core, w)
+    elif w.error and w.result.verdict == VERDICT_DROPPED:
+        complain(core, w)
 
 
 cdef inline void start(Core* core, Walk* w, Py_ssize_t row) noexcept nogil:
@@ -169,6 +190,35 @@ def lookup(Tables tables not None, const uint32_t[::1] addresses not None, uint3
     with nogil:
         for i in range(addresses.shape[0]):
             classes[i] = class_of(&core.fib, addresses[i])
+
+
+def police(
+    Tables tables not None, const Packet[::1] packets not None, uint8_t[::1] reasons not None, uint32_t[::1] deciders not None,
+):
+    """What policy says of packets that open connections from pod to pod (the stage alone)."""
+    cdef const Core* core = &tables.core
+    cdef const Packet* packet
+    cdef uint32_t receivers[FRAME_SIZE]
+    cdef Suspect suspects[FRAME_SIZE]
+    cdef Suspect* s
+    cdef Py_ssize_t first = 0, end, i
+    if reasons.shape[0] != packets.shape[0] or deciders.shape[0] != packets.shape[0]:
+        raise ValueError("packets and verdicts differ in length")
+    with nogil:
+        while first < packets.shape[0]:
+            end = min(first + FRAME_SIZE, packets.shape[0])
+            for i in range(first, end):                # apart from judging, so that its cache misses overlap
+                packet, s = &packets[i], &suspects[i - first]
+                receivers[i - first] = resident(&core.fib, &core.fib.classes[class_of(&core.fib, packet.dst)], packet.dst)
+                suspect(s, packet, packet.src, packet.dst, packet.sport, packet.dport)
+            for i in range(first, end):
+                packet, s = &packets[i], &suspects[i - first]
+                reasons[i] = DROP_NONE
+                if packet.ingress <= core.fib.endpoint_count and not judge(&core.fib, packet.ingress, False, s, &deciders[i]):
+                    reasons[i] = DROP_POLICY_EGRESS
+                elif not judge(&core.fib, receivers[i - first], True, s, &deciders[i]):
+                    reasons[i] = DROP_POLICY_INGRESS
+            first = end
 
 
 def adjacency(Tables tables not None, uint32_t router, uint32_t address):

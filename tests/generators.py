@@ -194,7 +194,7 @@ def _random_packet(intent: Intent, rng: Random, targets: list[int], senders: lis
         sport=sport, dport=dport, time=time, df=rng.random() < 0.7, tos=rng.choice((0, 1, 2, 3, 0xB8, 0xBB)),
         tcp_flags=rng.choice((SYN, SYN, SYN, ACK, PSH | ACK, SYN | ACK, RST, FIN | ACK, FIN, 0)) if protocol == TCP else 0,
         ttl=rng.choice((0, 1, 2, 3, 4, 64, 64, 64, 255)),
-        length=rng.choice((*(60, 100, 576, 1000) * 8, 20, 19, 28, 27, 40, 39, 0, 65535, *_edges(intent, rng) * 2)),
+        length=rng.choice((*(60, 100, 576, 1000) * 8, 2000, 4001, 20, 19, 28, 27, 40, 39, 0, 65535, *_edges(intent, rng) * 2)),
         **({"fragment": rng.choice((0x2000, 0x2010, 0x0001, 0x6000))} if rng.random() < 0.01 else {}))
 
 
@@ -215,6 +215,70 @@ def random_headers(intent: Intent, rng: Random, wave: np.ndarray) -> np.ndarray:
         if rng.random() < 0.5:                 # inside: as it would come from another pod
             packet_["src"] = rng.choice(targets)
     return headers
+
+
+def random_pieces(intent: Intent, rng: Random, count: int, *, start: int = SECOND) -> tuple[np.ndarray, np.ndarray]:
+    """Datagrams in pieces as raw sockets send them, a third of them outer ones: in any order, some missing, doubled, overlapping
+    or with another end, some with few ids, so that they mix."""
+    rows, more = [], []
+    senders = [e for e in intent.endpoints if e.address]
+    while len(rows) < count and senders:
+        sender = rng.choice(senders)
+        whole = random_wave(intent, rng, 1, start=start, spread=rng.choice((1, 40 * SECOND)))
+        whole["ingress"], whole["ttl"] = sender.id, rng.choice((2, 64, 64, 64))
+        whole["src"] = sender.address if rng.random() < 0.9 else whole["src"]
+        whole["dst"] = rng.choice(senders).address if rng.random() < 0.8 else whole["dst"]
+        header = random_headers(intent, rng, whole) if rng.random() < 0.3 else np.zeros(1, HEADER)
+        header["id"], header["outer_id"] = rng.randint(0, 3), rng.randint(0, 3)
+        if rng.random() < 0.1:
+            header["datagram"], header["outer_datagram"] = rng.randint(0, 3), rng.randint(0, 3)
+        for offset, length, flags in _cut(rng):
+            piece, of = whole.copy(), header.copy()
+            if of["encap"][0]:
+                of["outer_fragment"], of["outer_length"] = flags | offset // 8, length
+                of["outer_tos"] = rng.choice((of["outer_tos"][0], 3, 1)) if rng.random() < 0.1 else of["outer_tos"]
+            else:
+                piece["fragment"], piece["length"] = flags | offset // 8, length
+                piece["tos"] = rng.choice((piece["tos"][0], 3, 1)) if rng.random() < 0.1 else piece["tos"]
+            piece["time"] += rng.choice((0, 0, 0, 1, 29 * SECOND, 30 * SECOND))
+            rows.append(piece)
+            more.append(of)
+    return (np.concatenate(rows), np.concatenate(more)) if rows else (packet()[:0], np.zeros(0, HEADER))
+
+
+def _cut(rng: Random) -> list[tuple[int, int, int]]:
+    """Offset, total length and flags of pieces."""
+    df = rng.choice((0, 0, 0x4000))
+    sizes = [8 * rng.choice((5, 10, 60, 182, 182, 185, 400)) for _ in range(rng.randint(1, 4))] + [rng.choice((1, 8, 60, 1460))]
+    starts = [sum(sizes[:number]) for number in range(len(sizes))]
+    pieces = [
+        (start, size + 20, (df if rng.random() < 0.95 else 0) | 0x2000) for start, size in zip(starts, sizes, strict=True)]
+    pieces[-1] = pieces[-1][0], pieces[-1][1], pieces[-1][2] & 0x4000
+    if rng.random() < 0.4:
+        rng.shuffle(pieces)
+    if rng.random() < 0.3:
+        start, length, flags = rng.choice(pieces)
+        pieces.insert(rng.randint(0, len(pieces)), rng.choice((
+            (start, length, flags), (start + 8, length, flags), (start, max(28, length - 8), flags),
+            (start, length, flags ^ 0x2000), (rng.choice((0x1FFF, 0x1FF0)) * 8, rng.choice((28, 60)), flags))))
+    if rng.random() < 0.15:
+        del pieces[rng.randrange(len(pieces))]
+    return pieces
+
+
+def hostile_headers(intent: Intent, rng: Random, headers: np.ndarray) -> None:
+    """Some packets claim that they go on somewhere, as numbers that nobody gave out, in pieces that nobody saw."""
+    for header in headers:
+        if rng.random() < 0.7:
+            continue
+        header["resume"] = rng.choice((2, 3, 6, 14, 16, 18, 2, 3, 6, 14, 16, 18, 1, 4, 5, 15, 17, 19, 255))
+        header["resume_at"] = rng.choice(([*range(1, len(intent.routers) + 1)] or [1]) * 8 + [
+            0, *range(len(intent.endpoints) + 2), 0xFFFFFFFF])
+        header["device"] = rng.choice((*(1, 2, 3, 4, 5) * 6, 0, 6, 255))
+        header["place"] = rng.choice((0, *range(len(intent.places) + 2), 0xFFFFFFFF)) if rng.random() < 0.5 else 0
+        header["largest"] = rng.choice((0, 0, 0, 1, 27, 28, 100, 1400, 0xFFFF))
+        header["datagram"], header["outer_datagram"] = rng.choice((0, 1, 2, 5)), rng.choice((0, 1, 2, 5))
+        header["outer_length"] = rng.choice((header["outer_length"], 0, 19, 100, 0xFFFF))
 
 
 def random_errors(intent: Intent, rng: Random, connections: np.ndarray, count: int) -> tuple[np.ndarray, np.ndarray]:

@@ -9,6 +9,7 @@ from calisim.control.intent import Endpoint
 from calisim.control.objects import Objects
 from calisim.control.policing import Policing
 from calisim.control.policy.resolve import police
+from calisim.control.policy.sets import Services
 from calisim.datapath.reference.police import Flow, Judgement, Police
 from calisim.errors import Mark
 from calisim.model.entities import Entities, NamedPort, Node, Pod
@@ -74,7 +75,9 @@ class World:
         return f"{found.kind} {found.name} line {found.mark.line}"
 
 
-def world(documents: str, pods: Iterable[Pod], *, nodes: Iterable[Node] = ()) -> World:
+def world(
+    documents: str, pods: Iterable[Pod], *, nodes: Iterable[Node] = (), services: Services | None = None,
+) -> World:
     resources, _ = read(documents)
     pods = tuple(pods)
     names = dict.fromkeys([*resources.namespaces, *(one.namespace for one in pods)])
@@ -84,7 +87,7 @@ def world(documents: str, pods: Iterable[Pod], *, nodes: Iterable[Node] = ()) ->
         Endpoint(number, EndpointKind.POD, one.id, base + number, 1, 1500) for number, one in enumerate(pods, start=1)]
     objects = Objects()
     entities = Entities({}, {}, tuple(nodes), pods, (), namespaces)
-    policing = police(resources.policy, entities, endpoints, objects)
+    policing = police(resources.policy, entities, endpoints, objects, services)
     return World(policing, objects, {endpoint.name: endpoint.address for endpoint in endpoints})
 
 

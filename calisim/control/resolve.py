@@ -166,6 +166,7 @@ def _refuse_clashes(
     """A pod or tunnel address that a node, a host or a subnet's router has, too: nothing could tell the two apart."""
     taken = {subnet.gateway: f"the router of subnet {subnet.name}" for subnet in wiring.fabric.subnets}
     taken.update((endpoint.address, endpoint.name) for endpoint in endpoints if endpoint.kind is not EndpointKind.POD)
+    taken.pop(0, None)                                # the address of who has none
     clashes = [
         (address, f"a tunnel device of {router.name}")
         for router in routers for address in (router.ipip_address, router.vxlan_address) if address in taken]

@@ -15,9 +15,9 @@ destination port 4789; of outer_fragment DF is kept). From then on "the packet" 
 DECAPSULATE it – addresses, ports, protocol (4 or 17), TTL, length, DF, TOS, conntrack key – is the outer one, an ordinary
 packet of that protocol; the inner one lies in it untouched. *The wire's header* below is that header. id, outer_id and
 flags are the bytes' affair, but for FRAME: what is sent past the sender's IP layer does not ask its *path MTU*. An
-*ICMP error* is a PACKET of ICMP type 3 or 11 (dport = type << 8 | code, sport 0) whose HEADER quotes a header
-(quote_length ≥ 20) that is neither a later fragment nor itself ICMP other than echo; mtu is frag-needed's.
-place ≠ 0: the cloud's router at that place sends it.
+*ICMP error* is a PACKET of ICMP type 3 or 11 (dport = type << 8 | code, sport 0; no piece with an offset) whose HEADER
+quotes a header (quote_length ≥ 20) that is neither a later fragment nor itself ICMP other than echo; mtu is
+frag-needed's. place ≠ 0: the cloud's router at that place sends it.
 
 **Pieces.** A PACKET with MF or an offset (*a piece*) is an IP fragment: length is its own, ports and tcp_flags are the
 datagram's (its bytes show them only where the offset is 0; who sends later pieces by hand leaves 0). HEADER.id, or,
@@ -63,8 +63,8 @@ stage ENDPOINT, where 0):
    decides, none → NACL_IN, where = the subnet's place, detail = rule or subnet. Security groups of R: see *Groups*.
    Then, if the check is on and the wire's destination is not R.address: DEST_CHECK (detail R). Then event ETHERNET IN.
    Where the internet gateway translated the destination it has already done so.
-1a. DEFRAGMENT: an outer piece whose outer destination is one of R's own addresses → CONTINUED, stage DEFRAGMENT, where R:
-   R holds it until the packet is whole.
+1a. DEFRAGMENT: an outer piece come in by ETHERNET whose outer destination is one of R's own addresses → CONTINUED,
+   stage DEFRAGMENT, where R: R holds it until the packet is whole.
 2. DECAPSULATE, if encapsulated, come in by ETHERNET and the outer destination is one of R's own addresses (otherwise it
    is forwarded as it is): CALICO_FILTER and outer source not in Intent.tunnel_senders →
    TUNNEL_UNKNOWN_SENDER; R has no such tunnel address (device absent) → DROPPED ADDRESS_UNUSED stage DECAPSULATE. ECN
@@ -93,8 +93,7 @@ stage ENDPOINT, where 0):
 7. TTL (not on OUTPUT): ttl ≤ 1 → TTL_EXCEEDED; else decrement.
 8. MTU of the output device (LOCAL pod: the endpoint's mtu): length greater, and DF → MTU_EXCEEDED (detail = the route's
    decider) – but of a datagram that came in pieces (HEADER.largest ≠ 0) the largest of them is compared.
-8a. POLICY: by VETH under CALICO_FILTER, of no known connection: protocol 4 without PODS_SEND_IPIP, UDP to port 4789
-   without PODS_SEND_VXLAN → ENCAP_FROM_POD: Felix lets workloads open no tunnels.
+8a. POLICY: see *Policy*.
 9. TRANSLATE, only for the packet that opens a connection (and not on INVALID): Intent.nat.matches(src, dst) (OUTPUT,
    too) → MASQUERADE to R.address (output device TUNNEL: to its tunnel address). OUTPUT, or forwarded with a local
    address as source: adjacency TUNNEL and src is not that device's tunnel address → MASQUERADE to it (not under
@@ -127,21 +126,22 @@ stage ENDPOINT, where 0):
    ADDRESS_UNUSED.
 3. routes_pods (provider plain): deliver to the router or host that owns the wire's destination (Intent.address_owners,
    also pods: to the pod's node), else EXITED if the destination is in no subnet and no enabled pool, else FABRIC_NO_OWNER.
-4. Otherwise it is routed: ROUTED. decrements_ttl: wire TTL ≤ 1 → TTL_EXCEEDED stage FABRIC; else decrement the wire's
-   TTL (outer if encapsulated; between the two length > Fabric.mtu with DF → FABRIC_MTU), and hops += 1. NACL outbound
-   of the sender's subnet (no match → NACL_OUT). Route table of that subnet, longest match: none → FABRIC_NO_ROUTE;
-   BLACKHOLE → FABRIC_NO_ROUTE (detail = route); QUOTA →
-   ROUTE_QUOTA (detail = route); NAT → UNDETERMINED (detail = route); LOCAL → owner of the wire's destination among
-   Fabric.owners: none → FABRIC_NO_OWNER; HOST → NACL_IN of its subnet, DELIVERED; NODE → next leg. NODE → next leg at
-   that router, whatever the destination. A Linux router's leg: length > mtu ≠ 0 of the subnet
-   of the owner or router → with DF FABRIC_MTU; without, also if length > Fabric.mtu, CONTINUED (stage FABRIC, where = place):
-   the router cuts the wire's packet to the smaller of the two. A node that does not *answer* (10a) → UNREACHABLE, stage FABRIC. OUTSIDE →
-   length > internet_mtu → with DF FABRIC_MTU (detail = route), then step 5 without translation; what step 5 delivers to a
-   HOST or lets go (EXITED) and is without DF longer than internet_mtu or Fabric.mtu → CONTINUED (stage FABRIC, where = place). INTERNET →
-   place = the gateway; the last rule of step 5 first (a default route is none for pods); then,
-   encapsulated or not, the wire's source must be the address of a router with PUBLIC or of nothing else: otherwise
-   IGW_NO_PUBLIC_ADDRESS. length > internet_mtu → FABRIC_MTU (DF) or UNDETERMINED. The source becomes public_address if
-   it is known. Then step 5.
+4. A Linux router's leg (decrements_ttl) of mtu ≠ 0 takes in no frame of more than mtu and a VLAN tag (length > mtu + 4;
+   measured, is_skb_forwardable) → FABRIC_MTU, detail = Fabric.decided_by, and nobody is told. Otherwise it is routed:
+   ROUTED. decrements_ttl: wire TTL ≤ 1 → TTL_EXCEEDED stage FABRIC; else decrement the wire's TTL (outer if
+   encapsulated; between the two length > Fabric.mtu with DF → FABRIC_MTU), and hops += 1. NACL outbound of the sender's
+   subnet (no match → NACL_OUT). Route table of that subnet, longest match: none → FABRIC_NO_ROUTE; BLACKHOLE →
+   FABRIC_NO_ROUTE (detail = route); QUOTA → ROUTE_QUOTA (detail = route); NAT → UNDETERMINED (detail = route); LOCAL →
+   owner of the wire's destination among Fabric.owners: none → FABRIC_NO_OWNER; HOST → NACL_IN of its subnet, DELIVERED;
+   NODE → next leg. NODE → next leg at that router, whatever the destination. A Linux router's leg: length > mtu ≠ 0 of
+   the subnet of the owner or router → with DF FABRIC_MTU; without, also if length > Fabric.mtu, CONTINUED (stage
+   FABRIC, where = place): the router cuts the wire's packet to the smaller of the two. A node that does not *answer*
+   (10a) → UNREACHABLE, stage FABRIC. OUTSIDE → length > internet_mtu → with DF FABRIC_MTU (detail = route), then step 5
+   without translation; what step 5 delivers to a HOST or lets go (EXITED) and is without DF longer than internet_mtu or
+   Fabric.mtu → CONTINUED (stage FABRIC, where = place). INTERNET → place = the gateway; the last rule of step 5 first
+   (a default route is none for pods); then, encapsulated or not, the wire's source must be the address of a router with
+   PUBLIC or of nothing else: otherwise IGW_NO_PUBLIC_ADDRESS. length > internet_mtu → FABRIC_MTU (DF) or UNDETERMINED.
+   The source becomes public_address if it is known. Then step 5.
 5. Outside: the wire's destination is a HOST's address (not in a subnet) → DELIVERED to it, event ETHERNET IN with
    router 0. It is the public_address of a router (known) → back in through the gateway to that router (destination
    translated). Nobody outside routes an address in a subnet or in an enabled pool, nor, beyond an internet gateway, one of
@@ -191,28 +191,34 @@ rows, of their causes). They are not sent: that is the caller's next wave (:mod:
 they are: ERROR, PIECE or WHOLE; a born packet of a CONTINUED one has cause 0, type 0, code 0, where as its RESULT, and the
 parent's ingress and time. Nothing is said about a piece with an offset (RFC 1812 §4.3.2.7; quote_fragment has DF and MF).
 
-*Pieces.* A packet that was CONTINUED at ENDPOINT, FRAGMENT, ENCAPSULATE or FABRIC is cut (ip_do_fragment): payload in pieces of
-the largest multiple of 8 that fits limit − 20, in order; of the outer packet where it is encapsulated, else of the packet
-(a piece may be cut again: offsets count on, the last keeps MF if it had it). limit: ENDPOINT the pod's mtu or path MTU;
-FRAGMENT the MTU of step 8; ENCAPSULATE what did not suffice; FABRIC the smaller of the two. FRAGMENT of a datagram that
-came in pieces: as they came (boundaries kept), if each fits the limit; else cut anew by the smaller of limit and largest
-piece. A limit below 28: one piece, as long as the whole (the kernel does not get that far). PACKET and HEADER of a piece are as the packet is now (after NAT, TTL and
-TOS as they are at this point, all of HEADER taken along, its encap as it is now), with fragment (DF kept only for a datagram that
-came in pieces with DF), length; id, if 0, 1 + draw(seed, datagram number, 0) mod 65535 (Linux draws, too); datagram (outer: outer_id and
-outer_datagram): a number from State, counted up from 1 for each packet that is cut – but a packet that has one keeps it. resume: 0 at
-ENDPOINT (ingress: the pod), FRAGMENT at FRAGMENT, FABRIC_OUT at ENCAPSULATE, both with resume_at R and the device it came in by; at
-FABRIC FABRIC_IN with the next router or DELIVER with the HOST, 0 for EXITED, place = the place of the RESULT that it would have had.
+*Pieces.* A packet that was CONTINUED at ENDPOINT, FRAGMENT, ENCAPSULATE or FABRIC is cut (ip_do_fragment): payload in
+pieces of the largest multiple of 8 that fits limit − 20, in order, the last one all that fits; of the outer packet
+where it is encapsulated, else of the packet (a piece may be cut again: offsets count on, the last keeps MF if it had
+it). limit: ENDPOINT the pod's mtu or path MTU; FRAGMENT the MTU of step 8; ENCAPSULATE what did not suffice; FABRIC the
+smaller of the two. FRAGMENT of a datagram that came in pieces: as they came (boundaries kept, DF cleared), if each fits
+the limit and it was not forwarded into a TUNNEL (measured: of what came by a device the pieces lack room for the
+tunnel's header; of OUTPUT they have it); else cut anew by the smaller of limit and largest piece, DF kept. A limit
+below 28: one piece, as long as the whole (the kernel does not get that far). PACKET and HEADER of a piece are as the
+packet is now (after NAT, TTL and TOS as they are at this point, all of HEADER taken along, its encap as it is now),
+with fragment (DF as just said, otherwise cleared), length; id, if 0, 1 + draw(seed, datagram number, 0) mod 65535
+(Linux draws, too); datagram (outer: outer_id and outer_datagram): a number from State, counted up from 1 for each
+packet that is cut – but a packet that has one keeps it, and a piece that has none gets neither number nor id: its id
+alone says what it belongs to. resume: 0 at ENDPOINT (ingress: the pod), FRAGMENT at FRAGMENT, FABRIC_OUT at
+ENCAPSULATE, both with resume_at R and the device it came in by; at FABRIC FABRIC_IN with the next router or DELIVER
+with the HOST, 0 for EXITED, place = the place of the RESULT that it would have had.
 
-*Wholes.* Pieces held by R (key: R.key, source, destination, protocol of the piece's header, the datagram number if there is one,
-else the id; inner and outer pieces apart) wait 30 s from the first one on (ipfrag_time). At the end of a wave they are taken up in
-the order in which they came: a piece whose every byte is there already is forgotten; one that overlaps others, ends beyond a
-known end, or is a second, different end, kills what is held with it (RFC 5722 as Linux does it), itself included. When the last hole closes the
-datagram is WHOLE: PACKET and HEADER of the first piece (offset 0) as it came to DEFRAGMENT, parent the row that closed the hole, time
-that one's, length 20 + all payload, fragment 0, but DF if the largest of its pieces with DF is as large as the largest piece;
-ECN (ip_frag_ecn_table): Not-ECT and other pieces mixed → nothing is born; CE among ECT → CE. resume CONNTRACK, of an outer one for R itself
-DECAPSULATE, resume_at R, device as it came in. Its number (0: a new one) is datagram or outer_datagram, under which State keeps its
-pieces' offsets and lengths for FRAGMENT, for 30 s; HEADER.largest is the largest length (of a whole outer packet for R itself 0). More than 4 MiB of pieces' lengths at one router (ipfrag_high_thresh): new ones
-are forgotten. A packet whose last pieces never come ends CONTINUED at DEFRAGMENT; no 11/1 is sent (not modelled).
+*Wholes.* Pieces held by R (key: R.key, source, destination, protocol of the piece's header, the datagram number if
+there is one, else the id; inner and outer pieces apart) wait 30 s from the first one on (ipfrag_time). At the end of a
+wave they are taken up in the order in which they came: a piece whose every byte is there already is forgotten; one that
+overlaps others, ends beyond a known end, or is a second, different end, kills what is held with it (RFC 5722 as Linux
+does it), itself included. When the last hole closes the datagram is WHOLE: PACKET and HEADER of the first piece (offset
+0) as it came to DEFRAGMENT, parent the row that closed the hole, time that one's, length 20 + all payload, fragment 0,
+but DF if the largest of its pieces with DF is as large as the largest piece; ECN (ip_frag_ecn_table): Not-ECT and other
+pieces mixed → nothing is born; CE among ECT → CE. resume CONNTRACK, of an outer one for R itself DECAPSULATE, resume_at
+R, device as it came in. Its number (0: a new one) is datagram or outer_datagram, under which State keeps its pieces'
+offsets and lengths for FRAGMENT, for 30 s; HEADER.largest is the largest length (of a whole outer packet for R itself
+0). More than 4 MiB of pieces' lengths at one router (ipfrag_high_thresh): new ones are forgotten. A packet whose last
+pieces never come ends CONTINUED at DEFRAGMENT; no 11/1 is sent (not modelled).
 
 *Errors.* A router R says, about
 a packet
@@ -246,6 +252,23 @@ stack: a pod for all that it sends, a node R for what is of protocol 4 from R.ad
 with time < expires = the error's time + 600 s. It never widens: a live record with a smaller mtu stays, with the same one,
 too, unless half of the time is over. Less than 552: 552, or what is known if that is less (ip_rt_min_pmtu).
 
+**Policy** (Intent.policy; :mod:`calisim.control.policing`), at step 8a and, for what is addressed to the node itself, at step 6:
+under CALICO_FILTER, of no known connection (what is known, RELATED included, was accepted before; a picked up one is new, and
+what is INVALID and got this far is judged as well). Not asked is what a pod sends to its own address (adjacency LOCAL to the
+sender, destination not changed by BALANCE): it never leaves a real one. In this order:
+1. By VETH: protocol 4 without PODS_SEND_IPIP, UDP to port 4789 without PODS_SEND_VXLAN → ENCAP_FROM_POD: Felix lets workloads
+   open no tunnels.
+2. By VETH: the *egress* program of the sending pod's identity (Policing.endpoints of the packet's ingress).
+3. Adjacency LOCAL, a pod, and not OUTPUT (a node reaches its own pods, whatever policy says): the *ingress* program of that
+   pod's identity.
+Judged is the packet as it is then: after BALANCE and translation back, before TRANSLATE, what is still encapsulated by its
+outer header, a datagram that came in pieces whole. Ports are its own, asked of protocols 6, 17 and 132; type and code of
+protocols 1 and 58 are the bytes of dport. An address has the identity that Policing.addresses gives it. Program 0 and
+identity 0: nothing is asked. Denied → DROPPED POLICY_EGRESS or POLICY_INGRESS, stage POLICY, where R, detail = what decided:
+the rule; the tier whose end it was; the pod's own object (of the sender, of the receiver) where the profiles did not
+decide. State.hits: uint64[objects + 1]: each program that was asked counts one for what decided it, allowed or denied. A
+connection that was allowed stays so, whatever policy says later.
+
 **Ports** of MASQUERADE: class of the original source port: 0..511 → 1..511, 512..1023 → 600..1023, else 1024..65535;
 ICMP id 0..65535; protocols without ports: no port, SNAT_PORTS_EXHAUSTED if the reply tuple is taken. Without
 RANDOM_FULLY: (a) the mapping sticks to (source, source port), as measured: of R's SNATed connections with the same
@@ -268,7 +291,8 @@ the last adjacency used on the first router. path = verdict | reason << 3 | enca
 (flags & 0xFF) << 16.
 
 **Counters** (State.links: uint64[routers + 1, len(Device), 2 directions, 2]: packets, bytes of IP total length on that
-device – one per event; State.drops: uint64[places + 1, len(DropReason)]; State.verdicts: uint64[len(Verdict)]).
+device – one per event; State.drops: uint64[places + 1, len(DropReason)]; State.verdicts: uint64[len(Verdict)]; State.hits: see
+*Policy*; they begin anew with another image).
 
 **Events**: router, device, direction, header as on that interface, endpoint (VETH: the pod; router 0: the host), detail
 = the adjacency's decider on OUT events, else 0, stage: ENDPOINT (VETH IN, host OUT), ENCAPSULATE (tunnel OUT),
@@ -328,6 +352,30 @@ sorted by row (stable).
   equal prefixes of a route table, and of hosts with one address, the first.
 - outer_src and outer_dst are as on the wire at the end (a gateway may have translated them), of the last encapsulated leg.
 - path's hops: min(hops, 15) in bits 12..15; all of it modulo 2³².
+- What resumes, in Start: resume comes before place and ingress. ADDRESS_UNUSED (first of all) also: a device that is none of
+  VETH … LOOPBACK, or VETH and ingress is no pod of that router (both at DECAPSULATE, CONNTRACK, FRAGMENT, FABRIC_OUT);
+  FABRIC_OUT with encap 0; DELIVER to 0 with a place that is not one beyond the routers'. Then the "any" checks, then DOWN
+  (of FABRIC_IN, too): hops 0. Later its legs count from 1. FABRIC_IN sets ROUTED, DELIVER does not.
+- DECAPSULATE goes on with 2 and all after it (1a is not asked again); CONNTRACK with 4 (no source is chosen); FRAGMENT with 10
+  and FABRIC_OUT with 12, after a LOOKUP anew (its losses, its decider): FRAGMENT's of the packet's destination – LOCAL to the
+  node itself is NO_ROUTE (stage LOOKUP) there –, FABRIC_OUT's of the inner one, which must be a TUNNEL, else NO_ROUTE (stage
+  LOOKUP); then the outer destination's link as in 11. No connection is known there: an error goes to the source as it is now.
+- Every CONTINUED has detail 0. At ENDPOINT where = the pod's router. Step 8 and 9a: largest stands for the length in 8 alone.
+- A piece of any protocol is at least 21 long (MALFORMED). ENCAPSULATE, before its event: an outer length over 65535 is MALFORMED.
+- FABRIC's MTUs without DF: after the route is known, before UNREACHABLE and before a host's NACL_IN; OUTSIDE after step 5's
+  FABRIC_NO_ROUTE; what is hairpinned to a router is not measured again.
+- What is held in 1a resumes at DECAPSULATE (largest 0), what is held in 3a at CONNTRACK, encapsulated or not.
+- HEADER of a born piece or whole: what is not named of resume, resume_at, device, largest is 0 (a piece's largest,
+  too); place is the wave's but for an EXITED to be; a packet that is not encapsulated now has all outer_* 0, one that
+  is has them as on the wire, outer_length 0 unless it is an outer piece. An outer header that ENCAPSULATE has made has
+  no outer_id or outer_datagram yet.
+- Numbers are counted up, and pieces taken up, in one pass over the CONTINUED rows, legs then rows; a whole takes its new number
+  when it is born. Device and ingress of a whole are those of the piece that closed it (skb->dev).
+- A queue is alive for pieces with time < the first one's + 30 s (else a new one replaces it); for the 4 MiB count all that had
+  not expired at the earliest time of the wave and are not replaced, closed or killed. A last piece beyond whose end there
+  is a piece already kills, too. That every byte is there is asked first.
+- Kept boundaries hold while time < the whole's + 30 s, by number alone (the last whole with a number counts), if their
+  payloads add up to the packet's. DF of a piece cut anew is the packet's.
 """
 
 MAX_HOPS = 32

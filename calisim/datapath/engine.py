@@ -20,6 +20,7 @@ class State(Protocol):
     links: np.ndarray
     drops: np.ndarray
     verdicts: np.ndarray
+    hits: np.ndarray
 
     def connections(self) -> np.ndarray:
         """CONNECTION records that are alive, sorted by (key, flags & 0x8000, ordinal)."""

@@ -6,7 +6,7 @@ import numpy as np
 
 from ..errors import StaleBuildError, UsageError
 from ..fib.image import FibImage
-from ..vocabulary import BORN, EVENT, HEADER, PACKET, RESULT, Verdict
+from ..vocabulary import BORN, EVENT, HEADER, PACKET, RESULT, PacketFlag, Relation, Verdict
 from ..vocabulary.declarations import digest
 from .results import Born, Results
 
@@ -28,7 +28,7 @@ class FastEngine:
     def __init__(self, image: FibImage) -> None:
         image.check()
         self.image = image
-        self._tables = Tables(**image.arrays, places=image.places)
+        self._tables = Tables(**image.arrays, places=image.places, objects=image.objects)
 
     def new_state(self) -> State:
         return State(self.image)
@@ -56,14 +56,15 @@ class FastEngine:
         if len(wave):
             self._walk(wave, headers, results, state, journal, nursery)
             self._learn(wave, headers, results, state)
-        born = Born(*nursery.written())
         return Results(
-            results, _by_row(*journal.written()) if events else None, self._allowed(born, state) if offspring else None)
+            results, _by_row(*journal.written()) if events else None,
+            self._offspring(Born(*nursery.written()), state) if offspring else None)
 
     def _walk(
         self, wave: np.ndarray, headers: np.ndarray, results: np.ndarray, state: State, journal: _Rows, nursery: _Rows,
     ) -> None:
         earliest = int(wave["time"].min())
+        state.fragments.expire(earliest)
         carries = np.empty(len(wave) * CARRY_SIZE, np.uint8)
         active, leg = len(wave), 0
         while active:
@@ -73,7 +74,7 @@ class FastEngine:
                 packets, more, born = nursery.arrays
                 position, kept, state.count, journal.count, nursery.count = step(
                     self._tables, wave, headers, results, carries, state.index, state.records, state.count, state.ordinals,
-                    state.links, state.drops, state.verdicts, rows, journal.count, len(rows) > 0, state.paths, packets, more,
+                    state.links, state.drops, state.verdicts, state.hits, rows, journal.count, len(rows) > 0, state.paths, packets, more,
                     born, nursery.count, state.wave, leg, position, kept, active)
                 if position == active:
                     break
@@ -89,6 +90,7 @@ class FastEngine:
         if not len(headers):
             return
         told = (wave["protocol"] == 1) & (wave["dport"] == 0x0304) & (results["verdict"] == Verdict.DELIVERED)
+        told &= wave["fragment"] & PacketFlag.OFFSET == 0
         told &= (results["dst"] == headers["quote_src"]) & (results["where"] > 0) & (headers["encap"] == 0)
         rows = np.flatnonzero(told)
         if not len(rows):
@@ -100,11 +102,18 @@ class FastEngine:
         lessons = [quoted[name] for name in ("quote_src", "quote_dst", "mtu")] + [wave["time"][rows]]
         state.learn(zip(*(column[outer | ~own].tolist() for column in lessons), strict=True))
 
+    def _offspring(self, born: Born, state: State) -> Born:
+        """Errors that may be sent, pieces of what was too long, and what has become whole."""
+        if (born.causes["relation"] != Relation.ERROR).any():
+            born = state.fragments.offspring(born, self.image.routers["key"], int(self.image.fabric["seed"][0]))
+        return self._allowed(born, state)
+
     def _allowed(self, born: Born, state: State) -> Born:
         """What Linux' limits let pass, by who speaks to whom (ip_error, inet_peer_xrlim_allow); frag-needed is exempt."""
         span = int(self.image.fabric["icmp_ratelimit"][0]) * 1_000_000
         kept = np.ones(len(born.packets), bool)
-        for row, (packet, cause) in enumerate(zip(born.packets, born.causes, strict=True)):
+        for row in np.flatnonzero(born.causes["relation"] == Relation.ERROR):
+            packet, cause = born.packets[row], born.causes[row]
             kind = int(cause["type"]), int(cause["code"])
             if kind != (3, 4):
                 kept[row] = state.may_complain(

@@ -13,6 +13,7 @@ import numpy as np
 from .._fastpath import FRAME, INDEX_PER_CONNECTION, WAVE_NUMBER, reindex
 from ..fib.image import FibImage
 from ..vocabulary import CONNECTION, PMTU, ConnectionFlag, Device, DropReason, Verdict
+from .fragments import Fragments
 
 _FIRST_ROOM = 4 * FRAME
 _LEAST_PATH_MTU = 552                      # net.ipv4.route.min_pmtu
@@ -23,7 +24,7 @@ class State:
     """Connections (``records[:count]``, with an ``index`` over them), ordinals, and the counters.
 
     ``links``: uint64[routers + 1, devices, 2 directions, (packets, bytes)]; ``drops``: uint64[places + 1, reasons];
-    ``verdicts``: uint64[verdicts].
+    ``verdicts``: uint64[verdicts]; ``hits``: uint64[objects + 1], of the last image.
     """
 
     def __init__(self, image: FibImage) -> None:
@@ -31,12 +32,15 @@ class State:
         self.links = np.zeros((len(self.keys), len(Device), 2, 2), np.uint64)
         self.drops = np.zeros((image.places + 1, len(DropReason)), np.uint64)
         self.verdicts = np.zeros(len(Verdict), np.uint64)
+        self.hits = np.zeros(image.objects + 1, np.uint64)
+        self._image = image
         self.ordinals = np.zeros((len(self.keys), 2), np.uint32)      # the last one given: by conntrack, by the groups
         self.records = np.zeros(_FIRST_ROOM, CONNECTION)
         self.index = np.zeros(_FIRST_ROOM * INDEX_PER_CONNECTION, np.uint64)
         self.icmp_tokens: dict[tuple[int, int], tuple[int, int]] = {}  # (router key, or place after the last), to whom
         self._known_paths: dict[tuple[int, int], tuple[int, int]] = {}      # source, destination: MTU, until when
         self.paths = np.zeros(0, PMTU)                                # the same as the compiled code reads it
+        self.fragments = Fragments()
         self.count = 0
         self.wave = 0                                                 # number of the last wave
         self.latest = 0                                               # the latest packet time seen
@@ -95,7 +99,10 @@ class State:
         reindex(self.records, self.count, self.index)
 
     def fit(self, image: FibImage) -> None:
-        """Take on the routers and places of another image: what is kept by router follows its key, new routers begin at 0."""
+        """Take on the routers and places of another image: what is kept by router follows its key, new routers begin at 0.
+        Objects are numbered anew by each image."""
+        if image is not self._image:
+            self._image, self.hits = image, np.zeros(image.objects + 1, np.uint64)
         keys = image.routers["key"]
         if not np.array_equal(keys, self.keys):
             known = {key: number for number, key in enumerate(self.keys.tolist())}

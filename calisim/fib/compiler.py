@@ -21,6 +21,7 @@ from ..vocabulary import (
 )
 from . import lpm
 from .image import FibImage, freeze
+from .police import Policy, compile_policy
 
 MOST_CELLS = 1 << 26                  # of rows, of residents: 256 MB each
 MOST_GROUPS = 64                      # security groups are a bit set
@@ -32,14 +33,17 @@ def compile(intent: Intent) -> FibImage:
     space = _AddressSpace(intent, routing)
     rules = _Rules(intent)
     target_rows, targets = _targets(intent, space)
+    policy = compile_policy(intent.policy)
     arrays = {
         "lpm": lpm.build(space.starts, space.classes_of_intervals), "classes": space.records, "residents": space.residents,
         "rows": routing.rows(space), "adjacencies": routing.records(),
-        "routers": _routers(intent, routing, rules), "endpoints": _endpoints(intent, routing), "subnets": _subnets(intent, rules),
+        "routers": _routers(intent, routing, rules), "endpoints": _endpoints(intent, routing, policy), "subnets": _subnets(intent, rules),
         "target_rows": target_rows, "targets": targets, "rules": rules.records(),
         "blocked": np.array([p in intent.fabric.blocked_protocols for p in range(256)], np.uint8), "fabric": _fabric(intent),
+        **policy.arrays,
     }
-    return FibImage(**{name: freeze(array) for name, array in arrays.items()}, places=len(intent.places))
+    return FibImage(**{name: freeze(array) for name, array in arrays.items()}, places=len(intent.places),
+                    objects=len(intent.objects))
 
 
 class _Routing:
@@ -292,15 +296,18 @@ def _routers(intent: Intent, routing: _Routing, rules: _Rules) -> np.ndarray:
     return np.array(rows, ROUTER)
 
 
-def _endpoints(intent: Intent, routing: _Routing) -> np.ndarray:
+def _endpoints(intent: Intent, routing: _Routing, policy: Policy) -> np.ndarray:
     rows: list[tuple[int, ...]] = [(0,) * len(ENDPOINT.names or ())]
     homes = lpm.Intervals([subnet.prefix for subnet in intent.fabric.subnets])
     addresses = np.array([endpoint.address for endpoint in intent.endpoints], np.int64)
-    for endpoint, home in zip(intent.endpoints, homes.match(addresses) + 1, strict=True):
+    programs = [(0, 0), *(
+        (policy.programs[identity.ingress], policy.programs[identity.egress]) for identity in intent.policy.identities)]
+    identities = intent.policy.endpoints or (0,) * len(intent.endpoints)
+    for endpoint, identity, home in zip(intent.endpoints, identities, homes.match(addresses) + 1, strict=True):
         subnet = int(home) if intent.fabric.owners.get(endpoint.address) == endpoint.id else 0
         rows.append((
             endpoint.address, endpoint.router, subnet, endpoint.mtu, endpoint.decided_by,
-            routing.deciders.get(endpoint.id, 0), endpoint.kind))
+            routing.deciders.get(endpoint.id, 0), *programs[identity], endpoint.kind))
     return np.array(rows, ENDPOINT)
 
 

@@ -17,13 +17,14 @@ import numpy as np
 
 from ..errors import StaleBuildError, UsageError
 from ..vocabulary import (
-    ADJACENCY, CLASS, ENDPOINT, FABRIC, ROUTER, RULE, SUBNET, TARGET, Device, DropReason, Encap,
+    ADJACENCY, CLASS, ENDPOINT, FABRIC, INDEX, MATCH, ROUTER, RULE, SUBNET, TARGET, TERM, TIER, Device, DropReason, Encap,
 )
 
 DTYPES: dict[str, np.dtype] = {
     "lpm": np.dtype("<u4"), "classes": CLASS, "residents": np.dtype("<u4"), "rows": np.dtype("<u4"), "adjacencies": ADJACENCY,
     "routers": ROUTER, "endpoints": ENDPOINT, "subnets": SUBNET, "target_rows": np.dtype("<u4"), "targets": TARGET,
-    "rules": RULE, "blocked": np.dtype("u1"), "fabric": FABRIC,
+    "rules": RULE, "blocked": np.dtype("u1"), "fabric": FABRIC, "peers": np.dtype("<u4"), "atoms": np.dtype("<u4"), "tiers": TIER,
+    "steps": np.dtype("<u4"), "matches": MATCH, "terms": TERM, "indexes": INDEX, "maps": np.dtype("<u4"), "bits": np.dtype("<u8"),
 }
 
 
@@ -34,7 +35,8 @@ class FibImage:
     ``lpm`` (16-8-8, address → class) · ``classes`` · ``residents`` (endpoint ids, block by block) · ``rows`` (FIB group ×
     class → adjacency) · ``adjacencies`` · ``routers`` · ``endpoints`` · ``subnets`` · ``target_rows`` (cloud route table ×
     class → target) · ``targets`` · ``rules`` (security groups, NACLs) · ``blocked`` (1 per IP protocol that the fabric
-    refuses) · ``fabric`` (one record).
+    refuses) · ``fabric`` (one record) · of policy (:mod:`.police`) ``peers`` (16-8-8, address → peer), ``atoms`` (peer → bits),
+    ``tiers``, ``steps`` (→ match), ``matches``, ``terms``, ``indexes`` with their ``maps`` and ``bits``.
     """
 
     lpm: np.ndarray
@@ -50,11 +52,21 @@ class FibImage:
     rules: np.ndarray
     blocked: np.ndarray
     fabric: np.ndarray
+    peers: np.ndarray
+    atoms: np.ndarray
+    tiers: np.ndarray
+    steps: np.ndarray
+    matches: np.ndarray
+    terms: np.ndarray
+    indexes: np.ndarray
+    maps: np.ndarray
+    bits: np.ndarray
     places: int
+    objects: int
 
     @property
     def arrays(self) -> dict[str, np.ndarray]:
-        return {field.name: getattr(self, field.name) for field in fields(self) if field.name != "places"}
+        return {field.name: getattr(self, field.name) for field in fields(self) if field.name in DTYPES}
 
     @property
     def nbytes(self) -> int:
@@ -64,7 +76,7 @@ class FibImage:
     @cached_property
     def digest(self) -> str:
         """SHA-256 over names, layouts and contents: equal decisions, equal digest."""
-        total = hashlib.sha256(f"places {self.places}".encode())
+        total = hashlib.sha256(f"places {self.places} objects {self.objects}".encode())
         for name, array in self.arrays.items():
             for field in array.dtype.names or ("",):              # column by column: padding is nobody's business
                 column = array[field] if field else array
@@ -95,9 +107,33 @@ class FibImage:
             bounds[first] = subnets[first].astype(np.int64) + subnets[count], len(self.rules) + 1
         for first, count in (("rules_in", "rules_in_count"), ("rules_out", "rules_out_count")):
             bounds[first] = routers[first].astype(np.int64) + routers[count], len(self.rules) + 1
+        bounds |= self._bounds_of_policy()
         for name, (numbers, limit) in bounds.items():
             if numbers.size and int(numbers.max()) >= limit:
                 raise UsageError(f"the FIB image is inconsistent ({name}): compile the scenario again")
+
+    def _bounds_of_policy(self) -> dict[str, tuple[np.ndarray, int]]:
+        tiers, matches, terms, indexes = self.tiers, self.matches, self.terms, self.indexes
+        deeper = self.peers >> 31 == 1
+        atoms, objects = self.atoms.shape[1] * 32, self.objects + 1
+        bounds = {
+            "peers": (self.peers[deeper] & 0x7FFFFFFF, (len(self.peers) - (1 << 16)) >> 8), "atoms": (self.peers[~deeper], len(self.atoms)),
+            "tiers": (tiers["steps"].astype(np.int64) + tiers["count"], len(self.steps) + 1), "steps": (self.steps, len(matches)),
+            "programs": (np.maximum(self.endpoints["ingress"], self.endpoints["egress"]), len(tiers)),
+            "ends of programs": (1 - tiers["last"][-1:], 1), "indexes": (tiers["index"], len(indexes)),
+            "sources": (matches["src"], atoms), "destinations": (matches["dst"], atoms), "ports": (terms["atom"], atoms),
+            "terms": (matches["terms"].astype(np.int64) + matches["term_count"], len(terms) + 1),
+            "objects": (matches["detail"], objects), "ends": (tiers["end_detail"], objects),
+            "objects of endpoints": (self.endpoints["detail"], objects),
+        }
+        for number in range(1, len(indexes)):
+            one = {name: int(indexes[name][number]) for name in indexes.dtype.names or ()}
+            peers = self.maps[one["peers"]:][:len(self.atoms)].astype(np.int64)
+            sets = self.maps[one["edges"] + one["edge_count"]:][:one["edge_count"]].astype(np.int64)
+            short = int(len(peers) < len(self.atoms) or not one["edge_count"] or len(sets) < one["edge_count"])
+            bounds[f"index {number}"] = np.concatenate([peers, sets]) + one["words"], len(self.bits) + 1
+            bounds[f"size of index {number}"] = np.array([short]), 1
+        return bounds
 
     def describe(self) -> list[tuple[str, tuple[int, ...], int]]:
         """Name, shape and bytes of each table."""
@@ -110,7 +146,8 @@ class FibImage:
         try:
             with os.fdopen(handle, "wb") as file:
                 np.savez_compressed(
-                    file, allow_pickle=False, places=np.array(self.places), digest=np.array(self.digest), **self.arrays)
+                    file, allow_pickle=False, places=np.array(self.places), objects=np.array(self.objects),
+                    digest=np.array(self.digest), **self.arrays)
             os.replace(name, target)
         except BaseException:
             os.unlink(name)
@@ -122,14 +159,14 @@ class FibImage:
         try:
             with np.load(path, allow_pickle=False) as file:
                 arrays = {name: file[name] for name in DTYPES}
-                places, digest = int(file["places"]), str(file["digest"])
+                places, objects, digest = int(file["places"]), int(file["objects"]), str(file["digest"])
         except (OSError, KeyError, ValueError, zipfile.BadZipFile) as error:
             raise UsageError(f"{path} is not a saved FIB image: {error}") from error
         for name, array in arrays.items():
             if array.dtype != DTYPES[name]:
                 raise StaleBuildError(
                     f"{path} was saved by another version of calisim ({name} differs): compile the scenario again")
-        image = FibImage(**arrays, places=places)
+        image = FibImage(**arrays, places=places, objects=objects)
         if image.digest != digest:
             raise UsageError(f"{path} is damaged: its contents do not match its digest")
         return image

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
+from zlib import crc32
 
 import numpy as np
 
@@ -16,6 +17,7 @@ from ..vocabulary import Encap, PacketFlag
 from ..vocabulary.chance import draw
 from ..wire import ethernet, icmp, ipv4, udp, vxlan
 from ..wire.checksum import update
+from ..wire.fragments import piece
 
 CHECKSUM_AT = {ipv4.TCP: 16, ipv4.UDP: 6}      # in the segment
 ICMP_CHECKSUM_AT, ICMP_IDENTIFIER_AT = 2, 4
@@ -65,10 +67,15 @@ def frame(event: np.void, sent: bytes, tunnels: Tunnels) -> bytes:
         inner = _quote_rewritten(event, inner)
     if event["encap"] == Encap.NONE:
         return inner
+    return _part(event, _encapsulated(event, inner, tunnels))
+
+
+def _encapsulated(event: np.void, inner: bytes, tunnels: Tunnels) -> bytes:
+    """A packet in the outer header of an EVENT; a piece of the outer packet is cut from it afterwards."""
     src, dst = int(event["outer_src"]), int(event["outer_dst"])
     outer = ipv4.Ipv4(
-        src, dst, ipv4.IPIP, int(event["outer_ttl"]), int(event["outer_tos"]), _outer_id(event, tunnels.seed),
-        int(event["outer_fragment"]))
+        src, dst, ipv4.IPIP, int(event["outer_ttl"]), int(event["outer_tos"]), _outer_id(event, inner, tunnels.seed),
+        int(event["outer_fragment"]) & PacketFlag.DF)
     if event["encap"] == Encap.IPIP:
         return ipv4.emit(outer, inner)
     nobody = bytes(6)
@@ -82,9 +89,17 @@ def frame(event: np.void, sent: bytes, tunnels: Tunnels) -> bytes:
 
 def _outer_rewritten(event: np.void, sent: bytes) -> bytes:
     """What was sent encapsulated, while it is: its outer header is a packet like any other."""
-    return rewritten(
+    return _part(event, rewritten(
         sent, src=int(event["outer_src"]), dst=int(event["outer_dst"]), sport=int(event["outer_sport"]), dport=0,
-        ttl=int(event["outer_ttl"]), tos=int(event["outer_tos"]))
+        ttl=int(event["outer_ttl"]), tos=int(event["outer_tos"])))
+
+
+def _part(event: np.void, outer: bytes) -> bytes:
+    """What crosses of an outer packet: all of it, or the piece that the EVENT names."""
+    word = int(event["outer_fragment"])
+    if not word & (PacketFlag.MF | PacketFlag.OFFSET):
+        return outer
+    return piece(outer, word, int(event["outer_length"]) - ipv4.SIZE)
 
 
 def _quote_rewritten(event: np.void, packet: bytes) -> bytes:
@@ -154,6 +169,7 @@ def _translate(segment: bytearray, header: ipv4.Ipv4, src: int, dst: int, sport:
     segment[at:at + 2] = sum_.to_bytes(2, "big")
 
 
-def _outer_id(event: np.void, seed: int) -> int:
-    """The kernel chooses it; here it depends on the packet and the tunnel, so that it is one along the whole leg."""
-    return draw(seed, int(event["time"]), int(event["row"]), int(event["outer_src"]) << 32 | int(event["outer_dst"])) & 0xFFFF
+def _outer_id(event: np.void, inner: bytes, seed: int) -> int:
+    """The kernel chooses it; here it depends on the inner packet and the tunnel, so that it is one along the whole leg, of
+    all pieces, too."""
+    return draw(seed, int(event["time"]), crc32(inner), int(event["outer_src"]) << 32 | int(event["outer_dst"])) & 0xFFFF

@@ -12,8 +12,8 @@ from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 from .calico.metadata import resource
-from .calico.rules import Fault, Faults, Rule, absent, anything, integer, many, one_of, record, text
-from .calico.values import IS_PORT_NAME, interface
+from .calico.rules import Fault, Faults, Rule, absent, anything, blank_free, integer, many, one_of, record, text
+from .calico.values import interface
 from .kubernetes_policies import (
     LABEL_SELECTOR,
     Origins,
@@ -69,12 +69,13 @@ def _ordered(first: str, last: str) -> Callable[[Mapping[str, Any]], Faults]:
 
 
 _NUMBER = integer(1, 65535)
+_PORT_NAME = text("[a-zA-Z0-9_.-]{1,128}", "a port name")
 _ANP_PORT_FIELDS: dict[str, Rule] = {
     "portNumber": record({"protocol": one_of(*_PROTOCOLS), "port": _NUMBER}, required=("port",)),
     "portRange": record(
         {"protocol": one_of(*_PROTOCOLS), "start": _NUMBER, "end": _NUMBER}, required=("start", "end"),
         relations=(_ordered("start", "end"),)),
-    "namedPort": IS_PORT_NAME,
+    "namedPort": _PORT_NAME,
 }
 _ANP_PORT = record(_ANP_PORT_FIELDS, relations=(_one_of_these("a port", *_ANP_PORT_FIELDS),))
 _CNP_PORT_FIELDS: dict[str, Rule] = {
@@ -83,7 +84,7 @@ _CNP_PORT_FIELDS: dict[str, Rule] = {
 }
 _CNP_PORT = record(_CNP_PORT_FIELDS, relations=(_one_of_these("a port", *_CNP_PORT_FIELDS),))
 _CNP_PROTOCOL_FIELDS: dict[str, Rule] = {
-    **{name.lower(): record({"destinationPort": _CNP_PORT}) for name in _PROTOCOLS}, "destinationNamedPort": IS_PORT_NAME}
+    **{name.lower(): record({"destinationPort": _CNP_PORT}) for name in _PROTOCOLS}, "destinationNamedPort": _PORT_NAME}
 _CNP_PROTOCOL = record(_CNP_PROTOCOL_FIELDS, relations=(_one_of_these("a protocol", *_CNP_PROTOCOL_FIELDS),))
 
 
@@ -95,7 +96,7 @@ def _policy(actions: Sequence[str], ports: Mapping[str, Rule], **head: Rule) -> 
             required=("action", far)), at_most=100)
 
     fields: dict[str, Rule] = {**head, "subject": _SUBJECT, "ingress": listed("from", _FROM), "egress": listed("to", _TO)}
-    return resource(record(fields, required=("subject", *head)), needs_spec=True)
+    return blank_free(resource(record(fields, required=("subject", *head)), needs_spec=True))
 
 
 _ANP_PORTS = {"ports": many(_ANP_PORT, at_most=100)}

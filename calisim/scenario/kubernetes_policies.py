@@ -12,7 +12,7 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from typing import Any
 
 from .calico.metadata import resource
-from .calico.rules import Fault, Faults, Rule, integer, many, one_of, record, shown, table
+from .calico.rules import Fault, Faults, Rule, blank_free, integer, many, one_of, record, shown, table
 from .calico.values import IS_CIDR, IS_LABEL_KEY, IS_LABEL_VALUE, IS_PORT_NAME, interface
 
 ORCHESTRATOR = "projectcalico.org/orchestrator == 'k8s'"
@@ -132,8 +132,8 @@ _FIELDS: dict[str, Rule] = {
     "ingress": _rules_of("from"),
     "egress": _rules_of("to"),
 }
-POLICY = resource(record(_FIELDS))
-STAGED_POLICY = resource(record({**_FIELDS, "stagedAction": one_of("Set", "Delete", "Learn", "Ignore")}))
+POLICY = blank_free(resource(record(_FIELDS)))
+STAGED_POLICY = blank_free(resource(record({**_FIELDS, "stagedAction": one_of("Set", "Delete", "Learn", "Ignore")})))
 
 # --- conversion -----------------------------------------------------------------------------------------------------
 

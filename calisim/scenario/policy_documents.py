@@ -7,14 +7,14 @@ Calico's. What Calico takes but calisim leaves aside is noted, never dropped in 
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 from ..errors import Mark
 from . import admin_policies, kubernetes_policies
 from .calico import legacy_policies, policing
 from .calico.policies import BUILT_IN_TIERS
-from .calico.rules import Fault, suggestion
+from .calico.rules import Fault, suggestion, without_blanks
 from .documents import Document
 from .kubernetes_policies import Origins
 from .resources import HostEndpoint, NetworkSet, Policy, PolicyResources, Profile, Tier
@@ -44,7 +44,7 @@ class PolicyDocuments:
     pod_profiles: dict[tuple[str, str], tuple[str, ...]] = field(default_factory=dict)
 
     def read(self, document: Document) -> None:
-        READERS[document.kind](self, document)
+        READERS[document.kind](self, replace(document, value=without_blanks(document.value)))
 
     # --- one method a kind ------------------------------------------------------------------------------------------
 
@@ -55,15 +55,15 @@ class PolicyDocuments:
             self.add(document, document.value, _as_written(document), document.kind)
 
     def v1_policy(self, document: Document) -> None:
-        self.add(document, legacy_policies.policy_to_v3(document.value), _as_written(document), document.kind)
+        self.add(document, legacy_policies.policy_to_v3(document.value), _as_written(document), "GlobalNetworkPolicy")
 
     def kubernetes_policy(self, document: Document) -> None:
         value, origins = kubernetes_policies.to_v3(kubernetes_policies.defaulted(document.value))
-        self.add(document, value, _as_converted(document, origins), document.kind)
+        self.add(document, value, _as_converted(document, origins), "KubernetesNetworkPolicy")
 
     def staged_kubernetes_policy(self, document: Document) -> None:
         value, origins = kubernetes_policies.to_v3(kubernetes_policies.defaulted(document.value))
-        value["spec"]["stagedAction"] = document.value["spec"].get("stagedAction")
+        value["spec"]["stagedAction"] = (document.value.get("spec") or {}).get("stagedAction")
         self.add(document, value, _as_converted(document, origins), document.kind)
 
     def admin_policy(self, document: Document) -> None:
@@ -75,11 +75,11 @@ class PolicyDocuments:
         strict = admin_policies.to_v3(document.value, as_calico=True)
         if strict is not None and len(strict[2]) > len(refused):
             self.note(document, _BEYOND)
-        self.add(document, value, _as_converted(document, origins), document.kind)
+        self.add(document, value, _as_converted(document, origins), f"Kubernetes{document.kind}")
 
-    def add(self, document: Document, value: Mapping[str, Any], place: policing.Place, kind: str) -> None:
+    def add(self, document: Document, value: Mapping[str, Any], place: policing.Place, calico_kind: str) -> None:
         self.note(document, _NOT_ENFORCED)
-        policy = policing.policy(value, place, document.mark, kind)
+        policy = policing.policy(value, place, document.mark, document.kind, calico_kind)
         self.policies.append((policy, document))
         self.look_over(document, value, len(policy.ingress) + len(policy.egress))
 
@@ -131,8 +131,9 @@ class PolicyDocuments:
             if policy.kind in _WITH_PRIORITY:
                 ranks.setdefault((policy.tier, policy.order), []).append((policy, document))
         for (_, priority), equal in ranks.items():
+            meaning = f"of equal priority {priority:g}, so the API leaves open who is asked first; Calico goes by name"
             for _, document in equal if len(equal) > 1 else ():
-                self.note(document, f"of equal priority {priority:g}, so the API leaves open who is asked first; Calico goes by name")
+                self.note(document, meaning)
 
     def faults(self) -> Iterator[tuple[Document, Fault]]:
         """Policies of tiers that nobody described."""

@@ -182,6 +182,7 @@ class Policy:
     pre_dnat: bool = False
     apply_on_forward: bool = False
     mark: Mark = UNWRITTEN
+    calico_kind: str = ""                         # under which Calico keeps it: KubernetesNetworkPolicy …; "" = kind
 
 
 @dataclass(frozen=True, slots=True)

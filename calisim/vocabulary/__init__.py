@@ -9,18 +9,20 @@ from __future__ import annotations
 from .encaps import Encap
 from .reasons import DropReason, Severity
 from .records import (
-    ADJACENCY, BORN, CLASS, CONNECTION, ENDPOINT, EVENT, FABRIC, HEADER, PACKET, PMTU, RESULT, ROUTER, RULE, SUBNET, TARGET,
+    ADJACENCY, BORN, CLASS, CONNECTION, ENDPOINT, EVENT, FABRIC, HEADER, INDEX, MATCH, PACKET, PMTU, RESULT, ROUTER, RULE, SUBNET,
+    TARGET, TERM, TIER,
 )
 from .stages import (
     AdjacencyFlag, AdjacencyKind, ClassFlag, ConnectionFlag, ConnectionState, Device, Direction, EndpointKind, FabricFlag,
-    HeaderFlag, PacketFlag, PolicyAction, Relation, ResultFlag, RouterFlag, RpFilter, Stage, TargetKind, Verdict,
+    HeaderFlag, PacketFlag, PolicyAction, Relation, ResultFlag, RouterFlag, RpFilter, Stage, TargetKind, TermFlag, TermKind,
+    Verdict,
 )
 
 __all__ = [
-    "ADJACENCY", "BORN", "CLASS", "CONNECTION", "ENDPOINT", "EVENT", "FABRIC", "HEADER", "PACKET", "PMTU", "RESULT", "ROUTER",
-    "RULE", "SUBNET", "TARGET",
+    "ADJACENCY", "BORN", "CLASS", "CONNECTION", "ENDPOINT", "EVENT", "FABRIC", "HEADER", "INDEX", "MATCH", "PACKET",
+    "PMTU", "RESULT", "ROUTER", "RULE", "SUBNET", "TARGET", "TERM", "TIER",
     "AdjacencyFlag", "AdjacencyKind", "ClassFlag", "ConnectionFlag", "ConnectionState", "Device", "Direction", "DropReason",
     "Encap", "EndpointKind", "FabricFlag",
     "HeaderFlag", "PacketFlag", "PolicyAction", "Relation", "ResultFlag", "RouterFlag", "RpFilter", "Severity", "Stage",
-    "TargetKind", "Verdict",
+    "TargetKind", "TermFlag", "TermKind", "Verdict",
 ]

@@ -20,7 +20,7 @@ ENUMS: tuple[type[IntEnum], ...] = (
     stages.Stage, stages.Verdict, stages.Relation, stages.AdjacencyKind, stages.EndpointKind, stages.Device, stages.Direction,
     stages.RpFilter, stages.TargetKind, stages.ConnectionState, stages.PacketFlag, stages.HeaderFlag, stages.ResultFlag,
     stages.RouterFlag, stages.ClassFlag, stages.AdjacencyFlag, stages.FabricFlag, stages.ConnectionFlag, stages.PolicyAction,
-    DropReason, Encap,
+    stages.TermKind, stages.TermFlag, DropReason, Encap,
 )  # type: ignore[assignment]
 _PREFIX = {"DropReason": "DROP", "AdjacencyKind": "ADJACENCY", "TargetKind": "TARGET", "EndpointKind": "ENDPOINT",
            "ConnectionState": "CONNECTION"}

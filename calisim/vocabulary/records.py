@@ -39,7 +39,8 @@ HEADER = _record(
     ("id", _u16), ("outer_id", _u16), ("mtu", _u16), ("device", _u8),      # ids: IPv4 identification
     ("place", _u32),
     ("quote_src", _u32), ("quote_dst", _u32), ("quote_sport", _u16), ("quote_dport", _u16),
-    ("quote_length", _u16), ("quote_fragment", _u16), ("quote_protocol", _u8), ("quote_ttl", _u8), ("quote_tos", _u8), ("resume", _u8),
+    ("quote_length", _u16), ("quote_fragment", _u16),
+    ("quote_protocol", _u8), ("quote_ttl", _u8), ("quote_tos", _u8), ("resume", _u8),
     ("outer_length", _u16), ("largest", _u16), ("resume_at", _u32), ("datagram", _u32), ("outer_datagram", _u32), size=64,
 )
 
@@ -100,7 +101,8 @@ ROUTER = _record(
 ENDPOINT = _record(
     ("address", _u32), ("router", _u32), ("subnet", _u32), ("mtu", _u32),
     ("detail", _u32), ("route_detail", _u32),  # its own object; decider of its node's route to it
-    ("kind", _u8), size=28,
+    ("ingress", _u32), ("egress", _u32),       # the first TIER of the program that polices it, 0: nothing does
+    ("kind", _u8), size=36,
 )
 
 # acl_*: rules of a NACL; filtered_* 0: it has none and everything passes.
@@ -123,6 +125,32 @@ FABRIC = _record(
 RULE = _record(
     ("network", _u32), ("mask", _u32), ("protocol", _u16), ("low", _u16), ("high", _u16), ("action", _u8),
     ("group", _u64), ("detail", _u32), size=32,
+)
+
+# A tier of a program of policy, or one of the profiles after them; a program is a run of these up to the last. steps:
+# FibImage.steps[steps:][:count], its rules in order. end, end_detail: what it says where no rule decides. index: how to find
+# the rules that can match, 0: they are tried one by one.
+TIER = _record(
+    ("steps", _u32), ("count", _u32), ("index", _u32), ("end_detail", _u32), ("end", _u8), ("last", _u8), size=20,
+)
+
+# A rule of policy: addresses answer src and dst (atoms, 0 anybody), protocol 256 = all, low <= dport <= high, and each group of
+# FibImage.terms[terms:][:term_count] holds.
+MATCH = _record(
+    ("src", _u32), ("dst", _u32), ("terms", _u32), ("detail", _u32),
+    ("term_count", _u16), ("protocol", _u16), ("low", _u16), ("high", _u16), ("action", _u8), size=28,
+)
+
+# What else a rule may ask: kind of value inside low..high, of a packet of that protocol (256 = all), by an address of that
+# atom. Terms are alternatives up to the last of their group; flags of that one say whether the group is negated.
+TERM = _record(
+    ("atom", _u32), ("low", _u16), ("high", _u16), ("protocol", _u16), ("kind", _u8), ("flags", _u8), size=12,
+)
+
+# Which rules of a long TIER can match: a set of bits, one for each, by the peer of its other end (FibImage.maps[peers + peer])
+# and one by protocol << 16 | dport (maps[edges:][:edge_count], ascending; sets follow). words: 64 bits each, FibImage.bits.
+INDEX = _record(
+    ("peers", _u32), ("edges", _u32), ("edge_count", _u32), ("words", _u32), ("by_dst", _u8), size=20,
 )
 
 # A route of a cloud route table.

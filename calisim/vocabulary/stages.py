@@ -213,3 +213,19 @@ class PolicyAction(IntEnum):
     DENY = 2
     PASS = 3                              # on to the next tier, after the last one to the profiles
     LOG = 4                               # and on to the next rule
+
+
+class TermKind(IntEnum):
+    """What a TERM looks at."""
+
+    ANY = 0                               # nothing but the protocol
+    SPORT = 1                             # of a protocol with ports; the atom is the source's
+    DPORT = 2                             # the atom is the destination's
+    ICMP = 3                              # type << 8 | code
+
+
+class TermFlag(IntFlag):
+    """Bits of TERM.flags."""
+
+    LAST = 1                              # of its group
+    NEGATED = 2                           # none of the group may hold

@@ -36,11 +36,21 @@ def fragment(packet: Octets, mtu: int) -> list[bytes]:
         left = len(payload) - start
         size = left if left <= room else room & ~7
         word = header.fragment + start // 8 | (PacketFlag.MF if size < left else 0)
-        options = _for_later(header.options) if start else header.options
-        piece = replace(header, fragment=int(word), options=options, length=None, checksum=None)
-        pieces.append(ipv4.emit(piece, payload[start:start + size]))
+        pieces.append(_emit(header, int(word), payload[start:start + size], first=not start))
         start += size
     return pieces
+
+
+def piece(packet: Octets, word: int, size: int) -> bytes:
+    """The fragment of a packet (or of a fragment of it) with this ``word`` of DF, MF and offset and ``size`` bytes of payload."""
+    header, payload = ipv4.parse(packet)
+    start = (word & PacketFlag.OFFSET) * 8 - header.offset
+    return _emit(header, word, payload[start:start + size], first=not start)
+
+
+def _emit(header: ipv4.Ipv4, word: int, payload: Octets, *, first: bool) -> bytes:
+    options = header.options if first else _for_later(header.options)
+    return ipv4.emit(replace(header, fragment=word, options=options, length=None, checksum=None), payload)
 
 
 def _for_later(options: bytes) -> bytes:

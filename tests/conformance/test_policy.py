@@ -126,3 +126,11 @@ def test_a_folder_or_case_that_is_not_there_is_refused(tmp_path):
         policy.run(tmp_path)
     with pytest.raises(UsageError, match="no case other"):
         policy.run(write(tmp_path, []), ["other"])
+
+
+def test_a_case_may_name_any_address_and_labels_that_yaml_took_for_numbers(tmp_path):
+    strange = ["0.0.0.0", "255.255.255.255", "192.0.2.1", "192.0.2.255", "224.0.0.1", "127.0.0.1", "10.244.0.0"]
+    flows = [(end, "x/a", "UDP", 1, "deny") for end in strange] + [("x/a", end, "253", 0, "allow") for end in strange]
+    cluster = CLUSTER.replace("app: a}", "app: a, version: 1, canary: true, none: null}")
+    result, = policy.run(write(tmp_path, flows, cluster=cluster))
+    assert result.ok, (result.fault, result.mismatches)

@@ -8,15 +8,21 @@ import numpy as np
 import pytest
 from hypothesis import given, settings
 
+from calisim import _fastpath
 from calisim.control.intent import Intent
 from calisim.datapath.engine import engine
+from calisim.datapath.reference.police import Flow, Police
 from calisim.errors import UsageError
 from calisim.fib.compiler import compile
 from calisim.traffic.batch import SYN, packet
 from calisim.traffic.flows import reply_wave
 from calisim.vocabulary import HEADER, PACKET, DropReason, HeaderFlag, ResultFlag, Verdict
-from tests.generators import SECOND, TAILS, conversation, random_errors, random_headers, random_intent, random_wave, worlds
+from tests.generators import (
+    SECOND, TAILS, conversation, hostile_headers, random_errors, random_headers, random_intent, random_pieces, random_wave,
+    worlds,
+)
 from tests.intents import Cluster, three_zones
+from tests.policing import openings, policed
 
 
 def same_rows(what: str, fast: np.ndarray, reference: np.ndarray) -> None:
@@ -46,9 +52,16 @@ class Twins:
         for part in ("packets", "headers", "causes"):
             same_rows(f"born {part}", getattr(fast.born, part), getattr(reference.born, part))
         self.born = fast.born
-        for counters in ("links", "drops", "verdicts"):
+        for counters in ("links", "drops", "verdicts", "hits"):
             np.testing.assert_array_equal(*(getattr(state, counters) for state in self.states), err_msg=counters)
         return fast.results
+
+
+    def follow(self, most: int = 8) -> None:
+        """What the last wave gave rise to, and what that does."""
+        while len(self.born.packets) and most:
+            self.forward(self.born.packets[:3000], self.born.headers[:3000])
+            most -= 1
 
 
 def converse(twins: Twins, intent: Intent, rng: Random, headers_of: Callable[[np.ndarray], np.ndarray | None]) -> None:
@@ -58,8 +71,7 @@ def converse(twins: Twins, intent: Intent, rng: Random, headers_of: Callable[[np
     try:
         while True:
             wave = talk.send(twins.forward(wave, headers_of(wave))).copy()
-            if len(twins.born.packets):
-                twins.forward(twins.born.packets, twins.born.headers)
+            twins.follow()
     except StopIteration:
         pass
 
@@ -98,6 +110,70 @@ def test_generated_worlds_agree_on_icmp_errors(seed: int) -> None:
         headers = np.zeros(len(repeated), HEADER)
         headers["flags"][::3] = HeaderFlag.FRAME
         twins.forward(repeated, headers)
+
+
+@settings(max_examples=120)
+@given(worlds)
+def test_generated_worlds_agree_on_pieces(seed: int) -> None:
+    rng = Random(seed)
+    intent = random_intent(rng)
+    if rng.random() < 0.3:
+        intent = policed(intent, rng)
+    twins = Twins(intent)
+    for number in range(4):
+        wave, headers = random_pieces(intent, rng, 25, start=SECOND * (1 + number * rng.choice((0, 1, 20, 31))))
+        if rng.random() < 0.5:
+            hostile_headers(intent, rng, headers)
+        order = np.argsort(np.random.default_rng(seed).integers(0, 4, len(wave)), kind="stable")
+        for part in np.array_split(order, rng.choice((1, 1, 3))):
+            twins.forward(wave[part], headers[part])
+            twins.follow()
+
+
+@settings(max_examples=120)
+@given(worlds)
+def test_generated_worlds_agree_on_policy(seed: int) -> None:
+    rng = Random(seed)
+    intent = policed(random_intent(rng), rng, rules=rng.choice((1, 4, 60)))
+    twins = Twins(intent)
+    twins.forward(openings(intent, rng, 60))
+    converse(twins, intent, rng, lambda wave: random_headers(intent, rng, wave) if rng.random() < 0.2 else None)
+
+
+@settings(max_examples=120)
+@given(worlds)
+def test_policy_alone_agrees_on_any_flow(seed: int) -> None:
+    rng = Random(seed)
+    intent = policed(random_intent(rng), rng, rules=rng.choice((1, 4, 100)))
+    wave = openings(intent, rng, 200)
+    reasons, deciders = np.zeros(len(wave), np.uint8), np.zeros(len(wave), np.uint32)
+    image = compile(intent)
+    _fastpath.police(_fastpath.Tables(**image.arrays, places=image.places, objects=image.objects), wave, reasons, deciders)
+    police = Police(intent.policy)
+    for packet_, reason, decider in zip(wave, reasons, deciders, strict=True):
+        flow = Flow(*(int(packet_[name]) for name in ("src", "dst", "protocol", "sport", "dport")),
+                    icmp=(int(packet_["dport"]) >> 8, int(packet_["dport"]) & 0xFF))
+        sides = police.egress(flow), police.ingress(flow)
+        expected = next((reason for reason, side in zip(
+            (DropReason.POLICY_EGRESS, DropReason.POLICY_INGRESS), sides, strict=True) if not side.allowed), DropReason.NONE)
+        assert reason == expected, flow
+        decided = sides[expected is not DropReason.POLICY_EGRESS].decided_by
+        assert not decided or decided == decider, flow
+
+
+def test_generated_policy_decides_in_every_way() -> None:
+    """What the generator is for: rules, ends of tiers and of profiles, denials on both sides, and indexes all occur."""
+    said, indexes = np.zeros(len(DropReason), np.int64), 0
+    for seed in range(30):
+        rng = Random(seed)
+        intent = policed(random_intent(rng), rng, rules=100)
+        image = compile(intent)
+        wave = openings(intent, rng, 100)
+        reasons, deciders = np.zeros(len(wave), np.uint8), np.zeros(len(wave), np.uint32)
+        _fastpath.police(_fastpath.Tables(**image.arrays, places=image.places, objects=image.objects), wave, reasons, deciders)
+        said += np.bincount(reasons, minlength=len(said))
+        indexes += len(image.indexes) - 1
+    assert min(said[DropReason.NONE], said[DropReason.POLICY_EGRESS], said[DropReason.POLICY_INGRESS], indexes) >= 20
 
 
 @pytest.mark.parametrize("count", TAILS)

@@ -364,7 +364,6 @@ def test_a_node_that_is_down(net):
 
 
 @pytest.mark.parametrize(("fields", "fate", "stage"), [
-    ({"fragment": 0x2000}, UNDETERMINED, Stage.DEFRAGMENT), ({"fragment": 1}, UNDETERMINED, Stage.DEFRAGMENT),
     ({"protocol": "icmp", "dport": 0x0B00}, UNDETERMINED, Stage.CONNTRACK),
     ({"length": 39}, DropReason.MALFORMED, Stage.ENDPOINT), ({"length": 40}, DELIVERED, Stage.DELIVER),
     ({"protocol": "udp", "length": 27}, DropReason.MALFORMED, Stage.ENDPOINT),

@@ -105,7 +105,6 @@ def test_what_is_not_modelled_of_outer_packets_is_undetermined(net):
     for sender, outer, stage in (
         ("default/p1", header(P5, outer_src=P1), Stage.ENCAPSULATE),          # a tunnel inside a tunnel
         ("default/p1", header(NODE1, outer_src=P1), Stage.DECAPSULATE),       # a node's own pod to its tunl0
-        ("node/n1", header(NODE3, outer_fragment=PacketFlag.MF), Stage.DEFRAGMENT),
     ):
         network = net(linux())
         assert network.fate(sender, P5, src=P1, header=outer) == UNDETERMINED

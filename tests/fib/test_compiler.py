@@ -22,7 +22,7 @@ def compiled(tables: object, router: int, address: int) -> dict[str, int]:
 
 def tables_of(intent: Intent) -> object:
     image = compile(intent)
-    return _fastpath.Tables(**image.arrays, places=image.places)
+    return _fastpath.Tables(**image.arrays, places=image.places, objects=image.objects)
 
 
 @pytest.mark.parametrize("seed", range(40))

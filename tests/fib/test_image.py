@@ -1,6 +1,7 @@
 """Saved images come back the same, and what is not one is refused with a sentence."""
 
 from pathlib import Path
+from random import Random
 
 import numpy as np
 import pytest
@@ -9,6 +10,7 @@ from calisim.errors import StaleBuildError, UsageError
 from calisim.fib.compiler import compile
 from calisim.fib.image import FibImage
 from tests.intents import three_zones
+from tests.policing import policed
 
 
 @pytest.fixture
@@ -44,10 +46,10 @@ def test_load_rejects_what_is_no_image(tmp_path: Path) -> None:
 def test_load_rejects_other_layouts_and_changed_contents(image: FibImage, tmp_path: Path) -> None:
     path = tmp_path / "fib.npz"
     arrays = dict(image.arrays)
-    np.savez(path, places=3, digest=image.digest, **{**arrays, "rows": arrays["rows"].astype(np.uint64)})
+    np.savez(path, places=3, objects=0, digest=image.digest, **{**arrays, "rows": arrays["rows"].astype(np.uint64)})
     with pytest.raises(StaleBuildError, match="rows differs"):
         FibImage.load(path)
-    np.savez(path, places=image.places, digest=image.digest, **{**arrays, "rows": arrays["rows"] ^ 1})
+    np.savez(path, places=image.places, objects=image.objects, digest=image.digest, **{**arrays, "rows": arrays["rows"] ^ 1})
     with pytest.raises(UsageError, match="damaged"):
         FibImage.load(path)
 
@@ -60,9 +62,41 @@ def test_check_rejects_indices_beyond_their_table(image: FibImage, table: str, f
     image.check()
     array = image.arrays[table].copy()
     (array if field is None else array[field]).reshape(-1)[-1] = 200
-    spoilt = FibImage(**{**image.arrays, table: array}, places=image.places)
+    spoilt = FibImage(**{**image.arrays, table: array}, places=image.places, objects=image.objects)
     with pytest.raises(UsageError, match="inconsistent"):
         spoilt.check()
+
+
+def policed_image() -> FibImage:
+    """With a bit of everything that policy's tables hold, indexes too."""
+    for seed in range(100):
+        rng = Random(seed)
+        image = compile(policed(three_zones().build(), rng, rules=100))
+        if len(image.indexes) > 2 and len(image.terms) > 5 and image.endpoints["ingress"].any():
+            return image
+    raise AssertionError("the generator makes no such policy any more")
+
+
+@pytest.mark.parametrize(("table", "field"), [
+    ("peers", None), ("tiers", "steps"), ("tiers", "count"), ("tiers", "index"), ("tiers", "end_detail"), ("steps", None),
+    ("matches", "src"), ("matches", "dst"), ("matches", "terms"), ("matches", "term_count"), ("matches", "detail"),
+    ("terms", "atom"), ("indexes", "peers"), ("indexes", "edges"), ("indexes", "edge_count"), ("indexes", "words"),
+    ("endpoints", "ingress"), ("endpoints", "egress"), ("endpoints", "detail"), ("maps", None)])
+def test_check_rejects_tables_of_policy_that_lead_nowhere(table: str, field: str | None) -> None:
+    image = policed_image()
+    image.check()
+    array = image.arrays[table].copy()
+    (array if field is None else array[field]).reshape(-1)[-1] = 0xFFFF if field == "term_count" else 60_000_000
+    with pytest.raises(UsageError, match="inconsistent"):
+        FibImage(**{**image.arrays, table: array}, places=image.places, objects=image.objects).check()
+
+
+def test_check_rejects_a_program_without_an_end() -> None:
+    image = policed_image()
+    tiers = image.tiers.copy()
+    tiers["last"][-1] = 0
+    with pytest.raises(UsageError, match="ends of programs"):
+        FibImage(**{**image.arrays, "tiers": tiers}, places=image.places, objects=image.objects).check()
 
 
 def test_tables_are_values(image: FibImage) -> None:

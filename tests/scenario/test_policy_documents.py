@@ -2,10 +2,20 @@
 
 from __future__ import annotations
 
+import copy
+
 import pytest
 
+from calisim.control.intent import Endpoint
+from calisim.control.objects import Objects
+from calisim.control.policy.resolve import police
+from calisim.errors import Mark
+from calisim.model.entities import Entities
 from calisim.scenario import kubernetes_policies
-from tests.policies import problems, read
+from calisim.scenario.documents import Document
+from calisim.scenario.manifests import convert
+from calisim.vocabulary import EndpointKind
+from tests.policies import pod, problems, read
 
 NP = "apiVersion: networking.k8s.io/v1\nkind: NetworkPolicy\nmetadata: {name: np, namespace: x}\nspec: "
 ANP = "apiVersion: policy.networking.k8s.io/v1alpha1\nkind: AdminNetworkPolicy\nmetadata: {name: anp}\nspec: "
@@ -93,3 +103,64 @@ def test_a_converted_rule_remembers_the_rule_it_was_made_from():
 ])
 def test_ports_are_made_short_as_calico_does(ports, short):
     assert kubernetes_policies.simplify_ports(ports) == short
+
+
+SAMPLES = [
+    {"apiVersion": "networking.k8s.io/v1", "kind": "NetworkPolicy", "metadata": {"name": "np", "namespace": "x"}, "spec": {
+        "podSelector": {"matchLabels": {"a": "b"}, "matchExpressions": [{"key": "k", "operator": "In", "values": ["v"]}]},
+        "policyTypes": ["Ingress"], "ingress": [{"from": [
+            {"podSelector": {}, "namespaceSelector": {}}, {"ipBlock": {"cidr": "10.0.0.0/8", "except": ["10.1.0.0/16"]}}],
+            "ports": [{"protocol": "TCP", "port": 80, "endPort": 90}, {"port": "web"}]}], "egress": [{"to": []}]}},
+    {"apiVersion": "policy.networking.k8s.io/v1alpha1", "kind": "AdminNetworkPolicy", "metadata": {"name": "anp"}, "spec": {
+        "priority": 1, "subject": {"pods": {"podSelector": {}, "namespaceSelector": {}}}, "egress": [{
+            "name": "x", "action": "Pass", "to": [{"networks": ["10.0.0.0/8"]}, {"nodes": {}}, {"namespaces": {}}],
+            "ports": [{"portNumber": {"port": 80}}, {"portRange": {"start": 1, "end": 2}}, {"namedPort": "web"}]}]}},
+    {"apiVersion": "policy.networking.k8s.io/v1alpha2", "kind": "ClusterNetworkPolicy", "metadata": {"name": "cnp"}, "spec": {
+        "tier": "Admin", "priority": 1, "subject": {"namespaces": {}}, "ingress": [{
+            "action": "Accept", "from": [{"namespaces": {}}], "protocols": [
+                {"tcp": {"destinationPort": {"range": {"start": 1, "end": 2}}}}, {"destinationNamedPort": "web"}]}]}},
+    {"apiVersion": "v1", "kind": "policy", "metadata": {"name": "old"}, "spec": {
+        "order": 1, "selector": "all()", "types": ["ingress"], "ingress": [{
+            "action": "allow", "protocol": "tcp", "source": {"tag": "t", "net": "10.0.0.0/8", "ports": [1]}}]}},
+    {"apiVersion": "v1", "kind": "profile", "metadata": {"name": "p", "tags": ["t"], "labels": {"a": "b"}}, "spec": {
+        "egress": [{"action": "deny", "icmp": {"type": 1}, "protocol": "icmp"}]}},
+    {"apiVersion": "v1", "kind": "hostEndpoint", "metadata": {"name": "h", "node": "n", "labels": {"a": "b"}}, "spec": {
+        "interfaceName": "eth0", "expectedIPs": ["192.0.2.1"], "profiles": ["p"],
+        "ports": [{"name": "a", "protocol": "tcp", "port": 1}]}},
+    {"apiVersion": "projectcalico.org/v3", "kind": "GlobalNetworkPolicy", "metadata": {"name": "gnp"}, "spec": {
+        "tier": "default", "order": 1, "namespaceSelector": "all()", "ingress": [{
+            "action": "Allow", "protocol": "TCP", "notICMP": {"type": 1, "code": 2}, "source": {
+                "serviceAccounts": {"names": ["a"], "selector": "all()"}, "nets": ["10.0.0.0/8"], "ports": ["1:2", "web"]},
+            "destination": {"services": {"name": "s", "namespace": "n"}}}]}},
+    {"apiVersion": "projectcalico.org/v3", "kind": "StagedKubernetesNetworkPolicy", "metadata": {"name": "s"}, "spec": {
+        "podSelector": {}, "stagedAction": "Set"}},
+    {"apiVersion": "projectcalico.org/v3", "kind": "WorkloadEndpoint", "metadata": {"name": "w"}, "spec": {
+        "pod": "a", "interfaceName": "eth0", "profiles": ["p"]}},
+    {"apiVersion": "v1", "kind": "ServiceAccount", "metadata": {"name": "sa", "labels": {"a": "b"}}},
+]
+JUNK = [
+    None, True, 0, -1, 1.5, 10**30, "", "x", "a:b", "::/0", "10.0.0.0/33", [], {}, [None], {"a": 1}, [[]], "all()", "80:1", 70000]
+
+
+def places(value, path=()):
+    yield path
+    for key, inner in value.items() if isinstance(value, dict) else enumerate(value) if isinstance(value, list) else ():
+        yield from places(inner, (*path, key))
+
+
+@pytest.mark.parametrize("sample", SAMPLES, ids=lambda sample: sample["kind"])
+def test_a_mutilated_document_is_read_or_refused_but_never_breaks_the_reader(sample):
+    taken = 0
+    for path in [path for path in places(sample) if path and path[0] not in ("apiVersion", "kind") and path[-1:] != ("name",)]:
+        for junk in JUNK:
+            value = copy.deepcopy(sample)
+            inner = value
+            for key in path[:-1]:
+                inner = inner[key]
+            inner[path[-1]] = copy.deepcopy(junk)
+            resources, _, faults = convert([Document(value["apiVersion"], value["kind"], "x", value, Mark("x.yaml", 1, 1))])
+            if not faults:
+                taken += 1
+                police(resources.policy, Entities({}, {}, (), (pod("x/a", a="b"),), ()), [
+                    Endpoint(1, EndpointKind.POD, "x/a", 1, 1, 1500)], Objects())
+    assert taken

@@ -73,6 +73,13 @@ class Case:
         mine = [self.intent.endpoint(number) for number, name in self.namespaces.items() if name == namespace]
         return next((endpoint for endpoint in mine if endpoint.address == source), mine[0])
 
+    def device_mtu(self, sender: Endpoint, destination: int) -> int:
+        """MTU of the device by which the packets of an endpoint leave."""
+        if sender.kind is not EndpointKind.NODE:
+            return sender.mtu
+        routes = [route for route in self.intent.routes_of(sender.router) if destination in route.prefix]
+        return max(routes, key=lambda route: route.prefix.length).adjacency.mtu
+
     @property
     def silent(self) -> frozenset[int]:
         """Places that send no ICMP errors."""

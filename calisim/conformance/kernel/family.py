@@ -1,49 +1,76 @@
-"""The bytes and hops of a packet's family: itself, the errors about it, and what those give rise to."""
+"""A packet's family: itself, its pieces and wholes, the errors about it, and what those give rise to."""
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, field
 
 import numpy as np
 
 from ...datapath.generations import Generation
-from ...report.frames import error, frames
+from ...report.lineage import Lineage
+from ...vocabulary import Relation, Stage, Verdict
 from .case import Case
 from .hops import Hop, Route
 
 
-class Family:
-    """Takes one generation after the other; an error quotes the bytes that its parent had where it was last seen."""
+@dataclass(slots=True)
+class Member:
+    """One packet of the family, as last seen in ``data``, and its offspring."""
 
-    def __init__(self, case: Case, sent: Sequence[bytes], kind: str, *, wrapped: bool) -> None:
-        self.hops: list[Hop] = []
-        self._case, self._sent, self._kind, self._wrapped = case, sent, kind, wrapped
-        self._last: list[bytes] = []               # each packet of the generation before, as last seen
+    kind: str
+    result: np.void
+    data: bytes
+    hops: list[Hop]
+    offspring: list[Member] = field(default_factory=list)
+
+    def line(self) -> Iterator[Member]:
+        """Itself and all that came of it, each with its own offspring before the next: the order in which a kernel works."""
+        yield self
+        for one in self.offspring:
+            yield from one.line()
+
+    @property
+    def is_delivered(self) -> bool:
+        return bool(self.kind != "error" and self.result["verdict"] == Verdict.DELIVERED)
+
+
+class Family:
+    """Takes one generation after the other of packets that were sent together."""
+
+    def __init__(self, case: Case, lineage: Lineage, sent: Sequence[bytes], kind: str) -> None:
+        self._case, self._lineage, self._sent, self._kind = case, lineage, sent, kind
+        self._first: list[Member] = []
+        self._before: list[Member] = []
+
+    @property
+    def members(self) -> list[Member]:
+        return [member for first in self._first for member in first.line()]
 
     def add(self, generation: Generation) -> None:
-        events = generation.results.events
+        events, members = generation.results.events, []
         assert events is not None
-        last = []
-        for row, result in enumerate(generation.results.results):
-            mine = events[events["row"] == row]
-            if generation.causes is None:
-                made = frames(mine, self._sent[row], self._case.tunnels, wrapped=self._wrapped)
-                route = Route(self._case, mine, result, made, self._kind)
-                last.append(made[-1] if made else self._sent[row])
-            else:
-                assert generation.headers is not None
-                sent = self._error(generation, row, mine)
-                made = frames(mine, sent, self._case.tunnels)
-                from_router = bool(generation.headers[row]["place"])
-                route = Route(self._case, mine, result, made, "error", from_router=from_router)
-                last.append(made[-1] if made else sent)
-            self.hops += route.hops()
-        self._last = last
+        for row, seen in enumerate(self._lineage.add(generation, self._sent)):
+            cause = None if generation.causes is None else generation.causes[row]
+            parent = None if cause is None else self._before[int(cause["parent"])]
+            kind = self._kind if parent is None or cause is None else _kind(cause, parent)
+            result = generation.results.results[row]
+            route = Route(
+                self._case, events[events["row"] == row], result, seen.frames, kind,
+                from_router=seen.last if _starts_at_router(generation, row) else None)
+            member = Member(kind, result, seen.last, route.hops())
+            (self._first if parent is None else parent.offspring).append(member)
+            members.append(member)
+        self._before = members
 
-    def _error(self, generation: Generation, row: int, events: np.ndarray) -> bytes:
-        """A node's kernel chooses the source, which its first EVENT shows."""
-        assert generation.headers is not None and generation.causes is not None
-        packet = generation.packets[row]
-        source = int(events[0]["src"]) if len(events) else int(packet["src"])
-        parent = self._last[int(generation.causes[row]["parent"])]
-        return error(packet, generation.headers[row], parent, source, self._case.intent.seed)
+
+def _kind(cause: np.void, parent: Member) -> str:
+    return "error" if cause["relation"] == Relation.ERROR else parent.kind
+
+
+def _starts_at_router(generation: Generation, row: int) -> bool:
+    """Whether it is the router's own error, or a piece that the router cut."""
+    if generation.headers is None:
+        return False
+    header = generation.headers[row]
+    return bool(header["place"] or header["resume"] in (Stage.FABRIC_IN, Stage.DELIVER))

@@ -7,7 +7,7 @@ in one place, :data:`STANDS_FOR`; each of them must show the very bytes of that 
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -21,6 +21,7 @@ from ...wire.dissect import dissect
 from .case import OUTSIDE, ROUTER, Case
 
 IN, OUT = "in", "out"
+VLAN_TAG = 4                                       # bytes that a device takes in beyond its MTU
 FRAG_NEEDED = icmp.UNREACHABLE, icmp.FRAGMENTATION_NEEDED
 
 # What the model's crossings stand for, in the order in which a packet meets the interfaces: (namespace, device, direction).
@@ -34,6 +35,7 @@ STANDS_FOR: dict[str, tuple[tuple[str, str, str], ...]] = {
     "vxlan sends": (("{node}", "vxlan.calico", OUT),),
     "vxlan receives": (("{node}", "vxlan.calico", IN),),
     "node sends": (("{node}", "eth0", OUT), ("sub-{subnet}", "p-{node}", IN)),
+    "before router": (("sub-{subnet}", "p-router", OUT),),
     "to router": (("sub-{subnet}", "p-router", OUT), (ROUTER, "eth-{subnet}", IN)),
     "from router": ((ROUTER, "eth-{subnet}", OUT), ("sub-{subnet}", "p-router", IN)),
     "node receives": (("sub-{subnet}", "p-{node}", OUT), ("{node}", "eth0", IN)),
@@ -60,24 +62,28 @@ class Hop:
 
 class Route:
     """The hops of one packet, from its EVENT records, its bytes at each of them, and its RESULT. ``from_router``: the router
-    itself sends it."""
+    itself sends it, as these bytes."""
 
     def __init__(
         self, case: Case, events: np.ndarray, result: np.void, frames: Sequence[bytes], kind: str = "self", *,
-        from_router: bool = False,
+        from_router: bytes | None = None,
     ) -> None:
         self._case, self._events, self._result, self._frames = case, events, result, frames
         self._kind, self._from_router = kind, from_router
 
     def hops(self) -> list[Hop]:
         return [
-            Hop(self._kind, namespace, device, direction, data) for what, names, data in self._crossings()
+            Hop(self._kind_of(data), namespace, device, direction, data) for what, names, data in self._crossings()
             for namespace, device, direction in _named(what, names)]
+
+    def _kind_of(self, data: bytes) -> str:
+        """Of a reply or an error in pieces only the first shows what it is: the golden files call the others self."""
+        return "self" if innermost(data).offset else self._kind
 
     def _crossings(self) -> Iterator[tuple[str, dict[str, str], bytes]]:
         """Names of :data:`STANDS_FOR` with what fills them, and the bytes there."""
-        if self._from_router and len(self._events) and self._events[0]["router"]:
-            yield "from router", self._names(self._events[0]), self._frames[0]
+        if self._from_router is not None:
+            yield from self._out_of_router(self._from_router)
         for position, (event, data) in enumerate(zip(self._events, self._frames, strict=True)):
             device, out = Device(int(event["device"])), event["direction"] == Direction.OUT
             names = self._names(event)
@@ -112,22 +118,36 @@ class Route:
         if not arrives and not self._reaches_router():
             return
         if here["router"]:
-            yield "to router", names, data
+            yield ("to router" if self._is_taken_in(here, data) else "before router"), names, data
         if arrives and self._events[position + 1]["router"]:
             yield "from router", self._names(self._events[position + 1]), self._frames[position + 1]
-        elif self._leaves_by_default():
-            yield "outside receives", names, aged(data)
-        elif not arrives and self._result["reason"] == DropReason.DEST_CHECK:
-            target = self._subnet(int(self._result["where"]))
-            yield "from router", {"subnet": target.name}, aged(data)
+        elif not arrives:
+            yield from self._gone(aged(data), from_node=bool(here["router"]))
+
+    def _is_taken_in(self, event: np.void, data: bytes) -> bool:
+        """Whether the router's leg takes a frame of this length."""
+        return len(data) <= self._subnet(int(event["router"])).mtu + VLAN_TAG
+
+    def _out_of_router(self, data: bytes) -> Iterator[tuple[str, dict[str, str], bytes]]:
+        """What the router itself sends leaves by one of its legs."""
+        if not len(self._events):
+            yield from self._gone(data, from_node=True)
+        elif self._events[0]["router"]:
+            yield "from router", self._names(self._events[0]), self._frames[0]
+
+    def _gone(self, data: bytes, *, from_node: bool) -> Iterator[tuple[str, dict[str, str], bytes]]:
+        """The router sends it, but no endpoint of the model gets it."""
+        if from_node and self._leaves_by_default():
+            yield "outside receives", {}, data
+        elif self._result["reason"] == DropReason.DEST_CHECK:
+            yield "from router", {"subnet": self._subnet(int(self._result["where"])).name}, data
 
     def _leaves_by_default(self) -> bool:
         """Whether the router hands the packet to its default gateway, the outside host, though that has not the address."""
         vpc, result = self._case.content["vpc"], self._result
         nobodys = result["verdict"] == Verdict.EXITED or result["reason"] == DropReason.FABRIC_NO_ROUTE
         return bool(
-            nobodys and vpc["router_default_route"] and vpc.get("external") and self._events[-1]["router"]
-            and int(result["dst"]) not in parse_prefix(vpc["external"]["cidr"]))
+            nobodys and vpc["router_default_route"] and vpc.get("external") and int(result["dst"]) not in parse_prefix(vpc["external"]["cidr"]))
 
     def _reaches_router(self) -> bool:
         """Whether a packet that ends behind its sender's interface gets to the router; not past the check at its own port."""
@@ -144,20 +164,36 @@ def _named(what: str, names: dict[str, str]) -> list[tuple[str, str, str]]:
         (namespace.format(**names), device.format(**names), direction) for namespace, device, direction in STANDS_FOR[what]]
 
 
-def fate(case: Case, hops: Sequence[Hop], result: np.void | None) -> dict[str, object]:
+def fate(case: Case, hops: Sequence[Hop], is_filtered_at: Callable[[str], bool]) -> dict[str, object]:
     """How the packet ended and which ICMP errors it caused, in the golden files' words."""
     errors = _errors(case, hops)
-    return _end([hop for hop in hops if hop.kind == "self"], result) | ({"icmp_errors": errors} if errors else {})
+    mine = [hop for hop in hops if hop.kind == "self"]
+    return _end(case, mine, is_filtered_at) | ({"icmp_errors": errors} if errors else {})
 
 
-def _end(mine: Sequence[Hop], result: np.void | None) -> dict[str, object]:
+def _end(case: Case, mine: Sequence[Hop], is_filtered_at: Callable[[str], bool]) -> dict[str, object]:
+    """It was delivered if it came to where it is for and was not dropped for its way there: what the stack then makes of it,
+    for example of pieces that wait for others in vain, is not looked at."""
     if not mine:
         return {"end": "not sent"}
-    last = mine[-1]
-    if result is not None and result["verdict"] == Verdict.DELIVERED:
-        pieces = sum(hop.interface == last.interface for hop in mine)
+    arrived = [hop for hop in mine if hop.direction == IN and _is_addressed(hop, case)]
+    if arrived and not is_filtered_at(arrived[-1].namespace):
+        last = arrived[-1]
+        pieces = sum(hop.namespace == last.namespace for hop in arrived)
         return {"end": "delivered", "ns": last.namespace, "dev": last.device, "pieces": pieces}
+    last = mine[-1]
     return {"end": "lost", "last_seen": {"ns": last.namespace, "dev": last.device, "dir": last.direction}}
+
+
+def _is_addressed(hop: Hop, case: Case) -> bool:
+    """Whether this is where the packet is for, and no tunnel's header is around it."""
+    header = innermost(hop.data)
+    return header.dst in case.addresses.get(hop.namespace, ()) and header == ipv4.parse(hop.data)[0]
+
+
+def innermost(data: bytes) -> ipv4.Ipv4:
+    """The innermost header that is no quotation."""
+    return [layer.header for layer in dissect(data).layers if isinstance(layer.header, ipv4.Ipv4) and not layer.quoted][-1]
 
 
 def _errors(case: Case, hops: Sequence[Hop]) -> list[dict[str, object]]:
@@ -185,6 +221,4 @@ def _errors(case: Case, hops: Sequence[Hop]) -> list[dict[str, object]]:
 
 def _message(data: bytes) -> tuple[ipv4.Ipv4, icmp.Icmp]:
     """The innermost header that is no quotation, and the error."""
-    layers = [layer.header for layer in dissect(data).layers if not layer.quoted]
-    ip = [header for header in layers if isinstance(header, ipv4.Ipv4)][-1]
-    return ip, next(header for header in layers if isinstance(header, icmp.Icmp))
+    return innermost(data), next(layer.header for layer in dissect(data).layers if isinstance(layer.header, icmp.Icmp))

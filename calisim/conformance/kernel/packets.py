@@ -15,6 +15,7 @@ from ...quantities import format_address, parse_address
 from ...traffic.batch import packet
 from ...vocabulary import HEADER, Encap, HeaderFlag, PacketFlag
 from ...wire import icmp, ipv4, tcp, udp
+from ...wire.dissect import dissect
 
 Spec = Mapping[str, Any]
 
@@ -24,20 +25,38 @@ PAYLOAD = 32                                                # bytes, where the c
 ERROR_TOS = 0xC0
 
 
-def made(spec: Spec, number: int, own: int, received: bytes | None, *, is_node: bool) -> list[bytes]:
-    """The packet ``number`` (from 1) of a case as its sender puts it on the wire, in as many pieces as the case says.
+def made(spec: Spec, number: int, own: int, received: bytes | None, *, is_node: bool, limit: int) -> bytes:
+    """The packet ``number`` (from 1) of a case as its sender makes it, whole.
 
-    ``own`` is the sender's first address, ``received`` what it answers or complains about. A node's kernel chooses among
-    several addresses where the case leaves it the choice; the source is then 0.
+    ``own`` is the sender's first address, ``received`` what it answers or complains about, ``limit`` the longest packet that
+    its kernel knows to fit the way. A node's kernel chooses among several addresses where the case leaves it the choice;
+    the source is then 0.
     """
     if "error" in spec:
         assert received is not None
-        return [_error(spec, number, 0 if is_node else own, received)]
+        return _error(spec, number, 0 if is_node else own, received)
     if "reply_to" in spec:
         assert received is not None
         spec = _answer(spec, received)
-    whole = _packet(spec, number, own, is_node)
-    return pieces(whole, spec["frag"]) if "frag" in spec else [whole]
+    return _packet(spec, number, own, is_node, limit)
+
+
+def split(whole: bytes, spec: Spec) -> list[bytes]:
+    """The packet as it is put on the wire: in pieces of at most ``frag`` bytes, or in ``pieces`` as they are listed, in that
+    order: payload from byte ``at`` on, ``size`` bytes of it, other values of ``df``, ``mf``, ``ttl``, ``tos``."""
+    if "frag" in spec:
+        return pieces(whole, spec["frag"])
+    return [_piece(whole, one) for one in spec["pieces"]] if "pieces" in spec else [whole]
+
+
+def _piece(whole: bytes, said: Spec) -> bytes:
+    header, body = ipv4.parse(whole)
+    part = body[said["at"]:said["at"] + said["size"]]
+    more = said.get("mf", said["at"] + len(part) < len(body))
+    word = (PacketFlag.DF if said.get("df") else 0) | (PacketFlag.MF if more else 0) | said["at"] // 8
+    return ipv4.emit(replace(
+        header, fragment=int(word), ttl=said.get("ttl", header.ttl), tos=said.get("tos", header.tos), length=None,
+        checksum=None), part)
 
 
 def _source(spec: Spec, own: int, is_node: bool) -> int:
@@ -47,14 +66,15 @@ def _source(spec: Spec, own: int, is_node: bool) -> int:
     return own if said is None else parse_address(said)
 
 
-def _packet(spec: Spec, number: int, own: int, is_node: bool) -> bytes:
+def _packet(spec: Spec, number: int, own: int, is_node: bool, limit: int) -> bytes:
     said = spec["ip"]
     protocol = next((known for known in ("udp", "tcp", "icmp") if known in spec), None)
     if protocol is None:
         raise ValueError(f"packet {spec['id']} is neither udp nor tcp nor icmp")
     src, dst = _source(spec, own, is_node), parse_address(said["dst"])
     segment, code = {"udp": _udp, "tcp": _tcp, "icmp": _icmp}[protocol](spec[protocol], said, number, src, dst)
-    whole = ipv4.emit(_header(said, src, dst, code, FIRST_ID + number * ID_STEP, spec.get("inject") == "socket"), segment)
+    unbroken = spec.get("inject") == "socket" and ipv4.SIZE + len(segment) <= limit
+    whole = ipv4.emit(_header(said, src, dst, code, FIRST_ID + number * ID_STEP, unbroken), segment)
     if outer := spec.get("outer"):
         outer_src = parse_address(outer["src"]) if "src" in outer else own
         head = _header(outer, outer_src, parse_address(outer["dst"]), ipv4.IPIP, OUTER_ID + number * ID_STEP, False)
@@ -62,19 +82,24 @@ def _packet(spec: Spec, number: int, own: int, is_node: bool) -> bytes:
     return whole
 
 
-def _header(said: Spec, src: int, dst: int, protocol: int, identification: int, by_socket: bool) -> ipv4.Ipv4:
-    """A socket's kernel sets DF (path MTU discovery), raw packets are as the case has them."""
-    df = said.get("df", by_socket)
+def _header(said: Spec, src: int, dst: int, protocol: int, identification: int, unbroken: bool) -> ipv4.Ipv4:
+    """A socket's kernel sets DF on what fits (path MTU discovery), raw packets are as the case has them."""
+    df = said.get("df", unbroken)
     return ipv4.Ipv4(
         src, dst, protocol, said.get("ttl", 64), said.get("tos", 0), said.get("id", identification & 0xFFFF),
         PacketFlag.DF if df else 0)
 
 
+def mark(number: int) -> bytes:
+    """What fills the payload of packet ``number``."""
+    return b"<kl%03d>>" % number
+
+
 def _payload(number: int, said: Spec, layer: Spec, headers: int, default: int) -> bytes:
     """``total`` is the length of the whole packet, ``len`` that of the payload."""
     length = said["total"] - headers if "total" in said else layer.get("len", default)
-    mark = b"<kl%03d>>" % number
-    return (mark * (length // len(mark) + 1))[:length]
+    text = mark(number)
+    return (text * (length // len(text) + 1))[:length]
 
 
 def _udp(layer: Spec, said: Spec, number: int, src: int, dst: int) -> tuple[bytes, int]:
@@ -104,7 +129,7 @@ def _answer(spec: Spec, received: bytes) -> Spec:
     header, segment = ipv4.parse(received)
     answer = {**spec, "ip": {"src": format_address(header.dst), "dst": format_address(header.src), **spec.get("ip", {})}}
     if header.protocol == ipv4.UDP:
-        asked, _ = udp.parse(segment)
+        asked, _ = udp.parse(segment, cut=True)
         answer["udp"] = {"sport": asked.dport, "dport": asked.sport, **spec.get("udp", {})}
     elif header.protocol == ipv4.TCP:
         opened, _ = tcp.parse(segment)
@@ -142,6 +167,15 @@ def pieces(whole: bytes, size: int) -> list[bytes]:
     return made
 
 
+def is_recognised(data: bytes, number: int, identification: int | None) -> bool:
+    """Whether a piece shows that it belongs to packet ``number``: by its mark, or as a later piece by the identification
+    that the sender wrote (None: its kernel did). Golden files do not have the others."""
+    headers = [layer.header for layer in dissect(data).layers if isinstance(layer.header, ipv4.Ipv4) and not layer.quoted]
+    if not any(header.is_fragment for header in headers) or (headers[-1].offset and headers[-1].id == identification):
+        return True
+    return mark(number) in data or sequence_mark(number).to_bytes(4, "big") in data
+
+
 def sequence_mark(number: int) -> int:
     """The sequence number that marks TCP packet ``number``."""
     return FIRST_SEQUENCE + number * SEQUENCE_STEP
@@ -168,9 +202,10 @@ def row(
     if wrapped:
         outer, data = ipv4.parse(data)
         extra = {"encap": Encap.IPIP, "outer_src": outer.src, "outer_dst": outer.dst, "outer_ttl": outer.ttl,
-                 "outer_tos": outer.tos, "outer_fragment": outer.fragment}
+                 "outer_tos": outer.tos, "outer_fragment": outer.fragment, "outer_id": outer.id}
     extra["flags"] = HeaderFlag.FRAME if frame else 0
     header, segment = ipv4.parse(data)
+    extra["id"] = header.id
     fields: dict[str, int] = {"sport": 0, "dport": 0, "tcp_flags": 0}
     if not header.offset:
         fields |= _ports(header.protocol, segment)
@@ -181,6 +216,15 @@ def row(
     more = np.zeros(1, HEADER)
     for name, value in extra.items():
         more[name] = value
+    return made, more
+
+
+def outer_piece(whole: tuple[np.ndarray, np.ndarray], data: bytes) -> tuple[np.ndarray, np.ndarray]:
+    """The same for a piece of a packet that is IP in IP by hand."""
+    made, more = whole[0], whole[1].copy()
+    outer, _ = ipv4.parse(data)
+    more["outer_fragment"], more["outer_length"], more["outer_ttl"], more["outer_tos"] = (
+        outer.fragment, len(data), outer.ttl, outer.tos)
     return made, more
 
 

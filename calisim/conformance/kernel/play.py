@@ -13,24 +13,21 @@ import numpy as np
 
 from ...datapath.engine import Engine, engine
 from ...datapath.generations import Generation, generations
-from ...quantities import parse_duration
-from ...vocabulary import Stage, Verdict
+from ...quantities import parse_address, parse_duration
+from ...report.lineage import Lineage
+from ...vocabulary import DropReason, EndpointKind, Stage, Verdict
 from ...wire import icmp, ipv4
+from ...wire.fragments import fragment, reassemble
 from . import packets, stack
 from .case import ROUTER, Case
-from .family import Family
-from .hops import Hop, fate
+from .family import Family, Member
+from .hops import IN, Hop, fate
 
 ENGINES = ("fast", "reference")
 SECOND = parse_duration("1s")
 SPACING = SECOND // 10             # between two packets, where the case does not say
 
-UNDETERMINED = {
-    Stage.DEFRAGMENT: "fragments and their reassembly",
-    Stage.FRAGMENT: "fragmentation",
-    Stage.FABRIC: "fragmentation by the router",
-    Stage.CONNTRACK: "ICMP that is neither echo nor an error",
-}
+UNDETERMINED = {Stage.CONNTRACK: "ICMP that is neither echo nor an error"}
 
 
 @dataclass(frozen=True, slots=True)
@@ -48,11 +45,19 @@ class Prediction:
 
 @dataclass(frozen=True, slots=True)
 class Wave:
-    """What became of packets that were sent together: all hops, with those of their offspring, and the last one's RESULT."""
+    """What became of packets that were sent together, and of all that they gave rise to, in the order of the hops."""
 
-    hops: tuple[Hop, ...]
-    result: np.void
+    members: tuple[Member, ...]
     disagreement: str
+
+    @property
+    def hops(self) -> tuple[Hop, ...]:
+        return tuple(hop for member in self.members for hop in member.hops)
+
+    def is_filtered_at(self, case: Case, namespace: str) -> bool:
+        """Whether reverse path filtering dropped something at this node."""
+        dropped = {int(member.result["where"]) for member in self.members if member.result["reason"] == DropReason.RPF}
+        return any(router.name == namespace and router.id in dropped for router in case.intent.routers)
 
 
 class Player:
@@ -64,6 +69,7 @@ class Player:
         for name in ENGINES:
             made = engine(name, case.intent)
             self._engines.append((made, made.new_state()))
+        self._lineage = Lineage(case.tunnels)
         self._hops: dict[str, Sequence[Hop]] = {}
         self._lacks: dict[str, str] = {}           # why a packet could not be followed to its end
 
@@ -95,58 +101,116 @@ class Player:
         if about and received is None:
             return Prediction(spec["id"], namespace, fate={"end": "not sent"}, unmodelled=self._lacks.get(about, ""))
         is_node = namespace in self._case.content["nodes"]
-        sent = packets.made(spec, number, self._case.addresses[namespace][0], received, is_node=is_node)
+        whole = packets.made(
+            spec, number, self._case.addresses[namespace][0], received, is_node=is_node, limit=self._limit(spec))
         if namespace == ROUTER:
             return Prediction(
-                spec["id"], namespace, tuple(sent), fate={"end": "undetermined"}, unmodelled="packets of the router itself")
-        return self._forward(spec, sent, time)
+                spec["id"], namespace, (whole,), fate={"end": "undetermined"}, unmodelled="packets of the router itself")
+        return self._forward(spec, number, whole, time)
+
+    def _limit(self, spec: Mapping[str, Any]) -> int:
+        """The longest packet that the sender's kernel knows to fit: its device's MTU, or the path's if it has learnt that."""
+        if spec.get("inject") != "socket":
+            return ipv4.LONGEST
+        dst = parse_address(spec["ip"]["dst"])
+        sender = self._case.sender(spec["from"], 0)
+        return min(self._case.device_mtu(sender, dst), self._path_mtu(sender.address, dst))
+
+    def _path_mtu(self, src: int, dst: int) -> int:
+        """What the sender's stack has learnt of the path."""
+        known = self._engines[0][1].path_mtus()
+        mtus = known["mtu"][(known["src"] == src) & (known["dst"] == dst)]
+        return int(mtus.min()) if len(mtus) else ipv4.LONGEST
 
     def _received(self, packet: str, namespace: str) -> bytes | None:
         """The last packet of that name that came in for this namespace itself."""
         for hop in reversed(self._hops.get(packet, ())):
             header, _ = ipv4.parse(hop.data)
             addressed = hop.namespace == namespace and header.dst in self._case.addresses[namespace]
-            if hop.kind == "self" and addressed and hop.direction == "in" and header.protocol != ipv4.IPIP and not header.offset:
+            if hop.kind == "self" and addressed and hop.direction == IN and header.protocol != ipv4.IPIP and not header.offset:
                 return hop.data
         return None
-
-    def _forward(self, spec: Mapping[str, Any], sent: list[bytes], time: int) -> Prediction:
-        wave = self._wave(spec["from"], sent, time, "self", wrapped="outer" in spec, frame=spec.get("inject") == "frame")
-        hops, disagreement = wave.hops, wave.disagreement
+    def _forward(self, spec: Mapping[str, Any], number: int, whole: bytes, time: int) -> Prediction:
+        sent = packets.split(whole, spec)
+        going, refused = self._accepted(spec, sent)
+        wave = self._wave(spec["from"], going, time, "self", whole, wrapped="outer" in spec, frame=spec.get("inject") == "frame")
+        told = self._told_itself(spec["from"], wave) if refused else ()
+        hops, disagreement = (*wave.hops, *told), wave.disagreement
         if answer := self._answer(wave):
-            kind = "error" if icmp.parse(ipv4.parse(answer)[1])[0].is_error else "reply"
-            back = self._wave(hops[-1].namespace, [answer], time, kind)
+            namespace, data = answer
+            kind = "error" if icmp.parse(ipv4.parse(data)[1])[0].is_error else "reply"
+            back = self._wave(namespace, self._host_cuts(namespace, data), time, kind, data)
             hops, disagreement = hops + back.hops, disagreement or back.disagreement
+        identification = None if spec.get("inject") == "socket" else ipv4.parse(whole)[0].id
+        seen = [hop for hop in hops if packets.is_recognised(hop.data, number, identification)]
+        end = {"end": "not sent"} if refused else fate(
+            self._case, seen, lambda namespace: wave.is_filtered_at(self._case, namespace))
         return Prediction(
-            spec["id"], spec["from"], tuple(sent), hops, fate(self._case, hops, wave.result),
-            self._unmodelled(wave.result), disagreement)
+            spec["id"], spec["from"], tuple(sent), tuple(seen), end, self._unmodelled(wave), disagreement)
 
-    def _answer(self, wave: Wave) -> bytes | None:
+    def _accepted(self, spec: Mapping[str, Any], sent: Sequence[bytes]) -> tuple[Sequence[bytes], bool]:
+        """What the sender's kernel takes, up to the first that it refuses (EMSGSIZE): one longer than its device's MTU, which
+        goes nowhere (raw_send_hdrinc), or one with DF that it knows not to fit the way, which is lost in its own stack."""
+        if spec.get("inject") == "socket":
+            return self._host_cuts(spec["from"], sent[0]), False
+        for position, data in enumerate(sent):
+            header, _ = ipv4.parse(data)
+            sender = self._case.sender(spec["from"], header.src)
+            if len(data) > self._case.device_mtu(sender, header.dst):
+                return sent[:position], True
+            if spec.get("inject") != "frame" and header.dont_fragment and len(data) > self._path_mtu(header.src, header.dst):
+                return sent[:position + 1], True
+        return sent, False
+
+    def _host_cuts(self, namespace: str, whole: bytes) -> list[bytes]:
+        """An outside host's own stack cuts what it sends to its MTU; those of pods and nodes are the model's affair."""
+        sender = self._case.sender(namespace, ipv4.parse(whole)[0].src)
+        return fragment(whole, sender.mtu) if sender.kind is EndpointKind.HOST else [whole]
+
+    def _told_itself(self, namespace: str, wave: Wave) -> Sequence[Hop]:
+        """The sender's own stack that refuses a packet for its path MTU says so to the socket, by its loopback device."""
+        lost = [member for member in wave.members if member.result["reason"] == DropReason.MTU_EXCEEDED and not member.hops]
+        if not lost or ipv4.parse(lost[0].data)[0].offset:
+            return ()
+        header, _ = ipv4.parse(lost[0].data)
+        error = stack.too_big(lost[0].data, self._path_mtu(header.src, header.dst), self._case.intent.seed)
+        return (Hop("error", namespace, "lo", IN, error),)
+
+    def _answer(self, wave: Wave) -> tuple[str, bytes] | None:
         """What the stack that received it says by itself, if it is one that speaks."""
-        if wave.result["verdict"] != Verdict.DELIVERED or not wave.hops or not self._case.answers(wave.hops[-1].namespace):
+        delivered = [member for member in wave.members if member.is_delivered]
+        if not delivered:
             return None
-        return stack.answer(wave.hops[-1].data, self._case.intent.seed)
+        where = int(delivered[-1].result["where"])     # the node, if it is for the node itself
+        namespace = delivered[-1].hops[-1].namespace if delivered[-1].hops else self._case.intent.router(where).name
+        whole = reassemble([member.data for member in delivered]) if self._case.answers(namespace) else None
+        answer = stack.answer(whole.packet, self._case.intent.seed) if whole else None
+        return (namespace, answer) if answer else None
 
     def _wave(
-        self, namespace: str, sent: list[bytes], time: int, kind: str, *, wrapped: bool = False, frame: bool = False,
+        self, namespace: str, sent: Sequence[bytes], time: int, kind: str, whole: bytes, *, wrapped: bool = False,
+        frame: bool = False,
     ) -> Wave:
-        """Sends packets, and all that they give rise to, through both engines."""
-        source = ipv4.parse(sent[0])[0].src
+        """Sends a packet, or the pieces of it, and all that they give rise to, through both engines."""
+        if not sent:
+            return Wave((), "")
+        source = ipv4.parse(whole)[0].src
         ingress = self._case.sender(namespace, source).id
         rows = [packets.row(data, ingress, time, choose_source=not source, wrapped=wrapped, frame=frame) for data in sent]
         wave, headers = (np.concatenate(column) for column in zip(*rows, strict=True))
         fast, judge = (
             list(generations(one, wave, state, headers, events=True, silent=self._case.silent)) for one, state in self._engines)
-        family = Family(self._case, sent, kind, wrapped=wrapped)
+        family = Family(self._case, self._lineage, sent, kind)
         for generation in fast:
             family.add(generation)
-        return Wave(tuple(family.hops), fast[0].results.results[-1], _differ(fast, judge))
+        return Wave(tuple(family.members), _differ(fast, judge))
 
-    def _unmodelled(self, result: np.void) -> str:
-        if result["verdict"] == Verdict.UNDETERMINED:
-            stage = Stage(int(result["stage"]))
-            return UNDETERMINED.get(stage, f"what happens at {stage.name}")
-        if int(result["dst"]) in self._case.addresses[ROUTER]:
+    def _unmodelled(self, wave: Wave) -> str:
+        for member in wave.members:
+            if member.result["verdict"] == Verdict.UNDETERMINED:
+                stage = Stage(int(member.result["stage"]))
+                return UNDETERMINED.get(stage, f"what happens at {stage.name}")
+        if any(int(member.result["dst"]) in self._case.addresses[ROUTER] for member in wave.members[:1]):
             return "packets to the router itself"
         return self._case.unmodelled
 

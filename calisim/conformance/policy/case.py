@@ -97,13 +97,13 @@ def documents(cluster: Mapping[str, Any], outside: Sequence[str]) -> Iterator[di
                                                             for number, cidr in enumerate(subnets)}}},
             "nodes": [
                 {"name": node["name"], "address": node["ip"], "subnet": f"s{subnets.index(_around(node['ip']))}",
-                 "labels": node.get("labels") or {}} for node in cluster["nodes"]],
+                 "labels": _texts(node.get("labels"))} for node in cluster["nodes"]],
             "hosts": [{"name": f"outside-{number}", "ip": address} for number, address in enumerate(hosts)]}}
     for cidr in sorted({_around(pod["ip"]) for pod in pods}):
         name = "pool-" + cidr.replace(".", "-").replace("/", "-")
         yield _document(_CALICO, "IPPool", {"name": name}, {"cidr": cidr, **_POOL})
     for namespace in cluster["namespaces"]:
-        yield _document("v1", "Namespace", {"name": namespace["name"], "labels": namespace.get("labels") or {}})
+        yield _document("v1", "Namespace", {"name": namespace["name"], "labels": _texts(namespace.get("labels"))})
     for pod in pods:
         yield from _pod(pod)
 
@@ -112,7 +112,7 @@ def _pod(pod: Mapping[str, Any]) -> Iterator[dict[str, Any]]:
     place = {"name": pod["name"].lower(), "namespace": pod["namespace"]}
     account = {"serviceAccountName": pod["serviceAccount"]} if pod.get("serviceAccount") else {}
     yield _document("v1", "Pod", {
-        **place, "labels": pod.get("labels") or {},
+        **place, "labels": _texts(pod.get("labels")),
         "annotations": {"cni.projectcalico.org/ipAddrs": json.dumps([pod["ip"]])},
     }, {"nodeName": pod["node"], **account, "containers": [{"ports": pod.get("ports") or []}]})
     if pod.get("profiles") is not None:
@@ -122,6 +122,12 @@ def _pod(pod: Mapping[str, Any]) -> Iterator[dict[str, Any]]:
 
 def _document(version: str, kind: str, metadata: dict[str, Any], spec: dict[str, Any] | None = None) -> dict[str, Any]:
     return {"apiVersion": version, "kind": kind, "metadata": metadata, **({} if spec is None else {"spec": spec})}
+
+
+def _texts(labels: Mapping[str, Any] | None) -> dict[str, str]:
+    """Labels, where YAML may have made something else of a text."""
+    return {name: value if isinstance(value, str) else "" if value is None else json.dumps(value)
+            for name, value in (labels or {}).items()}
 
 
 def _around(address: str) -> str:

@@ -10,12 +10,6 @@ from math import inf
 
 from ...scenario.resources import Policy, Tier
 
-_KINDS = {                                # as Calico calls what it converts
-    "AdminNetworkPolicy": "KubernetesAdminNetworkPolicy",
-    "BaselineAdminNetworkPolicy": "KubernetesBaselineAdminNetworkPolicy",
-    "ClusterNetworkPolicy": "KubernetesClusterNetworkPolicy",
-}
-
 
 def ordered_tiers(tiers: Iterable[Tier]) -> list[Tier]:
     return sorted(tiers, key=lambda tier: (tier.order is None, tier.order or 0, tier.name))
@@ -25,5 +19,10 @@ def ordered_policies(policies: Iterable[Policy]) -> list[Policy]:
     return sorted(policies, key=lambda policy: (inf if policy.order is None else policy.order, _full_name(policy)))
 
 
+def enforced_kind(policy: Policy) -> str:
+    """Calico's kind of the policy, for a staged one of that which it would become."""
+    return (policy.calico_kind or policy.kind).removeprefix("Staged")
+
+
 def _full_name(policy: Policy) -> str:
-    return f"{policy.name}/{policy.namespace}/{_KINDS.get(policy.kind, policy.kind)}"
+    return f"{policy.name}/{policy.namespace}/{enforced_kind(policy)}"

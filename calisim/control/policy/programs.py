@@ -10,7 +10,7 @@ from ...vocabulary import PolicyAction
 from ..objects import Objects
 from ..policing import Identity, Program, ProgramTier
 from .labels import Workload
-from .order import ordered_policies, ordered_tiers
+from .order import enforced_kind, ordered_policies, ordered_tiers
 from .rules import Chains
 from .scopes import policy_selector
 
@@ -48,7 +48,7 @@ class Programs:
     def _as_if_in_force(self, enforced: list[Policy]) -> list[Policy]:
         """Staged policies in the place of those that they would replace or remove; Learn and Ignore do nothing."""
         def place(policy: Policy) -> tuple[str, str, str]:
-            return policy.kind.removeprefix("Staged").replace("KubernetesNetworkPolicy", "k8s"), policy.namespace, policy.name
+            return enforced_kind(policy), policy.namespace, policy.name
 
         staged = [policy for policy in self.resources.policies if policy.staged in ("Set", "Delete")]
         replaced = {place(policy) for policy in staged}

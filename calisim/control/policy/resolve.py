@@ -12,18 +12,19 @@ from ..policing import Policing
 from .labels import workloads
 from .programs import Programs
 from .rules import Chains
-from .sets import Sets
+from .sets import Services, Sets
 
 
 def police(
     resources: PolicyResources, entities: Entities, endpoints: Sequence[Endpoint], objects: Objects,
+    services: Services | None = None,
 ) -> Policing:
-    """All of policy. The pods are the last of the endpoints, in the order of the entities."""
+    """All of policy. The pods are the last of the endpoints, in the order of the entities; ``services`` are their backends."""
     pods = entities.pods
     made, numbers = workloads(pods, entities.namespaces, resources)
     nodes = [(node.labels, node.address) for node in entities.nodes]
     sets = Sets(made, resources.network_sets, resources.host_endpoints, nodes, entities.namespaces)
-    chains = Chains(sets, objects)
+    chains = Chains(sets, objects, services or {})
     programs = Programs(resources, chains, objects)
     identities = programs.identities(made)
     others = len(endpoints) - len(pods)
@@ -38,6 +39,5 @@ def police(
 def _warnings(programs: Programs, chains: Chains) -> tuple[str, ...]:
     said = [
         f"Profile {name} is not described anywhere: Felix drops what comes to it." for name in programs.undescribed]
-    if chains.services:
-        said.append(f"{', '.join(chains.services[:5])}: rules that name a service match nobody yet.")
+    said += [f"{title.capitalize()} is not known: rules that name it match nobody." for title in chains.unknown_services]
     return tuple(said)

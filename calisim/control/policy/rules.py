@@ -10,7 +10,7 @@ from ..objects import Objects
 from ..policing import Chain, RuleMatch, SideMatch
 from .labels import PROTOCOLS
 from .scopes import entity_selector, excluded_selector
-from .sets import Sets
+from .sets import Services, Sets
 
 ACTIONS = {"Allow": PolicyAction.ALLOW, "Deny": PolicyAction.DENY, "Pass": PolicyAction.PASS, "Log": PolicyAction.LOG}
 
@@ -21,8 +21,9 @@ class Chains:
 
     sets: Sets
     objects: Objects
+    services: Services
     all: list[Chain] = field(default_factory=list)
-    services: list[str] = field(default_factory=list)    # rules that name a service
+    unknown_services: dict[str, None] = field(default_factory=dict)
 
     def of_policy(self, policy: Policy, number: int, direction: str) -> int:
         """``number`` is the policy's object; a policy without rules in the direction has an empty chain."""
@@ -40,13 +41,12 @@ class Chains:
     def match(self, rule: PolicyRule, namespace: str, owner: str) -> RuleMatch:
         decided_by = self.objects.add("PolicyRule", f"{owner} {rule.name}".rstrip(), rule.mark)
         protocol = rule.protocol if rule.protocol is not None and rule.protocol in PROTOCOLS.values() else PROTOCOLS["TCP"]
-        if rule.source.service or rule.destination.service:
-            self.services.append(f"{owner} {rule.name}")
         return RuleMatch(
             ACTIONS[rule.action], rule.protocol, rule.not_protocol, _icmp(rule.icmp), _icmp(rule.not_icmp),
-            self.side(rule.source, namespace, protocol), self.side(rule.destination, namespace, protocol), decided_by)
+            self.side(rule.source, namespace, protocol, receiving=False),
+            self.side(rule.destination, namespace, protocol, receiving=True), decided_by)
 
-    def side(self, entity: EntityRule, namespace: str, protocol: int) -> SideMatch:
+    def side(self, entity: EntityRule, namespace: str, protocol: int, *, receiving: bool) -> SideMatch:
         """``protocol`` is the one under which port names are looked up: the rule's, where it has ports, else TCP."""
         if entity == _ANYBODY:
             return _ANYTHING
@@ -54,13 +54,26 @@ class Chains:
         sets = [self.sets.chosen(selector)] if selector else []
         if entity.nodes:
             sets.append(self.sets.nodes(entity.nodes))
+        port_sets = [self.sets.ports(name, protocol) for name in entity.named_ports]
         if entity.service:
-            sets.append(self.sets.nobody(f"service {'/'.join(entity.service)}"))
+            self.add_service(entity.service[0] or namespace, entity.service[1], sets, port_sets if receiving else None)
         return SideMatch(
             entity.nets, entity.not_nets, tuple(sets), (self.sets.chosen(excluded),) if excluded else (),
-            entity.ports, entity.not_ports,
-            tuple(self.sets.ports(name, protocol) for name in entity.named_ports),
+            entity.ports, entity.not_ports, tuple(port_sets),
             tuple(self.sets.ports(name, protocol) for name in entity.not_named_ports))
+
+    def add_service(self, namespace: str, name: str, sets: list[int], port_sets: list[int] | None) -> None:
+        """As a source the addresses of its backends, as a destination (``port_sets``) their ports as well."""
+        backends = self.services.get((namespace, name))
+        title = f"service {namespace}/{name}"
+        if backends is None:
+            self.unknown_services[title] = None
+        if not backends:
+            sets.append(self.sets.nobody(title))
+        elif port_sets is None:
+            sets.append(self.sets.listed(title, (address for address, _, _ in backends)))
+        else:
+            port_sets += self.sets.listed_ports(title, backends)
 
 
 def title(policy: Policy) -> str:

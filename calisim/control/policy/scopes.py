@@ -19,7 +19,7 @@ def policy_selector(policy: Policy) -> Selector:
     if policy.namespace_selector:
         terms.append(_of_namespaces(policy.namespace_selector))
     if policy.service_account_selector:
-        terms.append(_prefixed(policy.service_account_selector, ACCOUNT_PREFIX))
+        terms.append(_restated(_prefixed(policy.service_account_selector, ACCOUNT_PREFIX), SERVICE_ACCOUNT))
     terms.append(parse(policy.selector).root)
     return _all_of(terms)
 
@@ -64,21 +64,21 @@ def _prefixed(text: str, prefix: str) -> Node:
 
 @lru_cache(maxsize=4096)
 def _of_namespaces(text: str) -> Node:
-    return _namespaced(_prefixed(text, NAMESPACE_PREFIX))
+    return _restated(_prefixed(text, NAMESPACE_PREFIX), NAMESPACE)
 
 
-def _namespaced(node: Node) -> Node:
-    """``all()`` and ``global()`` by what they say of namespaces."""
+def _restated(node: Node, label: str) -> Node:
+    """``all()`` is whoever has the label at all, ``global()`` who has it not."""
     match node:
         case Everything("all"):
-            return Has(NAMESPACE)
+            return Has(label)
         case Everything():
-            return Not(Has(NAMESPACE))
+            return Not(Has(label))
         case Not(inner):
-            return Not(_namespaced(inner))
+            return Not(_restated(inner, label))
         case And(terms):
-            return And(tuple(map(_namespaced, terms)))
+            return And(tuple(_restated(term, label) for term in terms))
         case Or(terms):
-            return Or(tuple(map(_namespaced, terms)))
+            return Or(tuple(_restated(term, label) for term in terms))
         case _:
             return node

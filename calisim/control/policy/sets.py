@@ -16,6 +16,8 @@ from .labels import Workload
 from .sight import NAMESPACE, NAMESPACE_PREFIX
 
 Nodes = Sequence[tuple[Mapping[str, str], int]]    # labels and address
+Backend = tuple[int, int, int]                     # address, protocol, port
+Services = Mapping[tuple[str, str], Sequence[Backend]]     # by namespace and name
 
 
 class Sets:
@@ -56,11 +58,24 @@ class Sets:
 
     def nodes(self, text: str) -> int:
         """The set of the addresses of the nodes that the selector chooses."""
-        found = sorted(self._node_addresses[position] for position in self._nodes.select(parse(text)))
-        return self._intern(f"nodes: {text}", frozenset(), tuple(Prefix(address, 32) for address in found))
+        found = (self._node_addresses[position] for position in self._nodes.select(parse(text)))
+        return self.listed(f"nodes: {text}", found)
 
     def nobody(self, name: str) -> int:
         return self._intern(name, frozenset(), ())
+
+    def listed(self, name: str, addresses: Iterable[int]) -> int:
+        return self._intern(name, frozenset(), tuple(Prefix(address, 32) for address in sorted(set(addresses))))
+
+    def listed_ports(self, name: str, backends: Iterable[Backend]) -> list[int]:
+        """A set for each protocol."""
+        members: dict[int, set[tuple[int, int]]] = {}
+        for address, protocol, port in backends:
+            members.setdefault(protocol, set()).add((address, port))
+        for protocol, ports in members.items():
+            made = PortSet(name, protocol, {}, frozenset(ports))
+            self.port_sets.setdefault((name, protocol), (len(self.port_sets) + 1, made))
+        return [self.port_sets[name, protocol][0] for protocol in sorted(members)]
 
     def ports(self, name: str, protocol: int) -> int:
         """Whoever has a port of this name and protocol."""

@@ -7,21 +7,24 @@ import numpy as np
 from ...control.intent import Endpoint, Intent
 from ...vocabulary import (
     HEADER, Device, Direction, DropReason, Encap, EndpointKind, HeaderFlag, PacketFlag, ResultFlag, RouterFlag, Stage,
+    Verdict,
 )
-from ...vocabulary.encaps import encapsulation
 from .. import MAX_HOPS
 from ..results import Results
 from .fabric import FabricWalker
+from .fragments import HEADER_LENGTH, UNIT
 from .journal import Journal
 from .node import NodeWalker
 from .offspring import Offspring
 from .routes import Routes
+from .rows import read
 from .state import ReferenceState
-from .walk import ICMP, TCP, UDP, Header, JourneyEnds, Walk, drop, exceeds, undetermined
+from .walk import ICMP, LONGEST, TCP, UDP, Header, JourneyEnds, Onward, Walk, cut, drop, refuse_longer, succeed, undetermined
 
 LEAST_LENGTH = {TCP: 40, UDP: 28, ICMP: 28}
-UNREACHABLE, TIME_EXCEEDED = 3, 11         # ICMP types
-LONGEST = 0xFFFF                   # IPv4 total length
+LEAST_PIECE = 21
+RESUMED_IN_LEG = (Stage.DECAPSULATE, Stage.CONNTRACK, Stage.FRAGMENT, Stage.FABRIC_OUT)
+RESUMED_BY = (Device.ETHERNET, Device.IPIP, Device.VXLAN, Device.LOOPBACK)
 
 
 class ReferenceEngine:
@@ -45,12 +48,15 @@ class ReferenceEngine:
         node = NodeWalker(self.intent, state, journal, self._routes, fabric)
         state.waves += 1
         state.latest = max(state.latest, int(wave["time"].max(initial=0)))
+        if len(wave):
+            state.fragments.forget(int(wave["time"].min()))
         young = Offspring(self.intent, state, fabric)
         under_way = self._started(wave, headers, state, fabric, journal, young)
         while under_way:
             under_way = [walk for walk in under_way if self._goes_on(walk, node, journal, young)]
         journal.teach()
-        return Results(journal.results, journal.events(), young.born() if offspring else None)
+        born = young.born()
+        return Results(journal.results, journal.events(), born if offspring else None)
 
     def _started(
         self, wave: np.ndarray, headers: np.ndarray, state: ReferenceState, fabric: FabricWalker, journal: Journal,
@@ -58,9 +64,9 @@ class ReferenceEngine:
     ) -> list[Walk]:
         under_way = []
         for row, (record, header) in enumerate(zip(wave, headers, strict=True)):
-            walk = self._walk(row, record)
-            _wrap(walk, header)
-            _quote(walk, header)
+            number = int(record["ingress"])
+            known = 0 < number <= len(self.intent.endpoints)
+            walk = read(row, record, header, self.intent.endpoint(number) if known else None)
             try:
                 self._start(walk, header, fabric, journal, state)
                 under_way.append(walk)
@@ -69,18 +75,13 @@ class ReferenceEngine:
                 young.add(walk, end)
         return under_way
 
-    def _walk(self, row: int, record: np.void) -> Walk:
-        number, fragment = int(record["ingress"]), int(record["fragment"])
-        fields = {name: int(record[name]) for name in ("src", "dst", "sport", "dport", "protocol", "ttl", "tos", "length")}
-        known = 0 < number <= len(self.intent.endpoints)
-        return Walk(
-            row=row, time=int(record["time"]), sender=self.intent.endpoint(number) if known else None,
-            inner=Header(**fields, df=bool(fragment & PacketFlag.DF)), tcp_flags=int(record["tcp_flags"]), fragment=fragment)
-
     def _start(
         self, walk: Walk, header: np.void, fabric: FabricWalker, journal: Journal, state: ReferenceState,
     ) -> None:
         """From the sender to its first router: what its own stack refuses never gets there."""
+        if header["resume"]:
+            self._resume(walk, header, fabric)
+            return
         if header["place"]:
             self._start_at_place(walk, header, fabric)
             return
@@ -102,30 +103,66 @@ class ReferenceEngine:
             limit = sender.mtu
             if not header["flags"] & HeaderFlag.FRAME:
                 limit = state.path_mtu(sender.address, walk.wire.dst, limit, walk.time)
-            exceeds(
-                walk.wire, limit, DropReason.MTU_EXCEEDED, router.id, sender.decided_by,
-                stage=Stage.ENDPOINT, unless_df=Stage.FRAGMENT)
+            refuse_longer(
+                walk.wire, limit, DropReason.MTU_EXCEEDED, router.id, sender.decided_by, stage=Stage.ENDPOINT)
+            if walk.wire.length > limit:
+                cut(Stage.ENDPOINT, router.id, limit, Onward())
             walk.device = Device.VETH
             journal.cross(walk, router.id, Device.VETH, Direction.IN, Stage.ENDPOINT, endpoint=sender.id)
 
     def _start_at_place(self, walk: Walk, header: np.void, fabric: FabricWalker) -> None:
         """The cloud's router itself sends: an ICMP error."""
         place = int(header["place"])
-        if not len(self.intent.routers) < place <= len(self.intent.places):
+        if not self._is_beyond_routers(place):
             drop(DropReason.ADDRESS_UNUSED, 0, stage=Stage.ENDPOINT)
         self._refuse(walk, header, place)
         fabric.from_place(walk, place)
 
+    def _is_beyond_routers(self, place: int) -> bool:
+        return len(self.intent.routers) < place <= len(self.intent.places)
+
     def _refuse(self, walk: Walk, header: np.void, where: int) -> None:
         """What is not modelled, and what no stack would send."""
-        inner, pieces = walk.inner, PacketFlag.MF | PacketFlag.OFFSET
-        if walk.fragment & pieces or (walk.outer is not None and int(header["outer_fragment"]) & pieces):
-            undetermined(Stage.DEFRAGMENT, where)
-        if inner.protocol == ICMP and inner.icmp_type not in (0, 8) and walk.quote is None:
+        inner = walk.inner
+        unknown = inner.protocol == ICMP and inner.icmp_type not in (0, 8) and walk.quote is None
+        if unknown and not inner.is_later_piece:
             undetermined(Stage.CONNTRACK, where)
         unknown_wrapping = walk.outer is None and header["encap"] != Encap.NONE
-        if unknown_wrapping or inner.length < LEAST_LENGTH.get(inner.protocol, 20) or walk.wire.length > LONGEST:
+        least = HEADER_LENGTH if inner.is_later_piece else LEAST_LENGTH.get(inner.protocol, HEADER_LENGTH)
+        odd = inner.length < least or _is_odd_piece(inner) or (walk.outer is not None and _is_odd_piece(walk.outer))
+        if unknown_wrapping or odd or walk.wire.length > LONGEST:
             drop(DropReason.MALFORMED, where, stage=Stage.ENDPOINT)
+
+    def _resume(self, walk: Walk, header: np.void, fabric: FabricWalker) -> None:
+        """What was cut or made whole goes on where that happened."""
+        stage, at, place = int(header["resume"]), int(header["resume_at"]), int(header["place"])
+        if stage == Stage.DELIVER:
+            self._resume_delivery(walk, header, fabric, at, place)
+            return
+        in_leg = stage in RESUMED_IN_LEG
+        possible = (in_leg or stage == Stage.FABRIC_IN) and 0 < at <= len(self.intent.routers)
+        if not possible or (in_leg and not _came_in(walk, header, at)) or (stage == Stage.FABRIC_OUT and not header["encap"]):
+            drop(DropReason.ADDRESS_UNUSED, 0, stage=Stage.ENDPOINT)
+        router = self.intent.router(at)
+        self._refuse(walk, header, router.id)
+        if router.flags & RouterFlag.DOWN:
+            drop(DropReason.ENDPOINT_DOWN, router.id, router.decided_by, stage=Stage(stage))
+        walk.router = router.id
+        if in_leg:
+            walk.resume, walk.device = Stage(stage), Device(int(header["device"]))
+        else:
+            walk.device, walk.crossed = Device.ETHERNET, True
+            walk.flags |= ResultFlag.ROUTED
+
+    def _resume_delivery(self, walk: Walk, header: np.void, fabric: FabricWalker, at: int, place: int) -> None:
+        host = self.intent.endpoint(at) if 0 < at <= len(self.intent.endpoints) else None
+        possible = host.kind is EndpointKind.HOST if host else not at and self._is_beyond_routers(place)
+        if not possible:
+            drop(DropReason.ADDRESS_UNUSED, 0, stage=Stage.ENDPOINT)
+        self._refuse(walk, header, 0)
+        if host is None:
+            succeed(Verdict.EXITED, Stage.FABRIC, place)
+        fabric.to_host(walk, host)
 
     def _start_host(self, walk: Walk, host: Endpoint, fabric: FabricWalker, journal: Journal) -> None:
         walk.wire.src = walk.wire.src or host.address
@@ -147,29 +184,18 @@ class ReferenceEngine:
         return True
 
 
-def _wrap(walk: Walk, header: np.void) -> None:
-    """The outer header that a packet is sent with, if it is sent encapsulated in a way that is known."""
-    code = int(header["encap"])
-    walk.sent_encapsulated = code != Encap.NONE
-    if code == Encap.NONE or code not in list(Encap):
-        return
-    layout = encapsulation(code)
-    walk.outer = walk.last_outer = Header(
-        src=int(header["outer_src"]), dst=int(header["outer_dst"]), protocol=layout.protocol,
-        sport=int(header["outer_sport"]) if layout.port else 0, dport=layout.port, ttl=int(header["outer_ttl"]),
-        tos=int(header["outer_tos"]), length=walk.inner.length + layout.overhead,
-        df=bool(header["outer_fragment"] & PacketFlag.DF))
-    walk.encap = walk.last_encap = Encap(code)
-    walk.flags |= ResultFlag.ENCAP
+def _came_in(walk: Walk, header: np.void, router: int) -> bool:
+    """Whether the packet can have come into the router by that device."""
+    if header["device"] != Device.VETH:
+        return bool(header["device"] in RESUMED_BY)
+    sender = walk.sender
+    return sender is not None and sender.kind is EndpointKind.POD and sender.router == router
 
 
-def _quote(walk: Walk, header: np.void) -> None:
-    """The header that an ICMP error is about; an error that quotes none, a piece or another error is not understood."""
-    if walk.inner.protocol != ICMP or walk.inner.icmp_type not in (UNREACHABLE, TIME_EXCEEDED) or header["quote_length"] < 20:
-        return
-    fields = {name: int(header[f"quote_{name}"]) for name in (
-        "src", "dst", "sport", "dport", "protocol", "ttl", "tos", "length")}
-    quote = Header(**fields, df=bool(header["quote_fragment"] & PacketFlag.DF))
-    understood = quote.protocol != ICMP or quote.icmp_type in (0, 8)
-    if understood and not header["quote_fragment"] & PacketFlag.OFFSET:
-        walk.quote, walk.told_mtu = quote, int(header["mtu"])
+def _is_odd_piece(header: Header) -> bool:
+    """A piece of nothing, one that no other can follow, or one that ends beyond the longest packet there is."""
+    if not header.is_piece:
+        return False
+    payload, offset = header.length - HEADER_LENGTH, header.fragment & PacketFlag.OFFSET
+    uneven = bool(header.fragment & PacketFlag.MF and payload % UNIT)
+    return uneven or header.length < LEAST_PIECE or HEADER_LENGTH + offset * UNIT + payload > LONGEST

@@ -18,9 +18,10 @@ from ...vocabulary import (
 from .journal import Journal
 from .state import ReferenceState
 from .tracking import Connection, group_timeout
-from .walk import Complaint, Header, Walk, drop, exceeds, succeed, undetermined
+from .walk import Complaint, Header, Onward, Walk, cut, drop, refuse_longer, succeed, undetermined
 
 RESOLVING = 3_100_000_000              # ns until Linux gives up asking who has an address (three ARP requests)
+VLAN_TAG = 4                           # bytes that a device takes in beyond its MTU (is_skb_forwardable)
 NET_UNREACHABLE, HOST_UNREACHABLE, FRAG_NEEDED, TTL_EXCEEDED = (3, 0), (3, 1), (3, 4), (11, 0)      # ICMP type, code
 
 # RFC 1918, RFC 6598, RFC 3927: the internet has no route to these
@@ -135,9 +136,7 @@ class FabricWalker:
         if header.protocol in self.fabric.blocked_protocols:
             drop(DropReason.FABRIC_PROTOCOL, place, self.fabric.decided_by)
         if not (self.fabric.decrements_ttl and next_hop == subnet.gateway and not self.fabric.routes_pods):
-            exceeds(
-                header, self.fabric.mtu, DropReason.FABRIC_MTU, place, self.fabric.decided_by,
-                stage=Stage.FABRIC, unless_df=Stage.FABRIC)
+            self._refuse_longer(header, self.fabric.mtu, place, self.fabric.decided_by)
         if next_hop != subnet.gateway:
             self._straight(walk, subnet, next_hop)
         elif self.fabric.routes_pods:
@@ -173,6 +172,8 @@ class FabricWalker:
     def _routed(self, walk: Walk, subnet: FabricSubnet) -> None:
         """The cloud's router: TTL where it has one, NACL of the sender's subnet, route table, target."""
         header, place = walk.wire, subnet.place
+        if self.fabric.decrements_ttl and subnet.mtu and header.length > subnet.mtu + VLAN_TAG:
+            drop(DropReason.FABRIC_MTU, place, self.fabric.decided_by, stage=Stage.FABRIC)
         walk.flags |= ResultFlag.ROUTED
         self._decrement(walk, place)
         self.check_acl(subnet, header, inbound=False)
@@ -189,8 +190,8 @@ class FabricWalker:
                 self._through_gateway(walk, route)
             case TargetKind.OUTSIDE:
                 limit = self.fabric.internet_mtu
-                exceeds(
-                    header, limit, DropReason.FABRIC_MTU, place, route.decided_by, stage=Stage.FABRIC, unless_df=Stage.FABRIC,
+                refuse_longer(
+                    header, limit, DropReason.FABRIC_MTU, place, route.decided_by, stage=Stage.FABRIC,
                     complaint=self._complaint(FRAG_NEEDED, header, ttl=header.ttl + 1, mtu=limit))
                 self._outside(walk, place, route)
             case TargetKind.NAT:
@@ -207,8 +208,8 @@ class FabricWalker:
         header, limit = walk.wire, self.fabric.mtu
         if header.ttl <= 1:
             drop(DropReason.TTL_EXCEEDED, place, stage=Stage.FABRIC, complaint=self._complaint(TTL_EXCEEDED, header))
-        exceeds(
-            header, limit, DropReason.FABRIC_MTU, place, self.fabric.decided_by, stage=Stage.FABRIC, unless_df=Stage.FABRIC,
+        refuse_longer(
+            header, limit, DropReason.FABRIC_MTU, place, self.fabric.decided_by, stage=Stage.FABRIC,
             complaint=self._complaint(FRAG_NEEDED, header, mtu=limit))
         header.ttl -= 1
         walk.hops += 1
@@ -239,11 +240,25 @@ class FabricWalker:
 
     def _fit_leg(self, walk: Walk, owner: Endpoint, place: int) -> None:
         """A Linux router's leg may be narrower than the rest."""
-        limit = self.leg_of(owner).mtu
-        if self.fabric.decrements_ttl and limit:
-            exceeds(
-                walk.wire, limit, DropReason.FABRIC_MTU, place, self.fabric.decided_by, stage=Stage.FABRIC,
-                unless_df=Stage.FABRIC, complaint=self._complaint(FRAG_NEEDED, walk.wire, ttl=walk.wire.ttl + 1, mtu=limit))
+        if not self.fabric.decrements_ttl:
+            return
+        header, limit = walk.wire, self.leg_of(owner).mtu or self.fabric.mtu
+        refuse_longer(
+            header, limit, DropReason.FABRIC_MTU, place, self.fabric.decided_by, stage=Stage.FABRIC,
+            complaint=self._complaint(FRAG_NEEDED, header, ttl=header.ttl + 1, mtu=limit))
+        to_host = owner.kind is EndpointKind.HOST
+        self._cut(walk, limit, place, Onward(Stage.DELIVER, owner.id) if to_host else Onward(Stage.FABRIC_IN, owner.router))
+
+    def _cut(self, walk: Walk, limit: int, place: int, onward: Onward) -> None:
+        """What may be cut leaves the router in pieces that fit both what it takes in and the leg."""
+        if walk.wire.length > min(limit, self.fabric.mtu):
+            cut(Stage.FABRIC, place, min(limit, self.fabric.mtu), onward)
+
+    def _refuse_longer(self, header: Header, limit: int, place: int, detail: int) -> None:
+        """A cloud's limit; what it does with what may be cut is not known."""
+        refuse_longer(header, limit, DropReason.FABRIC_MTU, place, detail, stage=Stage.FABRIC)
+        if header.length > limit:
+            undetermined(Stage.FABRIC, place)
 
     def _hand_over(self, walk: Walk, node: Endpoint, place: int) -> None:
         """To a node's interface, if it answers for itself."""
@@ -257,8 +272,13 @@ class FabricWalker:
         if owner.kind is EndpointKind.NODE:
             self._hand_over(walk, owner, place)
             return
-        self.check_acl(self.leg_of(owner), walk.wire, inbound=True)
-        self._to_host(walk, owner)
+        self.to_host(walk, owner)
+
+    def to_host(self, walk: Walk, host: Endpoint) -> NoReturn:
+        """To a machine that is no node; one inside has its subnet's NACL before it."""
+        if (subnet := self.subnet_of(host.address)) is not None:
+            self.check_acl(subnet, walk.wire, inbound=True)
+        self._to_host(walk, host)
 
     def _through_gateway(self, walk: Walk, route: FabricRoute) -> None:
         """Stateless 1:1 translation of node addresses that have a public one; nothing else gets out."""
@@ -267,22 +287,26 @@ class FabricWalker:
         router = next((r for r in self.intent.routers if r.address == header.src and r.flags & RouterFlag.PUBLIC), None)
         if router is None:
             drop(DropReason.IGW_NO_PUBLIC_ADDRESS, place, route.decided_by)
-        exceeds(
-            header, self.fabric.internet_mtu, DropReason.FABRIC_MTU, place, route.decided_by,
-            stage=Stage.FABRIC, unless_df=Stage.FABRIC)
+        self._refuse_longer(header, self.fabric.internet_mtu, place, route.decided_by)
         header.src = router.public_address or header.src
         self._outside(walk, place, route)
 
     def _outside(self, walk: Walk, place: int, route: FabricRoute) -> None:
         destination = walk.wire.dst
         if (host := self.outside_host(destination)) is not None:
+            self._cut_going_out(walk, place, route, Onward(Stage.DELIVER, host.id))
             self._to_host(walk, host)
         elif (router := self._with_public(destination)) is not None:
             walk.wire.dst, walk.peer_groups = router.address, ()
             self._to_router(walk, router.id, crossed=True)
         else:
             self._refuse_inside(walk, place, route)
+            self._cut_going_out(walk, place, route, Onward(Stage.DELIVER, place=place))
             succeed(Verdict.EXITED, Stage.FABRIC, place)
+
+    def _cut_going_out(self, walk: Walk, place: int, route: FabricRoute, onward: Onward) -> None:
+        if route.target is TargetKind.OUTSIDE:
+            self._cut(walk, self.fabric.internet_mtu, place, onward)
 
     def _refuse_inside(self, walk: Walk, place: int, route: FabricRoute) -> None:
         """A default route is none for what nobody outside can know: pods, subnets, private addresses."""

@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 
 from ...control.intent import Intent
-from ...vocabulary import EVENT, RESULT, Device, Direction, DropReason, Encap, PacketFlag, Stage, Verdict
+from ...vocabulary import EVENT, RESULT, Device, Direction, DropReason, Encap, Stage, Verdict
 from ...vocabulary.encaps import encapsulation
 from .state import ReferenceState
 from .walk import Header, JourneyEnds, Walk
@@ -33,12 +33,12 @@ class Journal:
             return
         event = {
             "row": walk.row, "router": router, "endpoint": endpoint, "detail": detail, "device": device, "direction": direction,
-            "stage": stage, "time": walk.time, "tcp_flags": walk.tcp_flags, "fragment": walk.fragment, **_fields(walk.inner),
+            "stage": stage, "time": walk.time, "tcp_flags": walk.tcp_flags, **_fields(walk.inner),
         }
         if walk.outer is not None:
             event |= {
                 "encap": walk.encap, "outer_src": walk.outer.src, "outer_dst": walk.outer.dst,
-                "outer_length": walk.outer.length, "outer_fragment": PacketFlag.DF if walk.outer.df else 0,
+                "outer_length": walk.outer.length, "outer_fragment": walk.outer.fragment,
                 "outer_sport": walk.outer.sport, "outer_ttl": walk.outer.ttl, "outer_tos": walk.outer.tos,
             }
         if walk.quote is not None:
@@ -97,7 +97,7 @@ class Journal:
 def _fields(header: Header) -> dict[str, int]:
     return {
         name: getattr(header, name)
-        for name in ("src", "dst", "sport", "dport", "protocol", "ttl", "tos", "length")}
+        for name in ("src", "dst", "sport", "dport", "protocol", "ttl", "tos", "length", "fragment")}
 
 
 def _path(end: JourneyEnds, encap: Encap, hops: int, flags: int) -> int:

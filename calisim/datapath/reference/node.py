@@ -2,7 +2,7 @@
 
     in by eth0:  groups, checks → decapsulate → source check → conntrack → lookup
     own packet:                                               conntrack → lookup
-    then:        deliver here, or TTL → MTU → translate → encapsulate → out by eth0
+    then:        deliver here, or TTL → MTU → policy → translate → encapsulate → out by eth0
 """
 
 from __future__ import annotations
@@ -11,22 +11,22 @@ from dataclasses import replace
 
 from ...control.intent import Adjacency, Intent, Router
 from ...vocabulary import (
-    AdjacencyKind, ConnectionState, Device, Direction, DropReason, Encap, ResultFlag, RouterFlag, RpFilter, Stage,
-    Verdict,
+    AdjacencyKind, ConnectionState, Device, Direction, DropReason, Encap, PacketFlag, ResultFlag, RouterFlag,
+    RpFilter, Stage, Verdict,
 )
-from ...vocabulary.chance import draw
 from ...vocabulary.encaps import encapsulation
+from .checkpoint import Checkpoint
 from .fabric import FRAG_NEEDED, HOST_UNREACHABLE, RESOLVING, TTL_EXCEEDED, FabricWalker
 from .journal import Journal
 from .routes import Routes
 from .state import ReferenceState
 from .tracking import Connection, PortChooser, conntrack_timeout, next_state, opening_state
-from .walk import ICMP, TCP, UDP, Complaint, Header, Walk, drop, exceeds, is_nobody, is_this_host, succeed, undetermined
+from .tunnels import DEVICES, ECN, merged_ecn, outer_ecn, tunnel_address, vxlan_source_port
+from .walk import (
+    ICMP, LONGEST, TCP, UDP, Complaint, Header, Onward, Walk, cut, drop, hold, is_nobody, is_this_host, refuse_longer, succeed,
+    undetermined,
+)
 
-NOT_ECT, ECT1, ECT0, CE = 0, 1, 2, 3           # RFC 3168 §5
-ECN = 3
-PORT_LOW, PORT_COUNT = 32768, 28232            # net.ipv4.ip_local_port_range, of VXLAN's source port
-DEVICES = {Encap.IPIP: Device.IPIP, Encap.VXLAN: Device.VXLAN}
 
 
 class NodeWalker:
@@ -34,18 +34,38 @@ class NodeWalker:
 
     def __init__(self, intent: Intent, state: ReferenceState, journal: Journal, routes: Routes, fabric: FabricWalker) -> None:
         self.intent, self.state, self.journal, self.routes, self.fabric = intent, state, journal, routes, fabric
+        self.checkpoint = Checkpoint(intent, state)
 
     def leg(self, walk: Walk) -> None:
         """One pass through ``walk.router``."""
         router = self.intent.router(walk.router)
+        stage, walk.resume = walk.resume, Stage.NONE
+        if stage is Stage.FABRIC_OUT:
+            self._send_outer_piece(walk, router)
+        elif stage is Stage.FRAGMENT:
+            self._send_piece(walk, router)
+        else:
+            if stage is not Stage.CONNTRACK:
+                self._come_in(walk, router, stage)
+            self._route(walk, router)
+
+    def _come_in(self, walk: Walk, router: Router, stage: Stage) -> None:
+        """All before conntrack; what is whole again goes on at DECAPSULATE."""
         if walk.device is Device.ETHERNET:
-            self._admit(walk, router)
+            if stage is Stage.NONE:
+                self._admit(walk, router)
             if walk.outer is not None and walk.outer.dst in self.intent.local_addresses(router.id):
+                if stage is Stage.NONE and walk.outer.is_piece:
+                    hold(Stage.DECAPSULATE, router.id, walk.device)
                 self._decapsulate(walk, walk.outer, router)
         if walk.device is Device.LOOPBACK:
             self._choose_source(walk, router)
         else:
             self._check_source(walk, router)
+        if walk.wire.is_piece:
+            hold(Stage.CONNTRACK, router.id, walk.device)
+
+    def _route(self, walk: Walk, router: Router) -> None:
         connection = self._track(walk, router) if walk.quote is None else self._relate(walk, walk.quote, router)
         adjacency = self._lookup(walk, router)
         if walk.quote is not None and connection is None and adjacency is not None and walk.device is not Device.LOOPBACK:
@@ -73,7 +93,7 @@ class NodeWalker:
         if router.flags & RouterFlag.CALICO_FILTER and outer.src not in self.intent.tunnel_senders:
             drop(DropReason.TUNNEL_UNKNOWN_SENDER, router.id)
         device = DEVICES[walk.encap]
-        if not _tunnel_address(router, device):
+        if not tunnel_address(router, device):
             drop(DropReason.ADDRESS_UNUSED, router.id, stage=Stage.DECAPSULATE)
         inner_ecn = merged_ecn(outer.tos & ECN, walk.inner.tos & ECN)
         if inner_ecn is None:
@@ -116,7 +136,7 @@ class NodeWalker:
         adjacency = self._lookup(walk, router)
         walk.wire.src = router.address
         if adjacency is not None and adjacency.kind is AdjacencyKind.TUNNEL:
-            walk.wire.src = _tunnel_address(router, adjacency.device) or router.address
+            walk.wire.src = tunnel_address(router, adjacency.device) or router.address
 
     # ---- connections -----------------------------------------------------------------------------------------
 
@@ -222,9 +242,9 @@ class NodeWalker:
 
     # ---- where to ------------------------------------------------------------------------------------------------
 
-    def _lookup(self, walk: Walk, router: Router) -> Adjacency | None:
-        """None: the packet is for the node itself. Raises where no route leads on, or nobody answers on the link."""
-        dst = walk.wire.dst
+    def _lookup(self, walk: Walk, router: Router, dst: int | None = None) -> Adjacency | None:
+        """None: the packet is for the node itself. Raises where no route leads on. ``dst``: of another header than the wire's."""
+        dst = walk.wire.dst if dst is None else dst
         first = walk.legs == 1
         if dst in self.intent.local_addresses(router.id):
             walk.decider = router.decided_by if first else walk.decider
@@ -251,7 +271,7 @@ class NodeWalker:
 
     def _local_in(self, walk: Walk, router: Router, connection: Connection | None) -> None:
         """The node itself receives; not masqueraded, since it passes INPUT and not POSTROUTING (measured)."""
-        self._refuse_tunnels(walk, router, connection)
+        self.checkpoint.check(walk, router, connection, None)
         if walk.device is Device.VETH and router.flags & RouterFlag.HOST_ACTION_DROP and not _is_known(connection):
             drop(DropReason.POLICY_EGRESS, router.id, router.decided_by, stage=Stage.LOCAL_IN)
         if walk.outer is not None:                   # from one of its own pods, or from itself
@@ -268,12 +288,33 @@ class NodeWalker:
             header.ttl -= 1
         local = adjacency.kind is AdjacencyKind.LOCAL
         mtu = self.intent.endpoint(adjacency.endpoint).mtu if local else adjacency.mtu
-        exceeds(
-            header, mtu, DropReason.MTU_EXCEEDED, router.id, adjacency.decided_by,
-            stage=Stage.MTU, unless_df=Stage.FRAGMENT, complaint=self._complaint(walk, FRAG_NEEDED, as_it_came, mtu=mtu))
-        self._refuse_tunnels(walk, router, connection)
+        if header.df and (walk.largest or header.length) > mtu:
+            complaint = self._complaint(walk, FRAG_NEEDED, as_it_came, mtu=mtu)
+            drop(DropReason.MTU_EXCEEDED, router.id, adjacency.decided_by, stage=Stage.MTU, complaint=complaint)
+        self.checkpoint.check(walk, router, connection, adjacency)
         self._translate(walk, router, connection, self._masquerade_address(walk, router, adjacency))
-        if local:
+        if header.length > mtu or walk.largest:
+            keeps = adjacency.kind is not AdjacencyKind.TUNNEL or walk.device is Device.LOOPBACK
+            cut(Stage.FRAGMENT, router.id, mtu, Onward(Stage.FRAGMENT, router.id, walk.device), keeps_pieces=keeps)
+        self._send_out(walk, router, adjacency, connection)
+
+    def _send_piece(self, walk: Walk, router: Router) -> None:
+        """What FRAGMENT made goes the way of its datagram, which is known no more: the route is looked up again."""
+        adjacency = self._lookup(walk, router)
+        if adjacency is None:
+            drop(DropReason.NO_ROUTE, router.id)
+        self._send_out(walk, router, adjacency, None)
+
+    def _send_outer_piece(self, walk: Walk, router: Router) -> None:
+        """What ENCAPSULATE cut leaves by the tunnel's route, which the inner destination tells."""
+        adjacency = self._lookup(walk, router, walk.inner.dst)
+        if adjacency is None or adjacency.kind is not AdjacencyKind.TUNNEL:
+            drop(DropReason.NO_ROUTE, router.id)
+        self._leave(walk, router, self._on_link(router, walk.wire.dst), adjacency.decided_by)
+
+    def _send_out(self, walk: Walk, router: Router, adjacency: Adjacency, connection: Connection | None) -> None:
+        header = walk.wire
+        if adjacency.kind is AdjacencyKind.LOCAL:
             self.journal.cross(
                 walk, router.id, Device.VETH, Direction.OUT, Stage.DELIVER,
                 endpoint=adjacency.endpoint, detail=adjacency.decided_by)
@@ -283,24 +324,14 @@ class NodeWalker:
             next_hop = self._encapsulate(walk, router, adjacency, connection)
         elif adjacency.kind is AdjacencyKind.ATTACHED or next_hop != self.fabric.subnet(router.subnet).gateway:
             self._resolve_neighbour(router, next_hop, self._complaint(walk, HOST_UNREACHABLE, header, delay=RESOLVING))
-        self._leave(walk, router, adjacency, next_hop)
-
-    def _refuse_tunnels(self, walk: Walk, router: Router, connection: Connection | None) -> None:
-        """Felix: a workload opens neither IP-in-IP nor VXLAN, unless told to; what is ESTABLISHED was accepted before."""
-        if walk.device is not Device.VETH or not router.flags & RouterFlag.CALICO_FILTER or _is_known(connection):
-            return
-        header, vxlan = walk.wire, encapsulation(Encap.VXLAN)
-        ipip = header.protocol == encapsulation(Encap.IPIP).protocol and not router.flags & RouterFlag.PODS_SEND_IPIP
-        to_port = header.protocol == vxlan.protocol and header.dport == vxlan.port
-        if ipip or (to_port and not router.flags & RouterFlag.PODS_SEND_VXLAN):
-            drop(DropReason.ENCAP_FROM_POD, router.id)
+        self._leave(walk, router, next_hop, adjacency.decided_by)
 
     def _masquerade_address(self, walk: Walk, router: Router, adjacency: Adjacency) -> int:
         """The address behind which a new connection hides, 0 for none: cali-nat-outgoing, then the tunnel's own rule."""
         header = walk.wire
         tunnel = 0
         if adjacency.kind is AdjacencyKind.TUNNEL:
-            tunnel = _tunnel_address(router, adjacency.device) or router.address
+            tunnel = tunnel_address(router, adjacency.device) or router.address
         if self.intent.nat.matches(header.src, header.dst):
             return tunnel or router.address
         own = walk.device is Device.LOOPBACK or header.src in self.intent.local_addresses(router.id)
@@ -314,31 +345,40 @@ class NodeWalker:
         if walk.outer is not None:
             undetermined(Stage.ENCAPSULATE, router.id)
         inner, layout = walk.inner, encapsulation(adjacency.encap)
+        if inner.length + layout.overhead > LONGEST:
+            drop(DropReason.MALFORMED, router.id, stage=Stage.ENCAPSULATE)
         self.journal.cross(
             walk, router.id, adjacency.device, Direction.OUT, Stage.ENCAPSULATE, detail=adjacency.decided_by)
         walk.outer = walk.last_outer = Header(
             src=router.address, dst=adjacency.next_hop, protocol=layout.protocol,
             sport=vxlan_source_port(self.intent.seed, inner) if layout.port else 0, dport=layout.port,
             ttl=layout.outer_ttl or inner.ttl, tos=outer_ecn(inner.tos & ECN), length=inner.length + layout.overhead,
-            df=inner.df and layout.copies_df)
+            fragment=PacketFlag.DF if inner.df and layout.copies_df else 0)
         walk.encap = walk.last_encap = adjacency.encap
         walk.flags |= ResultFlag.ENCAP
-        on_link = adjacency.next_hop in router.inputs.link
-        if on_link:
-            self._resolve_neighbour(router, adjacency.next_hop)
+        next_hop = self._on_link(router, adjacency.next_hop)
         limit = self.state.path_mtu(router.address, adjacency.next_hop, router.inputs.mtu, walk.time)
         offender = replace(inner)
         if connection is not None and connection.is_translated and inner.flow == connection.translated:
             offender.src = connection.original.src     # icmp_ndo_send: who sent it, not who it now seems to come from
-        exceeds(
+        refuse_longer(
             walk.outer, limit, DropReason.MTU_EXCEEDED, router.id, adjacency.decided_by, stage=Stage.ENCAPSULATE,
-            unless_df=Stage.FRAGMENT, complaint=self._complaint(walk, FRAG_NEEDED, offender, mtu=limit - layout.overhead))
-        return adjacency.next_hop if on_link else self.fabric.subnet(router.subnet).gateway
+            complaint=self._complaint(walk, FRAG_NEEDED, offender, mtu=limit - layout.overhead))
+        if walk.outer.length > limit:
+            cut(Stage.ENCAPSULATE, router.id, limit, Onward(Stage.FABRIC_OUT, router.id, walk.device))
+        return next_hop
 
-    def _leave(self, walk: Walk, router: Router, adjacency: Adjacency, next_hop: int) -> None:
+    def _on_link(self, router: Router, address: int) -> int:
+        """Where the outer header's own route leads: a neighbour that answers, or the gateway."""
+        if address in router.inputs.link:
+            self._resolve_neighbour(router, address)
+            return address
+        return self.fabric.subnet(router.subnet).gateway
+
+    def _leave(self, walk: Walk, router: Router, next_hop: int, decider: int) -> None:
         """FABRIC_OUT: tcpdump on eth0 sees it, then the cloud's checks at the interface."""
         self.journal.cross(
-            walk, router.id, Device.ETHERNET, Direction.OUT, Stage.FABRIC_OUT, detail=adjacency.decided_by)
+            walk, router.id, Device.ETHERNET, Direction.OUT, Stage.FABRIC_OUT, detail=decider)
         walk.wire_length = walk.wire_length or walk.wire.length
         if router.flags & RouterFlag.SOURCE_DEST_CHECK and walk.wire.src != router.address:
             drop(DropReason.SOURCE_CHECK, router.id, router.decided_by)
@@ -348,27 +388,3 @@ class NodeWalker:
 
 def _is_known(connection: Connection | None) -> bool:
     return connection is not None and bool(connection.ordinal)
-
-
-def _tunnel_address(router: Router, device: Device) -> int:
-    return router.ipip_address if device is Device.IPIP else router.vxlan_address
-
-
-def merged_ecn(outer: int, inner: int) -> int | None:
-    """The inner ECN field after decapsulation (RFC 6040 §4.2, measured on Linux); None: the packet is dropped."""
-    if outer == CE:
-        return None if inner == NOT_ECT else CE
-    return ECT1 if (outer, inner) == (ECT1, ECT0) else inner
-
-
-def outer_ecn(inner: int) -> int:
-    """The outer TOS: DSCP 0, ECN inherited but for CE, which starts anew as ECT(0) (measured on Linux)."""
-    return ECT0 if inner == CE else inner
-
-
-def vxlan_source_port(seed: int, inner: Header) -> int:
-    """One port per flow, the same in both directions; all ICMP between two addresses is one flow (flow_keys_dissector)."""
-    flow = inner.flow
-    ports = (0, 0) if flow.protocol == ICMP else (flow.sport, flow.dport)
-    (low, low_port), (high, high_port) = sorted(((flow.src, ports[0]), (flow.dst, ports[1])))
-    return PORT_LOW + draw(seed, low, high, flow.protocol << 32 | low_port << 16 | high_port) % PORT_COUNT

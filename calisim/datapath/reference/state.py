@@ -9,6 +9,7 @@ import numpy as np
 
 from ...control.intent import Intent
 from ...vocabulary import CONNECTION, PMTU, ConnectionFlag, Device, Direction, DropReason, Verdict
+from .fragments import Reassembly
 from .tracking import SECOND, Connection, ConnectionTable
 from .walk import Header
 
@@ -17,7 +18,7 @@ PATH_LIFETIME = 600 * SECOND               # net.ipv4.route.mtu_expires
 
 
 class ReferenceState:
-    """Tables by ``Router.key`` and counters by link, by place and reason, by verdict."""
+    """Tables by ``Router.key`` and counters by link, by place and reason, by verdict, by object of policy."""
 
     def __init__(self, intent: Intent) -> None:
         self.conntrack: defaultdict[int, ConnectionTable] = defaultdict(ConnectionTable)
@@ -25,8 +26,10 @@ class ReferenceState:
         self.links = np.zeros((len(intent.routers) + 1, len(Device), len(Direction), 2), dtype=np.uint64)
         self.drops = np.zeros((len(intent.places) + 1, len(DropReason)), dtype=np.uint64)
         self.verdicts = np.zeros(len(Verdict), dtype=np.uint64)
+        self.hits = np.zeros(len(intent.objects) + 1, dtype=np.uint64)
         self.icmp_credit: dict[tuple[int, int], tuple[int, int]] = {}     # (who, to whom): ns, when
         self.paths: dict[tuple[int, int], tuple[int, int]] = {}           # (source, destination): path MTU, until when
+        self.fragments = Reassembly()
         self.waves = 0                     # how many this state has seen
         self.latest = 0                    # time of the latest packet seen, ns
 

@@ -8,10 +8,13 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import NamedTuple, NoReturn
 
+import numpy as np
+
 from ...control.intent import Endpoint
-from ...vocabulary import Device, DropReason, Encap, ResultFlag, Stage, Verdict
+from ...vocabulary import Device, DropReason, Encap, PacketFlag, ResultFlag, Stage, Verdict
 
 TCP, UDP, ICMP = 6, 17, 1
+LONGEST = 0xFFFF                   # IPv4 total length
 ECHO_REQUEST, ECHO_REPLY = 0x0800, 0x0000
 
 
@@ -43,8 +46,22 @@ class Header:
     protocol: int
     ttl: int
     tos: int
-    length: int                    # IP total length, bytes
-    df: bool
+    length: int                    # IP total length, bytes; of a piece its own
+    fragment: int = 0              # PacketFlag bits, as in the IPv4 header
+    id: int = 0
+    datagram: int = 0              # number of the packet that was cut; 0: it was not cut here
+
+    @property
+    def df(self) -> bool:
+        return bool(self.fragment & PacketFlag.DF)
+
+    @property
+    def is_piece(self) -> bool:
+        return bool(self.fragment & (PacketFlag.MF | PacketFlag.OFFSET))
+
+    @property
+    def is_later_piece(self) -> bool:
+        return bool(self.fragment & PacketFlag.OFFSET)
 
     @property
     def flow(self) -> Flow:
@@ -77,22 +94,35 @@ class Complaint:
     delay: int = 0                 # ns until it is said
 
 
+@dataclass(frozen=True, slots=True)
+class Onward:
+    """Where that goes on which a CONTINUED packet gives rise to: HEADER's fields of that name."""
+
+    resume: Stage = Stage.NONE
+    resume_at: int = 0
+    device: Device = Device.NONE
+    place: int | None = None       # None: as it was
+
+
 @dataclass(slots=True)
 class Walk:
     """One row of a wave."""
 
     row: int
     time: int
+    ingress: int
     sender: Endpoint | None
+    sent: np.void                  # its HEADER
     inner: Header
     tcp_flags: int
-    fragment: int                  # the field as sent
+    largest: int = 0               # of the pieces in which it came, bytes; 0: it came whole
     quote: Header | None = None    # of an ICMP error
     told_mtu: int = 0              # by a frag-needed
     sent_encapsulated: bool = False
     # the next leg
     router: int = 0                # 0: no leg to come
     device: Device = Device.NONE   # by which the packet comes in; LOOPBACK: the node's own (hook OUTPUT)
+    resume: Stage = Stage.NONE     # where in the leg it goes on; NONE: at its beginning
     outer: Header | None = None
     encap: Encap = Encap.NONE      # of outer
     crossed: bool = False          # came through the cloud's router, not straight over the subnet
@@ -118,11 +148,11 @@ class JourneyEnds(Exception):
 
     def __init__(
         self, verdict: Verdict, stage: Stage, where: int, reason: DropReason = DropReason.NONE, detail: int = 0,
-        complaint: Complaint | None = None,
+        complaint: Complaint | None = None, onward: Onward | None = None, limit: int = 0, keeps_pieces: bool = False,
     ) -> None:
         super().__init__(verdict, stage, where, reason, detail)
         self.verdict, self.stage, self.where, self.reason, self.detail = verdict, stage, where, reason, detail
-        self.complaint = complaint
+        self.complaint, self.onward, self.limit, self.keeps_pieces = complaint, onward, limit, keeps_pieces
 
 
 def drop(
@@ -142,6 +172,16 @@ def succeed(verdict: Verdict, stage: Stage, where: int) -> NoReturn:
     raise JourneyEnds(verdict, stage, where)
 
 
+def hold(stage: Stage, router: int, device: Device) -> NoReturn:
+    """The router keeps a piece until the packet is whole, which then goes on at ``stage``."""
+    raise JourneyEnds(Verdict.CONTINUED, Stage.DEFRAGMENT, router, onward=Onward(stage, router, device))
+
+
+def cut(stage: Stage, where: int, limit: int, onward: Onward, *, keeps_pieces: bool = False) -> NoReturn:
+    """The wire's packet is cut into pieces of at most ``limit`` bytes; where it had been cut before, if it may keep that."""
+    raise JourneyEnds(Verdict.CONTINUED, stage, where, onward=onward, limit=limit, keeps_pieces=keeps_pieces)
+
+
 def is_this_host(address: int) -> bool:
     """0.0.0.0 and 127.0.0.0/8 (RFC 1122 §3.2.1.3); the rest of 0/8 is forwarded since Linux 5.3 (measured)."""
     return address == 0 or address >> 24 == 127
@@ -152,12 +192,10 @@ def is_nobody(address: int) -> bool:
     return address >> 28 == 0xE or address == 0xFFFFFFFF or is_this_host(address)
 
 
-def exceeds(
-    header: Header, limit: int, reason: DropReason, where: int, detail: int, *, stage: Stage, unless_df: Stage,
+def refuse_longer(
+    header: Header, limit: int, reason: DropReason, where: int, detail: int, *, stage: Stage,
     complaint: Complaint | None = None,
 ) -> None:
-    """Ends the journey of what is longer than ``limit``: with DF a loss, without it fragments, which are not modelled."""
-    if header.length > limit:
-        if header.df:
-            drop(reason, where, detail, stage=stage, complaint=complaint)
-        undetermined(unless_df, where)
+    """Ends the journey of what is longer than ``limit`` and must not be cut."""
+    if header.df and header.length > limit:
+        drop(reason, where, detail, stage=stage, complaint=complaint)

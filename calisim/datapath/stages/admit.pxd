@@ -4,12 +4,16 @@ from calisim._vocabulary cimport *
 from calisim.datapath.stages.types cimport *
 from calisim.datapath.stages.emit cimport emit
 from calisim.datapath.stages.fabric cimport fabric, from_outside, from_place, set_wire_source
+from calisim.datapath.stages.deliver cimport to_host, to_router
+from calisim.datapath.stages.groups cimport acl
 from calisim.datapath.stages.lookup cimport answers, path_mtu
-from calisim.datapath.stages.verdict cimport drop, too_big, unknown
+from calisim.datapath.stages.verdict cimport drop, end, proceed, unknown
 
 
-cdef inline uint32_t shortest(uint32_t protocol) noexcept nogil:
-    """IPv4 header and the protocol's own."""
+cdef inline uint32_t shortest(uint32_t protocol, uint32_t fragment) noexcept nogil:
+    """IPv4 header and the protocol's own, which only a first piece has."""
+    if fragment & PACKET_FLAG_OFFSET:
+        return 21
     if protocol == PROTOCOL_TCP:
         return 40
     return 28 if protocol == PROTOCOL_UDP or protocol == PROTOCOL_ICMP else 20
@@ -43,6 +47,9 @@ cdef inline bint wrap(Core* core, Walk* w) noexcept nogil:
         w.result.outer_src, w.result.outer_dst = header.outer_src, header.outer_dst
         w.carry.outer_ttl, w.carry.outer_tos = header.outer_ttl, header.outer_tos
         w.carry.outer_fragment = header.outer_fragment & (PACKET_FLAG_DF | PACKET_FLAG_MF | PACKET_FLAG_OFFSET)
+        w.carry.outer_length = w.packet.length + ENCAPSULATIONS[header.encap].overhead
+        if is_piece(header.outer_fragment):
+            w.carry.outer_length = header.outer_length
         w.carry.outer_sport = header.outer_sport if ENCAPSULATIONS[header.encap].port else 0
         w.result.flags |= RESULT_FLAG_ENCAP
     return True
@@ -61,15 +68,21 @@ cdef inline bint is_understood(const Core* core, const Walk* w) noexcept nogil:
     return header.quote_protocol != PROTOCOL_ICMP or header.quote_dport >> 8 == 0 or header.quote_dport >> 8 == 8
 
 
+cdef inline bint no_piece(uint32_t length, uint32_t fragment) noexcept nogil:
+    """A piece that is empty, that ends in the middle of 8 bytes, or beyond the longest packet."""
+    if not is_piece(fragment):
+        return False
+    return length < 21 or (fragment & PACKET_FLAG_MF and length - 20 & 7) or length + (fragment & PACKET_FLAG_OFFSET) * 8 > 0xFFFF
+
+
 cdef inline bint sound(Core* core, Walk* w, bint known_encap, uint32_t where) noexcept nogil:
     """What is not modelled ends here, and what no stack would send.      Drops  MALFORMED"""
     cdef const Packet* packet = w.packet
     cdef Wire wire = wire_of(w)
-    if (packet.fragment | w.carry.outer_fragment) & (PACKET_FLAG_MF | PACKET_FLAG_OFFSET):
-        return unknown(core, w, STAGE_DEFRAGMENT, where, 0)
-    if packet.protocol == PROTOCOL_ICMP and not is_understood(core, w):
+    if packet.protocol == PROTOCOL_ICMP and not packet.fragment & PACKET_FLAG_OFFSET and not is_understood(core, w):
         return unknown(core, w, STAGE_CONNTRACK, where, 0)
-    if not known_encap or packet.length < shortest(packet.protocol) or wire.length > 0xFFFF:
+    if (not known_encap or packet.length < shortest(packet.protocol, packet.fragment) or wire.length > 0xFFFF
+            or no_piece(packet.length, packet.fragment) or no_piece(wire.length, w.carry.outer_fragment)):
         return drop(core, w, STAGE_ENDPOINT, DROP_MALFORMED, where, 0)
     return True
 
@@ -79,6 +92,53 @@ cdef inline bint place_sends(Core* core, Walk* w, bint known_encap, uint32_t pla
     if place <= core.fib.router_count or place > core.fib.place_count:
         return drop(core, w, STAGE_ENDPOINT, DROP_ADDRESS_UNUSED, 0, 0)
     return sound(core, w, known_encap, place) and from_place(core, w, place)
+
+
+cdef inline bint can_resume(const Core* core, const Packet* packet, const Header* header) noexcept nogil:
+    """Whether there is a place of that kind where a packet can go on."""
+    cdef uint32_t stage = header.resume, at = header.resume_at
+    cdef const Endpoint* pod = &core.fib.endpoints[packet.ingress if packet.ingress <= core.fib.endpoint_count else 0]
+    if stage == STAGE_DELIVER:
+        if at == 0:
+            return core.fib.router_count < header.place <= core.fib.place_count
+        return at <= core.fib.endpoint_count and core.fib.endpoints[at].kind == ENDPOINT_HOST
+    if not 1 <= at <= core.fib.router_count:
+        return False
+    if stage == STAGE_FABRIC_IN:
+        return True
+    if stage == STAGE_FABRIC_OUT and not header.encap:
+        return False
+    if stage != STAGE_DECAPSULATE and stage != STAGE_CONNTRACK and stage != STAGE_FRAGMENT and stage != STAGE_FABRIC_OUT:
+        return False
+    if header.device == DEVICE_VETH:
+        return pod.kind == ENDPOINT_POD and pod.router == at
+    return DEVICE_VETH < header.device <= DEVICE_LOOPBACK
+
+
+cdef inline bint go_on(Core* core, Walk* w, bint known_encap) noexcept nogil:
+    """A piece or a whole goes on in the middle of the way.      Drops  ADDRESS_UNUSED, MALFORMED, ENDPOINT_DOWN, NACL_IN"""
+    cdef const Header* header = &core.headers[w.carry.row]
+    cdef uint32_t at = header.resume_at
+    cdef Wire wire = wire_of(w)
+    if not can_resume(core, w.packet, header):
+        return drop(core, w, STAGE_ENDPOINT, DROP_ADDRESS_UNUSED, 0, 0)
+    if header.resume == STAGE_DELIVER:
+        if not sound(core, w, known_encap, 0):
+            return False
+        if not at:
+            return end(core, w, VERDICT_EXITED, STAGE_FABRIC, header.place)
+        if core.fib.endpoints[at].subnet and not acl(core, w, &wire, &core.fib.subnets[core.fib.endpoints[at].subnet], True):
+            return False
+        return to_host(core, w, at)
+    if not sound(core, w, known_encap, at):
+        return False
+    if core.fib.routers[at].flags & ROUTER_FLAG_DOWN:
+        return drop(core, w, header.resume, DROP_ENDPOINT_DOWN, at, core.fib.routers[at].detail)
+    if header.resume == STAGE_FABRIC_IN:
+        w.result.flags |= RESULT_FLAG_ROUTED
+        return to_router(w, at, 0, True)
+    w.carry.router, w.carry.device = at, header.device
+    return True
 
 
 cdef inline bint admit(Core* core, Walk* w) noexcept nogil:
@@ -94,6 +154,8 @@ cdef inline bint admit(Core* core, Walk* w) noexcept nogil:
     cdef uint32_t limit = endpoint.mtu
     cdef bint known_encap = core.headers is NULL or wrap(core, w)
     cdef Wire wire = wire_of(w)
+    if core.headers is not NULL and core.headers[w.carry.row].resume:
+        return go_on(core, w, known_encap)
     if core.headers is not NULL and core.headers[w.carry.row].place:
         return place_sends(core, w, known_encap, core.headers[w.carry.row].place)
     if endpoint.kind == ENDPOINT_NONE or (endpoint.kind == ENDPOINT_POD and endpoint.address == 0):
@@ -113,7 +175,9 @@ cdef inline bint admit(Core* core, Walk* w) noexcept nogil:
     if core.headers is NULL or not core.headers[w.carry.row].flags & HEADER_FLAG_FRAME:
         limit = path_mtu(core, endpoint.address, wire.dst, limit, packet.time)
     if wire.length > limit:
-        return too_big(core, w, wire.df, STAGE_ENDPOINT, STAGE_FRAGMENT, DROP_MTU_EXCEEDED, where, endpoint.detail)
+        if wire.fragment & PACKET_FLAG_DF:
+            return drop(core, w, STAGE_ENDPOINT, DROP_MTU_EXCEEDED, where, endpoint.detail)
+        return proceed(core, w, STAGE_ENDPOINT, where, limit, 0, 0)
     w.carry.device = DEVICE_VETH
     emit(core, w, DEVICE_VETH, DIRECTION_IN, STAGE_ENDPOINT, packet.ingress, 0)
     return True

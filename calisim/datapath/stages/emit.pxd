@@ -8,7 +8,7 @@ cdef inline void emit(
     Core* core, Walk* w, uint32_t device, uint32_t direction, uint32_t stage, uint32_t endpoint, uint32_t detail,
 ) noexcept nogil:
     """Uses the headers as they are now, w.id."""
-    cdef uint32_t length = w.packet.length + ENCAPSULATIONS[w.carry.encap].overhead
+    cdef uint32_t length = w.carry.outer_length if w.carry.encap else w.packet.length
     cdef uint64_t* link = &core.links[((<size_t>w.id * DEVICE_COUNT + device) * 2 + direction) * 2]
     link[0] += 1
     link[1] += length
@@ -37,12 +37,12 @@ cdef inline void record(
     if w.inside is not NULL:
         event.encap, event.tos = w.inside.encap, w.inside.tos
         event.outer_src, event.outer_dst, event.outer_sport = w.result.src, w.result.dst, w.result.sport
-        event.outer_length, event.outer_fragment = w.packet.length, w.packet.fragment & PACKET_FLAG_DF
+        event.outer_length, event.outer_fragment = w.packet.length, w.packet.fragment
         event.outer_ttl, event.outer_tos = w.result.ttl, w.carry.tos
     elif event.encap:
         event.outer_src, event.outer_dst = w.result.outer_src, w.result.outer_dst
-        event.outer_length = w.packet.length + ENCAPSULATIONS[event.encap].overhead
-        event.outer_fragment, event.outer_sport = w.carry.outer_fragment, w.carry.outer_sport
+        event.outer_length, event.outer_fragment = w.carry.outer_length, w.carry.outer_fragment
+        event.outer_sport = w.carry.outer_sport
         event.outer_ttl, event.outer_tos = w.carry.outer_ttl, w.carry.outer_tos
     else:
         event.outer_src = event.outer_dst = 0

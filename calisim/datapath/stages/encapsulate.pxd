@@ -6,14 +6,14 @@ from calisim.datapath.stages.chance cimport draw4
 from calisim.datapath.stages.conntrack cimport tuple_now
 from calisim.datapath.stages.emit cimport emit
 from calisim.datapath.stages.lookup cimport answers, class_of, path_mtu
-from calisim.datapath.stages.verdict cimport drop, object_to, too_big, unknown
+from calisim.datapath.stages.verdict cimport drop, object_to, proceed, unknown
 
 
 cdef inline uint16_t flow_port(const Core* core, const Walk* w) noexcept nogil:
     """VXLAN's source port: a function of the inner flow, the same for both directions."""
     cdef Tuple t = tuple_now(w)
-    if t.protocol == PROTOCOL_ICMP:
-        t.sport = t.dport = 0                  # Linux' flow hash does not look at the identifier
+    if t.protocol == PROTOCOL_ICMP or is_piece(w.packet.fragment):
+        t.sport = t.dport = 0                  # Linux' flow hash looks neither at the identifier nor for ports in a fragment
     if t.src > t.dst or (t.src == t.dst and t.sport > t.dport):
         t.src, t.dst, t.sport, t.dport = t.dst, t.src, t.dport, t.sport
     return 32768 + draw4(
@@ -21,36 +21,49 @@ cdef inline uint16_t flow_port(const Core* core, const Walk* w) noexcept nogil:
         <uint64_t>t.protocol << 32 | <uint64_t>t.sport << 16 | t.dport) % 28232
 
 
+cdef inline bint tunnel_link(Core* core, Walk* w, uint32_t* next_hop) noexcept nogil:
+    """The outer header's own way out: somebody on the link, or the gateway (next_hop 0).      Drops  UNREACHABLE"""
+    next_hop[0] = 0
+    if w.result.outer_dst & w.router.link_mask == w.router.link:
+        next_hop[0] = w.result.outer_dst
+        if not answers(&core.fib, w.router.subnet, w.result.outer_dst):
+            return drop(core, w, STAGE_LOOKUP, DROP_UNREACHABLE, w.id, 0)
+    return True
+
+
 cdef inline bint encapsulate(Core* core, Walk* w, uint32_t* next_hop) noexcept nogil:
     """The outer header, and its own way out.
 
     Uses   w.route, inner header    Sets  outer header, encap, ENCAP; next_hop on the link, 0 the gateway
-    Drops  UNREACHABLE, MTU_EXCEEDED
+    Drops  UNREACHABLE, MTU_EXCEEDED, MALFORMED
     """
     cdef const Encapsulation* encap = &ENCAPSULATIONS[w.route.encap]
     cdef uint8_t ecn = w.carry.tos & 3
     cdef uint32_t limit = path_mtu(core, w.router.address, w.route.next_hop, w.router.mtu, w.packet.time)
     if w.inside is not NULL:
         return unknown(core, w, STAGE_ENCAPSULATE, w.id, 0)
+    if w.packet.length + <uint32_t>encap.overhead > 0xFFFF:
+        return drop(core, w, STAGE_ENCAPSULATE, DROP_MALFORMED, w.id, 0)
     emit(core, w, w.route.device, DIRECTION_OUT, STAGE_ENCAPSULATE, 0, w.route.detail)
     w.carry.encap = w.result.encap = w.route.encap
     w.result.outer_src, w.result.outer_dst = w.router.address, w.route.next_hop
     w.carry.outer_ttl = encap.outer_ttl if encap.outer_ttl else w.result.ttl
     w.carry.outer_tos = 2 if ecn == 3 else ecn
     w.carry.outer_fragment = w.packet.fragment & PACKET_FLAG_DF if encap.copies_df else 0
+    w.carry.outer_length = w.packet.length + encap.overhead
+    if core.headers is not NULL:               # another outer header than it may have been sent with
+        core.headers[w.carry.row].outer_id = core.headers[w.carry.row].outer_datagram = 0
     w.carry.outer_sport = flow_port(core, w) if encap.port else 0
     w.result.flags |= RESULT_FLAG_ENCAP
-    next_hop[0] = 0
-    if w.route.next_hop & w.router.link_mask == w.router.link:
-        next_hop[0] = w.route.next_hop
-        if not answers(&core.fib, w.router.subnet, w.route.next_hop):
-            return drop(core, w, STAGE_LOOKUP, DROP_UNREACHABLE, w.id, 0)
-    if w.packet.length + <uint32_t>encap.overhead > limit:
+    if not tunnel_link(core, w, next_hop):
+        return False
+    if w.carry.outer_length > limit:
+        if not w.carry.outer_fragment:
+            return proceed(core, w, STAGE_ENCAPSULATE, w.id, limit, STAGE_FABRIC_OUT, w.id)
         if w.carry.device != DEVICE_LOOPBACK:
             object_to(w, ERROR_FRAG_NEEDED, w.result.ttl, limit - encap.overhead)
             w.error_inside = True
-        return too_big(
-            core, w, w.carry.outer_fragment != 0, STAGE_ENCAPSULATE, STAGE_FRAGMENT, DROP_MTU_EXCEEDED, w.id, w.route.detail)
+        return drop(core, w, STAGE_ENCAPSULATE, DROP_MTU_EXCEEDED, w.id, w.route.detail)
     return True
 
 

@@ -1,7 +1,9 @@
-"""The cold place: ICMP errors about packets that a router could not forward (RFC 792, RFC 1812 §4.3.2; quotes are Linux').
+"""The cold place: ICMP errors about packets that a router could not forward (RFC 792, RFC 1812 §4.3.2; quotes are Linux'),
+and what is cut or held.
 
 Stages only flag what they would say (:func:`object_to`); here it becomes a PACKET, its HEADER and a BORN. None is due about
-an ICMP error, nor about what came from or went to nobody in particular. The rate limit is the door's.
+an ICMP error, nor about what came from or went to nobody in particular. The rate limit is the door's. Of what goes on as
+something else (:func:`proceed`) the packet as it is now is written down; :mod:`calisim.datapath.fragments` makes the rest.
 """
 from libc.stdint cimport uint8_t, uint16_t, uint32_t
 from libc.string cimport memset
@@ -52,9 +54,11 @@ cdef inline void complain(Core* core, const Walk* w) noexcept nogil:
     if w.error_inside:                         # a tunnel device speaks of what it was given, and to who sent that
         quoted.src, quoted.dst, quoted.sport, quoted.dport = w.result.src, w.result.dst, w.result.sport, w.result.dport
         quoted.length, quoted.protocol, tos = w.packet.length, w.packet.protocol, w.carry.tos
-        quoted.df = (w.packet.fragment & PACKET_FLAG_DF) != 0
+        quoted.fragment = w.packet.fragment
         if c is not NULL and w.tracking in (TRACK_NEW, TRACK_ORIGINAL) and translated(c):
             quoted.src = c.src
+    if quoted.fragment & PACKET_FLAG_OFFSET:
+        return
     if quoted.protocol == PROTOCOL_ICMP and quoted.dport >> 8 != 0 and quoted.dport >> 8 != 8:
         return
     if not where or nobody(quoted.src) or nobody(quoted.dst) or broadcast(&core.fib, where, quoted.dst):
@@ -74,7 +78,48 @@ cdef inline void complain(Core* core, const Walk* w) noexcept nogil:
     header.place, header.mtu = where if place else 0, min(w.error_mtu, 0xFFFF)
     header.quote_src, header.quote_dst, header.quote_sport, header.quote_dport = (
         quoted.src, quoted.dst, quoted.sport, quoted.dport)
-    header.quote_length, header.quote_fragment = quoted.length, PACKET_FLAG_DF if quoted.df else 0
+    header.quote_length, header.quote_fragment = quoted.length, quoted.fragment & (PACKET_FLAG_DF | PACKET_FLAG_MF)
     header.quote_protocol, header.quote_ttl, header.quote_tos = quoted.protocol, w.error_ttl, tos
     born.parent, born.where, born.relation, born.cause = w.carry.row, where, RELATION_ERROR, w.result.reason
     born.type, born.code = w.error >> 8, w.error & 0xFF
+
+
+cdef inline void hand_on(Core* core, const Walk* w) noexcept nogil:
+    """A packet that was CONTINUED: what is to be cut or held, as it is now.
+
+    Uses   w.limit, w.resume, w.resume_at
+    Sets   a row of each born array; BORN's type and code are the limit, its cause says of what came in pieces: 1 cut anew,
+           2 as they came (what came by a device has no room there for a tunnel's header)
+    """
+    cdef Packet* packet = &core.born_packets[core.born_count]
+    cdef Header* header = &core.born_headers[core.born_count]
+    cdef Born* born = &core.born[core.born_count]
+    cdef uint32_t limit = min(w.limit, 0xFFFF)
+    core.born_count += 1
+    packet[0] = w.packet[0]
+    packet.src, packet.dst, packet.sport, packet.dport = w.result.src, w.result.dst, w.result.sport, w.result.dport
+    packet.ttl, packet.tos = w.result.ttl, w.carry.tos
+    if core.headers is NULL:
+        memset(header, 0, sizeof(Header))
+    else:
+        header[0] = core.headers[w.carry.row]
+    header.resume, header.resume_at, header.device = w.resume, w.resume_at, 0
+    if w.resume and w.resume != STAGE_FABRIC_IN and w.resume != STAGE_DELIVER:
+        header.device = w.carry.device
+    if w.resume == STAGE_DELIVER and not w.resume_at:
+        header.place = w.result.where
+    header.encap = w.carry.encap
+    header.outer_src = header.outer_dst = header.outer_sport = header.outer_fragment = 0
+    header.outer_ttl = header.outer_tos = header.outer_length = 0
+    if w.carry.encap:
+        header.outer_src, header.outer_dst, header.outer_sport = w.result.outer_src, w.result.outer_dst, w.carry.outer_sport
+        header.outer_ttl, header.outer_tos, header.outer_fragment = w.carry.outer_ttl, w.carry.outer_tos, w.carry.outer_fragment
+        if is_piece(w.carry.outer_fragment):
+            header.outer_length = w.carry.outer_length
+    else:
+        header.outer_id = header.outer_datagram = 0
+    born.parent, born.where, born.cause = w.carry.row, w.result.where, 0
+    if w.result.stage == STAGE_FRAGMENT and header.largest:
+        born.cause = 1 if w.route.kind == ADJACENCY_TUNNEL and w.carry.device != DEVICE_LOOPBACK else 2
+    born.relation = RELATION_WHOLE if w.result.stage == STAGE_DEFRAGMENT else RELATION_PIECE
+    born.type, born.code = limit >> 8, limit & 0xFF

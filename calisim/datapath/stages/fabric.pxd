@@ -5,7 +5,11 @@ from calisim.datapath.stages.types cimport *
 from calisim.datapath.stages.deliver cimport to_host, to_router
 from calisim.datapath.stages.groups cimport acl
 from calisim.datapath.stages.lookup cimport class_of, dead, neighbour, resident
-from calisim.datapath.stages.verdict cimport drop, end, object_to, too_big, unknown
+from calisim.datapath.stages.verdict cimport drop, end, object_to, proceed, too_big, unknown
+
+
+cdef enum:
+    VLAN_TAG = 4                               # bytes that a device takes in beyond its MTU
 
 
 cdef inline void set_wire_source(Walk* w, uint32_t address) noexcept nogil:
@@ -35,14 +39,23 @@ cdef inline uint8_t wire_ttl(const Walk* w) noexcept nogil:
 
 
 cdef inline bint fits_leg(Core* core, Walk* w, const Wire* wire, uint32_t owner, uint32_t place) noexcept nogil:
-    """A Linux router's leg may be narrower than the rest.      Drops  FABRIC_MTU"""
+    """A Linux router's leg may be narrower than the rest; without DF the router cuts.      Drops  FABRIC_MTU"""
     cdef const Endpoint* endpoint = &core.fib.endpoints[owner]
     cdef uint32_t subnet = core.fib.routers[endpoint.router].subnet if endpoint.kind == ENDPOINT_NODE else endpoint.subnet
     cdef uint32_t limit = core.fib.subnets[subnet].mtu
-    if not limit or wire.length <= limit or not core.fib.fabric.flags & FABRIC_FLAG_DECREMENTS_TTL:
+    if not core.fib.fabric.flags & FABRIC_FLAG_DECREMENTS_TTL or wire.length <= min(limit, core.fib.fabric.mtu):
         return True
-    complains(core, w, ERROR_FRAG_NEEDED, wire_ttl(w) + 1, limit)
-    return too_big(core, w, wire.df, STAGE_FABRIC, STAGE_FABRIC, DROP_FABRIC_MTU, place, core.fib.fabric.detail)
+    if wire.fragment & PACKET_FLAG_DF:         # the rest was measured before (age)
+        if not limit or wire.length <= limit:
+            return True
+        complains(core, w, ERROR_FRAG_NEEDED, wire_ttl(w) + 1, limit)
+        return drop(core, w, STAGE_FABRIC, DROP_FABRIC_MTU, place, core.fib.fabric.detail)
+    limit = min(limit, core.fib.fabric.mtu) if limit else core.fib.fabric.mtu
+    if wire.length <= limit:
+        return True
+    if endpoint.kind == ENDPOINT_NODE:
+        return proceed(core, w, STAGE_FABRIC, place, limit, STAGE_FABRIC_IN, endpoint.router)
+    return proceed(core, w, STAGE_FABRIC, place, limit, STAGE_DELIVER, owner)
 
 
 cdef inline bint to_node(Core* core, Walk* w, uint32_t router, uint32_t place, uint32_t sender) noexcept nogil:
@@ -71,9 +84,9 @@ cdef inline bint age(Core* core, Walk* w, const Wire* wire, uint32_t place) noex
     if wire_ttl(w) <= 1:
         complains(core, w, ERROR_TTL_EXCEEDED, wire_ttl(w), 0)
         return drop(core, w, STAGE_FABRIC, DROP_TTL_EXCEEDED, place, 0)
-    if wire.length > core.fib.fabric.mtu:
+    if wire.length > core.fib.fabric.mtu and wire.fragment & PACKET_FLAG_DF:
         complains(core, w, ERROR_FRAG_NEEDED, wire_ttl(w), core.fib.fabric.mtu)
-        return too_big(core, w, wire.df, STAGE_FABRIC, STAGE_FABRIC, DROP_FABRIC_MTU, place, core.fib.fabric.detail)
+        return drop(core, w, STAGE_FABRIC, DROP_FABRIC_MTU, place, core.fib.fabric.detail)
     if w.carry.encap:
         w.carry.outer_ttl -= 1
     else:
@@ -114,12 +127,15 @@ cdef inline bint leads_outside(Core* core, Walk* w, const Wire* wire, const Targ
 cdef inline bint outside(Core* core, Walk* w, const Wire* wire, const Target* target, uint32_t place) noexcept nogil:
     """Beyond the gateway: a host, a public address of ours, or the rest of the world.      Drops  FABRIC_NO_ROUTE"""
     cdef const Class* c = &core.fib.classes[class_of(&core.fib, wire.dst)]
-    if c.host:
-        return to_host(core, w, c.host)
-    if c.public:
+    cdef uint32_t limit = min(core.fib.fabric.mtu, core.fib.fabric.internet_mtu)
+    if c.public and not c.host:
         set_wire_destination(w, core.fib.routers[c.public].address)
         return to_router(w, c.public, 0, True)
-    return leads_outside(core, w, wire, target, place) and end(core, w, VERDICT_EXITED, STAGE_FABRIC, place)
+    if not c.host and not leads_outside(core, w, wire, target, place):
+        return False
+    if target.kind == TARGET_OUTSIDE and wire.length > limit and not wire.fragment & PACKET_FLAG_DF:
+        return proceed(core, w, STAGE_FABRIC, place, limit, STAGE_DELIVER, c.host)
+    return to_host(core, w, c.host) if c.host else end(core, w, VERDICT_EXITED, STAGE_FABRIC, place)
 
 
 cdef inline bint internet(Core* core, Walk* w, Wire* wire, const Target* target) noexcept nogil:
@@ -131,7 +147,7 @@ cdef inline bint internet(Core* core, Walk* w, Wire* wire, const Target* target)
     if not router.flags & ROUTER_FLAG_PUBLIC or router.address != wire.src:
         return drop(core, w, STAGE_FABRIC, DROP_IGW_NO_PUBLIC_ADDRESS, target.place, target.detail)
     if wire.length > core.fib.fabric.internet_mtu:
-        return too_big(core, w, wire.df, STAGE_FABRIC, STAGE_FABRIC, DROP_FABRIC_MTU, target.place, target.detail)
+        return too_big(core, w, wire.fragment, STAGE_FABRIC, DROP_FABRIC_MTU, target.place, target.detail)
     if router.public_address:
         set_wire_source(w, router.public_address)
     return outside(core, w, wire, target, target.place)
@@ -141,10 +157,13 @@ cdef inline bint routed(Core* core, Walk* w, Wire* wire, const Subnet* subnet, u
     """The cloud's router and the route table of the sender's subnet.
 
     Uses   the wire's header    Sets  ROUTED, next leg
-    Drops  TTL_EXCEEDED, NACL_OUT, FABRIC_NO_ROUTE, ROUTE_QUOTA, FABRIC_NO_OWNER and the gateway's
+    Drops  FABRIC_MTU, TTL_EXCEEDED, NACL_OUT, FABRIC_NO_ROUTE, ROUTE_QUOTA, FABRIC_NO_OWNER and the gateway's
     """
     cdef uint32_t place = subnet.place, number, owner
     cdef const Target* target
+    if (core.fib.fabric.flags & FABRIC_FLAG_DECREMENTS_TTL and subnet.mtu
+            and wire.length > <uint32_t>subnet.mtu + VLAN_TAG):     # its leg takes in no longer frames (is_skb_forwardable)
+        return drop(core, w, STAGE_FABRIC, DROP_FABRIC_MTU, place, core.fib.fabric.detail)
     w.result.flags |= RESULT_FLAG_ROUTED
     if not age(core, w, wire, place) or not acl(core, w, wire, subnet, False):
         return False
@@ -161,9 +180,9 @@ cdef inline bint routed(Core* core, Walk* w, Wire* wire, const Subnet* subnet, u
     if target.kind == TARGET_INTERNET:
         return internet(core, w, wire, target)
     if target.kind == TARGET_OUTSIDE:
-        if wire.length > core.fib.fabric.internet_mtu:
+        if wire.length > core.fib.fabric.internet_mtu and wire.fragment & PACKET_FLAG_DF:
             complains(core, w, ERROR_FRAG_NEEDED, wire_ttl(w) + 1, core.fib.fabric.internet_mtu)
-            return too_big(core, w, wire.df, STAGE_FABRIC, STAGE_FABRIC, DROP_FABRIC_MTU, place, target.detail)
+            return drop(core, w, STAGE_FABRIC, DROP_FABRIC_MTU, place, target.detail)
         return outside(core, w, wire, target, place)
     if target.kind == TARGET_NAT:
         return unknown(core, w, STAGE_FABRIC, place, target.detail)
@@ -186,7 +205,7 @@ cdef inline bint fabric(Core* core, Walk* w, uint32_t from_subnet, uint32_t next
         return drop(core, w, STAGE_FABRIC, DROP_FABRIC_PROTOCOL, subnet.place, core.fib.fabric.detail)
     # a Linux router looks at the TTL first (age)
     if wire.length > core.fib.fabric.mtu and (next_hop or flags != FABRIC_FLAG_DECREMENTS_TTL):
-        return too_big(core, w, wire.df, STAGE_FABRIC, STAGE_FABRIC, DROP_FABRIC_MTU, subnet.place, core.fib.fabric.detail)
+        return too_big(core, w, wire.fragment, STAGE_FABRIC, DROP_FABRIC_MTU, subnet.place, core.fib.fabric.detail)
     if next_hop:
         owner = neighbour(&core.fib, from_subnet, next_hop)
         if core.fib.endpoints[owner].kind == ENDPOINT_NODE:

@@ -81,7 +81,7 @@ cdef inline void glance(Core* core, const Carry* carries, uint32_t count, Glance
         if carries[i].device == DEVICE_VETH:
             prefetch_read(&core.fib.endpoints[core.packets[carries[i].row].ingress])
     for i in range(count):
-        if carries[i].device == DEVICE_ETHERNET:
+        if carries[i].device != DEVICE_VETH and carries[i].device != DEVICE_LOOPBACK:
             resolve(&core.fib, carries[i].router, core.results[carries[i].row].src, &glances[i].back)
     for i in range(count):
         resume(core, &w, &carries[i])

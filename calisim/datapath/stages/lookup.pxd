@@ -5,14 +5,19 @@ from calisim.datapath.stages.types cimport Core, Route, Tables, Walk, own_addres
 from calisim.datapath.stages.verdict cimport drop
 
 
-cdef inline uint32_t class_of(const Tables* fib, uint32_t address) noexcept nogil:
+cdef inline uint32_t descend(const uint32_t* table, uint32_t address) noexcept nogil:
     """Upper 16 bits, then 8, then 8; a cell with the top bit set names the next chunk."""
-    cdef uint32_t cell = fib.lpm[address >> 16]
+    cdef uint32_t cell = table[address >> 16]
     if cell >> 31:
-        cell = fib.lpm[65536 + ((cell & 0x7FFFFFFF) << 8) + (address >> 8 & 255)]
+        cell = table[65536 + ((cell & 0x7FFFFFFF) << 8) + (address >> 8 & 255)]
         if cell >> 31:
-            cell = fib.lpm[65536 + ((cell & 0x7FFFFFFF) << 8) + (address & 255)]
+            cell = table[65536 + ((cell & 0x7FFFFFFF) << 8) + (address & 255)]
     return cell
+
+
+cdef inline uint32_t class_of(const Tables* fib, uint32_t address) noexcept nogil:
+    """The cell of the address space's partition that everything is known by but policy."""
+    return descend(fib.lpm, address)
 
 
 cdef inline uint32_t resident(const Tables* fib, const Class* c, uint32_t address) noexcept nogil:

@@ -18,6 +18,16 @@ cdef struct Tables:
     const Rule* rules
     const uint8_t* blocked
     const Fabric* fabric
+    const uint32_t* peers            # of policy
+    const uint32_t* atoms
+    const Tier* tiers
+    const uint32_t* steps
+    const Match* matches
+    const Term* terms
+    const Index* indexes
+    const uint32_t* maps
+    const uint64_t* bits
+    uint32_t atom_words              # of one peer
     uint32_t class_count
     uint32_t resident_count
     uint32_t router_count            # the highest id
@@ -45,6 +55,7 @@ cdef struct Core:
     uint64_t* links                  # [router][device][direction][packets, bytes]
     uint64_t* drops                  # [place][reason]
     uint64_t* verdicts
+    uint64_t* hits                   # [object]
     # events, if wanted
     Event* events
     uint64_t event_count
@@ -65,6 +76,7 @@ cdef struct Carry:
     uint32_t row
     uint32_t router                  # where the next leg is
     uint32_t sender                  # router that sent the frame, 0 none
+    uint32_t outer_length
     uint16_t outer_sport
     uint16_t outer_fragment
     uint8_t device                   # it comes in by; LOOPBACK: hook OUTPUT
@@ -140,8 +152,8 @@ cdef struct Wire:
     uint16_t sport
     uint16_t dport
     uint32_t length
+    uint16_t fragment                # PacketFlag bits
     uint8_t protocol
-    bint df
 
 
 # What is inside a packet that this router takes for one of the outer protocol, since it only passes it on.
@@ -170,6 +182,9 @@ cdef struct Walk:
     uint32_t error_mtu
     uint8_t error_ttl                # in the quote
     bint error_inside                # about the inner packet, although it is encapsulated already
+    uint32_t limit                   # CONTINUED: the longest piece, 0 where it is held as one itself
+    uint32_t resume                  # the Stage at which its offspring goes on
+    uint32_t resume_at
 
 
 cdef inline Wire wire_of(const Walk* w) noexcept nogil:
@@ -180,15 +195,13 @@ cdef inline Wire wire_of(const Walk* w) noexcept nogil:
         encap = &ENCAPSULATIONS[w.carry.encap]
         wire.src, wire.dst = w.result.outer_src, w.result.outer_dst
         wire.sport, wire.dport = w.carry.outer_sport, encap.port
-        wire.length = w.packet.length + encap.overhead
+        wire.length, wire.fragment = w.carry.outer_length, w.carry.outer_fragment
         wire.protocol = encap.protocol
-        wire.df = (w.carry.outer_fragment & PACKET_FLAG_DF) != 0
     else:
         wire.src, wire.dst = w.result.src, w.result.dst
         wire.sport, wire.dport = w.result.sport, w.result.dport
-        wire.length = w.packet.length
+        wire.length, wire.fragment = w.packet.length, w.packet.fragment
         wire.protocol = w.packet.protocol
-        wire.df = (w.packet.fragment & PACKET_FLAG_DF) != 0
     return wire
 
 
@@ -206,6 +219,12 @@ cdef inline uint32_t device_address(const Router* router, uint32_t device) noexc
     return router.address
 
 
+cdef inline bint is_piece(uint32_t fragment) noexcept nogil:
+    """By its PacketFlag bits: MF or an offset."""
+    return fragment & (PACKET_FLAG_MF | PACKET_FLAG_OFFSET) != 0
+
+
 cdef inline bint is_error(const Packet* packet) noexcept nogil:
-    """ICMP unreachable or time exceeded."""
-    return packet.protocol == PROTOCOL_ICMP and (packet.dport >> 8 == 3 or packet.dport >> 8 == 11)
+    """ICMP unreachable or time exceeded; a later piece says nothing."""
+    return (packet.protocol == PROTOCOL_ICMP and (packet.dport >> 8 == 3 or packet.dport >> 8 == 11)
+            and not packet.fragment & PACKET_FLAG_OFFSET)

@@ -34,9 +34,18 @@ cdef inline void object_to(Walk* w, uint32_t error, uint8_t ttl, uint32_t mtu) n
 
 
 cdef inline bint too_big(
-    Core* core, Walk* w, bint df, uint32_t stage, uint32_t otherwise, uint32_t reason, uint32_t where, uint32_t detail,
+    Core* core, Walk* w, uint32_t fragment, uint32_t stage, uint32_t reason, uint32_t where, uint32_t detail,
 ) noexcept nogil:
-    """Longer than what takes it: lost with DF, else the fragments' fate is unknown (stage ``otherwise``)."""
-    if df:
+    """Longer than what takes it, where nobody cuts: lost with DF, else the fragments' fate is unknown."""
+    if fragment & PACKET_FLAG_DF:
         return drop(core, w, stage, reason, where, detail)
-    return unknown(core, w, otherwise, where, 0)
+    return unknown(core, w, stage, where, 0)
+
+
+cdef inline bint proceed(
+    Core* core, Walk* w, uint32_t stage, uint32_t where, uint32_t limit, uint32_t resume, uint32_t resume_at,
+) noexcept nogil:
+    """What was sent goes on as its pieces, of at most ``limit`` bytes, or held as a piece of something whole (limit 0)."""
+    w.limit, w.resume, w.resume_at = limit, resume, resume_at
+    w.result.detail = 0
+    return end(core, w, VERDICT_CONTINUED, stage, where)

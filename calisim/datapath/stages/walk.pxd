@@ -5,14 +5,15 @@ from calisim.datapath.stages.types cimport *
 from calisim.datapath.stages.conntrack cimport conntrack, tuple_now
 from calisim.datapath.stages.deliver cimport to_pod
 from calisim.datapath.stages.emit cimport emit
-from calisim.datapath.stages.encapsulate cimport decapsulate, encapsulate
+from calisim.datapath.stages.encapsulate cimport decapsulate, encapsulate, tunnel_link
 from calisim.datapath.stages.fabric cimport fabric
 from calisim.datapath.stages.groups cimport acl, egress, ingress
 from calisim.datapath.stages.lookup cimport answers, lookup, resolve
+from calisim.datapath.stages.police cimport police
 from calisim.datapath.stages.source_check cimport source_check
 from calisim.datapath.stages.track cimport hash_of
 from calisim.datapath.stages.translate cimport translate
-from calisim.datapath.stages.verdict cimport drop, end, object_to, too_big, unknown
+from calisim.datapath.stages.verdict cimport drop, end, object_to, proceed, unknown
 
 
 cdef inline bint fabric_in(Core* core, Walk* w) noexcept nogil:
@@ -39,24 +40,12 @@ cdef inline bint choose_source(Core* core, Walk* w) noexcept nogil:
     return True
 
 
-cdef inline bint pods_policy(Core* core, Walk* w) noexcept nogil:
-    """Felix: a workload opens neither IP-in-IP nor VXLAN, unless told to.      Drops  ENCAP_FROM_POD"""
-    cdef const Encapsulation* vxlan = &ENCAPSULATIONS[ENCAP_VXLAN]
-    if not w.router.flags & ROUTER_FLAG_CALICO_FILTER or w.connection is not NULL:
-        return True
-    if ((w.packet.protocol == ENCAPSULATIONS[ENCAP_IPIP].protocol and not w.router.flags & ROUTER_FLAG_PODS_SEND_IPIP)
-            or (w.packet.protocol == vxlan.protocol and w.result.dport == vxlan.port
-                and not w.router.flags & ROUTER_FLAG_PODS_SEND_VXLAN)):
-        return drop(core, w, STAGE_POLICY, DROP_ENCAP_FROM_POD, w.id, 0)
-    return True
-
-
 cdef inline bint local_in(Core* core, Walk* w) noexcept nogil:
     """Addressed to the node itself.
 
-    Drops  ENCAP_FROM_POD, POLICY_EGRESS (defaultEndpointToHostAction), SNAT_PORTS_EXHAUSTED
+    Drops  as POLICY, POLICY_EGRESS (defaultEndpointToHostAction), SNAT_PORTS_EXHAUSTED
     """
-    if w.carry.device == DEVICE_VETH and not pods_policy(core, w):
+    if not police(core, w):
         return False
     if w.carry.device == DEVICE_VETH and w.router.flags & ROUTER_FLAG_HOST_ACTION_DROP and w.connection is NULL:
         return drop(core, w, STAGE_LOCAL_IN, DROP_POLICY_EGRESS, w.id, w.router.detail)
@@ -65,19 +54,23 @@ cdef inline bint local_in(Core* core, Walk* w) noexcept nogil:
     return translate(core, w) and end(core, w, VERDICT_DELIVERED, STAGE_DELIVER, w.id)
 
 
+cdef inline uint32_t came_in_pieces(const Core* core, const Walk* w) noexcept nogil:
+    """Length of the largest piece of what was made whole here, else 0."""
+    return core.headers[w.carry.row].largest if core.headers is not NULL else 0
+
+
 cdef inline bint ttl_and_mtu(Core* core, Walk* w) noexcept nogil:
-    """Both before NAT, as measured.      Drops  TTL_EXCEEDED, MTU_EXCEEDED"""
+    """Both before NAT, as measured; what came in pieces goes by the largest.      Drops  TTL_EXCEEDED, MTU_EXCEEDED"""
+    cdef uint32_t largest = came_in_pieces(core, w)
     if w.carry.device != DEVICE_LOOPBACK:
         if w.result.ttl <= 1:
             object_to(w, ERROR_TTL_EXCEEDED, w.result.ttl, 0)
             return drop(core, w, STAGE_TTL, DROP_TTL_EXCEEDED, w.id, 0)
         w.result.ttl -= 1
-    if w.packet.length > w.route.mtu:
+    if (largest if largest else w.packet.length) > w.route.mtu and w.packet.fragment & PACKET_FLAG_DF:
         if w.carry.device != DEVICE_LOOPBACK:          # of its own packets its own stack learns without an error
             object_to(w, ERROR_FRAG_NEEDED, w.result.ttl + 1, w.route.mtu)
-        return too_big(
-            core, w, (w.packet.fragment & PACKET_FLAG_DF) != 0, STAGE_MTU, STAGE_FRAGMENT, DROP_MTU_EXCEEDED, w.id,
-            w.route.detail)
+        return drop(core, w, STAGE_MTU, DROP_MTU_EXCEEDED, w.id, w.route.detail)
     return True
 
 
@@ -92,14 +85,8 @@ cdef inline bint fabric_out(Core* core, Walk* w) noexcept nogil:
     return egress(core, w, &wire)
 
 
-cdef inline bint onward(Core* core, Walk* w) noexcept nogil:
-    """From SOURCE_CHECK or OUTPUT to the interface that it leaves by."""
-    cdef uint32_t next_hop
-    if w.carry.device == DEVICE_LOOPBACK:
-        if w.result.src == 0 and not choose_source(core, w):
-            return False
-    elif not source_check(core, w):
-        return False
+cdef inline bint tracked(Core* core, Walk* w) noexcept nogil:
+    """From CONNTRACK to FRAGMENT, of whole packets.      Drops  CT_INVALID of ICMP errors, and the stages'"""
     if core.headers is not NULL and is_error(w.packet):
         w.quote = &core.headers[w.carry.row]
     if not conntrack(core, w) or not lookup(core, w, w.result.dst):
@@ -109,7 +96,37 @@ cdef inline bint onward(Core* core, Walk* w) noexcept nogil:
         return drop(core, w, STAGE_CONNTRACK, DROP_CT_INVALID, w.id, 0)
     if w.route.kind == ADJACENCY_LOCAL and not w.route.endpoint:
         return local_in(core, w)
-    if not ttl_and_mtu(core, w) or (w.carry.device == DEVICE_VETH and not pods_policy(core, w)) or not translate(core, w):
+    if not ttl_and_mtu(core, w) or not police(core, w) or not translate(core, w):
+        return False
+    if w.packet.length > w.route.mtu or came_in_pieces(core, w):
+        return proceed(core, w, STAGE_FRAGMENT, w.id, w.route.mtu, STAGE_FRAGMENT, w.id)
+    return True
+
+
+cdef inline bint look_again(Core* core, Walk* w, bint outbound) noexcept nogil:
+    """The route of what was cut here. ``outbound``: into a tunnel.      Sets  w.route      Drops  as LOOKUP"""
+    if not lookup(core, w, w.result.dst):
+        return False
+    if w.route.kind != ADJACENCY_TUNNEL if outbound else w.route.kind == ADJACENCY_LOCAL and not w.route.endpoint:
+        return drop(core, w, STAGE_LOOKUP, DROP_NO_ROUTE, w.id, 0)
+    return True
+
+
+cdef inline bint onward(Core* core, Walk* w, uint32_t start) noexcept nogil:
+    """From SOURCE_CHECK or OUTPUT, or a later stage where it resumes, to the interface that it leaves by."""
+    cdef uint32_t next_hop
+    if start < STAGE_CONNTRACK:
+        if w.carry.device == DEVICE_LOOPBACK:
+            if w.result.src == 0 and not choose_source(core, w):
+                return False
+        elif not source_check(core, w):
+            return False
+        if is_piece(w.packet.fragment):
+            return proceed(core, w, STAGE_DEFRAGMENT, w.id, 0, STAGE_CONNTRACK, w.id)
+    if start < STAGE_FRAGMENT:
+        if not tracked(core, w):
+            return False
+    elif not look_again(core, w, False):
         return False
     if w.route.kind == ADJACENCY_LOCAL:
         return to_pod(core, w)
@@ -126,7 +143,14 @@ cdef inline bint onward(Core* core, Walk* w) noexcept nogil:
     return fabric_out(core, w) and fabric(core, w, w.router.subnet, next_hop, w.id)
 
 
-cdef inline bint passing(Core* core, Walk* w) noexcept nogil:
+cdef inline bint outbound(Core* core, Walk* w) noexcept nogil:
+    """An outer piece that was cut here resumes at FABRIC_OUT.      Drops  as LOOKUP, UNREACHABLE"""
+    cdef uint32_t next_hop
+    return (look_again(core, w, True) and tunnel_link(core, w, &next_hop) and fabric_out(core, w)
+            and fabric(core, w, w.router.subnet, next_hop, w.id))
+
+
+cdef inline bint passing(Core* core, Walk* w, uint32_t start) noexcept nogil:
     """An encapsulated packet that is not for this router is to it an ordinary one: the outer header is the packet's."""
     cdef Wrapped inside
     cdef Packet packet = w.packet[0]
@@ -137,7 +161,7 @@ cdef inline bint passing(Core* core, Walk* w) noexcept nogil:
     cdef bint goes_on
     inside.packet, inside.result, inside.encap, inside.tos = w.packet, result, w.carry.encap, w.carry.tos
     packet.protocol, packet.tcp_flags = ENCAPSULATIONS[inside.encap].protocol, 0
-    packet.length, packet.fragment = packet.length + ENCAPSULATIONS[inside.encap].overhead, w.carry.outer_fragment
+    packet.length, packet.fragment = w.carry.outer_length, w.carry.outer_fragment
     outer.src, outer.dst, outer.ttl = result.outer_src, result.outer_dst, w.carry.outer_ttl
     outer.sport, outer.dport = w.carry.outer_sport, ENCAPSULATIONS[inside.encap].port
     w.inside, w.packet, w.result, w.glance, w.carry.encap, w.carry.tos = &inside, &packet, &outer, &glance, 0, w.carry.outer_tos
@@ -146,7 +170,7 @@ cdef inline bint passing(Core* core, Walk* w) noexcept nogil:
     resolve(&core.fib, w.id, outer.src, &glance.back)
     t = tuple_now(w)
     w.hash = glance.hash = hash_of(&t)
-    goes_on = onward(core, w)
+    goes_on = onward(core, w, start)
     outer.outer_src, outer.outer_dst = outer.src, outer.dst
     w.carry.outer_ttl, w.carry.outer_sport, w.carry.encap, w.carry.tos = outer.ttl, outer.sport, inside.encap, inside.tos
     outer.src, outer.dst, outer.sport, outer.dport, outer.ttl = result.src, result.dst, result.sport, result.dport, result.ttl
@@ -157,14 +181,22 @@ cdef inline bint passing(Core* core, Walk* w) noexcept nogil:
 
 cdef inline bint walk(Core* core, Walk* w) noexcept nogil:
     """All stages of one router. True: the packet is on its way to the next one, ``w.carry`` says which."""
+    cdef uint32_t start = STAGE_NONE
+    if core.headers is not NULL and core.leg == 1:
+        start = core.headers[w.carry.row].resume
     w.result.hops += 1
     if core.leg > MAX_HOPS:
         return drop(core, w, STAGE_LOOKUP, DROP_FORWARDING_LOOP, w.id, 0)
-    if w.carry.device == DEVICE_ETHERNET:
+    if start == STAGE_FABRIC_OUT:
+        return outbound(core, w)
+    if w.carry.device == DEVICE_ETHERNET and start <= STAGE_FABRIC_IN:
         if w.router.flags & ROUTER_FLAG_DOWN:
             return drop(core, w, STAGE_FABRIC_IN, DROP_ENDPOINT_DOWN, w.id, w.router.detail)
         if not fabric_in(core, w):
             return False
-        if w.carry.encap and own_address(w.router, w.result.outer_dst) and not decapsulate(core, w):
-            return False
-    return passing(core, w) if w.carry.encap else onward(core, w)
+        if w.carry.encap and is_piece(w.carry.outer_fragment) and own_address(w.router, w.result.outer_dst):
+            return proceed(core, w, STAGE_DEFRAGMENT, w.id, 0, STAGE_DECAPSULATE, w.id)
+    if (w.carry.encap and w.carry.device == DEVICE_ETHERNET and start <= STAGE_DECAPSULATE
+            and own_address(w.router, w.result.outer_dst) and not decapsulate(core, w)):
+        return False
+    return passing(core, w, start) if w.carry.encap else onward(core, w, start)

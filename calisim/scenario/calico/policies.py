@@ -193,7 +193,7 @@ def _qualified_services(spec: Mapping[str, Any]) -> Faults:
     for direction, far in (("ingress", "source"), ("egress", "destination")):
         for position, rule in enumerate(spec.get(direction) or []):
             services = (rule.get(far) or {}).get("services")
-            if services is not None and not said(services, "namespace"):
+            if services and not said(services, "namespace"):
                 yield Fault("a global policy must say the service's namespace", "add namespace:",
                             (direction, position, far, "services"))
 

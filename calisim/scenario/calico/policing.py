@@ -29,9 +29,8 @@ def types_of(spec: Spec) -> tuple[str, ...]:
     return ("Ingress",)
 
 
-def policy(document: Mapping[str, Any], place: Place, mark: Mark, kind: str = "") -> Policy:
-    """``kind`` is that of the document as written, where it was not v3 itself."""
-    kind = kind or document["kind"]
+def policy(document: Mapping[str, Any], place: Place, mark: Mark, kind: str, calico_kind: str) -> Policy:
+    """``kind`` is that of the document as written, ``calico_kind`` that under which Calico keeps what it becomes."""
     spec, metadata = spec_of(document), document["metadata"]
     namespaced = document["kind"] in ("NetworkPolicy", "StagedNetworkPolicy")
     return Policy(
@@ -51,6 +50,7 @@ def policy(document: Mapping[str, Any], place: Place, mark: Mark, kind: str = ""
         pre_dnat=bool(spec.get("preDNAT")),
         apply_on_forward=bool(spec.get("applyOnForward")),
         mark=mark,
+        calico_kind=calico_kind,
     )
 
 

@@ -191,3 +191,21 @@ def record(fields: Mapping[str, Rule], *, required: tuple[str, ...] = (), relati
 def said(mapping: Mapping[str, Any], name: str) -> bool:
     """True where the field has a value other than nothing."""
     return mapping.get(name) not in (None, "")
+
+
+_FREE_TEXT = frozenset({"annotations", "labels", "labelsToApply", "matchLabels"})    # whose empty values say something
+
+
+def without_blanks(value: Any) -> Any:
+    """The value without the fields that say nothing, at any depth."""
+    if isinstance(value, Mapping):
+        return {
+            name: inner if name in _FREE_TEXT else without_blanks(inner) for name, inner in value.items() if said(value, name)}
+    return [without_blanks(item) for item in value] if isinstance(value, list) else value
+
+
+def blank_free(rule: Rule) -> Rule:
+    """The rule, asked of the value without the fields that say nothing."""
+    def judge(value: Any) -> Faults:
+        yield from rule(without_blanks(value))
+    return judge

@@ -237,3 +237,37 @@ spec: {node: n1, expectedIPs: [192.0.2.1], ports: [{name: api, protocol: TCP, po
 def test_what_is_left_aside_is_told():
     _, warnings = read(policy("x", "{ingress: [{action: Allow, http: {methods: [GET]}}]}"))
     assert any("http" in warning for warning in warnings)
+
+
+def test_a_service_is_its_backends_as_a_source_and_their_ports_as_a_destination():
+    services = {("shop", "db"): [(0x0A000002, 6, 5432), (0x0A000002, 17, 53)]}
+    out = policy("x", "{egress: [{action: Allow, destination: {services: {name: db, namespace: shop}}}]}")
+    made = world(out, PODS, services=services)
+    asked = [("tcp", 5432), ("udp", 53), ("tcp", 53), ("icmp", 0)]
+    assert [made.egress("shop/web", "shop/db", *one).allowed for one in asked] == [True, True, False, False]
+    inward = policy("x", "{ingress: [{action: Allow, source: {services: {name: db}}}]}", "NetworkPolicy", "shop")
+    assert world(inward, PODS, services=services).ingress("shop/db", "shop/web", "tcp", 1).allowed
+    unknown = world(out, PODS)
+    assert not unknown.egress("shop/web", "shop/db", "tcp", 5432).allowed
+    assert "shop/db is not known" in unknown.policing.warnings[0]
+
+
+def test_a_staged_calico_policy_leaves_a_kubernetes_policy_of_its_name_alone():
+    made = world("""
+apiVersion: networking.k8s.io/v1
+kind: NetworkPolicy
+metadata: {name: np, namespace: shop}
+spec: {podSelector: {}}
+""" + policy("np", "{stagedAction: Delete}", "StagedNetworkPolicy", "shop"), PODS)
+    assert not made.ingress("other/web", "shop/db", staged=True).allowed
+
+
+@pytest.mark.parametrize(("selector", "policed"), [
+    ("serviceAccountSelector: all()", "shop/web shop/db other/web"), ("serviceAccountSelector: role == 'bot'", "other/web"),
+    ("namespaceSelector: all()", "shop/web shop/db other/web"), ("namespaceSelector: team == 'blue'", "other/web"),
+    ("selector: app == 'web', namespaceSelector: team != 'blue'", "shop/web"),
+])
+def test_a_policy_applies_to_whom_its_selectors_choose_together(selector, policed):
+    account = "---\napiVersion: v1\nkind: ServiceAccount\nmetadata: {name: robot, namespace: other, labels: {role: bot}}\n"
+    made = world(OTHER + account + policy("x", f"{{{selector}, ingress: []}}"), PODS)
+    assert [one.id for one in PODS if not made.ingress("8.8.8.8", one.id).allowed] == policed.split()

@@ -75,8 +75,9 @@ def test_the_rules_of_several_policies_are_a_union():
 
 
 def test_policy_types_not_said_are_ingress_and_egress_only_with_egress_rules():
-    only_egress = shop("{podSelector: {}, egress: [{}]}")
-    assert only_egress.egress("shop/web", "8.8.8.8").allowed and not only_egress.ingress("8.8.8.8", "shop/web").allowed
+    only_egress = shop("{podSelector: {}, egress: [{ports: [{port: 80}]}]}")
+    assert only_egress.egress("shop/web", "8.8.8.8").allowed and not only_egress.egress("shop/web", "8.8.8.8", "tcp", 81).allowed
+    assert not only_egress.ingress("8.8.8.8", "shop/web").allowed
     assert shop("{podSelector: {}}").egress("shop/web", "8.8.8.8").allowed
     ignored = shop("{podSelector: {}, policyTypes: [Egress], ingress: [{}]}")
     assert ignored.ingress("8.8.8.8", "shop/web").allowed and not ignored.egress("shop/web", "8.8.8.8").allowed

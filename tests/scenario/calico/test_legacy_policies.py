@@ -44,10 +44,11 @@ spec: {pod: web, interfaceName: eth0, profiles: [servers]}
 apiVersion: v1
 kind: policy
 metadata: {name: x}
-spec: {selector: app == 'db', ingress: [{action: allow, source: {tag: server}}]}
+spec: {selector: app == 'db', ingress: [{action: allow, source: {tag: server, selector: has(app)}}]}
 """
     made = world(text, PODS)
     assert made.ingress("shop/web", "shop/db").allowed and not made.ingress("8.8.8.8", "shop/db").allowed
+    assert not made.ingress("shop/db", "shop/db").allowed
 
 
 def test_one_net_and_several_are_one_list():
@@ -55,7 +56,7 @@ def test_one_net_and_several_are_one_list():
 apiVersion: v1
 kind: policy
 metadata: {name: x}
-spec: {ingress: [{action: allow, source: {net: 10.0.0.0/8, nets: [11.0.0.0/8], notNet: 10.1.0.0/16}}]}
+spec: {ingress: [{action: allow, source: {net: 10.0.0.0/8, nets: [11.1.2.3/8], notNet: 10.1.0.0/16}}]}
 """)[0].policy.policies[0].ingress
     assert [str(net) for net in rules[0].source.nets] == ["10.0.0.0/8", "11.0.0.0/8"] and len(rules[0].source.not_nets) == 1
 
@@ -80,3 +81,19 @@ spec: {interfaceName: eth0, expectedIPs: [192.0.2.1], profiles: [a.b], ports: [{
 def test_what_v1_refuses_is_told_with_its_place(text, said):
     found = problems(text)
     assert len(found) == 1 and said in found[0] and "policies.yaml:" in found[0], found
+
+
+def test_names_are_those_of_the_upgrade():
+    policy = read("""
+apiVersion: v1
+kind: hostEndpoint
+metadata: {name: eth0, node: n1}
+spec: {interfaceName: eth0, profiles: [k8s_ns.shop]}
+---
+apiVersion: v1
+kind: policy
+metadata: {name: x}
+spec: {preDNAT: true}
+""")[0].policy
+    assert policy.host_endpoints[0].name == "n1.eth0" and policy.host_endpoints[0].profiles == ("kns.shop",)
+    assert policy.policies[0].apply_on_forward

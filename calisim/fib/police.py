@@ -1,0 +1,341 @@
+"""Intent.policy → tables. What a packet costs depends on the rules that can match it, not on all there are.
+
+All addresses that answer every question of every rule alike are one *peer*; a rule's question about an address is an *atom*,
+a bit of the peer's row. A program is a run of tiers, a tier a run of steps (rules); equal runs of steps are stored once.
+A long run has an index (bit vectors by peer and by protocol and port: Lakshman and Stiliadis 1998, Baboescu and Varghese 2001).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Iterator
+from dataclasses import dataclass, field
+
+import numpy as np
+
+from ..control.policing import AddressSet, Policing, Ports, Program, RuleMatch, SideMatch
+from ..errors import CompileError
+from ..quantities import Prefix
+from ..vocabulary import INDEX, MATCH, TERM, TIER, PolicyAction, TermFlag, TermKind
+from . import lpm
+
+MOST_CELLS = 1 << 26                  # of 32 bits: atoms of all peers, steps of all tiers
+MOST_INDEXED = 1 << 23                # words of 64 bits that indexes may take; what is left over is tried rule by rule
+LONG = 32                             # steps from which on an index pays
+ANY = 256                             # protocol: all
+WITH_PORTS = (6, 17, 132)
+ICMP = (1, 58)
+LAST_PORT = 0xFFFF
+_BLOCK = 1 << 24                      # cells that are worked on at once
+
+_Row = tuple[int, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Policy:
+    """The tables, by their names in the image, and the first tier of each program."""
+
+    arrays: dict[str, np.ndarray]
+    programs: dict[int, int]
+
+
+def compile_policy(policing: Policing) -> Policy:
+    questions = _Questions(policing)
+    tiers = _Tiers(policing, questions)
+    peers = _Peers(policing, questions)
+    matches = np.array(list(questions.matches), MATCH)
+    indexes = _Indexes(peers.atoms, matches)
+    steps = tiers.steps()
+    records = tiers.records(indexes.over(tiers.runs, steps))
+    return Policy({
+        "peers": peers.table, "atoms": peers.atoms, "tiers": records, "steps": steps, "matches": matches,
+        "terms": np.array(questions.terms, TERM), **indexes.arrays()}, tiers.programs)
+
+
+class _Questions:
+    """Rules, and what they ask of addresses and ports: each once."""
+
+    def __init__(self, policing: Policing) -> None:
+        self.policing = policing
+        self.sets: list[AddressSet] = list(policing.sets)
+        self.atoms: dict[SideMatch, int] = {SideMatch(): 0}        # the address part of a side
+        self.terms: list[_Row] = [(0,) * 6]
+        self.matches: dict[_Row, int] = {(0,) * 9: 0}
+        self._named: dict[AddressSet, int] = {}
+        self._runs: dict[tuple[_Row, ...], int] = {(): 0}
+
+    def match(self, rule: RuleMatch) -> int:
+        """Index of the rule's record."""
+        wanted = rule.destination.ports if rule.protocol in WITH_PORTS and not rule.destination.port_sets else ()
+        terms = tuple(term for group in self._groups(rule, inline=len(wanted) == 1) for term in group)
+        row = (
+            self._atom(rule.source), self._atom(rule.destination), self._run(terms), rule.decided_by, len(terms),
+            ANY if rule.protocol is None else rule.protocol, min((first for first, _ in wanted), default=0),
+            max((last for _, last in wanted), default=LAST_PORT), rule.action)
+        return self.matches.setdefault(row, len(self.matches))
+
+    def _atom(self, side: SideMatch) -> int:
+        asked = SideMatch(side.nets, side.not_nets, side.sets, side.not_sets)
+        return self.atoms.setdefault(asked, len(self.atoms))
+
+    def _run(self, terms: tuple[_Row, ...]) -> int:
+        if terms not in self._runs:
+            self._runs[terms] = len(self.terms)
+            self.terms += terms
+        return self._runs[terms]
+
+    def _groups(self, rule: RuleMatch, *, inline: bool) -> Iterator[list[_Row]]:
+        """Groups of terms, all of which must hold. ``inline``: the wanted destination ports stand in the rule's record."""
+        if rule.not_protocol is not None:
+            yield _group([(0, 0, LAST_PORT, rule.not_protocol, TermKind.ANY)], negated=True)
+        if rule.icmp is not None:
+            yield _group(_icmp(rule.icmp))
+        if rule.not_icmp is not None:
+            yield _group(_icmp(rule.not_icmp), negated=True)
+        for side, kind in ((rule.source, TermKind.SPORT), (rule.destination, TermKind.DPORT)):
+            if (side.ports or side.port_sets) and not (inline and kind is TermKind.DPORT):
+                yield _group(self._among(side.ports, side.port_sets, kind) or [_NEVER])
+            if side.not_ports or side.not_port_sets:
+                yield _group([(0, 0, LAST_PORT, protocol, kind) for protocol in WITH_PORTS])
+                if refused := self._among(side.not_ports, side.not_port_sets, kind):
+                    yield _group(refused, negated=True)
+
+    def _among(self, ports: Ports, port_sets: Iterable[int], kind: TermKind) -> list[_Row]:
+        found: list[_Row] = [
+            (0, first, last, protocol, kind) for first, last in ports if first <= last for protocol in WITH_PORTS]
+        for number in port_sets:
+            named = self.policing.port_sets[number - 1]
+            owners: dict[int, set[int]] = {}
+            for identity, numbers in named.numbers.items():
+                for port in numbers:
+                    owners.setdefault(port, set()).add(identity)
+            for port in sorted({*owners, *(port for _, port in named.hosts)}):
+                nets = tuple(sorted(Prefix(address, 32) for address, own in named.hosts if own == port))
+                atom = self._owners(AddressSet("", frozenset(owners.get(port, ())), nets))
+                found.append((atom, port, port, named.protocol, kind))
+        return found
+
+    def _owners(self, owners: AddressSet) -> int:
+        """The atom of those who give a port's name this number."""
+        if owners not in self._named:
+            self.sets.append(owners)
+            self._named[owners] = self._atom(SideMatch(sets=(len(self.sets),)))
+        return self._named[owners]
+
+
+_NEVER = (0, 1, 0, ANY, TermKind.ANY)
+
+
+def _group(terms: Iterable[_Row], *, negated: bool = False) -> list[_Row]:
+    terms = list(terms)
+    flags = TermFlag.LAST | (TermFlag.NEGATED if negated else TermFlag(0))
+    return [(*term, 0) for term in terms[:-1]] + [(*terms[-1], flags)]
+
+
+def _icmp(asked: tuple[int, int | None]) -> list[_Row]:
+    kind, code = asked
+    low, high = (kind << 8, kind << 8 | 0xFF) if code is None else (kind << 8 | code,) * 2
+    return [(0, low, high, protocol, TermKind.ICMP) for protocol in ICMP]
+
+
+class _Tiers:
+    """Programs as runs of tiers; their rules as runs of steps. Rules that only log decide nothing and are left out."""
+
+    def __init__(self, policing: Policing, questions: _Questions) -> None:
+        self.questions = questions
+        self.runs: list[tuple[int, ...]] = [(0,)]                  # steps, index 0 of them nothing
+        self.programs: dict[int, int] = {0: 0}
+        self._known: dict[tuple[int, ...], int] = {}
+        self._total = 1
+        self._tiers: list[tuple[int, int, int, int]] = [(0, 0, PolicyAction.DENY, 1)]      # run, end's object, end, last
+        self._chains = [self._of_chain(policing, number) for number in range(len(policing.chains))]
+        enforced = {program for identity in policing.identities for program in (identity.ingress, identity.egress)}
+        for number in sorted(enforced - {0}):
+            self.programs[number] = self._add(policing.programs[number - 1])
+
+    def _of_chain(self, policing: Policing, number: int) -> tuple[int, ...]:
+        return tuple(
+            self.questions.match(rule) for rule in policing.chains[number].rules if rule.action is not PolicyAction.LOG)
+
+    def _add(self, program: Program) -> int:
+        """Index of the program's first tier; the profiles are tiers that never end by themselves."""
+        first = len(self._tiers)
+        for tier in program.tiers:
+            self._tiers.append((self._run(tier.chains), tier.decided_by, tier.end, 0))
+        for chain in program.profiles:
+            self._tiers.append((self._run((chain,)), 0, PolicyAction.PASS, 0))
+        if first == len(self._tiers):
+            self._tiers.append((self._run(()), 0, PolicyAction.PASS, 0))
+        self._tiers[-1] = (*self._tiers[-1][:3], 1)
+        return first
+
+    def _run(self, chains: tuple[int, ...]) -> int:
+        if chains not in self._known:
+            self._known[chains] = len(self.runs)
+            self.runs.append(tuple(step for chain in chains for step in self._chains[chain - 1]))
+            self._total += len(self.runs[-1])
+            if self._total > MOST_CELLS:
+                raise CompileError(
+                    f"the policies that apply to one pod after another add up to more than {MOST_CELLS:,} rules: let fewer "
+                    "policies select all pods")
+        return self._known[chains]
+
+    def steps(self) -> np.ndarray:
+        return np.fromiter((step for run in self.runs for step in run), np.uint32, self._total)
+
+    def records(self, indexed: dict[int, int]) -> np.ndarray:
+        starts = np.concatenate([[0], np.cumsum([len(run) for run in self.runs])])
+        return np.array([
+            (starts[run], len(self.runs[run]), indexed.get(run, 0), detail, end, last) for run, detail, end, last in self._tiers
+        ], TIER)
+
+
+class _Peers:
+    """The partition of all addresses by what the atoms say: ``table`` (16-8-8, address → peer), ``atoms`` (peer → bits)."""
+
+    def __init__(self, policing: Policing, questions: _Questions) -> None:
+        self._sets, self._identities = questions.sets, len(policing.identities)
+        asked = list(questions.atoms)
+        nets = sorted({net for atom in asked for net in self._nets(atom)})
+        intervals = lpm.Intervals(nets)
+        addresses = np.fromiter(policing.addresses, np.int64, len(policing.addresses))
+        starts = np.unique(np.concatenate([intervals.starts, addresses, addresses + 1]))
+        starts = starts[starts < 1 << 32]
+        matches = intervals.match(starts) + 1
+        who = np.zeros(len(starts), np.int64)
+        who[np.searchsorted(starts, addresses)] = np.fromiter(policing.addresses.values(), np.int64, len(addresses))
+        pairs, self._of_start = np.unique(who * (len(nets) + 1) + matches, return_inverse=True)
+        self._who, self._match = pairs // (len(nets) + 1), pairs % (len(nets) + 1)
+        used, first = np.unique(matches, return_index=True)
+        self._samples = np.full(len(nets) + 1, -1, np.int64)       # an address of each match that there is
+        self._samples[used] = starts[first]
+        self._known: dict[int, np.ndarray] = {}
+        rows, of_pair = self._rows(asked)
+        self.atoms = np.concatenate([np.zeros((1, rows.shape[1]), np.uint32), rows])
+        peers = (of_pair + 1)[self._of_start]
+        new = np.concatenate([[True], peers[1:] != peers[:-1]])
+        self.table = lpm.build(starts[new], peers[new])
+
+    def _nets(self, atom: SideMatch) -> Iterator[Prefix]:
+        yield from atom.nets
+        yield from atom.not_nets
+        for number in (*atom.sets, *atom.not_sets):
+            yield from self._sets[number - 1].nets
+
+    def _rows(self, asked: list[SideMatch]) -> tuple[np.ndarray, np.ndarray]:
+        """The different rows of bits, one an atom, and which of them each pair of identity and match has."""
+        words = -(-len(asked) // 32)
+        if len(self._who) * words > MOST_CELLS:
+            raise CompileError(
+                f"{len(asked):,} different questions of rules about {len(self._who):,} kinds of pods do not fit the table of "
+                f"policy ({MOST_CELLS:,} cells): select pods by fewer different labels")
+        by_atom = np.zeros((words * 32, -(-len(self._who) // 8)), np.uint8)
+        for number, atom in enumerate(asked):
+            by_atom[number] = np.packbits(self._truth(atom), bitorder="little")
+        rows = np.empty((len(self._who), words), np.uint32)
+        step = max(8, _BLOCK // len(by_atom) // 8 * 8)
+        for start in range(0, len(rows), step):
+            block = np.unpackbits(by_atom[:, start // 8:(start + step) // 8], axis=1, bitorder="little")[:, :len(rows) - start]
+            rows[start:start + step] = np.ascontiguousarray(np.packbits(block.T, axis=1, bitorder="little")).view("<u4")
+        return _distinct(rows)
+
+    def _truth(self, atom: SideMatch) -> np.ndarray:
+        """What each pair answers."""
+        said = np.ones(len(self._who), bool)
+        if atom.nets:
+            said &= self._inside(atom.nets)
+        if atom.not_nets:
+            said &= ~self._inside(atom.not_nets)
+        for number in atom.sets:
+            said &= self._holds(number)
+        for number in atom.not_sets:
+            said &= ~self._holds(number)
+        return said
+
+    def _inside(self, nets: Iterable[Prefix]) -> np.ndarray:
+        found: np.ndarray = (lpm.Intervals(list(nets)).match(self._samples) >= 0)[self._match]
+        return found
+
+    def _holds(self, number: int) -> np.ndarray:
+        if number not in self._known:
+            found = self._sets[number - 1]
+            members = np.zeros(self._identities + 1, bool)
+            members[list(found.identities)] = True
+            said = members[self._who]
+            self._known[number] = said | self._inside(found.nets) if found.nets else said
+        return self._known[number]
+
+
+def _distinct(rows: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """The different rows, and the number of each row among them."""
+    rows = np.ascontiguousarray(rows)
+    whole = rows.view(np.dtype((np.void, rows.dtype.itemsize * rows.shape[1]))).ravel()
+    _, first, number = np.unique(whole, return_index=True, return_inverse=True)
+    return rows[first], number
+
+
+@dataclass
+class _Indexes:
+    """Bit vectors over long runs of steps, the longest first, as long as there is room."""
+
+    atoms: np.ndarray
+    matches: np.ndarray
+    _records: list[_Row] = field(default_factory=lambda: [(0,) * 5])
+    _maps: list[np.ndarray] = field(default_factory=lambda: [np.zeros(1, np.uint32)])
+    _bits: list[np.ndarray] = field(default_factory=lambda: [np.zeros(1, np.uint64)])
+    _mapped: int = 1
+    _words: int = 1
+
+    def over(self, runs: list[tuple[int, ...]], steps: np.ndarray) -> dict[int, int]:
+        """Index of each run that has one."""
+        starts = np.concatenate([[0], np.cumsum([len(run) for run in runs])])
+        found = {}
+        for run in sorted((run for run in range(len(runs)) if len(runs[run]) >= LONG), key=lambda run: -len(runs[run])):
+            words = -(-len(runs[run]) // 64)
+            if self._words + self._mapped // 2 + len(self.atoms) * words // 4 < MOST_INDEXED:
+                found[run] = self._add(self.matches[steps[starts[run]:starts[run + 1]]], words)
+        return found
+
+    def _add(self, rules: np.ndarray, words: int) -> int:
+        by_dst = int(np.count_nonzero(rules["dst"]) > np.count_nonzero(rules["src"]))
+        peers, of_peer = self._by_peer(rules["dst" if by_dst else "src"], words)
+        ports, edges, of_edge = _by_port(rules, words)
+        base = self._words
+        record = (self._mapped, self._mapped + len(of_peer), len(edges), words, by_dst)
+        for part in (base + of_peer * words, edges, base + (len(peers) + of_edge) * words):
+            self._maps.append(part.astype(np.uint32))
+            self._mapped += len(part)
+        for bits in (peers, ports):
+            self._bits.append(bits.ravel())
+            self._words += bits.size
+        self._records.append(record)
+        return len(self._records) - 1
+
+    def _by_peer(self, atoms: np.ndarray, words: int) -> tuple[np.ndarray, np.ndarray]:
+        return _packed(len(self.atoms), words, lambda start, stop: (
+            (self.atoms[start:stop, atoms >> 5] >> (atoms & 31).astype(np.uint32) & 1).astype(bool) | (atoms == 0)))
+
+    def arrays(self) -> dict[str, np.ndarray]:
+        return {
+            "indexes": np.array(self._records, INDEX), "maps": np.concatenate(self._maps), "bits": np.concatenate(self._bits)}
+
+
+def _by_port(rules: np.ndarray, words: int) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+    """Sets of rules by protocol << 16 | destination port, as far as their records alone tell; where each begins."""
+    everything = rules["protocol"] == ANY
+    base = rules["protocol"].astype(np.int64) << 16
+    low, high = np.where(everything, 0, base + rules["low"]), np.where(everything, (1 << 24) - 1, base + rules["high"])
+    edges = np.unique(np.concatenate([[0], low, high + 1]))
+    edges = edges[edges < 1 << 24]
+    bits, of_edge = _packed(len(edges), words, lambda start, stop: (
+        (low <= edges[start:stop, None]) & (edges[start:stop, None] <= high)))
+    return bits, edges, of_edge
+
+
+def _packed(count: int, words: int, truth: Callable[[int, int], np.ndarray]) -> tuple[np.ndarray, np.ndarray]:
+    """The different sets among ``count``, as words; ``truth(start, stop)`` tells some of them, a row of booleans each."""
+    rows = np.zeros((count, words * 8), np.uint8)
+    step = max(1, _BLOCK // (words * 64))
+    for start in range(0, count, step):
+        block = np.packbits(truth(start, start + step), axis=1, bitorder="little")
+        rows[start:start + step, :block.shape[1]] = block
+    return _distinct(rows.view("<u8"))
