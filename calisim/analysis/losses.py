@@ -132,7 +132,7 @@ def _policy(decider: Object) -> str:
         case "PolicyRule":
             return decider.name
         case "Tier":
-            return f"the end of tier {decider.name}, where none of its policies allowed it,"
+            return f"the end of tier {decider.name}"
         case _:
             return f"no profile of {decider.name}"
 

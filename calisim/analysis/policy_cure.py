@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any
 import yaml
 
 from ..quantities import format_address
-from ..scenario import manifests
+from ..scenario.policy_documents import PolicyDocuments
 from ..scenario.reader import parse
 from ..scenario.resources import Policy
 from ..scenario.unpack import unpack
@@ -29,6 +29,7 @@ NAMESPACE_NAME = "kubernetes.io/metadata.name"
 # Labels that controllers put on the pods of one revision or one pod: a policy that asks for them dies with it.
 _FLEETING = frozenset({"pod-template-hash", "controller-revision-hash", "pod-template-generation",
                        "statefulset.kubernetes.io/pod-name", "apps.kubernetes.io/pod-index"})
+_LONGEST = 50           # of a name, its end apart
 _WITH_PORTS = {6: "TCP", 17: "UDP", 132: "SCTP"}
 _WITH_PRIORITY = ("AdminNetworkPolicy", "ClusterNetworkPolicy")
 
@@ -76,12 +77,14 @@ def _before(book: Book, side: Side, asked: _Flow) -> PolicyCure:
 def edit_of(cure: PolicyCure, topology: Topology) -> Topology:
     """The topology with the cure's document applied."""
     written, _ = parse(cure.document, "(cure)")
-    converted, _, faults = manifests.convert(unpack(written)[0])
-    assert not faults, [str(fault) for fault in faults]
+    read = PolicyDocuments(note=lambda document, meaning: None)
+    for document in unpack(written)[0]:
+        read.read(document)
+    added = read.resources()
     policy = topology.resources.policy
     known = {tier.name for tier in policy.tiers}
-    tiers = (*policy.tiers, *(tier for tier in converted.policy.tiers if tier.name not in known))
-    changed = replace(policy, tiers=tiers, policies=(*policy.policies, *converted.policy.policies))
+    tiers = (*policy.tiers, *(tier for tier in added.tiers if tier.name not in known))
+    changed = replace(policy, tiers=tiers, policies=(*policy.policies, *added.policies))
     return replace(topology, resources=replace(topology.resources, policy=changed))
 
 
@@ -112,11 +115,11 @@ class _Flow:
 
     @property
     def name(self) -> str:
-        """A name for the new policy: who, to whom, what."""
+        """A name for the new policy: who, to whom, what; each end's is one of its own."""
         near, far = self.subject.group or self.subject.name, self.far.group or self.far.name if self.far else "outside"
         sender, receiver = (far, near) if self.side.way == "ingress" else (near, far)
-        words = f"allow-{sender}-to-{receiver}-{self.service}".lower()
-        return re.sub(r"[^a-z0-9]+", "-", words)[:60].strip("-")
+        words = re.sub(r"[^a-z0-9]+", "-", f"allow-{sender}-to-{receiver}-{self.service}".lower())
+        return f"{words[:_LONGEST].strip('-')}-{self.side.way}"
 
     def kubernetes(self) -> dict[str, Any]:
         ingress = self.side.way == "ingress"

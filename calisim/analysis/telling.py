@@ -88,8 +88,11 @@ def decision(side: Side) -> str:
     if side.decided_by is None:
         return "the want of any profile that says something"
     if side.decided_by.kind == "Tier":
-        names = shortened([f"{one.object.kind} {one.object.name}" for one in side.tiers[-1].policies], 3)
-        return f"the end of tier {side.decided_by.name}: {names} apply and none of their rules allows it"
+        names = [f"{one.object.kind} {one.object.name}" for one in side.tiers[-1].policies]
+        applies = "applies and none of its rules" if len(names) == 1 else "apply and none of their rules"
+        return f"the end of tier {side.decided_by.name}: {shortened(names, 3)} {applies} allows it"
+    if side.policy is not None and side.policy.kind == "Profile":
+        return f"profile {side.policy.name}, for no tier decided{place_of(side.decided_by)}"
     tier = f", tier {side.tier.object.name}" if side.tier else ""
     return f"{side.decided_by.name}{tier}{place_of(side.decided_by)}"
 

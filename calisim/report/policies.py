@@ -186,8 +186,8 @@ def staged_parts(found: StagedReport) -> Iterator[Any]:
 def hits_parts(found: HitsReport) -> Iterator[Any]:
     """Every rule and every end of a tier with what it decided."""
     yield table(
-        "What decided how often (connections that were asked about)", ["Direction", "Policy or tier", "Rule", "#Hits", "Where"],
-        ([one.way, one.policy, one.says, number(one.hits), str(one.object.mark) if one.object.mark.line else ""]
+        "What decided how often (connections that were asked about)", ["!Direction", "Policy or tier", "Rule", "#Hits", "!Where"],
+        ([one.way, one.policy, one.says, number(one.hits), _short(str(one.object.mark)) if one.object.mark.line else ""]
          for one in found.rows))
     unused = sum(not one.hits for one in found.rows)
     yield paragraph(f"{number(found.hits)} decisions in a run of {plural(found.packets, 'packet')}; {unused:,} of "
