@@ -64,9 +64,12 @@ def diff(old: Network, new: Network, progress: Progress | None = None) -> Policy
         was, is_ = (space.pair(source, destination, world) for world in (0, 1))
         if was != is_ and (change := _change(space, names, walkers, source, destination, was, is_)) is not None:
             changes.append(change)
-    pods = [{endpoint.name for endpoint in network.intent.endpoints if endpoint.kind is EndpointKind.POD} for network in (old, new)]
-    return PolicyDiff(
-        tuple(changes), len(space.classes) ** 2, tuple(sorted(pods[0] - pods[1])), tuple(sorted(pods[1] - pods[0])))
+    before, after = _pods(old), _pods(new)
+    return PolicyDiff(tuple(changes), len(space.classes) ** 2, tuple(sorted(before - after)), tuple(sorted(after - before)))
+
+
+def _pods(network: Network) -> set[str]:
+    return {endpoint.name for endpoint in network.intent.endpoints if endpoint.kind is EndpointKind.POD}
 
 
 def _change(

@@ -28,7 +28,7 @@ if TYPE_CHECKING:
     from .network import Network, Progress
 
 _WITH_PRIORITY = ("AdminNetworkPolicy", "ClusterNetworkPolicy")
-_KUBERNETES = ("NetworkPolicy", "StagedKubernetesNetworkPolicy")
+_KUBERNETES = (("NetworkPolicy", "networking.k8s.io"), ("StagedKubernetesNetworkPolicy", "projectcalico.org"))
 
 
 @dataclass(frozen=True)
@@ -105,9 +105,9 @@ def _selects_nothing(facts: Facts) -> Iterator[Finding]:
         selector = policy_selector(policy)
         if any(selector.matches(host.labels) for host in hosts) or policy.staged == "Delete":
             continue
-        running = [pod for pod in facts.book.network.topology.entities.pods if not policy.namespace or pod.namespace == policy.namespace]
-        why = f"there are {len(running):,} pods" + (f" in {policy.namespace}" if policy.namespace else "") if running else (
-            f"namespace {policy.namespace} has no pods" if policy.namespace else "there are no pods")
+        pods = facts.book.network.topology.entities.pods
+        running = sum(not policy.namespace or pod.namespace == policy.namespace for pod in pods)
+        why = f"of {running:,}" + (f" in namespace {policy.namespace}" if policy.namespace else "")
         yield Finding(
             "SELECTS_NOTHING", "warning", f"{title(policy)} is about {subject_words(policy)}, and no pod is chosen ({why})",
             "compare the selector with the pods' labels (calisim policy SCENARIO --pod X), or remove the policy", policy.mark)
@@ -151,8 +151,8 @@ def _log_only(facts: Facts) -> Iterator[Finding]:
             if rules and all(rule.action == "Log" for rule in rules) and ends == "Deny" and way.capitalize() in policy.types:
                 yield Finding(
                     "LOG_ONLY", "warning",
-                    f"{title(policy)} only logs {way}, but that it applies is enough for tier {policy.tier} to deny what no other policy "
-                    "allows",
+                    f"{title(policy)} only logs {way}, but that it applies is enough for tier {policy.tier} to deny what no "
+                    "other policy allows",
                     "end it with {action: Pass} (another tier decides) or {action: Allow}", rules[0].mark)
 
 
@@ -173,14 +173,13 @@ def _disagreeing(facts: Facts, tier: str, order: float | None, equal: list[Polic
         for other in equal[:position][:200]:
             differ = len(_actions(policy) | _actions(other)) > 1
             if differ and chosen[id(policy)] & chosen[id(other)] and set(policy.types) & set(other.types):
-                word = "priority" if policy.kind in _WITH_PRIORITY else "order"
+                word, plural_ = ("priority", "priorities") if policy.kind in _WITH_PRIORITY else ("order", "orders")
                 said = "none" if order is None else f"{order:g}"
                 undefined = "the API leaves open who is asked first, and Calico" if policy.kind in _WITH_PRIORITY else "Calico"
                 yield Finding(
                     "EQUAL_ORDER", "warning",
-                    f"{title(policy)} and {title(other)} ({other.mark}) have one {word} ({said}, tier {tier}), choose the same pods and "
-                    f"disagree: {undefined} goes by name", f"give them different {'priorities' if word == 'priority' else 'orders'}",
-                    policy.mark)
+                    f"{title(policy)} and {title(other)} ({other.mark}) have one {word} ({said}, tier {tier}), choose the same "
+                    f"pods and disagree: {undefined} goes by name", f"give them different {plural_}", policy.mark)
                 break
 
 
@@ -208,7 +207,7 @@ def _no_such_port(facts: Facts) -> Iterator[Finding]:
                 who = f"none of {subject_words(policy)}" if way == "ingress" else "no pod"
                 yield Finding(
                     "NO_SUCH_PORT", "warning",
-                    f"{_rule(policy, written)}: {who} has a {protocol_name(protocol)} port named {name}, so the rule matches nothing",
+                    f"{_rule(policy, written)}: {who} has a {protocol_name(protocol)} port named {name}, so it matches nothing",
                     "name the port in the pods' containers, or write its number", written.mark)
 
 
@@ -233,8 +232,8 @@ def _pass_in_last_tier(facts: Facts) -> Iterator[Finding]:
         if policy.tier == last and written.action == "Pass":
             yield Finding(
                 "PASS_IN_LAST_TIER", "warning",
-                f"{_rule(policy, written)} passes on from tier {last}, after which no tier has a policy: what it matches goes to the "
-                "profiles, and a namespace's profile allows everything",
+                f"{_rule(policy, written)} passes on from tier {last}, after which no tier has a policy: what it matches goes to "
+                "the profiles, and a namespace's profile allows everything",
                 "say Allow or Deny, or add a tier after it", written.mark)
 
 
@@ -242,12 +241,12 @@ def _implied_ingress(facts: Facts) -> Iterator[Finding]:
     """A NetworkPolicy of egress rules that says no policyTypes isolates its pods for ingress, too."""
     for document in facts.book.network.scenario.documents:
         spec = document.value.get("spec") or {}
-        if document.kind in _KUBERNETES and document.api_version.startswith("networking.k8s.io/") and not spec.get("policyTypes") and (
-                spec.get("egress") and not spec.get("ingress")):
+        only_egress = spec.get("egress") and not spec.get("ingress") and not spec.get("policyTypes")
+        if only_egress and (document.kind, document.api_version.partition("/")[0]) in _KUBERNETES:
             yield Finding(
                 "IMPLIED_INGRESS", "warning",
-                f"{document.kind} {document.namespace}/{document.name} has egress rules and no policyTypes, which means both directions: "
-                "it denies all ingress", "write policyTypes: [Egress], or say which ingress is meant", document.mark)
+                f"{document.kind} {document.namespace}/{document.name} has egress rules and no policyTypes, which means both "
+                "directions: it denies all ingress", "write policyTypes: [Egress], or say which ingress is meant", document.mark)
 
 
 # --- what they go through -------------------------------------------------------------------------------------------
@@ -268,7 +267,7 @@ def _rule(policy: Policy, rule: PolicyRule) -> str:
 
 def _tiers(facts: Facts) -> dict[str, Tier]:
     described = {tier.name: tier for tier in facts.book.network.topology.resources.policy.tiers}
-    return {**{"default": Tier("default", *TIERS["default"])}, **described}
+    return {"default": Tier("default", *TIERS["default"]), **described}
 
 
 _CHECKS: tuple[Callable[[Facts], Iterator[Finding]], ...] = (

@@ -5,7 +5,7 @@ Rows are pods while there are few, then the groups that the scenario counts pods
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
@@ -72,7 +72,9 @@ class ConnectionSets:
     services: tuple[Service, ...]
 
 
-def truth_table(network: Network, protocol: str, port: int, source: str | None = None, destination: str | None = None) -> TruthTable:
+def truth_table(
+    network: Network, protocol: str, port: int, source: str | None = None, destination: str | None = None,
+) -> TruthTable:
     """The verdict of both ends on one service, for every pair."""
     space = Space(World(network))
     names = Names(space)
@@ -130,7 +132,8 @@ def _units(
         level = "identities"
         rows, columns = (tuple(_classes(names, side)) for side in chosen)
     if len(rows) * len(columns) > MOST_PAIRS:
-        raise UsageError(f"{len(rows):,} × {len(columns):,} kinds of pods are too many for a table; choose some with --from and --to")
+        raise UsageError(
+            f"{len(rows):,} × {len(columns):,} kinds of pods are too many for a table; choose some with --from and --to")
     return level, rows, columns
 
 
@@ -146,8 +149,8 @@ def _chosen(names: Names, text: str | None) -> dict[int, np.ndarray]:
     if not len(ids):
         raise UsageError(f"{text!r} selects nobody")
     classes = space.of_addresses(addresses)
-    return {int(number): ids[classes == number] if space.classes[number].count else ids[:0] for number in dict.fromkeys(classes.tolist())
-            if number >= 0}
+    numbers = [number for number in dict.fromkeys(classes.tolist()) if number >= 0]
+    return {number: ids[classes == number] if space.classes[number].count else ids[:0] for number in numbers}
 
 
 def _pods(names: Names, chosen: dict[int, np.ndarray]) -> Iterable[Unit]:
@@ -165,14 +168,16 @@ def _workloads(names: Names, chosen: dict[int, np.ndarray]) -> list[Unit]:
     names_of = [name for name, _ in found]
     units = []
     for (name, number), count in found.items():
-        first = f" [{names.endpoint(int(chosen[number][0]))} …]" if names_of.count(name) > 1 else ""
-        units.append(Unit(f"{name}{first}" if count > 1 else name, number, count == 1))
+        first = names.endpoint(int(chosen[number][0]))
+        shown = name if names_of.count(name) == 1 else f"{name} [{first} …]"
+        units.append(Unit(first if count == 1 else shown, number, names.space.classes[number].count == 1))
     return [*units, *_outside(names, chosen)]
 
 
 def _classes(names: Names, chosen: dict[int, np.ndarray]) -> list[Unit]:
-    pods = [number for number in chosen if names.space.classes[number].count]
-    return [*(Unit(names.of(number), number, names.space.classes[number].count == 1) for number in pods), *_outside(names, chosen)]
+    counts = {number: names.space.classes[number].count for number in chosen}
+    pods = (Unit(names.of(number), number, count == 1) for number, count in counts.items() if count)
+    return [*pods, *_outside(names, chosen)]
 
 
 def _outside(names: Names, chosen: dict[int, np.ndarray]) -> list[Unit]:

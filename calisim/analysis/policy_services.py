@@ -65,7 +65,8 @@ class Services:
 
     def __init__(self, worlds: Iterable[Policing]) -> None:
         rules = [(world, rule) for world in worlds for chain in world.chains for rule in chain.rules]
-        named = {*WITH_PORTS, 1, *(number for _, rule in rules for number in (rule.protocol, rule.not_protocol) if number is not None)}
+        said = {number for _, rule in rules for number in (rule.protocol, rule.not_protocol)}
+        named = {*WITH_PORTS, 1, *(number for number in said if number is not None)}
         self.services: list[Service] = []
         self._of: dict[int, int] = {}                    # protocol → its bits
         self._grids: dict[int, _Grid] = {}
@@ -75,7 +76,8 @@ class Services:
             if number in WITH_PORTS:
                 self._grids[number] = grid = _Grid(base, _cuts(rules, number, "destination"), _cuts(rules, number, "source"))
                 if grid.size > MOST:
-                    raise UsageError(f"the rules tell {grid.size:,} classes of {protocol_name(number)} ports apart, at most {MOST:,} fit")
+                    raise UsageError(
+                        f"the rules tell {grid.size:,} classes of {protocol_name(number)} ports apart, at most {MOST:,} fit")
                 self.services += _cells(number, grid)
             elif number in ICMP:
                 self._types[number] = kinds = _types(rules)

@@ -38,7 +38,8 @@ class World:
         return self.network.intent.policy
 
 
-class AddressClass(NamedTuple):
+@dataclass(frozen=True, slots=True, eq=False)
+class AddressClass:
     """``identities`` and ``addresses`` (of one member) by world; ``net`` is the longest net of any rule that holds it."""
 
     identities: tuple[int, ...]
@@ -88,7 +89,7 @@ class Space:
         """Pods that every world knows and that have an address."""
         first = self.worlds[0].network.intent
         ids = [endpoint.id for endpoint in first.endpoints if endpoint.kind is EndpointKind.POD and endpoint.address]
-        places = [ids]
+        places: list[list[int]] = [ids]
         for world in self.worlds[1:]:
             known = world.network.intent.endpoint_ids
             places.append([known.get(first.endpoint(number).name, 0) for number in ids])
@@ -104,18 +105,19 @@ class Space:
         self.class_of_endpoint = np.full(len(first.endpoints) + 1, -1, np.int64)
         if not kept.any():
             return
-        numbers = np.array(ids, np.int64)[kept]
+        pods = np.array(ids, np.int64)[kept]
         each, inverse = np.unique(np.stack(columns, axis=1)[kept], axis=0, return_inverse=True)
         inverse = inverse.ravel()
         order = np.argsort(inverse, kind="stable")
         groups = np.split(order, np.cumsum(np.bincount(inverse))[:-1])
         ranked = sorted(range(len(groups)), key=lambda number: int(groups[number][0]))
         for number in ranked:
-            rows, key = groups[number], each[number].tolist()
-            self.class_of_endpoint[numbers[rows]] = len(self.classes)
+            rows: np.ndarray = groups[number]
+            key: list[int] = each[number].tolist()
+            self.class_of_endpoint[pods[rows]] = len(self.classes)
             self.classes.append(AddressClass(
                 tuple(key[::2]), tuple(int(where[kept][rows[0]]) for where in addresses),
-                self.nets[key[1]] if key[1] >= 0 else None, numbers[rows], len(rows)))
+                self.nets[key[1]] if key[1] >= 0 else None, pods[rows], len(rows)))
 
     def _add_outside(self) -> None:
         """Everybody else: a class for each net that holds an address which no pod has."""
@@ -175,15 +177,17 @@ class Space:
         return self._results[key]
 
     def program(self, own: int, way: str, world: int) -> int:
-        identity, staged = self.classes[own].identities[world], self.worlds[world].staged
-        return getattr(self.worlds[world].policing.identities[identity - 1], f"staged_{way}" if staged else way) if identity else 0
+        identity = self.classes[own].identities[world]
+        policed = self.worlds[world].policing.identities[identity - 1] if identity else None
+        return getattr(policed, f"staged_{way}" if self.worlds[world].staged else way) if policed else 0
 
     @cached_property
     def _rules(self) -> _Flattened:
         return _Flattened(self.worlds)
 
     def _outcomes(
-        self, number: int, way: str, world: int, rules: list[RuleMatch], mine: tuple[bool, ...], ports: tuple[_Named, ...], far: str,
+        self, number: int, way: str, world: int, rules: list[RuleMatch], mine: tuple[bool, ...], ports: tuple[_Named, ...],
+        far: str,
     ) -> tuple[np.ndarray, list[Outcome]]:
         """Peers that no rule tells apart have one outcome."""
         sets: list[int] = [0]

@@ -65,7 +65,8 @@ def staged(network: Network, traffic: str | None = None, progress: Progress | No
             unplaced += _count(space, wave, counts)
             if progress is not None:
                 progress(one.name, packets)
-        found += [shift for key, (count, *flow) in counts.items() if (shift := _shift(space, one.name, key, count, flow)) is not None]
+        shifts = (_shift(space, one.name, key, count, flow) for key, (count, *flow) in counts.items())
+        found += [shift for shift in shifts if shift is not None]
     book = Book(network)
     policies = tuple(Object(policy.kind, name_of(policy), policy.mark) for policy in book.policies if policy.staged)
     return StagedReport(policies, tuple(sorted(found, key=lambda shift: -shift.packets)), packets, unplaced)
@@ -85,8 +86,8 @@ def _count(space: Space, wave: np.ndarray, counts: dict[tuple[int, ...], list[in
     own = (nodes[wave["ingress"]] != 0) & (nodes[wave["ingress"]] == routers[receivers])
     destinations = wave["dst"].astype(np.int64)
     columns = np.stack([
-        np.where(sources == 0, -1, space.of_addresses(sources)), space.of_addresses(destinations), space.services.positions(wave), own],
-        axis=1)
+        np.where(sources == 0, -1, space.of_addresses(sources)), space.of_addresses(destinations),
+        space.services.positions(wave), own], axis=1)
     kinds, first, amounts = np.unique(columns, axis=0, return_index=True, return_counts=True)
     lost = 0
     for kind, row, amount in zip(kinds.tolist(), first.tolist(), amounts.tolist(), strict=True):

@@ -121,8 +121,8 @@ def _useless(book: Book, uses: dict[Object, _Use]) -> Iterator[Finding]:
             yield Finding(
                 "OTHER_SIDE_DENIES", "warning",
                 f"{rule.name} allows {use.way} {far} {use.refused}, which {denies}: a flow needs both ends",
-                f"add the {'ingress' if use.way == 'egress' else 'egress'} rule at the other end (calisim trace shows which policies "
-                "isolate it), or remove this one", rule.mark)
+                f"add the {'ingress' if use.way == 'egress' else 'egress'} rule at the other end (calisim trace shows which "
+                "policies isolate it), or remove this one", rule.mark)
 
 
 def _title(one: Object) -> str:
@@ -136,6 +136,6 @@ def _no_names(book: Book, names: Names, starved: dict[int, list[int]]) -> Iterat
         isolating = book.object(book.policing.chains[chain - 1].decided_by)
         yield Finding(
             "NO_DNS", "warning",
-            f"{shortened([names.of(number) for number in classes], 3)}: isolated for egress by {isolating.kind} {isolating.name} and "
-            "others, and nothing allows UDP 53 to anybody: names cannot be resolved, so only connections by address work",
+            f"{shortened([names.of(number) for number in classes], 3)}: isolated for egress ({isolating.kind} {isolating.name} "
+            "first), and nothing allows UDP 53 to anybody: names cannot be resolved, only connections by address work",
             "allow UDP and TCP 53 to the DNS pods (namespace kube-system, k8s-app: kube-dns)", isolating.mark)

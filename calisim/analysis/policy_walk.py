@@ -181,23 +181,27 @@ class Walker:
                 ("source", flow.src, flow.sport, "source port"), ("destination", flow.dst, flow.dport, "port")):
             asked: SideMatch = getattr(rule, end)
             entity: EntityRule = getattr(written, end)
-            peers = replace(asked, ports=(), not_ports=(), port_sets=(), not_port_sets=())
-            if not self.police.matches(replace(bare, **{end: peers}), flow):
+            if not self._fits(end, replace(asked, ports=(), not_ports=(), port_sets=(), not_port_sets=()), flow):
                 yield f"{end}: {self._peer_miss(entity, address, namespace)}"
             if rule.protocol not in (None, flow.protocol):
                 continue                  # of another protocol's ports there is nothing to say
             ports = SideMatch(
                 ports=asked.ports, not_ports=asked.not_ports, port_sets=asked.port_sets, not_port_sets=asked.not_port_sets)
-            if not self.police.matches(replace(bare, **{end: ports}), flow):
+            if not self._fits(end, ports, flow):
                 yield f"{word}: {self._port_miss(entity, flow, address, port)}"
+
+    def _fits(self, end: str, side: SideMatch, flow: Flow) -> bool:
+        """Whether a flow is what one side alone asks for."""
+        asked = RuleMatch(PolicyAction.ALLOW, **{end: side})  # type: ignore[arg-type]  # source or destination
+        return self.police.matches(asked, flow)
 
     def _peer_miss(self, entity: EntityRule, address: int, namespace: str) -> str:
         endpoint = self.book.owner(address)
         pod = self.book.pod(endpoint)
         wanted = peer_words(entity, namespace)
         if pod is None:
-            who = f"{format_address(address)} ({endpoint.name})" if endpoint else f"{format_address(address)}, outside the cluster,"
-            return f"{who} is not {wanted}"
+            who = f" ({endpoint.name})" if endpoint else ", outside the cluster,"
+            return f"{format_address(address)}{who} is not {wanted}"
         selector = entity_selector(entity, namespace)
         if namespace and not entity.namespace_selector and selector is not None and pod.namespace != namespace:
             return f"{pod.id} is in namespace {pod.namespace}; without a namespaceSelector the rule means {namespace} only"

@@ -9,7 +9,8 @@ from ..quantities import Prefix
 from ..scenario.kubernetes_policies import ORCHESTRATOR
 from ..scenario.resources import EntityRule, Policy, PolicyRule, Ports
 
-PROTOCOLS = {1: "ICMP", 2: "IGMP", 4: "IPIP", 6: "TCP", 17: "UDP", 47: "GRE", 50: "ESP", 58: "ICMPv6", 132: "SCTP", 136: "UDPLite"}
+PROTOCOLS = {
+    1: "ICMP", 2: "IGMP", 4: "IPIP", 6: "TCP", 17: "UDP", 47: "GRE", 50: "ESP", 58: "ICMPv6", 132: "SCTP", 136: "UDPLite"}
 _SHOWN = 6              # nets or ports of one list
 
 
@@ -90,7 +91,7 @@ def _peer_terms(entity: EntityRule, namespace: str) -> Iterator[str]:
         said = [f"pods {selector_words(entity.selector)}".rstrip() if entity.selector else "pods"]
         said += [f"but not {selector_words(entity.not_selector)}"] if entity.not_selector else []
         if entity.namespace_selector:
-            said.append(f"of namespaces {entity.namespace_selector}" if entity.namespace_selector != "all()" else "of any namespace")
+            said.append(namespaces_words(entity.namespace_selector))
         elif namespace:
             said.append(f"of {namespace}")
         yield " ".join(said)
@@ -102,6 +103,10 @@ def _peer_terms(entity: EntityRule, namespace: str) -> Iterator[str]:
         yield f"nodes {entity.nodes}"
     if entity.nets or entity.not_nets:
         yield nets_words(entity.nets, entity.not_nets)
+
+
+def namespaces_words(selector: str) -> str:
+    return "of any namespace" if selector == "all()" else f"of namespaces {selector}"
 
 
 def nets_words(nets: tuple[Prefix, ...], not_nets: tuple[Prefix, ...] = ()) -> str:
@@ -122,7 +127,7 @@ def subject_words(policy: Policy) -> str:
     if policy.namespace:
         said.append(f"of {policy.namespace}")
     elif policy.namespace_selector:
-        said.append(f"of namespaces {policy.namespace_selector}" if policy.namespace_selector != "all()" else "of any namespace")
+        said.append(namespaces_words(policy.namespace_selector))
     if policy.service_account_selector:
         said.append(f"with service accounts {policy.service_account_selector}")
     return " ".join(said)

@@ -49,7 +49,8 @@ Examples:
 def command(
     ctx: click.Context, scenario: str, matrix: bool, port: int | None, protocol: str | None, source: str | None,
     destination: str | None, pod: str | None, lint: bool, diff: tuple[str, str] | None, hits: bool, staged: bool,
-    traffic: str | None, set_: tuple[str, ...], apply: tuple[str, ...], variant: str, step: int, as_json: bool, output: str | None,
+    traffic: str | None, set_: tuple[str, ...], apply: tuple[str, ...], variant: str, step: int, as_json: bool,
+    output: str | None,
 ) -> None:
     """Answer questions about the policies of SCENARIO: one a call, without any the list of policies.
 

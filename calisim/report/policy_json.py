@@ -36,7 +36,7 @@ def _direction(one: DirectionApplied) -> dict[str, Any]:
     return {
         "direction": one.way, "isolated": one.isolated,
         "tiers": [
-            {"tier": object_(tier.object), "end": tier.end.name.lower(), "policies": [_applied(policy) for policy in tier.policies]}
+            {"tier": object_(tier.object), "end": tier.end.name.lower(), "policies": list(map(_applied, tier.policies))}
             for tier in one.tiers],
         "profiles": [_applied(profile) for profile in one.profiles]}
 

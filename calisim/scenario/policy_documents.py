@@ -23,7 +23,7 @@ KUBERNETES_TIERS = {"adminnetworkpolicy": (1_000, "Pass"), "baselineadminnetwork
 TIERS: dict[str, tuple[float, str]] = {**BUILT_IN_TIERS, **KUBERNETES_TIERS}
 Note = Callable[[Document, str], None]
 
-_NOT_ENFORCED = "policies are not evaluated yet by the datapath: no packet is allowed or dropped by it"
+_OF_HOSTS = "doNotTrack and preDNAT are about host endpoints, whose own traffic is not policed yet: it decides nothing"
 _IPV6 = "its IPv6 rules are left aside: calisim models IPv4 only"
 _HTTP = "http is judged by a proxy beside the pod, not in the datapath: the rest of the rule decides"
 _WITH_PRIORITY = ("AdminNetworkPolicy", "ClusterNetworkPolicy")
@@ -78,8 +78,9 @@ class PolicyDocuments:
         self.add(document, value, _as_converted(document, origins), f"Kubernetes{document.kind}")
 
     def add(self, document: Document, value: Mapping[str, Any], place: policing.Place, calico_kind: str) -> None:
-        self.note(document, _NOT_ENFORCED)
         policy = policing.policy(value, place, document.mark, document.kind, calico_kind)
+        if policy.do_not_track or policy.pre_dnat:
+            self.note(document, _OF_HOSTS)
         self.policies.append((policy, document))
         self.look_over(document, value, len(policy.ingress) + len(policy.egress))
 

@@ -29,17 +29,19 @@ def ranked(name: str, action: str, order: int) -> str:
 
 # code: (documents that make it speak, documents that do not)
 CASES = {
-    "SELECTS_NOTHING": (kubernetes("p", "{podSelector: {matchLabels: {app: wbe}}}"), kubernetes("p", "{podSelector: {matchLabels: {app: web}}}")),
+    "SELECTS_NOTHING": (
+        kubernetes("p", "{podSelector: {matchLabels: {app: wbe}}}"), kubernetes("p", "{podSelector: {matchLabels: {app: web}}}")),
     "RULE_SELECTS_NOTHING": (
-        ingress("{from: [{podSelector: {matchLabels: {app: job}}}]}"), ingress("{from: [{podSelector: {matchLabels: {app: web}}}]}")),
+        ingress("{from: [{podSelector: {matchLabels: {app: job}}}]}"),
+        ingress("{from: [{podSelector: {matchLabels: {app: web}}}]}")),
     "NAMES_SERVICE": (
         SERVICE + kubernetes("p", DENY_OUT % "{to: [{ipBlock: {cidr: 10.96.0.0/12}}]}, {ports: [{port: 53, protocol: UDP}]}"),
         SERVICE + kubernetes("p", DENY_OUT % "{to: [{ipBlock: {cidr: 10.112.0.0/12}}]}, {ports: [{port: 53, protocol: UDP}]}")),
     "SHADOWED": (
-        calico("p", "{selector: app == 'db', types: [Ingress], ingress: [{action: Deny, protocol: TCP}, {action: Allow, protocol: TCP, "
-               "destination: {ports: [5432]}}, {action: Allow}]}"),
-        calico("p", "{selector: app == 'db', types: [Ingress], ingress: [{action: Allow, protocol: TCP, destination: {ports: [5432]}}, "
-               "{action: Deny, protocol: TCP}, {action: Allow}]}")),
+        calico("p", "{selector: app == 'db', types: [Ingress], ingress: [{action: Deny, protocol: TCP}, "
+               "{action: Allow, protocol: TCP, destination: {ports: [5432]}}, {action: Allow}]}"),
+        calico("p", "{selector: app == 'db', types: [Ingress], ingress: [{action: Allow, protocol: TCP, "
+               "destination: {ports: [5432]}}, {action: Deny, protocol: TCP}, {action: Allow}]}")),
     "LOG_ONLY": (
         calico("p", "{types: [Ingress], ingress: [{action: Log}]}"),
         calico("p", "{types: [Ingress], ingress: [{action: Log}, {action: Allow}]}")),

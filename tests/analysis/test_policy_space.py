@@ -11,11 +11,13 @@ import pytest
 from calisim.analysis.policy_services import Services
 from calisim.analysis.policy_space import Space, World
 from calisim.datapath.reference.police import Flow, Police
+from calisim.quantities import format_address
 from tests.analysis.worlds import calico, kubernetes, pod, small
 
 PODS = [pod("shop/web", count=3, ports=[{"name": "http", "port": 8080}]), pod("shop/db", ports=[{"name": "pg", "port": 5432}]),
         pod("other/web", ports=[{"name": "http", "port": 9090}]), pod("other/job")]
 _SELECTORS = ["app == 'web'", "app == 'db'", "has(app)", "app != 'job'", "all()"]
+_PORTS = ["http", "pg", "80", "'1000:6000'", "8080", "1", "65535"]
 _NETS = ["10.0.0.0/8", "10.0.128.0/17", "0.0.0.0/0", "203.0.113.0/24", "10.0.0.0/16"]
 
 
@@ -36,7 +38,7 @@ def random_rule(rng: Random) -> str:
         if rng.random() < 0.2:
             asked.append(f"notNets: [{rng.choice(_NETS[:2])}]")
         if protocol in ("TCP", "UDP", "SCTP") and rng.random() < 0.5:
-            ports = ["http", "pg", "80", "'1000:6000'", "8080", "1", "65535"] if side == "destination" else ["40000", "'1024:65535'"]
+            ports = _PORTS if side == "destination" else ["40000", "'1024:65535'"]
             asked.append(f"{rng.choice(['ports', 'ports', 'notPorts'])}: [{', '.join(rng.sample(ports, 2))}]")
         if asked:
             said.append(f"{side}: {{{', '.join(asked)}}}")
@@ -84,16 +86,13 @@ def test_every_packet_of_a_class_gets_the_class_verdict_and_decider(tmp_path: Pa
 
 
 def test_pods_of_one_identity_on_both_sides_of_a_net_are_two_classes(tmp_path: Path) -> None:
-    network = small(tmp_path, kubernetes("p", "{podSelector: {}, ingress: [{from: [{ipBlock: {cidr: 10.0.0.2/32}}]}]}"), [pod("shop/web", count=9)])
+    block = "{podSelector: {}, ingress: [{from: [{ipBlock: {cidr: %s/32}}]}]}"
+    pods = [pod("shop/web", count=9)]
+    network = small(tmp_path, kubernetes("p", block % "10.99.0.2"), pods)
     (address,) = {end.address for end in network.intent.endpoints if end.name == "shop/web-0"}
-    split = small(tmp_path, kubernetes("p", f"{{podSelector: {{}}, ingress: [{{from: [{{ipBlock: {{cidr: {_text(address)}/32}}}}]}}]}}"),
-                  [pod("shop/web", count=9)])
+    split = small(tmp_path, kubernetes("p", block % format_address(address)), pods)
     counts = [sorted(one.count for one in Space(World(one_network)).classes if one.count) for one_network in (network, split)]
     assert counts == [[9], [1, 8]]
-
-
-def _text(address: int) -> str:
-    return ".".join(str(address >> shift & 255) for shift in (24, 16, 8, 0))
 
 
 def test_services_are_cut_at_every_bound_and_said_in_ranges(tmp_path: Path) -> None:

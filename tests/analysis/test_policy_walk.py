@@ -64,7 +64,8 @@ def test_a_denial_lists_every_policy_that_isolates_and_none_that_does_not(tmp_pa
 
 
 def test_a_pass_leads_through_to_the_tier_that_decides(tmp_path: Path) -> None:
-    found = side(small(tmp_path, DB + admin("a", 5, "ingress: [{action: Pass, from: [{namespaces: {}}]}]")), "shop/web", "shop/db")
+    passing = admin("a", 5, "ingress: [{action: Pass, from: [{namespaces: {}}]}]")
+    found = side(small(tmp_path, DB + passing), "shop/web", "shop/db")
     assert [(tier.object.name, tier.action.name, tier.by_default) for tier in found.tiers] == [
         ("adminnetworkpolicy", "PASS", False), ("default", "ALLOW", False)]
 
@@ -83,8 +84,10 @@ DENIED = {
     "the end of a tier of one's own": (
         calico("mine", "{order: 10}", "Tier") + calico("mine.x", "{tier: mine, selector: app == 'db', types: [Ingress]}"),
         ("shop/web", "shop/db"), "calicoctl"),
-    "a Calico rule": (calico("deny", "{order: 5, types: [Ingress], ingress: [{action: Deny}]}"), ("shop/web", "shop/db"), "calicoctl"),
-    "a Calico rule without order": (calico("deny", "{types: [Ingress], ingress: [{action: Deny}]}"), ("shop/web", "shop/db"), "calicoctl"),
+    "a Calico rule": (
+        calico("deny", "{order: 5, types: [Ingress], ingress: [{action: Deny}]}"), ("shop/web", "shop/db"), "calicoctl"),
+    "a Calico rule without order": (
+        calico("deny", "{types: [Ingress], ingress: [{action: Deny}]}"), ("shop/web", "shop/db"), "calicoctl"),
     "an AdminNetworkPolicy": (
         admin("deny", 7, "ingress: [{action: Deny, from: [{namespaces: {}}]}]"), ("shop/web", "shop/db"), "kubectl"),
 }

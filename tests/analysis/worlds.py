@@ -44,7 +44,8 @@ def small(folder: Path, policies: str = "", pods: list[dict[str, Any]] | None = 
 
 
 def kubernetes(name: str, spec: str, namespace: str = "shop") -> str:
-    return f"---\napiVersion: networking.k8s.io/v1\nkind: NetworkPolicy\nmetadata: {{name: {name}, namespace: {namespace}}}\nspec: {spec}\n"
+    metadata = f"{{name: {name}, namespace: {namespace}}}"
+    return f"---\napiVersion: networking.k8s.io/v1\nkind: NetworkPolicy\nmetadata: {metadata}\nspec: {spec}\n"
 
 
 def calico(name: str, spec: str, kind: str = "GlobalNetworkPolicy", namespace: str = "") -> str:
