@@ -1,6 +1,7 @@
 # make compare   set up, build, print what Calico's cross-subnet mode changes against an overlay
 # make test      set up and run the tests            make lint    ruff, mypy, cython-lint
 # make bench     benchmarks                          make fuzz    mutated packets and captures against the parsers
+# make sanitize   tests and hostile records through a core built with AddressSanitizer and UndefinedBehaviorSanitizer
 # make clean     remove everything that was made
 #
 # Stamps in .venv/ remember what was installed; the extension is rebuilt when one of its sources is newer.
@@ -9,6 +10,7 @@ PYTHON   ?= python3
 SCENARIO ?= scenarios/three-az.yaml
 PACKETS  ?= 100000
 CAPTURES ?= 10000
+WORLDS   ?= 300
 VENV     := .venv
 BIN      := $(VENV)/bin
 PIP      := $(BIN)/python -m pip --disable-pip-version-check -q
@@ -17,7 +19,7 @@ PIP      := $(BIN)/python -m pip --disable-pip-version-check -q
 SOURCES := $(shell find calisim \( -name '*.pyx' -o -name '*.pxd' -o -name '*.h' -o -path 'calisim/vocabulary/*.py' \) \
              ! -name _vocabulary.pxd) setup.py pyproject.toml
 
-.PHONY: compare build test lint bench fuzz clean requirements
+.PHONY: compare build test lint bench fuzz sanitize clean requirements
 
 compare: $(VENV)/.built
 	@$(BIN)/calisim compare $(SCENARIO)
@@ -37,6 +39,21 @@ bench: $(VENV)/.test
 
 fuzz: $(VENV)/.test
 	$(BIN)/python tests/fuzz_wire.py $(PACKETS) $(CAPTURES)
+
+# A copy, so that the normal build stays as it is. The interpreter itself is not instrumented, hence the preloading.
+SANITIZED := build/sanitize
+SANITIZE  := -fsanitize=address,undefined
+sanitize: $(VENV)/.test
+	rm -rf $(SANITIZED) && mkdir -p $(SANITIZED)
+	cp -r calisim tests scenarios docs setup.py pyproject.toml README.md $(SANITIZED)
+	find $(SANITIZED) \( -name '*.so' -o -name '*.c' \) -delete
+	cd $(SANITIZED) && LDFLAGS="$(SANITIZE)" CALISIM_CFLAGS="$(SANITIZE) -fno-sanitize-recover=all -fno-omit-frame-pointer -O1 -g" \
+	  $(abspath $(BIN))/python setup.py -q build_ext --inplace
+	cd $(SANITIZED) && export LD_PRELOAD=$$($(CC) -print-file-name=libasan.so):$$($(CC) -print-file-name=libubsan.so) \
+	  ASAN_OPTIONS=detect_leaks=0 UBSAN_OPTIONS=print_stacktrace=1 PYTHONMALLOC=malloc \
+	  && $(abspath $(BIN))/python -m pytest -q -p no:cacheprovider tests/datapath tests/fib tests/wire tests/report \
+	  && $(abspath $(BIN))/python -m tests.fuzz_wire $(PACKETS) $(CAPTURES) \
+	  && $(abspath $(BIN))/python -m tests.fuzz_core $(WORLDS) $(WORLDS)
 
 clean:
 	rm -rf $(VENV) build dist *.egg-info .pytest_cache .mypy_cache .ruff_cache .hypothesis .benchmarks calisim/_vocabulary.pxd

@@ -2,6 +2,7 @@
 Python share one list of enums and records. Everything else about the package stands in pyproject.toml.
 """
 
+import os
 import platform
 import sys
 from pathlib import Path
@@ -53,7 +54,8 @@ core = Extension(
     depends=["calisim/_vocabulary.pxd", "calisim/datapath/stages/intrinsics.h"],
     define_macros=[("CYTHON_WITHOUT_ASSERTIONS", "1")],
     # x86-64-v2: every server since 2009; -march=native is worth at most a tenth and would not run elsewhere
-    extra_compile_args=["-O3", "-fno-strict-aliasing", *(["-march=x86-64-v2"] if x86 else [])],
+    extra_compile_args=["-O3", "-fno-strict-aliasing", *(["-march=x86-64-v2"] if x86 else []),
+                        *os.environ.get("CALISIM_CFLAGS", "").split()],        # the last ones win: make sanitize
 )
 setup(
     ext_modules=cythonize([core], language_level=3, compiler_directives={

@@ -1,4 +1,4 @@
-"""Types of the compiled door; :mod:`calisim.datapath.fast` is its only caller.
+"""Types of the compiled door; :mod:`calisim.datapath.fast` and, of ``deparse``, :mod:`calisim.datapath.deparse` call it.
 
 Arrays must be contiguous and of the named dtype.
 """
@@ -26,7 +26,8 @@ def step(
     tables: Tables, packets: np.ndarray, headers: np.ndarray, results: np.ndarray, carries: np.ndarray, index: np.ndarray,
     connections: np.ndarray, connection_count: int, ordinals: np.ndarray, links: np.ndarray, drops: np.ndarray,
     verdicts: np.ndarray, hits: np.ndarray, events: np.ndarray, event_count: int, wants_events: bool, paths: np.ndarray,
-    born_packets: np.ndarray, born_headers: np.ndarray, born: np.ndarray, born_count: int, wave: int, leg: int, position: int, kept: int, active: int,
+    born_packets: np.ndarray, born_headers: np.ndarray, born: np.ndarray, born_count: int, wave: int, leg: int, position: int,
+    kept: int, active: int,
 ) -> tuple[int, int, int, int, int]:
     """Walks ``carries[position:active]`` through leg ``leg`` (0: out of their endpoints), survivors to ``carries[:kept]``.
 
@@ -45,3 +46,12 @@ def police(tables: Tables, packets: np.ndarray, reasons: np.ndarray, deciders: n
 
 def adjacency(tables: Tables, router: int, address: int) -> tuple[int, int, int, int, int, int, int, int]:
     """(kind, device, encap, reason, next_hop, mtu, detail, endpoint) of one router's route to an address."""
+
+def deparse(
+    events: np.ndarray, which: np.ndarray, headers: np.ndarray, numbers: np.ndarray, wholes: np.ndarray, vteps: np.ndarray,
+    macs: np.ndarray, seed: int, vni: int, port: int, udp_checksum: bool, offsets: np.ndarray, octets: np.ndarray,
+) -> bool:
+    """Bytes of the events at positions ``which``: of each as many as there is room for between its offset and the next.
+
+    ``headers``, ``numbers`` and ``wholes`` are row by row, or empty. False: an event is out of range and nothing holds.
+    """

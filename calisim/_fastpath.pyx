@@ -4,11 +4,12 @@
 What a leg does is written in ``calisim/datapath/stages``; who calls and grows the tables is
 :mod:`calisim.datapath.fast`. Nothing in here allocates while the GIL is released.
 """
-from libc.stdint cimport uint8_t, uint32_t, uint64_t
+from libc.stdint cimport uint8_t, uint16_t, uint32_t, uint64_t
 from libc.string cimport memset
 
 from calisim._vocabulary cimport *
 from calisim.datapath.stages.admit cimport admit
+from calisim.datapath.stages.deparse cimport Draft, Tunnels as TunnelDevices, pour, push_inner, push_outer, still_own
 from calisim.datapath.stages.exception cimport complain, hand_on
 from calisim.datapath.stages.glance cimport ask_for_senders, glance, resume
 from calisim.datapath.stages.track cimport index_entry
@@ -228,3 +229,51 @@ def adjacency(Tables tables not None, uint32_t router, uint32_t address):
         raise ValueError(f"there is no router {router}")
     resolve(&tables.core.fib, router, address, &route)
     return route.kind, route.device, route.encap, route.reason, route.next_hop, route.mtu, route.detail, route.endpoint
+
+
+def deparse(
+    const Event[::1] events not None, const uint64_t[::1] which not None, const Header[::1] headers not None,
+    const uint32_t[:, ::1] numbers not None, const uint16_t[::1] wholes not None, const uint32_t[::1] vteps not None,
+    const uint8_t[:, ::1] macs not None, uint64_t seed, uint32_t vni, uint16_t port, bint udp_checksum,
+    const uint64_t[::1] offsets not None, uint8_t[::1] octets not None,
+):
+    """The first bytes of events ``which``, as many as there is room for between the offsets; True if all could be made."""
+    cdef TunnelDevices tunnels
+    cdef Draft draft
+    cdef const Event* event
+    cdef const Header* header
+    cdef Py_ssize_t i
+    cdef uint64_t size
+    cdef bint made = True
+    if offsets.shape[0] != which.shape[0] + 1 or macs.shape[0] != vteps.shape[0] or macs.shape[1] != 6 or numbers.shape[1] != 2:
+        raise ValueError("the arrays of a deparser do not belong together")
+    tunnels.vteps, tunnels.macs = (&vteps[0] if vteps.shape[0] else NULL), (&macs[0, 0] if vteps.shape[0] else NULL)
+    tunnels.vtep_count, tunnels.seed, tunnels.vni, tunnels.port, tunnels.udp_checksum = (
+        vteps.shape[0], seed, vni, port, udp_checksum)
+    with nogil:
+        for i in range(which.shape[0]):
+            made = which[i] < <uint64_t>events.shape[0]
+            if not made:
+                break
+            event = &events[which[i]]
+            size = event.outer_length if event.encap else event.length
+            made = (
+                event.encap < ENCAP_COUNT and event.length >= 20 and size >= 20
+                and not (headers.shape[0] and event.row >= headers.shape[0])
+                and not (numbers.shape[0] and event.row >= numbers.shape[0])
+                and not (wholes.shape[0] and event.row >= wholes.shape[0])
+                and offsets[i] <= offsets[i + 1] <= <uint64_t>octets.shape[0] and offsets[i + 1] - offsets[i] <= size)
+            if not made:
+                break
+            if offsets[i] == offsets[i + 1]:
+                continue
+            header = &headers[event.row] if headers.shape[0] else NULL
+            push_inner(
+                &draft, event, header, numbers[event.row, 0] if numbers.shape[0] else 0,
+                numbers[event.row, 1] if numbers.shape[0] else 0, wholes[event.row] if wholes.shape[0] else 0)
+            if event.encap:
+                push_outer(
+                    &draft, event, header if header is not NULL and header.encap and still_own(&events[0], which[i]) else NULL,
+                    &tunnels)
+            pour(&draft, &octets[offsets[i]], offsets[i + 1] - offsets[i])
+    return made

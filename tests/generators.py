@@ -15,6 +15,7 @@ from hypothesis import strategies as st
 from calisim.control.intent import FilterRule, Intent
 from calisim.traffic.batch import ACK, FIN, ICMP, PSH, RST, SYN, TCP, UDP, packet
 from calisim.traffic.flows import reply_wave
+from calisim.traffic.owners import AddressOwners
 from calisim.vocabulary import HEADER, EndpointKind, RouterFlag, RpFilter, TargetKind
 from tests.intents import Cluster, allow, deny
 
@@ -141,6 +142,9 @@ def _add_cloud_routes(cluster: Cluster, rng: Random, provider: str) -> None:
                 cluster.cloud_route(f"10.244.{number}.0/26", target, table=table)
 
 
+_SEGMENTS = (SYN, SYN, SYN | ACK, SYN | ACK, ACK, ACK, ACK, PSH | ACK, FIN | ACK, FIN | ACK, RST, RST | ACK)
+
+
 def conversation(intent: Intent, rng: Random, count: int, waves: int = 4) -> Generator[np.ndarray, np.ndarray, None]:
     """Waves in the order of time; send each one's RESULT array back, for some waves are answers, some come again later."""
     wave, now = random_wave(intent, rng, count), SECOND
@@ -155,6 +159,22 @@ def conversation(intent: Intent, rng: Random, count: int, waves: int = 4) -> Gen
             wave["time"] = now + np.arange(len(wave), dtype=np.uint64)
         else:
             wave = random_wave(intent, rng, count, start=now)
+
+
+def segments(intent: Intent, rng: Random, connections: np.ndarray, count: int, now: int) -> np.ndarray:
+    """TCP segments with flags of every kind in both directions of what is tracked, and the SYNs of what is not yet."""
+    known = connections[(connections["protocol"] == TCP) & (connections["flags"] == 0)]
+    owners = AddressOwners(intent)
+    wave = random_wave(intent, rng, count, start=now, spread=rng.choice((1, 5, 100)) * SECOND)
+    wave["protocol"], wave["ttl"], wave["length"] = TCP, 64, 100
+    for segment in wave:
+        segment["tcp_flags"] = rng.choice(_SEGMENTS) if rng.random() < 0.95 else rng.randrange(256)
+        if len(known) and rng.random() < 0.9:
+            one, reply = known[rng.randrange(len(known))], rng.random() < 0.5
+            for field in ("src", "dst", "sport", "dport"):
+                segment[field] = one[f"reply_{field}" if reply else field]
+            segment["ingress"] = owners.of(np.array([segment["src"]]))[0]
+    return wave
 
 
 def addresses_of_interest(intent: Intent) -> list[int]:

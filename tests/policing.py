@@ -66,8 +66,8 @@ class _Maker:
 
     def _port_set(self, number: int) -> PortSet:
         rng = self.rng
-        numbers = {
-            identity: frozenset(rng.sample(PORTS, rng.randint(0, 2))) for identity in self._some(range(1, self.identities + 1), 4)}
+        owners = self._some(range(1, self.identities + 1), 4)
+        numbers = {identity: frozenset(rng.sample(PORTS, rng.randint(0, 2))) for identity in owners}
         hosts = frozenset((rng.choice(self.nets).network, rng.choice(PORTS)) for _ in range(rng.randint(0, 2)))
         return PortSet(f"port-{number}", rng.choice((6, 6, 17, 132)), numbers, hosts)
 

@@ -19,7 +19,6 @@ CASES = ROOT / "tests" / "cases" / "reasons"
 
 # What nothing that is modelled can cause yet, and what it waits for. A case for one of these fails the test below.
 NOT_YET_CAUSED = {
-    DropReason.POLICY_INGRESS: "network policies",
     DropReason.NO_ENDPOINTS: "services",
     DropReason.HOST_PORT_TAKEN: "host ports",
     DropReason.ECN_ILLEGAL: "queues that mark congestion: nothing here turns ECT into CE; traffic sets write no outer header",

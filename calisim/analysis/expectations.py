@@ -19,6 +19,7 @@ from ..scenario.schema import CountSpec, Expectation, TrafficSet
 from .network import Network, Progress
 from .needs import pair_of
 from .run import Outcome, Run, codes_of, outcome_of
+from .sending import fates
 from .story import word_of
 
 if TYPE_CHECKING:
@@ -101,7 +102,7 @@ def _pairs(one: Expectation, worlds: _Worlds) -> Checked:
     sent, wrong, first = 0, 0, None
     state = network.engine.new_state()
     for wave in network.waves(traffic):
-        codes = codes_of(wave, network.engine.forward(wave, state).results, network.scopes)
+        codes = codes_of(wave, fates(network, wave, state).results, network.scopes)
         for code, count in zip(*np.unique(codes, return_counts=True), strict=True):
             outcome = outcome_of(int(code))
             if one.scope not in (None, outcome.scope):

@@ -6,23 +6,26 @@ between two interfaces (translation, the way through the cloud) is read from the
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING
 
+import numpy as np
+
 from ..control.intent import Intent, Object
+from ..datapath.settling import lineage
 from ..errors import UsageError
 from ..quantities import format_address, parse_address
-from ..vocabulary import Device, Direction, Encap, EndpointKind, PacketFlag, ResultFlag, Stage, Verdict
+from ..vocabulary import Device, Direction, Encap, EndpointKind, PacketFlag, Relation, ResultFlag, Stage, Verdict
 from ..vocabulary.encaps import encapsulation
-from .losses import Header, Loss, loss_of, named, place_name
+from .losses import Header, Loss, loss_of, mtu_towards, named, place_name
 from .policy_walk import Side, Walker
 
 if TYPE_CHECKING:
-    import numpy as np
-
+    from ..datapath.generations import Generation
     from ..datapath.state import State
     from .network import Network
+    from .sending import Fates
 
 _DEVICES = {
     Device.VETH: "cali…", Device.ETHERNET: "eth0", Device.IPIP: "tunl0", Device.VXLAN: "vxlan.calico", Device.LOOPBACK: "lo"}
@@ -82,8 +85,10 @@ class Trace:
 
     @property
     def verdict(self) -> Verdict:
-        """How the exchange ends: the answer's fate, else the request's."""
-        return self.reply.verdict if self.reply is not None else self.request.verdict
+        """How the exchange ends: the answer's fate, else the request's; an answer that says no refuses it."""
+        if self.reply is None or self.request.verdict is Verdict.REFUSED:
+            return self.request.verdict
+        return self.reply.verdict
 
     def __str__(self) -> str:
         from .telling import lines
@@ -93,14 +98,14 @@ class Trace:
 
 def trace(network: Network, request: Request) -> Trace:
     """Send one packet and its answer over a fresh state and tell both journeys."""
-    from ..traffic.flows import reply_wave
+    from .sending import answers
 
     state = network.engine.new_state()
     packets = packet_of(network, request)
-    there, results = journey(network, packets, state)
-    there = replace(there, policy=Walker(network).sides_of(packets[0], results[0]))
-    back = reply_wave(packets, results, network.intent)
-    return Trace(there, journey(network, back, state)[0] if len(back) else None)
+    there, outcome = journey(network, packets, None, state)
+    there = replace(there, policy=Walker(network).sides_of(packets[0], outcome.results[0]))
+    back = answers(network, packets, outcome, generic=True)
+    return Trace(there, None if back is None else journey(network, *back, state, asks=False)[0])
 
 
 def packet_of(network: Network, request: Request) -> np.ndarray:
@@ -131,34 +136,57 @@ def _destination(network: Network, text: str) -> int:
     return endpoint.address
 
 
-def journey(network: Network, packets: np.ndarray, state: State) -> tuple[Journey, np.ndarray]:
-    """Forward one packet with events and tell its journey; also the RESULT row."""
-    outcome = network.engine.forward(packets, state, events=True, offspring=True)
-    assert outcome.events is not None and outcome.born is not None
-    packet, result = packets[0], outcome.results[0]
-    told = _Narrator(network.intent, packet, result, outcome.events)
-    steps = tuple(told.steps())
-    loss = loss_of(network.intent, packet, result, told.headers)
-    if loss is not None:
-        from .cures import cure_of
-        from .icmp import errors_told
+def journey(
+    network: Network, packets: np.ndarray, headers: np.ndarray | None, state: State, *, asks: bool = True,
+) -> tuple[Journey, Fates]:
+    """Forward one packet with events and tell its journey; also what became of it."""
+    from .sending import fates
 
-        commands, errors = cure_of(network, loss, packet).commands, errors_told(network, outcome.born, state)
-        return Journey(steps, Verdict.DROPPED, loss, commands, packet, result, errors), outcome.results
-    return Journey(steps, Verdict(int(result["verdict"])), None, (), packet, result), outcome.results
+    outcome = fates(network, packets, state, headers, events=True, errors=True, asks=asks)
+    packet, result = packets[0], outcome.results[0]
+    steps: list[Step] = []
+    told = None
+    for generation, row in lineage(outcome.family, 0):
+        told = _Narrator(network.intent, outcome.family[generation:generation + 2], row, told)
+        steps += told.steps()
+    assert told is not None
+    verdict = Verdict(int(result["verdict"]))
+    steps.append(told.end(verdict))
+    loss = loss_of(network.intent, told.packet, told.result, told.headers)
+    if loss is None:
+        return Journey(tuple(steps), verdict, None, (), packet, result), outcome
+    from .cures import cure_of
+    from .icmp import errors_told
+
+    commands, errors = cure_of(network, loss, packet).commands, errors_told(network, outcome.family)
+    return Journey(tuple(steps), verdict, loss, commands, packet, result, errors), outcome
 
 
 class _Narrator:
-    """Tells one packet's events in order. ``headers`` are those of the interface crossed last."""
+    """Tells one packet's events in order. ``headers`` are those of the interface crossed last.
 
-    def __init__(self, intent: Intent, packet: np.void, result: np.void, events: np.ndarray) -> None:
-        self.intent, self.packet, self.result, self.events = intent, packet, result, events
-        self.headers: tuple[Header, ...] = (_sent_header(intent, packet),)
-        self._place = 0
+    ``generations``: the wave of the packet and what it gave rise to; ``before`` told of what it was until then: the packet of
+    which it is a piece, the piece that made it whole.
+    """
+
+    def __init__(self, intent: Intent, generations: Sequence[Generation], row: int, before: _Narrator | None) -> None:
+        self.intent, self._row, self._next, self._before = intent, row, generations[1:], before
+        mine = generations[0]
+        assert mine.results.events is not None
+        self.packet, self.result = mine.packets[row], mine.results.results[row]
+        self.events = mine.results.events[mine.results.events["row"] == row]
+        self.largest = int(mine.headers["largest"][row]) if mine.headers is not None else 0
+        self.flags: int = int(self.result["flags"]) | (before.flags if before else 0)
+        self.headers: tuple[Header, ...] = before.headers if before else (_sent_header(intent, self.packet),)
+        self._place: int = before._place if before else 0
 
     def steps(self) -> Iterator[Step]:
+        """All but the end."""
         sender = self.intent.endpoint(int(self.packet["ingress"])) if self.packet["ingress"] else None
-        if sender is not None and (sender.kind is EndpointKind.NODE or not len(self.events)):
+        silent = sender is not None and (sender.kind is EndpointKind.NODE or not len(self.events))
+        if self._before is not None:
+            yield self._before.turn(self)
+        elif sender is not None and silent:
             where = self.intent.router(sender.router).name if sender.router else sender.name
             yield Step(where, "", "out", Stage.ENDPOINT, f"{sender.name} sends {self.headers[0].length:,} bytes", self.headers)
         for event in self.events:
@@ -166,7 +194,42 @@ class _Narrator:
             yield from self._between(event, now)
             yield self._step(event, now)
             self.headers, self._place = now, int(event["router"])
-        yield self._end()
+
+    def turn(self, after: _Narrator) -> Step:
+        """How this packet went on as another one."""
+        stage, place = Stage(int(self.result["stage"])), int(self.result["where"])
+        where = place_name(self.intent, place)
+        if stage is Stage.ENDPOINT:
+            where = self.intent.endpoint(int(self.packet["ingress"])).name
+        if stage is Stage.DEFRAGMENT:
+            outer = self.headers[0].layer == "outer"
+            whole = "the packet around it" if outer else f"the datagram of {after.packet['length']:,} bytes"
+            return Step(where, "", "", stage, f"held until all pieces are here; then {whole} is whole again", self.headers)
+        born = self._next[0]
+        assert born.causes is not None and born.headers is not None
+        rows = np.flatnonzero((born.causes["parent"] == self._row) & (born.causes["relation"] == Relation.PIECE))
+        wrapped = born.headers["outer_length"][rows]
+        sizes = np.where(wrapped, wrapped, born.packets["length"][rows]).tolist()
+        follow = f"; from here on piece {rows.tolist().index(after._row) + 1} is told of" if len(sizes) > 1 else ""
+        says = f"{self._too_long(stage)}: cut into {_listed(sizes)} bytes{follow}"
+        return Step(where, "", "", stage, says, self.headers)
+
+    def _too_long(self, stage: Stage) -> str:
+        """Why a packet is cut."""
+        inner, size = self.headers[-1], self.headers[0].length
+        limit, of_what = 0, ""
+        if stage is Stage.ENDPOINT:
+            limit, of_what = self.intent.endpoint(int(self.packet["ingress"])).mtu, "its interface"
+        elif stage is Stage.FRAGMENT and self.largest:
+            return f"it came in pieces of up to {self.largest:,} bytes and leaves in pieces, too"
+        elif stage is Stage.FRAGMENT:
+            limit, of_what = mtu_towards(self.intent, int(self.result["where"]), int(self.result["dst"])), "the way out"
+        elif stage is Stage.ENCAPSULATE:
+            size = inner.length + encapsulation(int(self.result["encap"])).overhead
+            limit, of_what = self.intent.router(int(self.result["where"])).inputs.mtu, "eth0"
+        takes = f"the {limit:,} that {of_what} takes" if 0 < limit < size else (
+            "the next link takes" if stage is Stage.FABRIC else "it has learnt that the path takes")
+        return f"{size:,} bytes without DF are more than {takes}"
 
     def _between(self, event: np.void, now: tuple[Header, ...]) -> Iterator[Step]:
         """What no interface shows: the way through the cloud, and address translation."""
@@ -185,7 +248,7 @@ class _Narrator:
                 yield Step(where, "", "", Stage.TRANSLATE, says, (after,))
 
     def _why_translated(self, end: str) -> str:
-        if self.result["flags"] & ResultFlag.UNNAT and end == "dst":
+        if self.flags & ResultFlag.UNNAT and end == "dst":
             return "the translation of the request, undone"
         return "SNAT, remembered for the answers" if end == "src" else "the gateway's public address stands for the node's"
 
@@ -221,9 +284,9 @@ class _Narrator:
         wrapped = "encapsulated, node to node" if event["encap"] else "not encapsulated"
         return f"arrives {wrapped}" if inward else f"leaves {wrapped}"
 
-    def _end(self) -> Step:
-        intent, result = self.intent, self.result
-        verdict, place = Verdict(int(result["verdict"])), int(result["where"])
+    def end(self, verdict: Verdict) -> Step:
+        """How the journey ended."""
+        intent, result, place = self.intent, self.result, int(self.result["where"])
         stage = Stage(int(result["stage"]))
         where = place_name(intent, place)
         if verdict is Verdict.DROPPED:
@@ -233,9 +296,19 @@ class _Narrator:
         says = {
             Verdict.DELIVERED: f"delivered to {named(intent, int(result['dst']))}",
             Verdict.EXITED: f"leaves the modelled network towards {format_address(int(result['dst']))}",
-            Verdict.REFUSED: "the endpoint's own stack refuses it",
+            Verdict.REFUSED: f"{named(intent, int(result['dst']))} refuses it: nobody listens on port {result['dport']}",
+            Verdict.CONTINUED: "held here: it waits 30 s for the rest of its datagram, which never comes",
         }.get(verdict, f"here the model does not know how it goes on (stage {stage.name.lower()}), and does not guess")
         return Step(where, "", "", stage, says, self.headers[-1:])
+
+
+def _listed(sizes: Sequence[int]) -> str:
+    """``3 pieces of 1,476, 1,476 and 88``; of many the middle ones are alike and left out."""
+    words = [f"{size:,}" for size in sizes]
+    if len(words) > 4:
+        words = [words[0], "…", words[-1]]
+    pieces = f"{len(sizes)} pieces of" if len(sizes) > 1 else "a piece of"
+    return f"{pieces} {', '.join(words[:-1])} and {words[-1]}" if len(words) > 1 else f"{pieces} {words[0]}"
 
 
 def where_of(intent: Intent, event: np.void) -> str:
@@ -257,20 +330,25 @@ def headers_of(event: np.void) -> tuple[Header, ...]:
     """The headers of an EVENT, the outer one first."""
     inner = Header(
         "inner", int(event["src"]), int(event["dst"]), int(event["protocol"]), int(event["sport"]), int(event["dport"]),
-        int(event["ttl"]), int(event["length"]), bool(event["fragment"] & PacketFlag.DF))
+        int(event["ttl"]), int(event["length"]), *_fragment(event["fragment"]))
     if event["encap"] == Encap.NONE or not event["outer_src"]:
         return (inner,)
     wrapping = encapsulation(int(event["encap"]))
     outer = Header(
         "outer", int(event["outer_src"]), int(event["outer_dst"]), wrapping.protocol, int(event["outer_sport"]), wrapping.port,
-        int(event["outer_ttl"]), int(event["outer_length"]), bool(event["outer_fragment"] & PacketFlag.DF))
+        int(event["outer_ttl"]), int(event["outer_length"]), *_fragment(event["outer_fragment"]))
     return outer, inner
+
+
+def _fragment(word: int) -> tuple[bool, int, bool]:
+    """DF, the offset in bytes, and whether more pieces follow."""
+    return bool(word & PacketFlag.DF), 8 * int(word & PacketFlag.OFFSET), bool(word & PacketFlag.MF)
 
 
 def _sent_header(intent: Intent, packet: np.void) -> Header:
     return Header(
         "inner", int(packet["src"]), int(packet["dst"]), int(packet["protocol"]), int(packet["sport"]), int(packet["dport"]),
-        int(packet["ttl"]), int(packet["length"]), bool(packet["fragment"] & PacketFlag.DF))
+        int(packet["ttl"]), int(packet["length"]), *_fragment(packet["fragment"]))
 
 
 def _tuple(header: Header, end: str, port: str) -> str:

@@ -1,34 +1,35 @@
 """What the sender of a lost packet is told: the ICMP errors that the packet gave rise to, in sentences.
 
-Takes the offspring of a wave, sends it over the same state, gives a sentence for each error: who says what, and whether
-it reaches the one it is meant for. A node keeps errors about its own outer packets to itself (Linux' tunl0).
+Takes a wave with all its offspring, gives a sentence for each error: who says what, and whether it reaches the one it is
+meant for. A node keeps errors about its own outer packets to itself (Linux' tunl0).
 """
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
-from ..vocabulary import DropReason, EndpointKind, Verdict
+import numpy as np
+
+from ..vocabulary import DropReason, EndpointKind, Relation, Verdict
 from .losses import named, place_name
 
 if TYPE_CHECKING:
-    import numpy as np
-
-    from ..datapath.results import Born
-    from ..datapath.state import State
+    from ..datapath.generations import Generation
     from .network import Network
 
 _MEANINGS = {(3, 0): "net unreachable", (3, 1): "host unreachable", (3, 4): "fragmentation needed", (11, 0): "time exceeded"}
 
 
-def errors_told(network: Network, born: Born, state: State) -> tuple[str, ...]:
-    """Sends the errors as the next wave; a sentence for each."""
-    if not len(born.packets):
-        return ()
-    results = network.engine.forward(born.packets, state, born.headers).results
-    return tuple(
-        f"{_said(network, *row[:3])}, {_arrived(network, row[3])}"
-        for row in zip(born.packets, born.headers, born.causes, results, strict=True))
+def errors_told(network: Network, family: Sequence[Generation]) -> tuple[str, ...]:
+    """A sentence for each error that a packet and what it went on as gave rise to."""
+    told: dict[str, None] = {}
+    for generation in family[1:]:
+        assert generation.headers is not None and generation.causes is not None
+        for row in np.flatnonzero(generation.causes["relation"] == Relation.ERROR):
+            said = _said(network, generation.packets[row], generation.headers[row], generation.causes[row])
+            told[f"{said}, {_arrived(network, generation.results.results[row])}"] = None
+    return tuple(told)
 
 
 def _said(network: Network, packet: np.void, header: np.void, cause: np.void) -> str:

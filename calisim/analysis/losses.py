@@ -36,12 +36,16 @@ class Header:
     ttl: int
     length: int
     df: bool
+    offset: int = 0                       # of a piece, bytes
+    more: bool = False                    # pieces follow
 
     def __str__(self) -> str:
         source, target = format_address(self.src), format_address(self.dst)
         if self.protocol in _PORTS:
             source, target = f"{source}:{self.sport}", f"{target}:{self.dport}"
-        return f"{protocol_word(self.protocol)} {source} → {target}, TTL {self.ttl}, {self.length:,} B{', DF' if self.df else ''}"
+        piece = f", piece from byte {self.offset:,}{'' if self.more else ' to the end'}" if self.offset or self.more else ""
+        size = f"{self.length:,} B{', DF' if self.df else ''}{piece}"
+        return f"{protocol_word(self.protocol)} {source} → {target}, TTL {self.ttl}, {size}"
 
 
 @dataclass(frozen=True, slots=True)
@@ -142,7 +146,10 @@ def sizes(intent: Intent, packet: np.void, result: np.void, header: Header) -> t
     reason, stage = REASONS[int(result["reason"])], Stage(int(result["stage"]))
     if reason is DropReason.FABRIC_MTU:
         internet = place_name(intent, int(result["where"])) in internet_places(intent)
-        return header.length, intent.fabric.internet_mtu if internet else intent.fabric.mtu
+        legs = [
+            subnet.mtu for subnet in intent.fabric.subnets
+            if subnet.mtu and (header.src in subnet.prefix or header.dst in subnet.prefix)]
+        return header.length, intent.fabric.internet_mtu if internet else min([intent.fabric.mtu, *legs])
     if reason is not DropReason.MTU_EXCEEDED:
         return header.length, 0
     if stage is Stage.ENDPOINT:
@@ -150,10 +157,14 @@ def sizes(intent: Intent, packet: np.void, result: np.void, header: Header) -> t
     router = int(result["where"])
     if stage is Stage.ENCAPSULATE:
         return int(packet["length"]) + encapsulation(int(result["encap"])).overhead, intent.router(router).inputs.mtu
-    dst = int(result["dst"])
+    return int(packet["length"]), mtu_towards(intent, router, int(result["dst"]))
+
+
+def mtu_towards(intent: Intent, router: int, dst: int) -> int:
+    """The MTU of the interface through which a node's route to an address leaves; 0: it has none."""
     matching = [route for route in intent.routes_of(router) if dst in route.prefix]
     best = max(matching, key=lambda route: route.prefix.length, default=None)
-    return int(packet["length"]), best.adjacency.mtu if best else 0
+    return best.adjacency.mtu if best else 0
 
 
 def internet_places(intent: Intent) -> set[str]:
@@ -167,4 +178,5 @@ def mapping_of(header: Header) -> Mapping[str, object]:
         "layer": header.layer, "src": format_address(header.src), "dst": format_address(header.dst),
         "protocol": header.protocol, "sport": header.sport, "dport": header.dport, "ttl": header.ttl,
         "length": header.length, "df": header.df,
+        **({"offset": header.offset, "moreFragments": header.more} if header.offset or header.more else {}),
     }

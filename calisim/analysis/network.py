@@ -19,11 +19,13 @@ if TYPE_CHECKING:
 
     from ..control.intent import Intent, Route
     from ..datapath.engine import Engine
+    from ..datapath.stacks import Stacks
     from ..fib.image import FibImage
     from ..model.topology import Topology
     from ..traffic.replay import Replay
     from .explain import Trace
     from .run import Run
+    from .sending import Wave
 
 Progress = Callable[[str, int], None]
 """Called with what is being done and how many packets are through so far."""
@@ -83,6 +85,13 @@ class Network:
                 shared[key] = _pod_labels(pod.labels, pod.namespace, entities.namespaces.get(pod.namespace, {}))
             labels[ids[pod.id]] = shared[key]
         return labels
+
+    @cached_property
+    def stacks(self) -> Stacks:
+        """The stacks of endpoints that answer by themselves."""
+        from ..datapath.stacks import Stacks
+
+        return Stacks(self.intent)
 
     @cached_property
     def scopes(self) -> Any:
@@ -145,29 +154,32 @@ class Network:
 
     def run(
         self, packets: np.ndarray | str | Replay | None = None, *, threads: int = 1, events: bool = False, replies: bool = False,
-        keep: bool = True, progress: Progress | None = None,
+        errors: bool = False, keep: bool = True, progress: Progress | None = None,
     ) -> Run:
         """Send packets and tell what became of them.
 
         ``packets``: an array of :data:`calisim.PACKET` (one wave), the name of a traffic set, None for all the
         scenario's sets in order, or a capture's :meth:`replay`. Connections, ports and counters live on from wave to wave.
-        ``replies`` sends an answer for every packet that arrived, as the wave after it. ``keep=False`` adds up without
+        ``replies`` sends an answer for every packet that arrived, as the wave after it (endpoints whose ``stack`` is ``answer``
+        need no such word), ``errors`` the ICMP errors about those that did not. ``keep=False`` adds up without
         holding packets and results (and of a replay without each packet's fate).
         """
         from ..traffic.replay import Replay
         from .sending import send
 
         sets: Sequence[Any]
-        fates = True
+        stream: Iterator[tuple[str, Wave]]
+        codes = True
         if packets is None or isinstance(packets, str):
             sets = self.traffic_sets(packets)
             stream = _timed((set_.name, wait_of(set_), self.waves(set_)) for set_ in sets)
         elif isinstance(packets, Replay):
-            stream, fates = ((packets.name, wave) for wave in packets.waves()), keep
+            stream, codes = ((packets.name, wave) for wave in packets.waves()), keep
         else:
-            stream = iter([("", packets)])
+            stream = iter([("", (packets, None))])
         return send(
-            self, stream, threads=threads, events=events, replies=replies, keep=keep, fates=fates, progress=progress)
+            self, stream, threads=threads, events=events, errors=errors, replies=replies, keep=keep, codes=codes,
+            asks=not isinstance(packets, Replay), progress=progress)
 
     def replay(self, stream: BinaryIO, name: str = "replay") -> Replay:
         """A capture file (pcap or pcapng) as packets of this network's endpoints, to be given to :meth:`run`."""
@@ -198,7 +210,7 @@ def wait_of(traffic_set: Any) -> int:
     return DEFAULT_WAIT if traffic_set.wait is None else parse_duration(traffic_set.wait)
 
 
-def _timed(sets: Any) -> Iterator[tuple[str, np.ndarray]]:
+def _timed(sets: Any) -> Iterator[tuple[str, tuple[np.ndarray, None]]]:
     """Waves with their set's name; each set starts its wait after the last packet of the set before."""
     clock = 0
     for name, wait, waves in sets:
@@ -207,7 +219,7 @@ def _timed(sets: Any) -> Iterator[tuple[str, np.ndarray]]:
             wave["time"] += start
             if len(wave):
                 last = max(last, int(wave["time"].max()))
-            yield name, wave
+            yield name, (wave, None)
         clock = last
 
 

@@ -18,6 +18,7 @@ from .scopes import SCOPES, Scopes
 
 if TYPE_CHECKING:
     from ..datapath.engine import State
+    from ..datapath.generations import Generation
 
 _CODES = 1 << 15
 REASONS = {int(reason): reason for reason in DropReason}
@@ -136,7 +137,8 @@ class Run:
     ``codes`` one outcome code per packet by traffic set, ``paths`` packets per path class, ``protocols`` those that
     were sent, ``links`` packets and bytes by kind of interface and direction, ``state`` the engine's after the last
     wave. ``packets``, ``results`` and ``events`` hold all rows where they were asked for (event rows count within the
-    whole run), else they are empty.
+    whole run; what a packet went on as counts as it), else they are empty. ``families`` are the waves with all their
+    offspring, where events were asked for.
     """
 
     tallies: dict[str, Tally] = field(default_factory=dict)
@@ -148,6 +150,7 @@ class Run:
     packets: np.ndarray = field(default_factory=lambda: np.empty(0))
     results: np.ndarray = field(default_factory=lambda: np.empty(0))
     events: np.ndarray | None = None
+    families: list[tuple[Generation, ...]] = field(default_factory=list)
 
     def __repr__(self) -> str:
         """One line; the arrays are there to be asked."""

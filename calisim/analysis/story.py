@@ -61,6 +61,8 @@ def word_of(outcome: Outcome) -> str:
     """What became of a packet, in one word (or two)."""
     if outcome.verdict is Verdict.DROPPED:
         return outcome.reason.name
+    if outcome.verdict is Verdict.CONTINUED:
+        return "fragments missing"
     if not outcome.verdict.success:
         return outcome.verdict.name.lower()
     if outcome.encap != Encap.NONE:

@@ -20,6 +20,7 @@ if TYPE_CHECKING:
 _WORDS = {
     Verdict.DELIVERED: "delivered", Verdict.EXITED: "left the modelled network", Verdict.DROPPED: "DROPPED",
     Verdict.REFUSED: "refused", Verdict.UNDETERMINED: "undetermined",
+    Verdict.CONTINUED: "waits for the rest of its datagram",
 }
 
 

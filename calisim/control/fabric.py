@@ -11,7 +11,8 @@ from dataclasses import dataclass, field
 
 from ..errors import Problem, ScenarioError
 from ..model.clouds import ANYWHERE
-from ..model.entities import AclRule, RouteTable, SecurityGroup, TrafficRule, Vpc, VpcRoute
+from ..model.entities import AclRule, RouteTable, SecurityGroup, Subnet, TrafficRule, Vpc, VpcRoute
+from ..model.providers import Provider
 from ..model.topology import Topology
 from ..quantities import plural
 from ..vocabulary import TargetKind
@@ -82,8 +83,13 @@ def _subnets(topology: Topology, tables: Mapping[tuple[str, str], int], objects:
         subnets.append(FabricSubnet(
             name, subnet.prefix, subnet.gateway, tables[subnet.vpc, subnet.table], len(entities.nodes) + 2 * number - 1,
             _acl(acl.name, acl.ingress, objects) if acl else None, _acl(acl.name, acl.egress, objects) if acl else None,
-            number, subnet.zone, objects.add("Subnet", name, subnet.mark)))
+            number, subnet.zone, objects.add("Subnet", name, subnet.mark), _leg_mtu(topology.provider, subnet)))
     return tuple(subnets)
+
+
+def _leg_mtu(provider: Provider, subnet: Subnet) -> int:
+    """What a Linux router sends into a subnet that has an MTU of its own; 0: whatever the fabric carries."""
+    return subnet.mtu if provider.decrements_ttl and subnet.mtu != provider.mtu else 0
 
 
 def _owners(topology: Topology) -> dict[int, int]:

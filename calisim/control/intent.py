@@ -164,6 +164,8 @@ class Endpoint:
     mtu: int
     interface: str = ""                   # cali… of a pod
     decided_by: int = 0
+    answers: bool = False                 # its stack speaks: echo replies, RST, port unreachable …
+    ports: tuple[tuple[int, int], ...] = ()   # (protocol, port) on which it listens; (): on all
 
 
 @dataclass(frozen=True, slots=True)

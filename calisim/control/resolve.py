@@ -6,12 +6,13 @@ Objects are numbered as they are named; endpoints are the nodes, then the hosts,
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from functools import cache
 from hashlib import sha1
 
 from ..errors import Problem, ScenarioError
-from ..model.entities import Node, Pod
+from ..model.entities import NamedPort, Node, Pod
 from ..model.topology import Topology
-from ..quantities import Prefix, format_address, network_of
+from ..quantities import PROTOCOLS, Prefix, format_address, network_of
 from ..scenario.resources import IPPool
 from ..vocabulary import Encap, EndpointKind, RouterFlag, RpFilter
 from ..vocabulary.chance import fnv1a_32
@@ -57,8 +58,8 @@ def resolve(topology: Topology) -> Intent:
         nat=nat_rule(written, felix.nat_outgoing_exclusions, (_recorded(node) for node in nodes), felix.external_nodes),
         fabric=wiring.fabric, objects=tuple(objects.all), places=wiring.places, tunnel_senders=_senders(topology),
         remote_route=tables.remote_route, local_routes=tables.local_routes,
-        assumptions=_assumptions(topology, routes_by), failures=(*addresses.failures, *wiring.failures),
-        warnings=(*topology.warnings, *policy.warnings), policy=policy)
+        assumptions=_assumptions(topology, routes_by), icmp_ratelimit=topology.settings.icmp_ratelimit,
+        failures=(*addresses.failures, *wiring.failures), warnings=(*topology.warnings, *policy.warnings), policy=policy)
 
 
 def _pool(pool: IPPool, objects: Objects) -> Pool:
@@ -136,6 +137,7 @@ def _endpoints(
     topology: Topology, routers: Sequence[Router], addresses: Addresses, objects: Objects,
 ) -> tuple[Endpoint, ...]:
     entities = topology.entities
+    usual = topology.settings.stack == "answer"
     endpoints = [
         Endpoint(router.id, EndpointKind.NODE, f"node/{router.name}", router.address, router.id, router.inputs.mtu, "eth0",
                  router.decided_by)
@@ -145,14 +147,19 @@ def _endpoints(
         mtu = next((subnet.mtu for subnet in entities.subnets.values() if host.address in subnet.prefix), outside)
         endpoints.append(Endpoint(
             len(endpoints) + 1, EndpointKind.HOST, f"host/{host.name}", host.address, 0, mtu, "eth0",
-            objects.add("Host", host.name, host.mark)))
+            objects.add("Host", host.name, host.mark), usual if host.answers is None else host.answers))
     by_name = {router.name: router for router in routers}
     for number, (pod, address) in enumerate(zip(entities.pods, addresses.pods, strict=True), start=len(endpoints) + 1):
         router = by_name[pod.node]
         endpoints.append(Endpoint(
             number, EndpointKind.POD, pod.id, address, router.id, pod.mtu or router.pod_mtu, interface_name(pod),
-            objects.add("Endpoint", pod.id, pod.mark)))
+            objects.add("Endpoint", pod.id, pod.mark), usual if pod.answers is None else pod.answers, _listening(pod.ports)))
     return tuple(endpoints)
+
+
+@cache
+def _listening(ports: tuple[NamedPort, ...]) -> tuple[tuple[int, int], ...]:
+    return tuple((PROTOCOLS[port.protocol.lower()], port.port) for port in ports)
 
 
 def interface_name(pod: Pod) -> str:

@@ -110,7 +110,8 @@ stage ENDPOINT, where 0):
     src R.address, dst next_hop, TTL (inner's for IPIP, 64 for VXLAN), TOS (DSCP 0; ECN inherited, CE →
     ECT(0)), DF (copied for IPIP, 0 for VXLAN), length + overhead; VXLAN source port =
     32768 + draw(seed, src, dst, protocol << 32 | sport << 16 | dport, …) mod 28232 made symmetric by ordering the two
-    (address, port) pairs. The outer header is looked up again: ATTACHED if next_hop is in R's link prefix, else REMOTE
+    addresses and, apart from them, the two ports (measured; __flow_hash_consistentify). The outer header is
+    looked up again: ATTACHED if next_hop is in R's link prefix, else REMOTE
     via the gateway. Outer length > R's mtu, or less if it knows of a *path MTU* (R.address, outer destination): with
     outer DF MTU_EXCEEDED (stage ENCAPSULATE), else CONTINUED (stage ENCAPSULATE, where R): the outer packet is cut.
     VXLAN's source port of an inner piece is drawn with both ports 0.
@@ -128,8 +129,9 @@ stage ENDPOINT, where 0):
    also pods: to the pod's node), else EXITED if the destination is in no subnet and no enabled pool, else FABRIC_NO_OWNER.
 4. A Linux router's leg (decrements_ttl) of mtu ≠ 0 takes in no frame of more than mtu and a VLAN tag (length > mtu + 4;
    measured, is_skb_forwardable) → FABRIC_MTU, detail = Fabric.decided_by, and nobody is told. Otherwise it is routed:
-   ROUTED. decrements_ttl: wire TTL ≤ 1 → TTL_EXCEEDED stage FABRIC; else decrement the wire's TTL (outer if
-   encapsulated; between the two length > Fabric.mtu with DF → FABRIC_MTU), and hops += 1. NACL outbound of the sender's
+   ROUTED. decrements_ttl: wire TTL ≤ 1 → TTL_EXCEEDED stage FABRIC, but without a route FABRIC_NO_ROUTE (Linux looks for
+   one first); else decrement the wire's TTL (outer if encapsulated; between the two length > Fabric.mtu with DF →
+   FABRIC_MTU), and hops += 1. NACL outbound of the sender's
    subnet (no match → NACL_OUT). Route table of that subnet, longest match: none → FABRIC_NO_ROUTE; BLACKHOLE →
    FABRIC_NO_ROUTE (detail = route); QUOTA → ROUTE_QUOTA (detail = route); NAT → UNDETERMINED (detail = route); LOCAL →
    owner of the wire's destination among Fabric.owners: none → FABRIC_NO_OWNER; HOST → NACL_IN of its subnet, DELIVERED;
@@ -166,19 +168,44 @@ the same time. Times: TCP 432,000 s, UDP 180 s, others 600 s, refreshed by every
 when no entry lets the packet in: one of its own direction, or of the other one from an earlier wave. A packet that
 rules allow while the other direction's entry of the same wave is alive refreshes that entry (which becomes ESTABLISHED)
 and makes no second one. No match → SG_EGRESS / SG_INGRESS, detail = the object of R's first group. Entries are
-CONNECTION records with flags bit 0x8000 (TRACKED_BY_FABRIC).
+CONNECTION records with flags bit 0x80 (TRACKED_BY_FABRIC), history 0.
 
 **Conntrack** at R, key (R.key, src, dst, sport, dport, protocol); for ICMP echo sport = identifier and dport = 0x0800
 (type 8) or 0 (type 0), as in Linux: the inverse of a request is the reply with the same identifier, so that a request
 is never taken for a reply; for protocols without ports both 0. A live entry (expires > packet time): original direction
-or reply direction. Otherwise new: TCP with RST, FIN or SYN+ACK, or with neither SYN nor ACK → INVALID
-(nf_conntrack_proto_tcp); ACK without SYN is picked up (ESTABLISHED); an ICMP echo reply → INVALID; all else NEW. A
-known TCP connection: only what forwarding needs – a reply makes it ESTABLISHED, FIN or RST CLOSING. A SYN on a CLOSING
-connection reopens it as NEW. Time-outs: UDP 30 s, but 120 s from a packet that finds the entry ESTABLISHED and created
-more than 2 s ago (a stream); TCP NEW 120 s, ESTABLISHED 432,000 s, CLOSING 120 s; ICMP 30 s; others 600 s; each packet
+or reply direction. Otherwise new: TCP as *TCP states* says; an ICMP echo reply → INVALID; all else NEW. A reply makes what is
+NEW ESTABLISHED. Time-outs: UDP 30 s, but 120 s from a packet that finds the entry ESTABLISHED and created more than 2 s ago
+(a stream); GRE (47) 30 s, but 180 s from a packet that finds it ESTABLISHED; ICMP 30 s; others 600 s; each packet
 refreshes. RESULT.connection = the entry's ordinal (per router, 1-based, in order of confirmation) on the first router;
 flag NEW if this packet opened it. INVALID packets are neither translated nor entered. Only what reaches TRANSLATE or
 LOCAL_IN confirms a connection: a packet dropped earlier leaves no trace.
+
+*TCP states* (nf_conntrack_tcp_packet of Linux 6; measured). vocabulary.tcp has three tables: TCP_CLASSES[tcp_flags & 63] is
+the class of the flags: SYN, SYNACK, FIN, ACK, RST, or NONE for a combination that no stack sends (FIN without ACK, too);
+TCP_TRANSITIONS[is reply][class][state] the state after, IGNORE or INVALID; TCP_TIMEOUTS[state] seconds. A packet without a
+live entry is an original one on NONE: what is not INVALID opens (SYN → SYN_SENT; ACK → ESTABLISHED, picked up), history 0.
+Of a live entry *answered* means that reply_packets was not 0 before this packet. CONNECTION.history holds ConnectionHistory
+bits: CLOSING (was in FIN_WAIT), LAST_SYN, LAST_RST (the last packet that was not INVALID was one of the original direction),
+CHALLENGE, SIMULTANEOUS, UNACKNOWLEDGED, REPLY_UNACKNOWLEDGED (by direction of the data). In this order:
+
+- INVALID: the packet belongs to no connection; the entry stays as it is.
+- SYN_SENT from TIME_WAIT or CLOSE: under CLOSING, or LAST_RST and an original packet, the entry is gone for good (expires 0)
+  and the packet opens another one, in its own direction. Else IGNORE.
+- IGNORE (the packet belongs to the entry and counts, state and expires stay): LAST_SYN is set for a SYN of the original
+  direction, else cleared, LAST_RST cleared; such a SYN clears SIMULTANEOUS and makes CHALLENGE say whether the state is LAST_ACK.
+  But a SYNACK of the reply direction under LAST_SYN answers a SYN that was ignored: the state is SYN_RECV, history 0, and on.
+- An ACK of the reply direction on LAST_ACK under LAST_SYN and CHALLENGE is a challenge ACK (RFC 5961): CHALLENGE is cleared,
+  nothing else but the counter changes.
+- SYN_SENT2 sets SIMULTANEOUS. An ACK of the reply direction that leads to SYN_RECV leads to ESTABLISHED under SIMULTANEOUS.
+- The state changes (into FIN_WAIT from another one: CLOSING); LAST_SYN and LAST_RST are set or cleared. PSH stands for data (an
+  assumption: PACKET has no length of the header): on a FIN or ACK it sets its direction's UNACKNOWLEDGED (not on a reply that is
+  not answered). Every packet with ACK clears the other direction's (it acknowledges everything).
+- Not answered: RST → the entry is gone for good (expires 0) behind this packet; a SYN on SYN_SENT leaves expires as it is.
+  Otherwise expires = time + TCP_TIMEOUTS, but 300 s of ESTABLISHED when not answered, or with data of either direction
+  unacknowledged.
+
+PACKET has no sequence numbers: every packet is taken to be inside the window, every RST to hit its edge, every ACK to
+acknowledge all that came the other way, as between two stacks that lose nothing (Linux calls what is outside INVALID).
 
 **Errors.** An ICMP error belongs (RELATED) to the live entry that has the inverse of the quoted header's key, in that
 key's direction; it refreshes and opens nothing. None: INVALID – never translated, dropped only as step 5 says. In the
@@ -311,9 +338,8 @@ sorted by row (stable).
 - OUTPUT with src 0: a LOOKUP of dst chooses the source before CONNTRACK (a loss there is a loss at LOOKUP); the
   packet's own LOOKUP follows as for all.
 - A tunnel device without address masquerades to, and sends from, R.address.
-- TCP of a known connection: FIN or RST → CLOSING; else SYN without ACK on CLOSING → NEW; else a reply on NEW →
-  ESTABLISHED. Of other protocols: a reply → ESTABLISHED. State, expiry and the packet counters change at CONNTRACK,
-  whatever becomes of the packet; a new entry has packets 1, created = the packet's time.
+- State, expiry and the packet counters change at CONNTRACK, whatever becomes of the packet; a new entry has packets 1,
+  created = the packet's time.
 - ICMP echo: the port that is translated (and translated back) is the identifier, RESULT.sport. Protocols without ports
   keep RESULT's ports as sent.
 - Of an entry whose two tuples are equal the original direction counts. A null binding that moves the port is SNAT;
@@ -341,9 +367,8 @@ sorted by row (stable).
   route in Fabric.tables, else of the first subnet whose table has an OUTSIDE route, else 0; OUTSIDE provider means that
   some table has an OUTSIDE route. A HOST of Fabric.owners is
   delivered as in step 4 (LOCAL). A public address belongs to a router with PUBLIC.
-- VXLAN's source port: pairs (address, port) as in the conntrack key of the inner header after NAT (ICMP: 0 in
-  both, as Linux' flow hash leaves the identifier out), a ≤ b:
-  32768 + draw(seed, a.address, b.address, protocol << 32 | a.port << 16 | b.port) mod 28232.
+- VXLAN's source port: addresses a ≤ b and ports p ≤ q of the inner header after NAT (of ICMP and pieces both 0, as Linux'
+  flow hash leaves the identifier out): 32768 + draw(seed, a, b, protocol << 32 | p << 16 | q) mod 28232.
 - connections() shows what is alive at the latest packet time seen. Waves come in the order of time; what had expired
   before the earliest packet of a wave may be forgotten by it.
 - The decider on DELIVERED and EXITED is the first leg's adjacency (the tunnel's, not the outer header's); 0 if no

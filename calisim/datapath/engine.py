@@ -23,7 +23,7 @@ class State(Protocol):
     hits: np.ndarray
 
     def connections(self) -> np.ndarray:
-        """CONNECTION records that are alive, sorted by (key, flags & 0x8000, ordinal)."""
+        """CONNECTION records that are alive, sorted by (key, flags & 0x80, ordinal)."""
 
 
 class Engine(Protocol):

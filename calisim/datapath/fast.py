@@ -74,8 +74,8 @@ class FastEngine:
                 packets, more, born = nursery.arrays
                 position, kept, state.count, journal.count, nursery.count = step(
                     self._tables, wave, headers, results, carries, state.index, state.records, state.count, state.ordinals,
-                    state.links, state.drops, state.verdicts, state.hits, rows, journal.count, len(rows) > 0, state.paths, packets, more,
-                    born, nursery.count, state.wave, leg, position, kept, active)
+                    state.links, state.drops, state.verdicts, state.hits, rows, journal.count, len(rows) > 0, state.paths,
+                    packets, more, born, nursery.count, state.wave, leg, position, kept, active)
                 if position == active:
                     break
                 if len(state.records) - state.count < 3 * FRAME:

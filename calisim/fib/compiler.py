@@ -37,13 +37,13 @@ def compile(intent: Intent) -> FibImage:
     arrays = {
         "lpm": lpm.build(space.starts, space.classes_of_intervals), "classes": space.records, "residents": space.residents,
         "rows": routing.rows(space), "adjacencies": routing.records(),
-        "routers": _routers(intent, routing, rules), "endpoints": _endpoints(intent, routing, policy), "subnets": _subnets(intent, rules),
-        "target_rows": target_rows, "targets": targets, "rules": rules.records(),
+        "routers": _routers(intent, routing, rules), "endpoints": _endpoints(intent, routing, policy),
+        "subnets": _subnets(intent, rules), "target_rows": target_rows, "targets": targets, "rules": rules.records(),
         "blocked": np.array([p in intent.fabric.blocked_protocols for p in range(256)], np.uint8), "fabric": _fabric(intent),
         **policy.arrays,
     }
-    return FibImage(**{name: freeze(array) for name, array in arrays.items()}, places=len(intent.places),
-                    objects=len(intent.objects))
+    return FibImage(
+        **{name: freeze(array) for name, array in arrays.items()}, places=len(intent.places), objects=len(intent.objects))
 
 
 class _Routing:

@@ -101,7 +101,8 @@ class FibImage:
             "places of subnets": (subnets["place"], self.places + 1), "gateway": (self.fabric["gateway_place"], self.places + 1),
             "routers as places": (np.array([len(routers) - 1]), self.places + 1),
             "reasons": (self.adjacencies["reason"], len(DropReason)), "encapsulations": (self.adjacencies["encap"], len(Encap)),
-            "devices": (self.adjacencies["device"], len(Device)),
+            "devices": (self.adjacencies["device"], len(Device)), "endpoint 0": (endpoints["kind"][:1], 1),
+            "longest packet": (routers["mtu"], 1 << 16),
         }
         for first, count in (("acl_in", "acl_in_count"), ("acl_out", "acl_out_count")):
             bounds[first] = subnets[first].astype(np.int64) + subnets[count], len(self.rules) + 1
@@ -117,7 +118,8 @@ class FibImage:
         deeper = self.peers >> 31 == 1
         atoms, objects = self.atoms.shape[1] * 32, self.objects + 1
         bounds = {
-            "peers": (self.peers[deeper] & 0x7FFFFFFF, (len(self.peers) - (1 << 16)) >> 8), "atoms": (self.peers[~deeper], len(self.atoms)),
+            "peers": (self.peers[deeper] & 0x7FFFFFFF, (len(self.peers) - (1 << 16)) >> 8),
+            "atoms": (self.peers[~deeper], len(self.atoms)),
             "tiers": (tiers["steps"].astype(np.int64) + tiers["count"], len(self.steps) + 1), "steps": (self.steps, len(matches)),
             "programs": (np.maximum(self.endpoints["ingress"], self.endpoints["egress"]), len(tiers)),
             "ends of programs": (1 - tiers["last"][-1:], 1), "indexes": (tiers["index"], len(indexes)),

@@ -157,6 +157,7 @@ class Pod:
     mtu: int = 0                          # 0: what Calico gives it
     group: str = ""
     mark: Mark = NOWHERE
+    answers: bool | None = None           # None: as the settings say
     service_account: str = "default"
 
     @property
@@ -171,6 +172,7 @@ class Host:
     name: str
     address: int
     mark: Mark = NOWHERE
+    answers: bool | None = None           # None: as the settings say
 
 
 @dataclass(frozen=True, slots=True)

@@ -13,7 +13,7 @@ from .entities import NamedPort, Node, Pod
 
 if TYPE_CHECKING:
     from ..scenario.resources import Resources
-    from ..scenario.schema import PodGroup, Spec
+    from ..scenario.schema import PodGroup, Spec, Stack
 
 NAMESPACE_LABEL = "kubernetes.io/metadata.name"
 
@@ -67,7 +67,14 @@ def _counted(group: PodGroup, places: list[Node]) -> Iterator[Pod]:
     ports = tuple(NamedPort(port.name, port.protocol, port.port) for port in group.ports)
     pools, labels = tuple(group.pools), group.labels
     for name, node in names:
-        yield Pod(name, group.namespace, node.name, labels, ports, group.ip, pools, 0, group.name, group.mark, group.service_account)
+        yield Pod(
+            name, group.namespace, node.name, labels, ports, group.ip, pools, 0, group.name, group.mark, answers(group.stack),
+            group.service_account)
+
+
+def answers(stack: Stack | None) -> bool | None:
+    """Whether an endpoint answers by itself; None: as the settings say."""
+    return None if stack is None else stack == "answer"
 
 
 def _add(pod: Pod, made: dict[tuple[str, str], Pod], problems: list[Problem]) -> None:

@@ -51,7 +51,7 @@ def build(scenario: Scenario) -> Topology:
     profile = provider(spec.provider)
     problems: list[Problem] = []
     vpcs, subnets = clouds.vpcs(spec, profile)
-    hosts = tuple(Host(host.name, host.ip, host.mark) for host in spec.hosts)
+    hosts = tuple(Host(host.name, host.ip, host.mark, pods.answers(host.stack)) for host in spec.hosts)
     placed = nodes.nodes(spec, resources, profile, vpcs, subnets, hosts, problems)
     running = pods.pods(spec, resources, placed, problems)
     if problems:

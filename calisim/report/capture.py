@@ -10,8 +10,7 @@ from __future__ import annotations
 import hashlib
 import re
 from collections import Counter
-from collections.abc import Iterator
-from functools import lru_cache
+from collections.abc import Iterator, Sequence
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -19,91 +18,148 @@ import numpy as np
 from ..analysis.explain import headers_of, interface_of, where_of
 from ..analysis.losses import loss_of
 from ..analysis.telling import decider
+from ..datapath.deparse import Deparser, Tunnels
+from ..datapath.settling import heirs_of
 from ..errors import UsageError
-from ..traffic.batch import ACK, FIN, ICMP, IPIP, SYN, TCP, UDP
-from ..vocabulary import Device, Direction, DropReason, Stage, Verdict
-from ..wire import icmp, ipv4, tcp, udp
+from ..traffic.batch import ACK, FIN, SYN, TCP
+from ..vocabulary import EVENT, HEADER, PACKET, RESULT, Device, Direction, DropReason, PacketFlag, Relation, Stage, Verdict
+from ..wire import ipv4, tcp
 from ..wire.frame import Frame
 from ..wire.linktypes import IPV4
-from .frames import Tunnels, frame
 
 if TYPE_CHECKING:
     from ..analysis.network import Network, Progress
     from ..analysis.run import Run
     from ..control.intent import Intent
+    from ..datapath.generations import Generation
 
 MOST_PACKETS = 100_000
 """Of one capture: some six frames each, of a thousand bytes 600 MB."""
 
-EXPERIMENT = 253                     # IP protocol for experiments (RFC 3692): what a pod's own tunnel carries
-SCTP, SCTP_HEAD = 132, 16            # bytes of the common header and a chunk's
+AT_ONCE = 1024                       # frames whose bytes are made together: a megabyte or so
 MODULUS = 2**32                      # of TCP's numbers
 
 
 class Recording:
-    """The frames of one run. ``interfaces`` names them as ``node/device``, ``run`` is what was recorded."""
+    """The frames of one run, those of all that its packets gave rise to among them. ``interfaces`` names them as
+    ``node/device``, ``run`` is what was recorded."""
 
     def __init__(self, intent: Intent, run: Run) -> None:
         assert run.events is not None
         self.run = run
-        self.interfaces, self._interface = _interfaces(intent, run.events)
-        self._intent, self._events = intent, run.events
-        self._tunnels = Tunnels(intent.seed, macs={router.address: tunnel_mac(router.name) for router in intent.routers})
-        rows, first = np.unique(run.events["row"], return_index=True)
-        self._last = np.append(first[1:], len(run.events)) - 1 if len(rows) else first
-        self._packets = run.packets.copy()
-        self._packets["src"][rows] = np.where(     # what the kernel chose
-            self._packets["src"][rows] == 0, run.events["src"][first], self._packets["src"][rows])
-        self._numbers = _tcp_numbers(self._packets, run.results)
-        self._sent = lru_cache(maxsize=64)(self._made)
+        self._intent, self._rows = intent, _Rows(run)
+        self._events = self._rows.events
+        self.interfaces, self._interface = _interfaces(intent, self._events)
+        last = np.append(self._events["row"][1:] != self._events["row"][:-1], True)[:len(self._events)]
+        self._last = frozenset(np.flatnonzero(last).tolist())
+        self._deparser = Deparser(
+            self._events, Tunnels(intent.seed, macs={router.address: tunnel_mac(router.name) for router in intent.routers}),
+            headers=self._rows.headers, numbers=self._rows.numbers, wholes=self._rows.wholes)
 
     def __len__(self) -> int:
         return len(self._events)
 
     def frames(self) -> Iterator[Frame]:
-        """All frames, packet by packet."""
-        return self._frames(np.arange(len(self._events)))
+        """All frames in order of time; what happens at the same time packet by packet, each with what it gave rise to."""
+        return self._frames(self._rows.order)
 
     def by_interface(self) -> Iterator[tuple[str, Iterator[Frame]]]:
         """The frames of each interface."""
-        order = np.argsort(self._interface, kind="stable")
+        order = self._rows.order[np.argsort(self._interface[self._rows.order], kind="stable")]
         bounds = np.searchsorted(self._interface[order], np.arange(len(self.interfaces) + 1))
         for number, name in enumerate(self.interfaces):
             yield name, self._frames(order[bounds[number]:bounds[number + 1]])
 
     def unseen(self) -> dict[str, int]:
         """Packets that never were on an interface, by what became of them."""
-        seen = np.zeros(len(self._packets), bool)
-        seen[self._events["row"]] = True
+        assert self.run.events is not None
+        seen = np.zeros(len(self.run.packets), bool)
+        seen[self.run.events["row"]] = True
         counts = Counter(_fate(result) for result in self.run.results[~seen])
         return dict(counts.most_common())
 
     def _frames(self, positions: np.ndarray) -> Iterator[Frame]:
-        last = set(self._last.tolist())
-        for position in positions.tolist():
-            event = self._events[position]
-            data = frame(event, self._sent(int(event["row"])), self._tunnels)
-            yield Frame(
-                int(event["time"]), data, len(data), IPV4, self.interfaces[self._interface[position]],
-                Direction(int(event["direction"])), self._comment(event) if position in last else "")
+        for start in range(0, len(positions), AT_ONCE):
+            chunk = positions[start:start + AT_ONCE]
+            made = self._deparser.deparse(chunk)
+            for number, position in enumerate(chunk.tolist()):
+                event, data = self._events[position], made.packet(number)
+                yield Frame(
+                    int(event["time"]), data, len(data), IPV4, self.interfaces[self._interface[position]],
+                    Direction(int(event["direction"])), self._comment(event) if position in self._last else "")
 
     def _comment(self, event: np.void) -> str:
         """Why a packet got no further; nothing for one that arrived."""
-        packet, result = self._packets[int(event["row"])], self.run.results[int(event["row"])]
-        if Verdict(int(result["verdict"])).success:
+        row = int(event["row"])
+        packet, result = self._rows.packets[row], self._rows.results[row]
+        if Verdict(int(result["verdict"])).success or self._rows.goes_on[row]:
             return ""
         loss = loss_of(self._intent, packet, result, headers_of(event))
         if loss is None:
             return _fate(result)
         return f"{loss.reason.name} at {loss.where}: {loss.sentence} {decider(loss.object).strip()}".rstrip()
 
-    def _made(self, row: int) -> bytes:
-        """The packet as its sender made it."""
-        packet = self._packets[row]
-        header = ipv4.Ipv4(
-            int(packet["src"]), int(packet["dst"]), int(packet["protocol"]), int(packet["ttl"]), int(packet["tos"]),
-            row + 1 & 0xFFFF, int(packet["fragment"]))
-        return ipv4.emit(header, _segment(packet, header, *self._numbers[row].tolist()))
+
+class _Rows:
+    """All packets of a run by row: those that were sent as in the run, behind them what they gave rise to.
+
+    ``headers`` with the identification that a packet has in common with its pieces, ``numbers`` of TCP, ``wholes`` the length of
+    the datagram of which a row is a piece, ``goes_on`` whether other rows tell its fate; ``events`` by row, ``order`` is that
+    of their frames.
+    """
+
+    def __init__(self, run: Run) -> None:
+        assert run.events is not None
+        families = run.families
+        generations = [generation for family in families for generation in family]
+        sent = np.cumsum([0, *(len(family[0].packets) for family in families)])
+        rows, extra = [], int(sent[-1])
+        for family, start in zip(families, sent, strict=False):
+            rows.append(np.arange(start, start + len(family[0].packets)))
+            for generation in family[1:]:
+                rows.append(np.arange(extra, extra + len(generation.packets)))
+                extra += len(generation.packets)
+        place = np.argsort(np.concatenate([np.empty(0, np.int64), *rows]))        # where in the order of generations a row stands
+        self.packets = np.concatenate([np.empty(0, PACKET), *(one.packets for one in generations)])[place]
+        self.results = np.concatenate([np.empty(0, RESULT), *(one.results.results for one in generations)])[place]
+        self.headers = np.concatenate([np.empty(0, HEADER), *(
+            np.zeros(len(one.packets), HEADER) if one.headers is None else one.headers for one in generations)])[place]
+        heirs = [heirs_of(family) if len(family) > 1 else np.full(len(family[0].packets), -1) for family in families]
+        self.goes_on = (np.concatenate([np.empty(0, np.int64), *heirs]) >= 0)[place]
+        self._inherit(run, families, rows)
+        events = [one.results.events.copy() for one in generations if one.results.events is not None]
+        for mine, numbers in zip(events, rows, strict=True):
+            mine["row"] = numbers[mine["row"]]
+        together = np.concatenate([np.empty(0, EVENT), *events])
+        self.events = together[np.argsort(together["row"], kind="stable")]
+        self.order = np.lexsort((self.events["row"], self._roots[self.events["row"]], self.events["time"]))
+
+    def _inherit(self, run: Run, families: Sequence[Sequence[Generation]], rows: Sequence[np.ndarray]) -> None:
+        """What pieces and wholes have of the packet that was sent."""
+        assert run.events is not None
+        seen, first = np.unique(run.events["row"], return_index=True)
+        packets = run.packets.copy()
+        packets["src"][seen] = np.where(packets["src"][seen] == 0, run.events["src"][first], packets["src"][seen])    # as chosen
+        count = len(self.packets)
+        self.numbers, self.wholes = np.zeros((count, 2), np.int64), self.packets["length"].copy()
+        self.numbers[:len(packets)] = tcp_numbers(packets, run.results)
+        self.headers["id"] = np.where(self.headers["id"], self.headers["id"], np.arange(count) % 0xFFFF + 1)
+        self._roots = np.arange(count)
+        position = 0
+        for family in families:
+            for number, generation in enumerate(family):
+                own = rows[position]
+                if number:
+                    assert generation.causes is not None
+                    parent = rows[position - 1][generation.causes["parent"]]
+                    self._roots[own] = self._roots[parent]
+                    same = np.isin(generation.causes["relation"], (Relation.PIECE, Relation.WHOLE))
+                    piece = self.packets["fragment"][own] & int(PacketFlag.MF | PacketFlag.OFFSET) != 0
+                    self.numbers[own[same]] = self.numbers[parent[same]]
+                    for name in ("id", "encap"):               # encap: whether the outer header is the first sender's
+                        self.headers[name][own[same]] = self.headers[name][parent[same]]
+                    self.wholes[own[same & piece]] = self.wholes[parent[same & piece]]
+                position += 1
 
 
 def record(
@@ -121,7 +177,7 @@ def record(
         raise UsageError(
             f"a capture holds at most {MOST_PACKETS:,} packets, this traffic has {sum(sizes.values()):,}: {cure}; "
             f"or let fewer endpoints send, for example --set traffic.{large}.from=NAMESPACE/POD")
-    return Recording(network.intent, network.run(traffic, events=True, replies=replies, progress=progress))
+    return Recording(network.intent, network.run(traffic, events=True, errors=True, replies=replies, progress=progress))
 
 
 def file_names(interfaces: tuple[str, ...]) -> dict[str, str]:
@@ -146,6 +202,8 @@ def _fate(result: np.void) -> str:
     verdict = Verdict(int(result["verdict"]))
     if verdict is Verdict.DROPPED:
         return next(reason.name for reason in DropReason if reason == result["reason"])
+    if verdict is Verdict.CONTINUED:
+        return "waits for the rest of its datagram, which never comes"
     return f"{verdict.name.lower()} at stage {Stage(int(result['stage'])).name.lower()}"
 
 
@@ -158,32 +216,7 @@ def _interfaces(intent: Intent, events: np.ndarray) -> tuple[tuple[str, ...], np
     return tuple(f"{where_of(intent, event)}/{interface_of(intent, event)}" for event in events[first]), number
 
 
-# --- what the records do not hold
-
-def _segment(packet: np.void, header: ipv4.Ipv4, seq: int, ack: int) -> bytes:
-    """What follows the IPv4 header."""
-    room = int(packet["length"]) - header.size
-    sport, dport = int(packet["sport"]), int(packet["dport"])
-    if header.protocol == TCP:
-        head = tcp.Tcp(sport, dport, seq, ack, int(packet["tcp_flags"]))
-        return tcp.emit(head, _text(room - tcp.SIZE), header.src, header.dst)
-    if header.protocol == UDP:
-        return udp.emit(udp.Udp(sport, dport), bytes(room - udp.SIZE), header.src, header.dst)
-    if header.protocol == ICMP:
-        return icmp.emit(icmp.Icmp(dport >> 8, dport & 0xFF, sport << 16 | 1), _text(room - icmp.SIZE))
-    if header.protocol == IPIP and room >= ipv4.SIZE:
-        return ipv4.emit(ipv4.Ipv4(header.src, header.dst, EXPERIMENT), bytes(room - ipv4.SIZE))
-    if header.protocol == SCTP and room >= SCTP_HEAD:          # one chunk of padding (RFC 4820); checksum 0 as of RFC 9653
-        return bytes(12) + b"\x84\0" + (room - 12).to_bytes(2, "big") + bytes(room - SCTP_HEAD)
-    return bytes(room)
-
-
-@lru_cache(maxsize=64)
-def _text(size: int) -> bytes:
-    return (b"calisim " * (size // 8 + 1))[:size]
-
-
-def _tcp_numbers(packets: np.ndarray, results: np.ndarray) -> np.ndarray:
+def tcp_numbers(packets: np.ndarray, results: np.ndarray) -> np.ndarray:
     """Sequence and acknowledgement number of every packet, as if each connection had begun with 0."""
     numbers = np.zeros((len(packets), 2), np.int64)
     following: dict[tuple[Any, ...], int] = {}                         # by tuple as sent and as it arrived (NAT)

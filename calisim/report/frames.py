@@ -1,18 +1,19 @@
-"""The bytes on an interface: an EVENT and the packet as its sender made it → the IPv4 packet that tcpdump shows there.
+"""The bytes on an interface where the packet's own are known: an EVENT and the packet as its sender made it → the IPv4 packet
+that tcpdump shows there. (Where no more than the records is known, :mod:`calisim.datapath.deparse` makes them.)
 
 Fields are changed in place and checksums adjusted (RFC 1624), as the kernel does it: a checksum that was wrong stays wrong,
-a UDP checksum of 0 stays 0. The outer header of a tunnel is made anew; what no EVENT holds of it is in :class:`Tunnels`.
+a UDP checksum of 0 stays 0. The outer header of a tunnel is made anew; what no EVENT holds of it is in
+:class:`~calisim.datapath.deparse.Tunnels`.
 An ICMP error is made of the bytes that its cause had where it was lost.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
-from dataclasses import dataclass, field
-from zlib import crc32
+from collections.abc import Iterable
 
 import numpy as np
 
+from ..datapath.deparse import Tunnels
 from ..vocabulary import Encap, PacketFlag
 from ..vocabulary.chance import draw
 from ..wire import ethernet, icmp, ipv4, udp, vxlan
@@ -21,17 +22,6 @@ from ..wire.fragments import piece
 
 CHECKSUM_AT = {ipv4.TCP: 16, ipv4.UDP: 6}      # in the segment
 ICMP_CHECKSUM_AT, ICMP_IDENTIFIER_AT = 2, 4
-
-
-@dataclass(frozen=True, slots=True)
-class Tunnels:
-    """What the tunnel devices of a cluster put on the wire beside the fields of an EVENT."""
-
-    seed: int = 1
-    vni: int = 4096
-    port: int = vxlan.PORT
-    udp_checksum: bool = True                  # vxlan … udpcsum, as `ip link` makes the device unless told otherwise
-    macs: Mapping[int, bytes] = field(default_factory=dict)     # VTEP's MAC by the address of its node
 
 
 def frames(events: Iterable[np.void], sent: bytes, tunnels: Tunnels, *, wrapped: bool = False) -> list[bytes]:
@@ -110,6 +100,7 @@ def _quote_rewritten(event: np.void, packet: bytes) -> bytes:
     made = rewritten(
         quote, src=int(event["quote_src"]), dst=int(event["quote_dst"]), sport=int(event["quote_sport"]),
         dport=int(event["quote_dport"]), ttl=about.ttl, tos=about.tos)
+    made += quote[len(made):]                      # more than the packet (extensions, RFC 4884) is nobody's to change
     if made == quote:
         return packet
     return packet[:header.size] + icmp.emit(icmp.Icmp(message.type, message.code, message.rest), made)
@@ -172,4 +163,5 @@ def _translate(segment: bytearray, header: ipv4.Ipv4, src: int, dst: int, sport:
 def _outer_id(event: np.void, inner: bytes, seed: int) -> int:
     """The kernel chooses it; here it depends on the inner packet and the tunnel, so that it is one along the whole leg, of
     all pieces, too."""
-    return draw(seed, int(event["time"]), crc32(inner), int(event["outer_src"]) << 32 | int(event["outer_dst"])) & 0xFFFF
+    inside, outside = (int(event[f"{which}src"]) << 32 | int(event[f"{which}dst"]) for which in ("", "outer_"))
+    return draw(seed, int(event["time"]), int.from_bytes(inner[4:8], "big"), inside, outside) & 0xFFFF

@@ -65,12 +65,13 @@ def _need(need: Need) -> dict[str, Any]:
 
 
 def packets(tally: Tally) -> dict[str, Any]:
-    """Sent, delivered, exited, refused, undetermined, and dropped by reason."""
+    """Sent, delivered, exited, refused, undetermined, dropped by reason; and fragments that wait for others, if there are any."""
     by = {verdict: amount.packets for verdict, amount in tally.by(lambda outcome: outcome.verdict).items()}
     return {
         "sent": tally.sent, "delivered": by.get(Verdict.DELIVERED, 0), "exited": by.get(Verdict.EXITED, 0),
         "dropped": dict(lost_by_name(tally)), "refused": by.get(Verdict.REFUSED, 0),
         "undetermined": by.get(Verdict.UNDETERMINED, 0),
+        **({"continued": by[Verdict.CONTINUED]} if Verdict.CONTINUED in by else {}),
     }
 
 

@@ -10,12 +10,13 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from ..datapath.deparse import Tunnels
 from ..datapath.generations import Generation
 from ..vocabulary import EVENT, HEADER, PACKET, Encap, Relation, Stage, Verdict
 from ..wire import ipv4
 from ..wire.fragments import piece, reassemble
 from ..wire.octets import MalformedPacket
-from .frames import Tunnels, error, frame, frames
+from .frames import error, frame, frames
 
 Held = tuple[int, int, int, int, int]          # router, source, destination, protocol, number or identification
 

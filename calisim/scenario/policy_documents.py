@@ -23,9 +23,10 @@ KUBERNETES_TIERS = {"adminnetworkpolicy": (1_000, "Pass"), "baselineadminnetwork
 TIERS: dict[str, tuple[float, str]] = {**BUILT_IN_TIERS, **KUBERNETES_TIERS}
 Note = Callable[[Document, str], None]
 
-_OF_HOSTS = "doNotTrack and preDNAT are about host endpoints, whose own traffic is not policed yet: it decides nothing"
+_NOT_ENFORCED = "policies are not evaluated yet by the datapath: no packet is allowed or dropped by it"
 _IPV6 = "its IPv6 rules are left aside: calisim models IPv4 only"
 _HTTP = "http is judged by a proxy beside the pod, not in the datapath: the rest of the rule decides"
+_HOSTS_ONLY = "doNotTrack and preDNAT concern host endpoints only, whose own traffic is not policed yet"
 _WITH_PRIORITY = ("AdminNetworkPolicy", "ClusterNetworkPolicy")
 _BEYOND = "nodes peers and ClusterNetworkPolicy's named ports mean what the API says; Calico itself does not convert them"
 
@@ -78,9 +79,10 @@ class PolicyDocuments:
         self.add(document, value, _as_converted(document, origins), f"Kubernetes{document.kind}")
 
     def add(self, document: Document, value: Mapping[str, Any], place: policing.Place, calico_kind: str) -> None:
+        self.note(document, _NOT_ENFORCED)
         policy = policing.policy(value, place, document.mark, document.kind, calico_kind)
         if policy.do_not_track or policy.pre_dnat:
-            self.note(document, _OF_HOSTS)
+            self.note(document, _HOSTS_ONLY)
         self.policies.append((policy, document))
         self.look_over(document, value, len(policy.ingress) + len(policy.egress))
 
@@ -145,7 +147,7 @@ class PolicyDocuments:
                     f"there is no tier {policy.tier}", suggestion(policy.tier, known) or "add a Tier document", ("spec", "tier"))
 
     def resources(self) -> PolicyResources:
-        policies = tuple(policy for policy, _ in self.policies)
+        policies = tuple(policy for policy, _ in self.policies if policy.tier in TIERS or policy.tier in self.tiers)
         used = {policy.tier for policy in policies}
         built_in = (Tier(name, order, action) for name, (order, action) in TIERS.items() if name in used)
         tiers = {**{tier.name: tier for tier in built_in}, **self.tiers}

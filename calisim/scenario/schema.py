@@ -111,9 +111,10 @@ PortSpec = Annotated[
     WithJsonSchema({"type": ["integer", "string"]})]
 Era = Annotated[str, PlainValidator(_era), WithJsonSchema(_TEXT | {"examples": ["3.32"]})]
 Reason = Annotated[str, PlainValidator(_reason), WithJsonSchema({"enum": list(DropReason.__members__)[1:]})]
-Fate = Literal["delivered", "exited", "dropped", "refused", "undetermined"]
+Fate = Literal["delivered", "exited", "dropped", "refused", "undetermined", "continued"]
 Scope = Literal["same-node", "same-subnet", "other-subnet", "other-vpc", "external", "node"]
 Wrapping = Literal["none", "ipip", "vxlan"]
+Stack = Literal["answer", "silent"]
 Duration = Annotated[str, PlainValidator(_duration), WithJsonSchema(_TEXT | {"examples": ["10min"]})]
 
 
@@ -189,6 +190,9 @@ class Settings(Section):
     nat_ports: Literal["random-fully", "keep"] = "random-fully"
     rp_filter: Annotated[Literal["strict", "loose", "off"], BeforeValidator(_rp_filter)] = "strict"
     filter: Literal["calico", "none"] = "calico"
+    icmp_ratelimit: int = Field(
+        0, ge=0, le=2**31 - 1, description="net.ipv4.icmp_ratelimit, ms; 0: no limit (the kernel's default is 1000)")
+    stack: Stack = Field("silent", description="do pods and hosts answer by themselves (echo reply, RST, port unreachable …)?")
     era: Era = Field("3.32", description="Calico version whose behaviour is modelled; from 3.33 on Felix owns IPIP routes")
 
 
@@ -286,13 +290,15 @@ class PodGroup(Section):
     nodes: str | None = Field(None, description="only on nodes that this selector chooses")
     ip: Address | None = None
     pools: list[str] = []
-    ports: list[PortName] = []
+    ports: list[PortName] = Field([], description="on these its processes listen; on all where none is named")
+    stack: Stack | None = Field(None, description="settings.stack if not said")
     service_account: str = "default"
 
 
 class HostSpec(Section):
     name: str
     ip: Address
+    stack: Stack | None = Field(None, description="settings.stack if not said")
 
 
 class TrafficSet(Section):

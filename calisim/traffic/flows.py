@@ -24,6 +24,7 @@ from .owners import AddressOwners
 __all__ = ["Flows", "answered", "plan", "reply_wave", "resolve_endpoints", "waves"]
 
 LONGEST_WAVE = 2**20                 # rows
+LONGEST_CUT = 2**16                  # … of packets that may be cut: all pieces of a wave are held at once
 SOURCE_PORTS = 65536 - FIRST_SOURCE_PORT
 T = TypeVar("T")
 ANSWER_DELAY = 1_000                 # ns between a packet and its answer: nothing expires, the order in time is kept
@@ -84,8 +85,8 @@ class Flows:
 
 
 def waves(traffic_set: TrafficSet, intent: Intent, labels: Labels) -> Iterator[np.ndarray]:
-    """The packets of a traffic set, at most 2**20 at a time; all of a set leave at time 0."""
-    return plan(traffic_set, intent, labels).waves()
+    """The packets of a traffic set, at most 2**20 at a time (2**16 without DF); all of a set leave at time 0."""
+    return plan(traffic_set, intent, labels).waves(LONGEST_WAVE if traffic_set.df else LONGEST_CUT)
 
 
 def plan(traffic_set: TrafficSet, intent: Intent, labels: Labels) -> Flows:

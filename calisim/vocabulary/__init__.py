@@ -13,16 +13,16 @@ from .records import (
     TARGET, TERM, TIER,
 )
 from .stages import (
-    AdjacencyFlag, AdjacencyKind, ClassFlag, ConnectionFlag, ConnectionState, Device, Direction, EndpointKind, FabricFlag,
-    HeaderFlag, PacketFlag, PolicyAction, Relation, ResultFlag, RouterFlag, RpFilter, Stage, TargetKind, TermFlag, TermKind,
-    Verdict,
+    AdjacencyFlag, AdjacencyKind, ClassFlag, ConnectionFlag, ConnectionHistory, ConnectionState, Device, Direction,
+    EndpointKind, FabricFlag, HeaderFlag, PacketFlag, PolicyAction, Relation, ResultFlag, RouterFlag, RpFilter, Stage,
+    TargetKind, TermFlag, TermKind, Verdict,
 )
 
 __all__ = [
     "ADJACENCY", "BORN", "CLASS", "CONNECTION", "ENDPOINT", "EVENT", "FABRIC", "HEADER", "INDEX", "MATCH", "PACKET",
     "PMTU", "RESULT", "ROUTER", "RULE", "SUBNET", "TARGET", "TERM", "TIER",
-    "AdjacencyFlag", "AdjacencyKind", "ClassFlag", "ConnectionFlag", "ConnectionState", "Device", "Direction", "DropReason",
-    "Encap", "EndpointKind", "FabricFlag",
+    "AdjacencyFlag", "AdjacencyKind", "ClassFlag", "ConnectionFlag", "ConnectionHistory", "ConnectionState", "Device",
+    "Direction", "DropReason", "Encap", "EndpointKind", "FabricFlag",
     "HeaderFlag", "PacketFlag", "PolicyAction", "Relation", "ResultFlag", "RouterFlag", "RpFilter", "Severity", "Stage",
     "TargetKind", "TermFlag", "TermKind", "Verdict",
 ]

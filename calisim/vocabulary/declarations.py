@@ -1,7 +1,8 @@
 """The vocabulary as Cython declarations: what ``setup.py`` writes to ``calisim/_vocabulary.pxd``.
 
-Each enum becomes a C enum (``DROP_NO_ROUTE = 5``), each record a C struct in the same order, the encapsulations a
-constant table. :func:`digest` names the text; the compiled core carries it and is refused when it is another one.
+Each enum becomes a C enum (``DROP_NO_ROUTE = 5``), each record a C struct in the same order, the encapsulations
+and what TCP does to a connection constant tables. :func:`digest` names the text; the compiled core carries it and is refused
+when it is another one.
 """
 
 from __future__ import annotations
@@ -12,15 +13,16 @@ from enum import IntEnum
 
 import numpy as np
 
-from . import records, stages
+from . import records, stages, tcp
 from .encaps import ENCAPSULATIONS, Encap
 from .reasons import DropReason
 
 ENUMS: tuple[type[IntEnum], ...] = (
     stages.Stage, stages.Verdict, stages.Relation, stages.AdjacencyKind, stages.EndpointKind, stages.Device, stages.Direction,
     stages.RpFilter, stages.TargetKind, stages.ConnectionState, stages.PacketFlag, stages.HeaderFlag, stages.ResultFlag,
-    stages.RouterFlag, stages.ClassFlag, stages.AdjacencyFlag, stages.FabricFlag, stages.ConnectionFlag, stages.PolicyAction,
-    stages.TermKind, stages.TermFlag, DropReason, Encap,
+    stages.RouterFlag, stages.ClassFlag, stages.AdjacencyFlag, stages.FabricFlag, stages.ConnectionFlag,
+    stages.ConnectionHistory, stages.PolicyAction, stages.TermKind, stages.TermFlag, tcp.TcpClass, tcp.Transition,
+    DropReason, Encap,
 )  # type: ignore[assignment]
 _PREFIX = {"DropReason": "DROP", "AdjacencyKind": "ADJACENCY", "TargetKind": "TARGET", "EndpointKind": "ENDPOINT",
            "ConnectionState": "CONNECTION"}
@@ -51,6 +53,7 @@ def _text() -> str:
         *(_enum(kind) for kind in ENUMS),
         *(_struct(name, dtype) for name, dtype in layouts.items()),
         _encapsulations(),
+        _tcp_tables(),
     ])
 
 
@@ -86,3 +89,32 @@ def _encapsulations() -> str:
         uint8_t copies_df
     const Encapsulation ENCAPSULATIONS[]
 '''
+
+
+def _tcp_tables() -> str:
+    """The tables of :mod:`.tcp`, index by index the same."""
+    transitions = ",\n".join(
+        "        {\n" + ",\n".join(f"            {_row(row)}" for row in direction) + "\n        }"
+        for direction in tcp.TCP_TRANSITIONS)
+    classes = ",\n        ".join(", ".join(str(int(kind)) for kind in tcp.TCP_CLASSES[at:at + 16]) for at in range(0, 64, 16))
+    states = len(tcp.TCP_TIMEOUTS)
+    return f'''cdef extern from *:
+    """
+    static const unsigned char TCP_CLASSES[] = {{
+        {classes}
+    }};
+    static const unsigned char TCP_TRANSITIONS[2][{len(tcp.TcpClass)}][{states}] = {{
+{transitions}
+    }};
+    static const unsigned int TCP_TIMEOUTS[] = {_row(tcp.TCP_TIMEOUTS)};
+    """
+    const uint8_t TCP_CLASSES[{len(tcp.TCP_CLASSES)}]
+    const uint8_t TCP_TRANSITIONS[2][{len(tcp.TcpClass)}][{states}]
+    const uint32_t TCP_TIMEOUTS[{states}]
+    enum:
+        TCP_UNACKNOWLEDGED_TIMEOUT "{tcp.TCP_UNACKNOWLEDGED_TIMEOUT}"
+'''
+
+
+def _row(values: tuple[int, ...]) -> str:
+    return "{" + ", ".join(str(int(value)) for value in values) + "}"

@@ -157,11 +157,11 @@ INDEX = _record(
 TARGET = _record(("kind", _u32), ("router", _u32), ("place", _u32), ("detail", _u32), size=16)
 
 # A tracked connection: both tuples, one cache line. key = ROUTER.key of the router that tracks it; wave = number of the
-# wave that made it (per State, from 1).
+# wave that made it (per State, from 1); history = ConnectionHistory bits (TCP).
 CONNECTION = _record(
     ("key", _u32), ("ordinal", _u32),
     ("src", _u32), ("dst", _u32), ("sport", _u16), ("dport", _u16),                      # original direction
     ("reply_src", _u32), ("reply_dst", _u32), ("reply_sport", _u16), ("reply_dport", _u16),
     ("created", _u64), ("expires", _u64), ("packets", _u32), ("reply_packets", _u32),
-    ("protocol", _u8), ("state", _u8), ("flags", _u16), ("wave", _u32), size=64,
+    ("protocol", _u8), ("state", _u8), ("flags", _u8), ("history", _u8), ("wave", _u32), size=64,
 )

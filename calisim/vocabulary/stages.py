@@ -64,6 +64,7 @@ class Relation(IntEnum):
     ERROR = 1          # an ICMP error about it
     PIECE = 2          # a fragment of it
     WHOLE = 3          # the datagram of which it was the last missing fragment
+    REPLY = 4          # what the stack that got it says
 
 
 class AdjacencyKind(IntEnum):
@@ -125,12 +126,19 @@ class TargetKind(IntEnum):
 
 
 class ConnectionState(IntEnum):
-    """Of a tracked connection, as far as forwarding depends on it."""
+    """Of a tracked connection. NEW is for all protocols but TCP, whose states are the kernel's (:mod:`.tcp`)."""
 
     NONE = 0
     NEW = 1            # first packet seen, no answer yet
-    ESTABLISHED = 2    # an answer was seen, or a TCP connection was picked up in its middle
-    CLOSING = 3        # FIN or RST seen
+    ESTABLISHED = 2    # an answer was seen; TCP: the handshake, or a connection was picked up in its middle
+    SYN_SENT = 3
+    SYN_RECV = 4       # SYN-ACK seen
+    FIN_WAIT = 5       # FIN seen
+    CLOSE_WAIT = 6     # ... and acknowledged
+    LAST_ACK = 7       # FIN seen from both
+    TIME_WAIT = 8      # ... and acknowledged
+    CLOSE = 9          # RST seen
+    SYN_SENT2 = 10     # SYN seen from both (simultaneous open)
 
 
 class PacketFlag(IntFlag):
@@ -203,7 +211,19 @@ class FabricFlag(IntFlag):
 class ConnectionFlag(IntFlag):
     """Bits of CONNECTION.flags."""
 
-    TRACKED_BY_FABRIC = 0x8000     # the security groups' entry, not the router's conntrack
+    TRACKED_BY_FABRIC = 0x80       # the security groups' entry, not the router's conntrack
+
+
+class ConnectionHistory(IntFlag):
+    """Bits of CONNECTION.history: what conntrack remembers of a TCP connection besides its state."""
+
+    CLOSING = 1                    # it was in FIN_WAIT
+    LAST_SYN = 2                   # the last packet was a SYN of the original direction
+    LAST_RST = 4                   # ... an RST
+    CHALLENGE = 8                  # that SYN came in LAST_ACK: the answer may be a challenge ACK
+    SIMULTANEOUS = 16              # both sides opened it
+    UNACKNOWLEDGED = 32            # data of the original direction waits for an ACK
+    REPLY_UNACKNOWLEDGED = 64      # ... of the reply direction
 
 
 class PolicyAction(IntEnum):

@@ -111,3 +111,50 @@ def test_who_is_told_of_a_loss(network):
     assert len(told) == 1 and told[0].startswith("a-1 answers 192.168.") and told[0].endswith("(time exceeded), which arrives")
     assert f"     Told    {told[0]}" in str(net.trace("shop/web-a-1-0", "shop/web-b-1-0", ttl=1))
     assert net.trace("shop/web-a-1-0", "shop/web-b-1-0", size=9500).request.told == ()
+
+
+LINUX = ["provider=linux"]
+
+
+def test_a_packet_that_is_cut_is_told_piece_by_piece(network):
+    told = network("overlay-ipip", set=LINUX).trace("shop/web-a-1-0", "shop/web-b-1-0", protocol="udp", size=3000, df=False)
+    turns = [step for step in told.request.steps if step.stage in (Stage.ENDPOINT, Stage.DEFRAGMENT, Stage.FRAGMENT)]
+    said = [(step.where, step.says) for step in turns if "piece" in step.says]
+    assert [where for where, _ in said] == ["shop/web-a-1-0", "a-1", "a-1", "b-1", "b-1"]
+    assert said[0][1].startswith("3,000 bytes without DF are more than the 1,480 that its interface takes: cut into 3 pieces of "
+                                 "1,476, 1,476 and 88 bytes")
+    assert said[1][1] == "held until all pieces are here; then the datagram of 3,000 bytes is whole again"
+    assert "leaves in pieces, too" in said[4][1] and told.verdict is Verdict.DELIVERED and told.reply is not None
+    assert "piece from byte 0" in str(told)
+
+
+def test_the_piece_that_is_lost_is_told_of(network):
+    """Of what comes in pieces the node forwards none that its security group does not let in; all are lost, the first is told."""
+    net = network("overlay-ipip", set=["vpcs.prod.securityGroups.nodes.ingress=[]"])
+    told = net.trace("shop/web-a-1-0", "shop/web-b-1-0", protocol="udp", size=20000, df=False)
+    assert told.request.loss is not None and told.request.loss.reason is DropReason.SG_INGRESS and told.request.cure
+    assert "piece 1 is told of" in str(told) and told.reply is None
+
+
+def test_the_outer_packet_is_cut_by_a_narrow_leg(network):
+    net = network("overlay-vxlan", set=[*LINUX, "vpcs.prod.subnets.zone-b.mtu=1200", "nodes.b.mtu=1500"])
+    told = net.trace("shop/web-a-1-0", "shop/web-b-1-0", size=1400)
+    says = [step.says for step in told.request.steps]
+    assert "1,450 bytes without DF are more than the next link takes: cut into 2 pieces of 1,196 and 274 bytes" in says[3]
+    assert "held until all pieces are here; then the packet around it is whole again" in says
+    assert told.verdict is Verdict.DELIVERED
+
+
+def test_translations_are_told_of_pieces(network):
+    told = network(set=LINUX).trace("shop/web-a-1-0", "host/api", protocol="udp", size=3000, df=False)
+    assert told.reply is not None and told.verdict is Verdict.DELIVERED
+    assert any("SNAT, remembered" in step.says for step in told.request.steps)
+    assert any("the translation of the request, undone" in step.says for step in told.reply.steps)
+
+
+def test_a_stack_that_says_no_refuses(network):
+    net = network(set=["settings.stack=answer", "pods.web.ports=[{port: 443}]"])
+    told = net.trace("shop/web-a-1-0", "shop/web-a-2-0", port=80)
+    assert told.verdict is told.request.verdict is Verdict.REFUSED and "nobody listens on port 80" in str(told)
+    assert told.reply is not None and told.reply.verdict is Verdict.DELIVERED
+    assert net.trace("shop/web-a-1-0", "shop/web-a-2-0", port=443).verdict is Verdict.DELIVERED

@@ -12,7 +12,8 @@ from click.testing import CliRunner
 import calisim
 from calisim.analysis.network import Network
 from calisim.cli.main import cli
-from calisim.wire import ipv4, pcap, udp
+from calisim.wire import icmp, ipv4, pcap, udp
+from calisim.wire.fragments import fragment
 from calisim.wire.frame import Frame
 from calisim.wire.linktypes import RAW
 
@@ -88,3 +89,22 @@ def test_a_capture_of_somebody_else_is_warned_of(content):
 def test_wrong_calls(arguments, says):
     result = call(*arguments)
     assert result.exit_code == 2 and says in result.stderr and "Traceback" not in result.output
+
+
+def test_fragments_and_errors_of_a_capture_are_sent(tmp_path) -> None:
+    intent = Network(calisim.load(TWO_ZONES)).intent
+    one, other = (intent.endpoint(intent.endpoint_ids[name]).address for name in ("shop/web-a-1-0", "shop/web-b-1-0"))
+    whole, torn = (
+        fragment(ipv4.emit(ipv4.Ipv4(one, other, ipv4.UDP, id=number), udp.emit(udp.Udp(999, 53), bytes(3000), one, other)), 1400)
+        for number in (1, 2))
+    error = ipv4.emit(ipv4.Ipv4(other, one, ipv4.ICMP), icmp.emit(icmp.unreachable(icmp.PORT_UNREACHABLE), whole[0][:28]))
+    path = tmp_path / "pieces.pcap"
+    with path.open("wb") as stream:
+        writer = pcap.Writer(stream, RAW)
+        for time, data in enumerate([*whole, *torn[1:], error]):
+            writer.write(Frame(time, data, len(data), RAW))
+    said = json.loads(call("--replay", str(path), "--json").output)
+    assert said["packets"] == {
+        "sent": 6, "delivered": 4, "exited": 0, "dropped": {}, "refused": 0, "undetermined": 0, "continued": 2}
+    assert said["replay"]["waves"] == 2 and not said["replay"]["leftOut"]
+    assert "fragments missing" in call("--replay", str(path)).output

@@ -28,16 +28,7 @@ CASES = sorted(path.parent.name for path in OWN.glob("*/case.json"))
 
 NODE = parse_address("172.16.9.5").to_bytes(4, "big")
 
-AGREE = """
-    check-ipip check-native check-no-nat icmp-ratelimit ipip-all-tracked ipip-always-far ipip-always-near ipip-black-holes
-    ipip-crosssubnet-far ipip-crosssubnet-near ipip-decap-ecn ipip-host-to-pod ipip-outer-header ipip-stranger ipip-ttl-far
-    ipip-ttl-near nat-collision nat-collision-tcp nat-icmp-errors nat-nosum nat-off nat-out nat-out-random nat-pod-to-node
-    never-far never-far-silent never-near node-behind-router-dead node-near-dead nonat-pod-to-node-loose
-    nonat-pod-to-node-strict same-node spoof spoof-off two-pools unsolicited vxlan-always-far vxlan-always-near
-    vxlan-black-holes vxlan-crosssubnet-far vxlan-crosssubnet-near vxlan-host-to-pod vxlan-outer-header vxlan-ttl-far
-    vxlan-ttl-near vxlan-udpcsum-default vxlan-udpcsum-off vxlan-udpcsum-on
-""".split()
-"""Cases that agree as a whole. A name is added when the model learns more, never taken out."""
+RECORDED = sorted(path.parent.name for path in DATA.glob("*/case.json"))
 
 
 def told(result: kernel.KernelResult) -> list[str]:
@@ -45,19 +36,11 @@ def told(result: kernel.KernelResult) -> list[str]:
     return [result.fault] if result.fault else [f"{one.id}: {one.difference.message}" for one in result.mismatches]
 
 
-@pytest.mark.parametrize("name", AGREE)
+@pytest.mark.parametrize("name", RECORDED or ["any"])
 def test_a_recorded_case_agrees(name):
-    if not (DATA / name / "case.json").is_file():
-        pytest.skip(f"no conformance data: {DATA / name} is absent (set CALISIM_CONFORMANCE)")
-    assert told(kernel.judged(DATA / name)) == []
-
-
-def test_what_does_not_agree_is_said_to_be_missing():
-    """No recorded packet differs for another reason than something that the model says it cannot do yet."""
-    if not DATA.is_dir():
+    if not RECORDED:
         pytest.skip(f"no conformance data: {DATA} is absent (set CALISIM_CONFORMANCE)")
-    rest = [path.parent for path in sorted(DATA.glob("*/case.json")) if path.parent.name not in AGREE]
-    assert [line for folder in rest for line in told(kernel.judged(folder)) if "not modelled yet: " not in line] == []
+    assert told(kernel.judged(DATA / name)) == []
 
 
 @pytest.mark.parametrize("name", CASES)
@@ -248,8 +231,44 @@ def test_calls_that_are_wrong(tmp_path):
 
 def test_fragments_of_a_sender():
     whole = ipv4.emit(ipv4.Ipv4(parse_address("10.0.0.1"), parse_address("10.0.0.2"), 17, id=7), bytes(range(100)))
-    made = [ipv4.parse(data) for data in kernel.play.packets.pieces(whole, 63)]
+    made = [ipv4.parse(data) for data in kernel.play.packets.split(whole, {"frag": 63})]
     assert [(header.length, header.offset, header.more_fragments, header.id) for header, _ in made] == [
         (60, 0, True, 7), (60, 40, True, 7), (40, 80, False, 7)]
     assert b"".join(body for _, body in made) == bytes(range(100))
     assert not any(header.fragment & PacketFlag.DF for header, _ in made)
+
+
+def test_pieces_as_a_case_lists_them():
+    whole = ipv4.emit(ipv4.Ipv4(1, 2, 17, 64, 4, 7), bytes(range(100)))
+    said = {"pieces": [{"at": 48, "size": 52, "df": True, "ttl": 9}, {"at": 0, "size": 24, "mf": False, "tos": 3}]}
+    (last, end), (first, start) = map(ipv4.parse, kernel.play.packets.split(whole, said))
+    assert (last.offset, last.more_fragments, last.dont_fragment, last.ttl, last.tos) == (48, False, True, 9, 4)
+    assert (first.offset, first.more_fragments, first.dont_fragment, first.ttl, first.tos) == (0, False, False, 64, 3)
+    assert (start, end) == (bytes(range(24)), bytes(range(48, 100)))
+
+
+@pytest.mark.parametrize("case,identity", [("pieces", "tunnel-unequal"), ("cut-on-the-way", "pieces-of-pieces")])
+def test_every_byte_of_a_later_piece_counts(tmp_path, case, identity):
+    shutil.copytree(OWN / case, tmp_path / case)
+    golden = json.loads((OWN / case / "golden.json").read_text())
+    later = [index for index, data in enumerate(packet(golden, identity)["bytes"]) if int(data[12:16], 16) & PacketFlag.OFFSET]
+    messages = spoil(tmp_path / case, lambda golden: flip(golden, identity, later[-1], -1))
+    assert len(messages) == 1 and messages[0].startswith(f"{identity}: at ") and "payload" in messages[0], messages
+
+
+def test_a_missing_piece_is_found(tmp_path):
+    shutil.copytree(OWN / "pieces", tmp_path / "pieces")
+
+    def change(golden):
+        hops = packet(golden, "tunnel-unequal")["hops"]
+        hops.remove(next(hop for hop in hops if hop["ns"] == "far" and hop["l3"] == hops[-1]["l3"]))
+
+    assert spoil(tmp_path / "pieces", change) == ["tunnel-unequal: 2 packets at far eth0 in, the kernel has 1"]
+
+
+def test_a_silent_router_still_cuts():
+    """Its errors are not sent; pieces are no errors."""
+    result = kernel.judged(OWN / "cut-on-the-way")
+    assert told(result) == []
+    assert not any(hop.kind == "error" for one in result.predictions for hop in one.hops)
+    assert any(one.fate.get("pieces") == 2 for one in result.predictions)

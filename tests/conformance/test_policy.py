@@ -7,8 +7,10 @@ from pathlib import Path
 
 import pytest
 import yaml
+from click.testing import CliRunner
 
 from calisim import conformance
+from calisim.cli.main import cli
 from calisim.conformance import policy
 from calisim.errors import UsageError
 
@@ -134,3 +136,34 @@ def test_a_case_may_name_any_address_and_labels_that_yaml_took_for_numbers(tmp_p
     cluster = CLUSTER.replace("app: a}", "app: a, version: 1, canary: true, none: null}")
     result, = policy.run(write(tmp_path, flows, cluster=cluster))
     assert result.ok, (result.fault, result.mismatches)
+
+
+def command(*arguments):
+    return CliRunner().invoke(cli, ["conformance", "policy", *map(str, arguments)], prog_name="calisim")
+
+
+def test_the_command_counts_by_suite_and_feature_and_names_each_disagreement(tmp_path):
+    good = command(write(tmp_path, [("x/B", "x/a", "TCP", 80, "deny")]))
+    assert good.exit_code == 0 and "1 of 1 cases agree, 1 flows" in good.stdout
+    assert [line.split()[:3] for line in good.stdout.splitlines() if line.split()[:1] in (["own"], ["NP"])] == [
+        ["own", "1", "1"], ["NP", "1", "1"]]
+    path = tmp_path / "case" / "expected.json"
+    path.write_text(path.read_text().replace("deny", "allow"))
+    bad = command(tmp_path)
+    assert bad.exit_code == 1 and "case: verdict of x/B -> x/a TCP 80 should be allow" in bad.stdout
+
+
+def test_the_command_gives_json_with_every_case(tmp_path):
+    made = json.loads(command(write(tmp_path, [("x/B", "x/a", "TCP", 80, "allow")]), "--json").stdout)
+    assert made["group"] == "policy" and made["totals"] == {
+        "cases": 1, "casesAgree": 0, "flows": 1, "mismatches": 1, "outOfScope": 0}
+    assert made["cases"][0]["mismatches"] == [
+        {"flow": {"src": "x/B", "dst": "x/a", "protocol": "TCP", "port": 80}, "side": "verdict", "expected": "allow"}]
+
+
+def test_the_command_tells_what_is_out_of_scope_and_fails_where_a_case_cannot_run(tmp_path):
+    folder = write(tmp_path, [("x/B", "x/a", "TCP", 80, "allow")], features=["IPv6"])
+    beyond = command(folder)
+    assert beyond.exit_code == 0 and "Out of scope: 1 cases with IPv6" in beyond.stdout and "0 of 0 cases" in beyond.stdout
+    (folder / "case" / "expected.json").write_text("{")
+    assert command(folder).exit_code == 1

@@ -19,7 +19,7 @@ from calisim.traffic.flows import reply_wave
 from calisim.vocabulary import HEADER, PACKET, DropReason, HeaderFlag, ResultFlag, Verdict
 from tests.generators import (
     SECOND, TAILS, conversation, hostile_headers, random_errors, random_headers, random_intent, random_pieces, random_wave,
-    worlds,
+    segments, worlds,
 )
 from tests.intents import Cluster, three_zones
 from tests.policing import openings, policed
@@ -174,6 +174,20 @@ def test_generated_policy_decides_in_every_way() -> None:
         said += np.bincount(reasons, minlength=len(said))
         indexes += len(image.indexes) - 1
     assert min(said[DropReason.NONE], said[DropReason.POLICY_EGRESS], said[DropReason.POLICY_INGRESS], indexes) >= 20
+
+
+@settings(max_examples=60)
+@given(worlds)
+def test_generated_worlds_agree_on_tcp_segments_in_any_order(seed: int) -> None:
+    """Flags of every kind on the same connections, wave after wave, with silences that some time-outs survive."""
+    rng = Random(seed)
+    intent = random_intent(rng)
+    twins = Twins(intent)
+    now = SECOND
+    for _ in range(8):
+        wave = segments(intent, rng, twins.states[1].connections(), rng.choice((20, 60)), now)
+        twins.forward(wave)
+        now = int(wave["time"].max(initial=now)) + rng.choice((0, 1, 9, 10, 11, 30, 60, 120, 300, 301, 432_000)) * SECOND
 
 
 @pytest.mark.parametrize("count", TAILS)

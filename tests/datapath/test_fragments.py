@@ -189,6 +189,16 @@ def test_a_linux_router_cuts_for_a_narrow_leg_and_ages_first(net):
     assert network.fate("node/n1", NODE3, protocol=UDP, length=1500) == DropReason.FABRIC_MTU
 
 
+@pytest.mark.parametrize(("length", "df", "fate"), [
+    (1404, True, DELIVERED), (1405, False, DropReason.FABRIC_MTU), (1405, True, DropReason.FABRIC_MTU)])
+def test_a_narrow_leg_takes_in_no_more_than_its_mtu_and_a_tag_and_tells_nobody(net, length, df, fate):
+    """Kernel: cut-on-the-way:not-taken-in, just-taken-in. Before the TTL is looked at."""
+    network = net(linux(narrow=1400))
+    result = network.send("node/n3", NODE1, protocol=UDP, length=length, df=df, ttl=64 if fate is DELIVERED else 1)
+    assert fate_of(result) is fate
+    assert not len(network.born.packets)
+
+
 @pytest.mark.parametrize(("dst", "fate"), [(OUTSIDE, DELIVERED), ("198.51.100.1", EXITED)])
 def test_a_linux_router_cuts_what_goes_out(net, dst, fate):
     cluster = linux()
@@ -269,6 +279,19 @@ def test_pieces_inside_pieces(net):
     assert [len(fates) for fates, _ in told] == [1, 2, 2, 1, 1, 2]
     assert told[2][1] == ["n3 eth0 in 1396", "n3 eth0 in 118"]
     assert told[-1] == ([DELIVERED] * 2, ["n3 veth out 1444", "n3 veth out 76"])
+
+
+def test_vxlans_port_orders_addresses_and_ports_apart(net):
+    """Kernel: cut-on-the-way:just-taken-in has the port of outer, though it is another flow with the same two ports."""
+    network = net(linux(ipip="Never", vxlan="Always"))
+    ports = set()
+    for sender, dst in (("default/p1", P5), ("default/p5", P1)):
+        for sport, dport in ((6000, 53), (53, 6000)):
+            network.send(sender, dst, protocol=UDP, length=200, sport=sport, dport=dport)
+            ports |= {int(event["outer_sport"]) for event in network.events if event["encap"] == Encap.VXLAN}
+    network.send("default/p1", P5, protocol=UDP, length=200, sport=6000, dport=54)
+    assert len(ports) == 1
+    assert not ports & {int(event["outer_sport"]) for event in network.events}
 
 
 def test_pieces_have_a_vxlan_port_of_their_own_kind(net):

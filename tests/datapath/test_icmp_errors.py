@@ -127,6 +127,8 @@ def test_net_unreachable_from_the_router_if_it_knows_the_sender(net):
     network = net(linux(ipip="Never", nat_outgoing=False))
     assert network.fate("default/p1", P5) == DropReason.FABRIC_NO_ROUTE
     assert network.errors() == []
+    assert fate_of(network.send("node/n1", P5, protocol=UDP, length=100, ttl=1)) == DropReason.FABRIC_NO_ROUTE
+    assert [error.split()[0] for error in network.errors()] == ["3/0"], "Linux looks for a route before it looks at the TTL"
 
 
 @pytest.mark.parametrize(("sender", "dst", "fields"), [

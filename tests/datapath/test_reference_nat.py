@@ -271,7 +271,7 @@ def test_answers_are_translated_back_before_the_lookup(net):
     assert (fate_of(answer), text(answer["dst"]), answer["dport"], network.where()) == (DELIVERED, P1, 1234, "n1")
     assert answer["flags"] & ResultFlag.UNNAT and text(answer["src"]) == API
     (entry,) = network.state.connections()
-    assert (entry["state"], entry["packets"], entry["reply_packets"]) == (ConnectionState.ESTABLISHED, 1, 1)
+    assert (entry["state"], entry["packets"], entry["reply_packets"]) == (ConnectionState.SYN_RECV, 1, 1)
 
 
 def test_an_unsolicited_packet_to_the_nodes_address_is_the_nodes(net):
@@ -284,8 +284,8 @@ def test_an_unsolicited_packet_to_the_nodes_address_is_the_nodes(net):
 
 
 @pytest.mark.parametrize(("protocol", "flags", "replied", "seconds"), [
-    ("udp", 0, False, 30), ("udp", 0, True, 30), ("icmp", 0, True, 30), (47, 0, False, 600),
-    ("tcp", SYN, False, 120), ("tcp", SYN, True, 432_000), ("tcp", PSH | ACK, False, 432_000)])
+    ("udp", 0, False, 30), ("udp", 0, True, 30), ("icmp", 0, True, 30), (47, 0, False, 30), (132, 0, False, 600),
+    ("tcp", SYN, False, 120), ("tcp", SYN, True, 60), ("tcp", PSH | ACK, False, 300)])
 def test_timeouts(net, protocol, flags, replied, seconds):
     """net.netfilter.nf_conntrack_*: defaults of the kernel."""
     for age, is_new in ((seconds * SECOND - 1, False), (seconds * SECOND, True)):
@@ -310,15 +310,14 @@ def test_udp_becomes_a_stream_when_it_was_answered_and_is_older_than_two_seconds
     assert int(network.state.connections()[0]["expires"]) == age + seconds * SECOND
 
 
-def test_fin_and_rst_close_and_a_syn_opens_again(net):
+def test_gre_lives_longer_once_it_was_answered(net):
+    """nf_conntrack_gre_packet: the answer itself still leaves it at 30 seconds."""
     network = net(three_zones())
-    for flags, state in (
-        (SYN, ConnectionState.NEW), (FIN | ACK, ConnectionState.CLOSING), (SYN, ConnectionState.NEW),
-        (RST, ConnectionState.CLOSING),
-    ):
-        result = network.send("default/p1", API, tcp_flags=flags)
-        assert (network.state.connections()[0]["state"], result["connection"]) == (state, 1)
-    assert bool(result["flags"] & ResultFlag.NEW) is False
+    network.send("default/p1", API, protocol=47)
+    network.reply(time=0)
+    assert int(network.state.connections()[0]["expires"]) == 30 * SECOND
+    network.send("default/p1", API, protocol=47, time=SECOND)
+    assert int(network.state.connections()[0]["expires"]) == 181 * SECOND
 
 
 def test_what_is_dropped_before_leaves_no_trace(net):

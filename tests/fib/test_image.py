@@ -9,6 +9,7 @@ import pytest
 from calisim.errors import StaleBuildError, UsageError
 from calisim.fib.compiler import compile
 from calisim.fib.image import FibImage
+from calisim.vocabulary import EndpointKind
 from tests.intents import three_zones
 from tests.policing import policed
 
@@ -54,14 +55,23 @@ def test_load_rejects_other_layouts_and_changed_contents(image: FibImage, tmp_pa
         FibImage.load(path)
 
 
+def test_check_wants_nobody_as_endpoint_0(image: FibImage) -> None:
+    """Who names no endpoint at all is taken for that one."""
+    endpoints = image.endpoints.copy()
+    endpoints["kind"][0] = EndpointKind.POD
+    with pytest.raises(UsageError, match=r"inconsistent \(endpoint 0\)"):
+        FibImage(**{**image.arrays, "endpoints": endpoints}, places=image.places, objects=image.objects).check()
+
+
 @pytest.mark.parametrize(("table", "field"), [
     ("lpm", None), ("rows", None), ("residents", None), ("target_rows", None), ("adjacencies", "fallback"), ("routers", "group"),
     ("routers", "rules_in"), ("subnets", "table"), ("endpoints", "router"), ("classes", "interface"), ("adjacencies", "reason"),
+    ("routers", "mtu"),
 ])
 def test_check_rejects_indices_beyond_their_table(image: FibImage, table: str, field: str | None) -> None:
     image.check()
     array = image.arrays[table].copy()
-    (array if field is None else array[field]).reshape(-1)[-1] = 200
+    (array if field is None else array[field]).reshape(-1)[-1] = 70_000 if field == "mtu" else 200
     spoilt = FibImage(**{**image.arrays, table: array}, places=image.places, objects=image.objects)
     with pytest.raises(UsageError, match="inconsistent"):
         spoilt.check()

@@ -7,6 +7,7 @@ import shutil
 import subprocess
 from pathlib import Path
 
+import numpy as np
 import pytest
 
 import calisim
@@ -14,9 +15,10 @@ from calisim.analysis.network import Network
 from calisim.errors import UsageError
 from calisim.report import capture
 from calisim.report.capture import Recording, file_names, record, tunnel_mac
-from calisim.vocabulary import Direction, Stage, Verdict
+from calisim.vocabulary import Direction, DropReason, Stage, Verdict
 from calisim.wire import ipv4, pcap, pcapng, tcp
 from calisim.wire.dissect import dissect
+from calisim.wire.fragments import reassemble
 from calisim.wire.linktypes import IPV4
 
 TWO_ZONES = Path(__file__).parents[1] / "cases" / "scenarios" / "two-zones.yaml"
@@ -75,7 +77,8 @@ def test_what_was_never_on_an_interface_is_counted() -> None:
 def test_an_undetermined_packet_says_where() -> None:
     made = network()
     run = made.run("mesh", events=True)
-    run.results["verdict"], run.results["stage"] = Verdict.UNDETERMINED, Stage.FRAGMENT
+    results = run.families[0][0].results.results
+    results["verdict"], results["stage"] = Verdict.UNDETERMINED, Stage.FRAGMENT
     frames = list(Recording(made.intent, run).frames())
     assert [frame.comment for frame in frames if frame.comment] == ["undetermined at stage fragment"] * 30
     assert frames[-1].comment
@@ -86,7 +89,9 @@ def test_tcp_numbers_follow_the_connection() -> None:
     recording = record(network(), "out", replies=True)
     request, answer = recording.run.packets[0], recording.run.packets[6]
     assert (answer["src"], answer["sport"]) == (request["dst"], request["dport"]) and answer["dst"] != request["src"]
-    sent, back = (tcp.parse(ipv4.parse(recording._made(row))[1])[0] for row in (0, 6))
+    first = np.searchsorted(recording.run.events["row"], (0, 6))
+    frames = list(recording.frames())
+    sent, back = (tcp.parse(ipv4.parse(frames[position].data)[1])[0] for position in first)
     assert (sent.seq, back.seq, back.ack) == (1, 1, 1 + int(request["length"]) - 40)
 
 
@@ -106,6 +111,51 @@ def test_file_names_are_safe_and_unlike() -> None:
 
 def test_tunnel_macs_are_the_nodes_own() -> None:
     assert tunnel_mac("a-1")[:1] == b"\x66" and len({tunnel_mac(name) for name in ("a-1", "a-2", "b-1")}) == 3
+
+
+def big(variant: str = "overlay-ipip", **edits: str) -> Network:
+    """Datagrams of 3,000 bytes without DF, on links of 1,500."""
+    return network(variant, provider="linux", **{
+        f"traffic__{name}__{key}": value for name in ("mesh", "out") for key, value in (
+            ("protocol", "udp"), ("size", "3000"), ("df", "false"))} | edits)
+
+
+def test_pieces_and_what_they_become_are_frames() -> None:
+    recording = record(big(), "mesh")
+    of_one = [frame.data for frame in recording.frames() if ipv4.parse(frame.data)[0].id == 1]
+    pieces = [data for data in of_one if ipv4.parse(data)[0].protocol == ipv4.UDP]
+    assert all(ipv4.parse(data)[0].is_fragment for data in pieces)
+    made = reassemble(pieces[:3])                       # as the pod sends them
+    assert made is not None and len(made.packet) == 3000 and dissect(made.packet).wrong == ()
+    assert {frame.comment for frame in recording.frames()} == {""} and recording.unseen() == {}
+    assert len(recording) == len(recording.run.events)
+
+
+def test_outer_pieces_are_cut_from_one_packet() -> None:
+    """A router's narrow leg cuts VXLAN's outer packets, whose identification all their pieces share."""
+    made = network("overlay-vxlan", provider="linux", traffic__mesh__size="1400", nodes__b__mtu="1500",
+                   **{"vpcs__prod__subnets__zone-b__mtu": "1200"})
+    recording = record(made, "mesh")
+    at_b = [frame.data for frame in recording.frames() if (frame.interface, frame.direction) == ("b-1/eth0", Direction.IN)]
+    cut = [data for data in at_b if ipv4.parse(data)[0].is_fragment]
+    assert len(cut) >= 2 and recording.run.tally.lost() == {DropReason.FABRIC_MTU: 8}         # what b itself sends is too long
+    whole = reassemble(cut[:2])
+    assert whole is not None and len(whole.packet) == 1450 and dissect(whole.packet).wrong == ()
+
+
+def test_errors_come_when_they_are_sent() -> None:
+    recording = record(network("overlay-ipip", traffic__mesh__ttl="1"), "mesh")
+    errors = [frame for frame in recording.frames() if ipv4.parse(frame.data)[0].protocol == ipv4.ICMP]
+    assert errors and all(dissect(frame.data).wrong == () for frame in errors)
+    times = [frame.time for frame in recording.frames()]
+    assert times == sorted(times) and recording.run.tally.lost() == {DropReason.TTL_EXCEEDED: 30}
+    assert sum(bool(frame.comment) for frame in recording.frames()) == 30
+
+
+def test_answers_of_stacks_are_frames() -> None:
+    recording = record(network("overlay-ipip", settings__stack="answer", traffic__mesh__protocol="icmp"), "mesh")
+    kinds = {ipv4.parse(frame.data)[1][0] for frame in recording.frames() if ipv4.parse(frame.data)[0].protocol == ipv4.ICMP}
+    assert kinds == {0, 8} and recording.run.tallies["mesh (replies)"].success == 30
 
 
 # --- other programs
@@ -143,6 +193,18 @@ def test_tshark_finds_nothing_wrong(written: tuple[str, Recording, Path]) -> Non
     assert [(row[1], row[2], row[3].replace(".", "")) for row in rows] == [
         (frame.interface, frame.comment, f"{frame.time:010}") for frame in frames]
     assert any(row[0].removeprefix("raw:").startswith(layers) for row in rows)
+
+
+@pytest.mark.parametrize(("variant", "edits"), [
+    ("overlay-ipip", {}), ("overlay-vxlan", {}), ("calico-no-encap", {"traffic__mesh__ttl": "1"})])
+def test_tshark_puts_all_pieces_together(variant: str, edits: dict[str, str], tmp_path: Path) -> None:
+    recording = record(big(variant, **edits), None, replies=True)
+    with (tmp_path / "hops.pcapng").open("wb") as stream:
+        writer = pcapng.Writer(stream)
+        for frame in recording.frames():
+            writer.write(frame)
+    assert judge("tshark", "-n", "-r", str(tmp_path / "hops.pcapng"), *CHECKS, "-Y", f"{BAD} || ip.fragment.error") == ""
+    assert judge("tshark", "-n", "-r", str(tmp_path / "hops.pcapng"), "-Y", "udp.length == 2980 && !icmp").count("\n") >= 30
 
 
 def test_tcpdump_finds_nothing_wrong(written: tuple[str, Recording, Path], tmp_path: Path) -> None:

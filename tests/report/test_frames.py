@@ -10,7 +10,8 @@ import pytest
 
 from calisim.datapath.engine import engine
 from calisim.quantities import parse_address
-from calisim.report.frames import Tunnels, aged, error, frame, frames, rewritten
+from calisim.datapath.deparse import Tunnels
+from calisim.report.frames import aged, error, frame, frames, rewritten
 from calisim.traffic.batch import packet
 from calisim.vocabulary import EVENT, HEADER, PACKET, Device, Direction, Encap, PacketFlag
 from calisim.wire import icmp, ipv4, tcp, udp, vxlan

@@ -15,6 +15,7 @@ from calisim.traffic import replay as module
 from calisim.traffic.replay import Replay
 from calisim.vocabulary import PACKET, PacketFlag
 from calisim.wire import ethernet, icmp, ipv4, pcap, pcapng, tcp, udp, vxlan
+from calisim.wire.fragments import fragment
 from calisim.wire.frame import Frame
 from calisim.wire.linktypes import COOKED, COOKED2, ETHERNET, RAW
 from tests.clusters import FOUR_NODES, intent, pool
@@ -55,7 +56,7 @@ def file_of(packets, linktype: int = RAW, spacing: int = 1000) -> io.BytesIO:
 
 def replayed(cluster, packets, **form) -> tuple[Replay, list[np.ndarray]]:
     replay = Replay(file_of(packets, **form), cluster)
-    return replay, list(replay.waves())
+    return replay, [wave for wave, _ in replay.waves()]
 
 
 @pytest.fixture(scope="module")
@@ -104,7 +105,7 @@ def test_byte_orders_and_resolutions(cluster, pair, sign, magic, scale):
     data = datagram(*pair)
     head = struct.pack(f"{sign}IHHiIII", magic, 2, 4, 0, 0, 65535, RAW)
     record = struct.pack(f"{sign}IIII", 1_700_000_000, 7, len(data), len(data)) + data
-    [[row]] = Replay(io.BytesIO(head + record), cluster).waves()
+    [([row], _)] = Replay(io.BytesIO(head + record), cluster).waves()
     assert row["time"] == 1_700_000_000_000_000_000 + 7 * scale and row["src"] == pair[0]
 
 
@@ -114,7 +115,7 @@ def test_pcapng(cluster, pair):
     for name in ("eth0", "eth1"):
         data = datagram(*pair)
         writer.write(Frame(START, data, len(data), RAW, name))
-    [wave] = Replay(io.BytesIO(stream.getvalue()), cluster).waves()
+    [(wave, _)] = Replay(io.BytesIO(stream.getvalue()), cluster).waves()
     assert len(wave) == 2 and set(wave["time"]) == {START}
 
 
@@ -191,6 +192,57 @@ def test_cuts_agree_with_the_rule_read_aloud(flows, longest):
         assert module._starts(packets) == expected
 
 
+# --- fragments and errors
+
+def test_fragments_are_sent_as_fragments(cluster, pair):
+    whole = datagram(*pair, 1234, 5353, b"x" * 3000, id=77)
+    replay = Replay(file_of(fragment(whole, 1500)), cluster)
+    [(wave, headers)] = replay.waves()
+    assert headers is not None and headers["id"].tolist() == [77, 77, 77] and not replay.left_out
+    assert wave["fragment"].tolist() == [0x2000, 0x2000 | 185, 370]
+    assert wave["length"].tolist() == [1500, 1500, 68]
+    assert wave[["sport", "dport"]].tolist() == [(1234, 5353), (0, 0), (0, 0)]
+
+
+def test_plain_packets_have_no_headers(cluster, pair):
+    [(_, headers)] = Replay(file_of([datagram(*pair, id=5)]), cluster).waves()
+    assert headers is None
+
+
+def test_later_fragments_answer_nothing(cluster, pair):
+    """They show no ports: two that go opposite ways may belong to different conversations."""
+    a, b = pair
+    there, back = (fragment(datagram(*flow, b"x" * 2000, id=9), 1500) for flow in ((a, b, 1, 2), (b, a, 3, 4)))
+    assert sizes(replayed(cluster, [*there, *back])[1]) == [4]
+    answer = fragment(datagram(b, a, 2, 1, b"x" * 2000, id=9), 1500)
+    assert sizes(replayed(cluster, [*there, *answer])[1]) == [2, 2]
+
+
+@pytest.mark.parametrize(("quoted", "ports"), [
+    (lambda a, b: datagram(a, b, 1234, 53), (1234, 53)), (lambda a, b: segment(a, b, 40000, 80, 2), (40000, 80)),
+    (lambda a, b: echo(a, b, icmp.ECHO, 99), (99, 0x0800)), (lambda a, b: ipv4.emit(ipv4.Ipv4(a, b, 47), b"12345678"), (0, 0))])
+def test_errors_are_sent_with_what_they_quote(cluster, pair, quoted, ports):
+    about = quoted(*pair)
+    node = address(cluster, "node/a-2")
+    error = ipv4.emit(
+        ipv4.Ipv4(node, pair[0], ipv4.ICMP, tos=0xC0), icmp.emit(icmp.fragmentation_needed(1400), icmp.quote(about)))
+    replay = Replay(file_of([about, error]), cluster)
+    (_, plain), ([packet], [header]) = replay.waves()              # it answers the first, so it is the next wave
+    assert plain is None and not replay.left_out
+    assert (packet["sport"], packet["dport"], packet["ingress"]) == (0, 0x0304, cluster.endpoint_ids["node/a-2"])
+    assert {name: int(header[name]) for name in header.dtype.names if header[name]} == {
+        "mtu": 1400, "quote_src": pair[0], "quote_dst": pair[1], "quote_length": len(about), "quote_protocol": about[9],
+        "quote_ttl": 64} | {name: port for name, port in zip(("quote_sport", "quote_dport"), ports, strict=True) if port}
+
+
+def test_the_clouds_router_sends_its_errors(cluster, pair):
+    subnet = cluster.fabric.subnets[0]
+    error = ipv4.emit(
+        ipv4.Ipv4(subnet.gateway, pair[0], ipv4.ICMP), icmp.emit(icmp.time_exceeded(), datagram(*pair)))
+    [([packet], [header])] = Replay(file_of([error]), cluster).waves()
+    assert packet["ingress"] == 0 and header["place"] == subnet.place
+
+
 # --- what is left out
 
 def test_reasons_are_counted_with_the_first_of_each(cluster, pair):
@@ -198,21 +250,25 @@ def test_reasons_are_counted_with_the_first_of_each(cluster, pair):
     node, other = address(cluster, "node/a-1"), address(cluster, "node/b-1")
     stranger = parse_address("198.51.100.7")
     good = datagram(a, b)
-    error = ipv4.emit(ipv4.Ipv4(a, b, ipv4.ICMP), icmp.emit(icmp.Icmp(icmp.UNREACHABLE, 3), good[:28]))
+    quenched, of_an_error = (
+        ipv4.emit(ipv4.Ipv4(a, b, ipv4.ICMP), icmp.emit(icmp.Icmp(kind, 0), quote)) for kind, quote in (
+            (icmp.SOURCE_QUENCH, good[:28]),
+            (icmp.UNREACHABLE, ipv4.emit(ipv4.Ipv4(b, a, ipv4.ICMP), icmp.emit(icmp.time_exceeded(), good[:28])))))
     arp = ethernet.emit(ethernet.Ethernet(b"\2" * 6, b"\4" * 6, ethernet.ARP), b"\0" * 28)
     tunnels = [
         ipv4.emit(ipv4.Ipv4(node, other, ipv4.IPIP), b"nonsense"),
         datagram(node, other, 50000, vxlan.PORT, vxlan.emit(vxlan.Vxlan(4096), arp)),
         datagram(node, other, 50000, vxlan.PORT, b"\0" * 40)]
     packets = [
-        good, b"\x60" + b"\0" * 39, datagram(stranger, b), datagram(stranger, a), datagram(a, b, fragment=PacketFlag.MF),
-        datagram(a, b, fragment=100), good[:10], b"\x41" + good[1:], good[:-1], error, *tunnels,
+        good, b"\x60" + b"\0" * 39, datagram(stranger, b), datagram(stranger, a), good[:10], b"\x41" + good[1:], good[:-1],
+        quenched, of_an_error, *tunnels,
         datagram(a, b, vxlan.PORT, vxlan.PORT)]
     replay, [wave] = replayed(cluster, packets)
     assert {reason: (left.packets, left.number) for reason, left in replay.left_out.items()} == {
-        "not IPv4": (2, 2), "sender unknown": (2, 3), "fragment": (2, 5), "malformed": (5, 7), "ICMP other than echo": (1, 10)}
+        "not IPv4": (2, 2), "sender unknown": (2, 3), "malformed": (5, 5),
+        "ICMP other than echo, unreachable and time exceeded": (2, 8)}
     assert "198.51.100.7" in replay.left_out["sender unknown"].example
-    assert (replay.read, replay.sent, len(wave)) == (14, 2, 2)
+    assert (replay.read, replay.sent, len(wave)) == (13, 2, 2)
 
 
 def test_what_nodes_have_encapsulated_is_opened(cluster, pair):
@@ -228,7 +284,7 @@ def test_what_nodes_have_encapsulated_is_opened(cluster, pair):
     inner = wave[["src", "dst", "sport", "dport", "length", "ingress"]]
     assert replay.opened == 2 and inner[0] == inner[1] == inner[2]
     assert [cluster.endpoint(int(number)).name for number in wave["ingress"][3:]] == ["node/a-1", "shop/web-0"]
-    assert wave["protocol"].tolist() == [17, 17, 17, 17, 4] and replay.left_out["fragment"].packets == 1
+    assert wave["protocol"].tolist() == [17, 17, 17, 17, 4] and replay.left_out["fragment of a tunnel's packet"].packets == 1
 
 
 def test_a_snapshot_of_the_headers_is_enough(cluster, pair):
@@ -238,7 +294,7 @@ def test_a_snapshot_of_the_headers_is_enough(cluster, pair):
     for kept in (28, 27):
         writer.write(Frame(START, data[:kept], len(data), RAW))
     replay = Replay(io.BytesIO(stream.getvalue()), cluster)
-    [[row]] = replay.waves()
+    [([row], _)] = replay.waves()
     assert row["length"] == 1028 and replay.left_out["malformed"].packets == 1
 
 
@@ -275,7 +331,7 @@ def test_time_does_not_run_backwards(cluster, pair):
 def test_a_truncated_file_keeps_what_was_read(cluster, pair):
     whole = file_of([datagram(*pair)] * 5).getvalue()
     replay = Replay(io.BytesIO(whole[:-3]), cluster)
-    assert sizes(replay.waves()) == [4]
+    assert sizes(wave for wave, _ in replay.waves()) == [4]
     assert replay.error is not None and replay.error.number == 5 and "packet 5" in str(replay.error)
 
 
@@ -297,5 +353,5 @@ def test_mutated_captures_end_in_an_account(cluster, pair, form, edits, end):
     for position, value in edits:
         content[position % len(content)] = value
     replay = Replay(io.BytesIO(bytes(content[:end])), cluster)
-    assert sum(map(len, replay.waves())) == replay.sent
+    assert sum(len(wave) for wave, _ in replay.waves()) == replay.sent
     assert replay.sent + sum(left.packets for left in replay.left_out.values()) == replay.read

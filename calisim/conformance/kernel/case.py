@@ -23,7 +23,7 @@ from ...control.routing import Peer, RoutingTables
 from ...errors import Mark
 from ...model.providers.linux import PROVIDER
 from ...quantities import Prefix, network_of, parse_address, parse_prefix
-from ...report.frames import Tunnels
+from ...datapath.deparse import Tunnels
 from ...scenario.resources import IPPool
 from ...vocabulary import Encap, EndpointKind, RouterFlag, RpFilter, TargetKind
 from ...vocabulary.chance import fnv1a_32

@@ -7,7 +7,7 @@ in one place, :data:`STANDS_FOR`; each of them must show the very bytes of that 
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Collection, Iterator, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -122,7 +122,7 @@ class Route:
         if arrives and self._events[position + 1]["router"]:
             yield "from router", self._names(self._events[position + 1]), self._frames[position + 1]
         elif not arrives:
-            yield from self._gone(aged(data), from_node=bool(here["router"]))
+            yield from self._gone(aged(data))
 
     def _is_taken_in(self, event: np.void, data: bytes) -> bool:
         """Whether the router's leg takes a frame of this length."""
@@ -131,13 +131,13 @@ class Route:
     def _out_of_router(self, data: bytes) -> Iterator[tuple[str, dict[str, str], bytes]]:
         """What the router itself sends leaves by one of its legs."""
         if not len(self._events):
-            yield from self._gone(data, from_node=True)
+            yield from self._gone(data)
         elif self._events[0]["router"]:
             yield "from router", self._names(self._events[0]), self._frames[0]
 
-    def _gone(self, data: bytes, *, from_node: bool) -> Iterator[tuple[str, dict[str, str], bytes]]:
+    def _gone(self, data: bytes) -> Iterator[tuple[str, dict[str, str], bytes]]:
         """The router sends it, but no endpoint of the model gets it."""
-        if from_node and self._leaves_by_default():
+        if self._leaves_by_default():
             yield "outside receives", {}, data
         elif self._result["reason"] == DropReason.DEST_CHECK:
             yield "from router", {"subnet": self._subnet(int(self._result["where"])).name}, data
@@ -147,7 +147,8 @@ class Route:
         vpc, result = self._case.content["vpc"], self._result
         nobodys = result["verdict"] == Verdict.EXITED or result["reason"] == DropReason.FABRIC_NO_ROUTE
         return bool(
-            nobodys and vpc["router_default_route"] and vpc.get("external") and int(result["dst"]) not in parse_prefix(vpc["external"]["cidr"]))
+            nobodys and vpc["router_default_route"] and vpc.get("external")
+            and int(result["dst"]) not in parse_prefix(vpc["external"]["cidr"]))
 
     def _reaches_router(self) -> bool:
         """Whether a packet that ends behind its sender's interface gets to the router; not past the check at its own port."""
@@ -164,20 +165,21 @@ def _named(what: str, names: dict[str, str]) -> list[tuple[str, str, str]]:
         (namespace.format(**names), device.format(**names), direction) for namespace, device, direction in STANDS_FOR[what]]
 
 
-def fate(case: Case, hops: Sequence[Hop], is_filtered_at: Callable[[str], bool]) -> dict[str, object]:
-    """How the packet ended and which ICMP errors it caused, in the golden files' words."""
+def fate(case: Case, hops: Sequence[Hop], filtered: Collection[str]) -> dict[str, object]:
+    """How the packet ended and which ICMP errors it caused, in the golden files' words. ``filtered``: nodes at which reverse
+    path filtering dropped something."""
     errors = _errors(case, hops)
     mine = [hop for hop in hops if hop.kind == "self"]
-    return _end(case, mine, is_filtered_at) | ({"icmp_errors": errors} if errors else {})
+    return _end(case, mine, filtered) | ({"icmp_errors": errors} if errors else {})
 
 
-def _end(case: Case, mine: Sequence[Hop], is_filtered_at: Callable[[str], bool]) -> dict[str, object]:
+def _end(case: Case, mine: Sequence[Hop], filtered: Collection[str]) -> dict[str, object]:
     """It was delivered if it came to where it is for and was not dropped for its way there: what the stack then makes of it,
     for example of pieces that wait for others in vain, is not looked at."""
     if not mine:
         return {"end": "not sent"}
     arrived = [hop for hop in mine if hop.direction == IN and _is_addressed(hop, case)]
-    if arrived and not is_filtered_at(arrived[-1].namespace):
+    if arrived and arrived[-1].namespace not in filtered:
         last = arrived[-1]
         pieces = sum(hop.namespace == last.namespace for hop in arrived)
         return {"end": "delivered", "ns": last.namespace, "dev": last.device, "pieces": pieces}

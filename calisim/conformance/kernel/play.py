@@ -41,6 +41,7 @@ class Prediction:
     fate: Mapping[str, Any] = field(default_factory=dict)
     unmodelled: str = ""
     disagreement: str = ""         # of the two engines
+    filtered: frozenset[str] = frozenset()     # nodes at which reverse path filtering dropped something
 
 
 @dataclass(frozen=True, slots=True)
@@ -54,10 +55,11 @@ class Wave:
     def hops(self) -> tuple[Hop, ...]:
         return tuple(hop for member in self.members for hop in member.hops)
 
-    def is_filtered_at(self, case: Case, namespace: str) -> bool:
-        """Whether reverse path filtering dropped something at this node."""
-        dropped = {int(member.result["where"]) for member in self.members if member.result["reason"] == DropReason.RPF}
-        return any(router.name == namespace and router.id in dropped for router in case.intent.routers)
+    def filtered(self, case: Case) -> frozenset[str]:
+        """The nodes at which reverse path filtering dropped something of it."""
+        return frozenset(
+            case.intent.router(int(member.result["where"])).name for member in self.members
+            if member.result["reason"] == DropReason.RPF)
 
 
 class Player:
@@ -83,16 +85,17 @@ class Player:
         return [self._with_acknowledgements(position, predictions) for position in range(len(predictions))]
 
     def _with_acknowledgements(self, position: int, predictions: Sequence[Prediction]) -> Prediction:
-        """TCP packets without data are told apart by their sequence number alone (that is their mark), so one that
-        acknowledges exactly this number counts as the same packet on its way back."""
+        """TCP packets are told apart by their sequence number, too (without data that is their only mark), so one that
+        acknowledges exactly this number counts as the same packet on its way back; of its pieces those that show it."""
         prediction, mark = predictions[position], packets.sequence_mark(position + 1)
         back = [
             one for number, one in enumerate(predictions) if number != position and one.sent
             and packets.acknowledged(one.sent[0]) == mark]
         if not back or not prediction.sent or packets.sequence(prediction.sent[0]) != mark:
             return prediction
-        hops = (*prediction.hops, *(hop for one in back for hop in one.hops))
-        return replace(prediction, hops=hops, fate=back[-1].fate)
+        shown = (hop for one in back for hop in one.hops if mark.to_bytes(4, "big") in hop.data)
+        hops, filtered = (*prediction.hops, *shown), prediction.filtered.union(*(one.filtered for one in back))
+        return replace(prediction, hops=hops, fate=fate(self._case, hops, filtered))
 
     def _send(self, number: int, spec: Mapping[str, Any], time: int) -> Prediction:
         namespace = spec["from"]
@@ -143,10 +146,10 @@ class Player:
             hops, disagreement = hops + back.hops, disagreement or back.disagreement
         identification = None if spec.get("inject") == "socket" else ipv4.parse(whole)[0].id
         seen = [hop for hop in hops if packets.is_recognised(hop.data, number, identification)]
-        end = {"end": "not sent"} if refused else fate(
-            self._case, seen, lambda namespace: wave.is_filtered_at(self._case, namespace))
+        filtered = wave.filtered(self._case)
+        end = {"end": "not sent"} if refused else fate(self._case, seen, filtered)
         return Prediction(
-            spec["id"], spec["from"], tuple(sent), tuple(seen), end, self._unmodelled(wave), disagreement)
+            spec["id"], spec["from"], tuple(sent), tuple(seen), end, self._unmodelled(wave), disagreement, filtered)
 
     def _accepted(self, spec: Mapping[str, Any], sent: Sequence[bytes]) -> tuple[Sequence[bytes], bool]:
         """What the sender's kernel takes, up to the first that it refuses (EMSGSIZE): one longer than its device's MTU, which

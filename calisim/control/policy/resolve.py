@@ -33,11 +33,18 @@ def police(
     return Policing(
         identities, (*(0,) * others, *numbers), addresses, tuple(programs.known), tuple(chains.all),
         tuple(one for _, one in sets.address_sets.values()), tuple(one for _, one in sets.port_sets.values()),
-        _warnings(programs, chains))
+        _warnings(programs, chains, entities))
 
 
-def _warnings(programs: Programs, chains: Chains) -> tuple[str, ...]:
+def _warnings(programs: Programs, chains: Chains, entities: Entities) -> tuple[str, ...]:
     said = [
         f"Profile {name} is not described anywhere: Felix drops what comes to it." for name in programs.undescribed]
+    if programs.resources.pod_profiles:
+        strangers = programs.resources.pod_profiles.keys() - {(pod.namespace, pod.name) for pod in entities.pods}
+        said += [f"A WorkloadEndpoint gives profiles to {'/'.join(one)}, but there is no such pod." for one in sorted(strangers)]
+    nodes = {node.name for node in entities.nodes}
+    said += [
+        f"HostEndpoint {host.name} is on {host.node}, but there is no such node."
+        for host in programs.resources.host_endpoints if host.node not in nodes]
     said += [f"{title.capitalize()} is not known: rules that name it match nobody." for title in chains.unknown_services]
     return tuple(said)

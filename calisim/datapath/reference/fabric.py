@@ -175,9 +175,11 @@ class FabricWalker:
         if self.fabric.decrements_ttl and subnet.mtu and header.length > subnet.mtu + VLAN_TAG:
             drop(DropReason.FABRIC_MTU, place, self.fabric.decided_by, stage=Stage.FABRIC)
         walk.flags |= ResultFlag.ROUTED
+        route = _longest_match(self.fabric.tables[subnet.table], header.dst)
+        if route is None and self.fabric.decrements_ttl and header.ttl <= 1:
+            drop(DropReason.FABRIC_NO_ROUTE, place, complaint=self._complaint(NET_UNREACHABLE, header))
         self._decrement(walk, place)
         self.check_acl(subnet, header, inbound=False)
-        route = _longest_match(self.fabric.tables[subnet.table], header.dst)
         if route is None:
             drop(DropReason.FABRIC_NO_ROUTE, place, complaint=self._complaint(NET_UNREACHABLE, header, ttl=header.ttl + 1))
         match route.target:

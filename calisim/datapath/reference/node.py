@@ -20,11 +20,12 @@ from .fabric import FRAG_NEEDED, HOST_UNREACHABLE, RESOLVING, TTL_EXCEEDED, Fabr
 from .journal import Journal
 from .routes import Routes
 from .state import ReferenceState
-from .tracking import Connection, PortChooser, conntrack_timeout, next_state, opening_state
+from .tcp import Effect
+from .tracking import Connection, PortChooser, opening_state, opening_timeout
 from .tunnels import DEVICES, ECN, merged_ecn, outer_ecn, tunnel_address, vxlan_source_port
 from .walk import (
-    ICMP, LONGEST, TCP, UDP, Complaint, Header, Onward, Walk, cut, drop, hold, is_nobody, is_this_host, refuse_longer, succeed,
-    undetermined,
+    ICMP, LONGEST, TCP, UDP, Complaint, Flow, Header, Onward, Walk, cut, drop, hold, is_nobody, is_this_host, refuse_longer,
+    succeed, undetermined,
 )
 
 
@@ -145,21 +146,27 @@ class NodeWalker:
         flow = walk.wire.flow
         known = self.state.conntrack[router.key].find(flow, walk.time)
         if known is None:
-            state = opening_state(flow, walk.tcp_flags)
-            if state is not ConnectionState.NONE:
-                expires = walk.time + conntrack_timeout(flow.protocol, state)
-                return Connection(flow, flow.inverse, state, walk.time, expires, self.state.waves)
+            return self._open(walk, router, flow)
+        is_reply = flow != known.original
+        effect = known.take(walk.tcp_flags, walk.time, is_reply=is_reply)
+        if effect is Effect.REOPEN:
+            return self._open(walk, router, flow)
+        if effect is Effect.INVALID:
             self._refuse_invalid(router)
             return None
-        is_reply = flow != known.original
-        state = next_state(known.state, flow, walk.tcp_flags, is_reply=is_reply)
-        timeout = conntrack_timeout(flow.protocol, state, stream=known.is_stream(walk.time))
-        known.refresh(state, walk.time + timeout, is_reply=is_reply)
         if walk.legs == 1:
             walk.connection = known.ordinal
         if is_reply and known.is_translated:
             self._translate_back(walk, known)
         return known
+
+    def _open(self, walk: Walk, router: Router, flow: Flow) -> Connection | None:
+        """The connection that a packet without one may open."""
+        state = opening_state(flow, walk.tcp_flags)
+        if state is ConnectionState.NONE:
+            self._refuse_invalid(router)
+            return None
+        return Connection(flow, flow.inverse, state, walk.time, walk.time + opening_timeout(flow, state), self.state.waves)
 
     def _refuse_invalid(self, router: Router) -> None:
         if router.flags & RouterFlag.CALICO_FILTER:

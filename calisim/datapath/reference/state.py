@@ -64,7 +64,7 @@ class ReferenceState:
                 for name in ("src", "dst", "sport", "dport"):
                     record[prefix + name] = getattr(flow, name)
             record["protocol"] = entry.original.protocol
-            for name in ("state", "created", "expires", "packets", "reply_packets", "wave"):
+            for name in ("state", "history", "created", "expires", "packets", "reply_packets", "wave"):
                 record[name] = getattr(entry, name)
         return found
 

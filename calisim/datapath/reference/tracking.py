@@ -9,13 +9,14 @@ from __future__ import annotations
 from collections.abc import Iterator
 from dataclasses import dataclass
 
-from ...vocabulary import ConnectionState
+from ...vocabulary import ConnectionHistory, ConnectionState
 from ...vocabulary.chance import draw
+from . import tcp
 from .walk import ICMP, TCP, UDP, Flow
 
 SECOND = 1_000_000_000
 STREAM_AFTER = 2 * SECOND
-FIN, SYN, RST, ACK = 1, 2, 4, 16
+GRE = 47
 FIRST_ROUND, LAST_ROUND = 128, 8           # NF_NAT_MAX_ATTEMPTS, halved while it is at least 16
 
 
@@ -32,6 +33,7 @@ class Connection:
     ordinal: int = 0
     packets: int = 1
     reply_packets: int = 0
+    history: ConnectionHistory = ConnectionHistory(0)      # of TCP
 
     @property
     def translated(self) -> Flow:
@@ -42,14 +44,39 @@ class Connection:
     def is_translated(self) -> bool:
         return self.translated != self.original
 
-    def is_stream(self, time: int) -> bool:
-        """Whether a packet at this time finds it answered and more than two seconds old (nf_conntrack_udp_packet)."""
-        return self.state is ConnectionState.ESTABLISHED and time > self.created + STREAM_AFTER
-
     def refresh(self, state: ConnectionState, expires: int, *, is_reply: bool) -> None:
         """One more packet in one of the directions."""
         self.state, self.expires = state, expires
+        self.count(is_reply=is_reply)
+
+    def count(self, *, is_reply: bool) -> None:
         self.packets, self.reply_packets = self.packets + (not is_reply), self.reply_packets + is_reply
+
+    def take(self, tcp_flags: int, time: int, *, is_reply: bool) -> tcp.Effect:
+        """One more packet that has one of its flows: whether it belongs to it, and what becomes of it."""
+        if self.original.protocol != TCP:
+            timeout = self._timeout(time)
+            state = ConnectionState.ESTABLISHED if is_reply else self.state
+            self.refresh(state, time + timeout * SECOND, is_reply=is_reply)
+            return tcp.Effect.REFRESH
+        tracker = tcp.TcpTracker(self.state, self.history, answered=self.reply_packets > 0)
+        effect = tracker.see(tcp.Segment(tcp_flags, is_reply))
+        if effect in (tcp.Effect.INVALID, tcp.Effect.REOPEN):
+            self.expires = 0 if effect is tcp.Effect.REOPEN else self.expires
+            return effect
+        self.state, self.history = tracker.state, tracker.history
+        self.expires = {tcp.Effect.END: 0, tcp.Effect.KEEP: self.expires}.get(effect, time + tracker.timeout * SECOND)
+        self.count(is_reply=is_reply)
+        return effect
+
+    def _timeout(self, time: int) -> int:
+        """Of other protocols, at a packet at this time (nf_conntrack_udp_packet, _gre_packet): answered ones live longer."""
+        answered = self.state is ConnectionState.ESTABLISHED
+        if self.original.protocol == UDP and answered and time > self.created + STREAM_AFTER:
+            return 120
+        if self.original.protocol == GRE and answered:
+            return 180
+        return _first_timeout(self.original.protocol)
 
 
 class ConnectionTable:
@@ -91,32 +118,20 @@ class ConnectionTable:
 
 def opening_state(flow: Flow, tcp_flags: int) -> ConnectionState:
     """State of the connection that a packet without one opens; NONE: it is INVALID (nf_conntrack_proto_tcp, _icmp)."""
-    if flow.protocol == ICMP:
-        return ConnectionState.NEW if flow.dport else ConnectionState.NONE
-    if flow.protocol != TCP:
-        return ConnectionState.NEW
-    if tcp_flags & (RST | FIN) or not tcp_flags & (SYN | ACK) or tcp_flags & (SYN | ACK) == SYN | ACK:
-        return ConnectionState.NONE
-    return ConnectionState.NEW if tcp_flags & SYN else ConnectionState.ESTABLISHED
-
-
-def next_state(state: ConnectionState, flow: Flow, tcp_flags: int, *, is_reply: bool) -> ConnectionState:
-    """State after one more packet, as far as forwarding depends on it."""
     if flow.protocol == TCP:
-        if tcp_flags & (FIN | RST):
-            return ConnectionState.CLOSING
-        if state is ConnectionState.CLOSING and tcp_flags & (SYN | ACK) == SYN:
-            return ConnectionState.NEW
-    return ConnectionState.ESTABLISHED if is_reply and state is ConnectionState.NEW else state
+        return tcp.opening(tcp_flags)
+    return ConnectionState.NONE if flow.protocol == ICMP and not flow.dport else ConnectionState.NEW
 
 
-def conntrack_timeout(protocol: int, state: ConnectionState, *, stream: bool = False) -> int:
-    """Nanoseconds of silence after which Linux forgets a connection (nf_conntrack_*_timeout)."""
-    if protocol == TCP:
-        return (432_000 if state is ConnectionState.ESTABLISHED else 120) * SECOND
-    if protocol == UDP:
-        return (120 if stream else 30) * SECOND
-    return (30 if protocol == ICMP else 600) * SECOND
+def opening_timeout(flow: Flow, state: ConnectionState) -> int:
+    """Nanoseconds that a connection lives if nothing follows its first packet (nf_conntrack_*_timeout)."""
+    if flow.protocol == TCP:
+        return tcp.TcpTracker(state, ConnectionHistory(0), answered=False).timeout * SECOND
+    return _first_timeout(flow.protocol) * SECOND
+
+
+def _first_timeout(protocol: int) -> int:
+    return 30 if protocol in (UDP, ICMP, GRE) else 600
 
 
 def group_timeout(protocol: int) -> int:

@@ -33,5 +33,5 @@ def vxlan_source_port(seed: int, inner: Header) -> int:
     """One port per flow, the same in both directions; all ICMP between two addresses is one, and so are all pieces."""
     flow = inner.flow
     ports = (0, 0) if flow.protocol == ICMP or inner.is_piece else (flow.sport, flow.dport)
-    (low, low_port), (high, high_port) = sorted(((flow.src, ports[0]), (flow.dst, ports[1])))
-    return PORT_LOW + draw(seed, low, high, flow.protocol << 32 | low_port << 16 | high_port) % PORT_COUNT
+    low, high = sorted((flow.src, flow.dst))
+    return PORT_LOW + draw(seed, low, high, flow.protocol << 32 | min(ports) << 16 | max(ports)) % PORT_COUNT

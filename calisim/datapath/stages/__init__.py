@@ -1,8 +1,8 @@
 """The stages of the compiled engine: one ``.pxd`` each, inlined into ``calisim/_fastpath.pyx``.
 
 ``types`` (tables, state, a walk) · ``chance`` (draw) · ``verdict`` (how a journey ends) · ``emit`` (events, link counters) ·
-``track`` (the connection table) · ``lookup`` · ``source_check`` · ``conntrack`` · ``translate`` · ``groups`` (security groups,
-NACLs) · ``encapsulate`` (and decapsulate) · ``fabric`` · ``deliver`` ·
-``admit`` (Start) · ``glance`` (fetch ahead) · ``walk`` (one leg). A stage
+``track`` (the connection table) · ``lookup`` · ``source_check`` · ``conntrack`` · ``tcp`` · ``translate`` ·
+``groups`` (security groups, NACLs) · ``encapsulate`` (and decapsulate) · ``fabric`` · ``deliver`` ·
+``admit`` (Start) · ``glance`` (fetch ahead) · ``walk`` (one leg) · ``deparse`` (an EVENT's bytes). A stage
 returns *true: go on*; on false it has written the verdict. What each means stands in :mod:`calisim.datapath`.
 """

@@ -3,7 +3,8 @@ from libc.stdint cimport uint8_t, uint32_t, uint64_t
 from calisim._vocabulary cimport *
 from calisim.datapath.stages.types cimport *
 from calisim.datapath.stages.track cimport (
-    find, hash_of, inverse, is_original, later, stream_timeout, timeout, translated, tuple_of)
+    find, hash_of, inverse, is_original, later, timeout, translated, tuple_of)
+from calisim.datapath.stages.tcp cimport follow_tcp, Fate, FATE_BELONGS, FATE_INVALID, FATE_OPENS
 from calisim.datapath.stages.verdict cimport drop
 
 
@@ -16,7 +17,7 @@ cdef inline Tuple tuple_now(const Walk* w) noexcept nogil:
 cdef inline bint opens(const Packet* packet) noexcept nogil:
     """Whether a packet without a connection may open one (else it is INVALID)."""
     if packet.protocol == PROTOCOL_TCP:
-        return not packet.tcp_flags & (RST | FIN) and packet.tcp_flags & (SYN | ACK) in (SYN, ACK)
+        return TCP_TRANSITIONS[0][TCP_CLASSES[packet.tcp_flags & 63]][CONNECTION_NONE] != TRANSITION_INVALID
     return packet.protocol != PROTOCOL_ICMP or packet.dport & 0xFF00 == ECHO_REQUEST
 
 
@@ -25,20 +26,22 @@ cdef inline bint has_ports(uint8_t protocol) noexcept nogil:
     return protocol == PROTOCOL_TCP or protocol == PROTOCOL_UDP or protocol == PROTOCOL_ICMP
 
 
-cdef inline void advance(Connection* c, const Packet* packet, bint reply) noexcept nogil:
-    """State, expiry and counters after one packet more."""
-    cdef uint64_t stream = stream_timeout(c, packet.time)
-    if c.protocol == PROTOCOL_TCP and packet.tcp_flags & (FIN | RST):
-        c.state = CONNECTION_CLOSING
-    elif c.protocol == PROTOCOL_TCP and c.state == CONNECTION_CLOSING and packet.tcp_flags & (SYN | ACK) == SYN:
-        c.state = CONNECTION_NEW
-    elif reply and c.state == CONNECTION_NEW:
-        c.state = CONNECTION_ESTABLISHED
-    c.expires = later(packet.time, stream if c.protocol == PROTOCOL_UDP else timeout(c.protocol, c.state))
+cdef inline Fate advance(Connection* c, const Packet* packet, bint reply) noexcept nogil:
+    """State, expiry and counters after one packet more, if it belongs to the connection."""
+    cdef Fate fate = FATE_BELONGS
+    if c.protocol == PROTOCOL_TCP:
+        fate = follow_tcp(c, packet, reply)
+        if fate != FATE_BELONGS:
+            return fate
+    else:
+        c.expires = later(packet.time, timeout(c, packet.time))
+        if reply:
+            c.state = CONNECTION_ESTABLISHED
     if reply:
         c.reply_packets += 1
     else:
         c.packets += 1
+    return fate
 
 
 cdef inline bint relate(Core* core, Walk* w) noexcept nogil:
@@ -74,18 +77,22 @@ cdef inline bint conntrack(Core* core, Walk* w) noexcept nogil:
     """
     cdef Tuple t
     cdef Connection* c
+    cdef Fate fate = FATE_INVALID
     if w.quote is not NULL:
         return relate(core, w)
     t = tuple_now(w)
     c = find(core, &t, w.hash, w.packet.time)
-    w.connection = c
-    if c is NULL:
-        w.tracking = TRACK_NEW if opens(w.packet) else TRACK_INVALID
-        if w.tracking == TRACK_INVALID and w.router.flags & ROUTER_FLAG_CALICO_FILTER:
+    if c is not NULL:
+        w.tracking = TRACK_ORIGINAL if is_original(c, &t) else TRACK_REPLY
+        fate = advance(c, w.packet, w.tracking == TRACK_REPLY)
+    elif opens(w.packet):
+        fate = FATE_OPENS
+    w.connection = c if fate == FATE_BELONGS else NULL
+    if fate != FATE_BELONGS:
+        w.tracking = TRACK_NEW if fate == FATE_OPENS else TRACK_INVALID
+        if fate == FATE_INVALID and w.router.flags & ROUTER_FLAG_CALICO_FILTER:
             return drop(core, w, STAGE_CONNTRACK, DROP_CT_INVALID, w.id, 0)
         return True
-    w.tracking = TRACK_ORIGINAL if is_original(c, &t) else TRACK_REPLY
-    advance(c, w.packet, w.tracking == TRACK_REPLY)
     if core.leg == 1:
         w.result.connection = c.ordinal
     if w.tracking == TRACK_REPLY and translated(c):

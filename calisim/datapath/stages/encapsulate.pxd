@@ -14,8 +14,10 @@ cdef inline uint16_t flow_port(const Core* core, const Walk* w) noexcept nogil:
     cdef Tuple t = tuple_now(w)
     if t.protocol == PROTOCOL_ICMP or is_piece(w.packet.fragment):
         t.sport = t.dport = 0                  # Linux' flow hash looks neither at the identifier nor for ports in a fragment
-    if t.src > t.dst or (t.src == t.dst and t.sport > t.dport):
-        t.src, t.dst, t.sport, t.dport = t.dst, t.src, t.dport, t.sport
+    if t.src > t.dst:
+        t.src, t.dst = t.dst, t.src
+    if t.sport > t.dport:
+        t.sport, t.dport = t.dport, t.sport
     return 32768 + draw4(
         core.fib.fabric.seed, t.src, t.dst,
         <uint64_t>t.protocol << 32 | <uint64_t>t.sport << 16 | t.dport) % 28232

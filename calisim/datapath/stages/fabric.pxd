@@ -165,10 +165,13 @@ cdef inline bint routed(Core* core, Walk* w, Wire* wire, const Subnet* subnet, u
             and wire.length > <uint32_t>subnet.mtu + VLAN_TAG):     # its leg takes in no longer frames (is_skb_forwardable)
         return drop(core, w, STAGE_FABRIC, DROP_FABRIC_MTU, place, core.fib.fabric.detail)
     w.result.flags |= RESULT_FLAG_ROUTED
-    if not age(core, w, wire, place) or not acl(core, w, wire, subnet, False):
-        return False
     number = class_of(&core.fib, wire.dst)
     target = &core.fib.targets[core.fib.target_rows[<size_t>subnet.table * core.fib.class_count + number]]
+    if target.kind == TARGET_NONE and core.fib.fabric.flags & FABRIC_FLAG_DECREMENTS_TTL and wire_ttl(w) <= 1:
+        complains(core, w, ERROR_NET_UNREACHABLE, wire_ttl(w), 0)          # Linux looks for a route first
+        return drop(core, w, STAGE_FABRIC, DROP_FABRIC_NO_ROUTE, place, target.detail)
+    if not age(core, w, wire, place) or not acl(core, w, wire, subnet, False):
+        return False
     if target.kind == TARGET_LOCAL:
         owner = core.fib.classes[number].interface
         if not owner:

@@ -6,7 +6,8 @@ only when the door rebuilds the index, so among equal tuples the one confirmed f
 """
 from libc.stdint cimport uint8_t, uint16_t, uint32_t, uint64_t
 from calisim._vocabulary cimport *
-from calisim.datapath.stages.types cimport Core, Tuple, PROTOCOL_ICMP, PROTOCOL_TCP, PROTOCOL_UDP, ECHO_REQUEST, SUPERSEDED
+from calisim.datapath.stages.types cimport (
+    Core, Tuple, PROTOCOL_GRE, PROTOCOL_ICMP, PROTOCOL_TCP, PROTOCOL_UDP, ECHO_REQUEST, SUPERSEDED)
 from calisim.datapath.stages.chance cimport stir
 
 
@@ -132,22 +133,26 @@ cdef inline void index_entry(Core* core, uint32_t position) noexcept nogil:
     c.expires = expires
 
 
-cdef inline uint64_t timeout(uint8_t protocol, uint8_t state) noexcept nogil:
+cdef inline uint64_t tcp_timeout(const Connection* c) noexcept nogil:
     """Nanoseconds; the defaults of nf_conntrack as measured."""
-    cdef uint64_t seconds = 600
-    if protocol == PROTOCOL_TCP:
-        seconds = 432000 if state == CONNECTION_ESTABLISHED else 120
-    elif protocol == PROTOCOL_UDP:
-        seconds = 30
-    elif protocol == PROTOCOL_ICMP:
-        seconds = 30
+    cdef uint64_t seconds = TCP_TIMEOUTS[c.state]
+    if c.state == CONNECTION_ESTABLISHED and (not c.reply_packets or c.history & (
+            CONNECTION_HISTORY_UNACKNOWLEDGED | CONNECTION_HISTORY_REPLY_UNACKNOWLEDGED)):
+        seconds = TCP_UNACKNOWLEDGED_TIMEOUT
     return seconds * 1000000000
 
 
-cdef inline uint64_t stream_timeout(const Connection* c, uint64_t time) noexcept nogil:
-    """A UDP connection's after one packet more: 120 s if it was answered before and is older than two seconds."""
-    cdef bint stream = c.state == CONNECTION_ESTABLISHED and time > c.created + 2 * <uint64_t>1000000000
-    return (120 if stream else 30) * <uint64_t>1000000000
+cdef inline uint64_t timeout(const Connection* c, uint64_t time) noexcept nogil:
+    """Of other protocols, at a packet at this time: UDP (older than two seconds) and GRE live longer when they were answered."""
+    cdef bint answered = c.state == CONNECTION_ESTABLISHED
+    cdef uint64_t seconds = 600
+    if c.protocol == PROTOCOL_UDP:
+        seconds = 120 if answered and time > c.created + 2 * <uint64_t>1000000000 else 30
+    elif c.protocol == PROTOCOL_GRE:
+        seconds = 180 if answered else 30
+    elif c.protocol == PROTOCOL_ICMP:
+        seconds = 30
+    return seconds * 1000000000
 
 
 cdef inline uint64_t fabric_timeout(uint8_t protocol) noexcept nogil:
@@ -173,6 +178,6 @@ cdef inline Connection* enter(
     c.src, c.dst, c.sport, c.dport = original.src, original.dst, original.sport, original.dport
     c.reply_src, c.reply_dst, c.reply_sport, c.reply_dport = reply.src, reply.dst, reply.sport, reply.dport
     c.created, c.expires, c.packets, c.reply_packets = time, later(time, span), 1, 0
-    c.protocol, c.state, c.flags, c.wave = original.protocol, state, original.flags, core.wave
+    c.protocol, c.state, c.flags, c.history, c.wave = original.protocol, state, original.flags, 0, core.wave
     index_entry(core, position)
     return c

@@ -5,7 +5,8 @@ from calisim.datapath.stages.types cimport *
 from calisim.datapath.stages.chance cimport draw5
 from calisim.datapath.stages.conntrack cimport tuple_now
 from calisim.datapath.stages.lookup cimport class_of
-from calisim.datapath.stages.track cimport enter, find, hash_of, inverse, record_of, source_slot, timeout, translated
+from calisim.datapath.stages.track cimport (
+    enter, find, hash_of, inverse, later, record_of, source_slot, tcp_timeout, timeout, translated)
 from calisim.datapath.stages.verdict cimport drop
 
 
@@ -123,9 +124,10 @@ cdef inline bint translate(Core* core, Walk* w) noexcept nogil:
         if not bind(core, w, &original, &reply):
             return drop(core, w, STAGE_TRANSLATE, DROP_SNAT_PORTS_EXHAUSTED, w.id, 0)
         state = CONNECTION_NEW
-        if original.protocol == PROTOCOL_TCP and not w.packet.tcp_flags & SYN:
-            state = CONNECTION_ESTABLISHED         # picked up in its middle
-        c = enter(core, &original, &reply, w.id, state, w.packet.time, timeout(original.protocol, state))
+        if original.protocol == PROTOCOL_TCP:
+            state = TCP_TRANSITIONS[0][TCP_CLASSES[w.packet.tcp_flags & 63]][CONNECTION_NONE]
+        c = enter(core, &original, &reply, w.id, state, w.packet.time, 0)
+        c.expires = later(w.packet.time, tcp_timeout(c) if c.protocol == PROTOCOL_TCP else timeout(c, w.packet.time))
         w.connection = c
         if core.leg == 1:
             w.result.connection = c.ordinal

@@ -110,12 +110,13 @@ cdef struct Glance:
 
 cdef enum:
     PROTOCOL_ICMP = 1
+    PROTOCOL_GRE = 47
     PROTOCOL_TCP = 6
     PROTOCOL_UDP = 17
     ECHO_REQUEST = 0x0800            # type << 8; a reply is 0
-    FIN = 1
     SYN = 2
     RST = 4
+    PSH = 8
     ACK = 16
     MAX_HOPS = 32
     FRAME_SIZE = 256

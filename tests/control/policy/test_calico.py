@@ -234,7 +234,25 @@ spec: {node: n1, expectedIPs: [192.0.2.1], ports: [{name: api, protocol: TCP, po
     assert not by_port.egress("shop/web", "192.0.2.2", "tcp", 6443).allowed
 
 
+def test_pods_and_nodes_that_nobody_knows_are_told():
+    made = world("""
+apiVersion: projectcalico.org/v3
+kind: WorkloadEndpoint
+metadata: {name: w, namespace: shop}
+spec: {pod: ghost, interfaceName: eth0, profiles: [kns.shop]}
+---
+apiVersion: projectcalico.org/v3
+kind: HostEndpoint
+metadata: {name: edge}
+spec: {node: nowhere, interfaceName: eth0}
+""", PODS)
+    assert [warning.partition(",")[0] for warning in made.policing.warnings] == [
+        "A WorkloadEndpoint gives profiles to shop/ghost", "HostEndpoint edge is on nowhere"]
+
+
 def test_what_is_left_aside_is_told():
+    _, warnings = read(policy("x", "{doNotTrack: true, applyOnForward: true}"))
+    assert any("host endpoints only" in warning for warning in warnings)
     _, warnings = read(policy("x", "{ingress: [{action: Allow, http: {methods: [GET]}}]}"))
     assert any("http" in warning for warning in warnings)
 
