@@ -77,14 +77,12 @@ def _before(book: Book, side: Side, asked: _Flow) -> PolicyCure:
 def edit_of(cure: PolicyCure, topology: Topology) -> Topology:
     """The topology with the cure's document applied."""
     written, _ = parse(cure.document, "(cure)")
-    read = PolicyDocuments(note=lambda document, meaning: None)
+    policy = topology.resources.policy
+    read = PolicyDocuments(note=lambda document, meaning: None, tiers={tier.name: tier for tier in policy.tiers})
     for document in unpack(written)[0]:
         read.read(document)
     added = read.resources()
-    policy = topology.resources.policy
-    known = {tier.name for tier in policy.tiers}
-    tiers = (*policy.tiers, *(tier for tier in added.tiers if tier.name not in known))
-    changed = replace(policy, tiers=tiers, policies=(*policy.policies, *added.policies))
+    changed = replace(policy, tiers=added.tiers, policies=(*policy.policies, *added.policies))
     return replace(topology, resources=replace(topology.resources, policy=changed))
 
 

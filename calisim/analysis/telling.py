@@ -89,7 +89,7 @@ def decision(side: Side) -> str:
     if side.decided_by is None:
         return "the want of any profile that says something"
     if side.decided_by.kind == "Tier":
-        names = [f"{one.object.kind} {one.object.name}" for one in side.tiers[-1].policies]
+        names = [f"{one.object.kind} {one.object.name}{place_of(one.object)}" for one in side.tiers[-1].policies]
         applies = "applies and none of its rules" if len(names) == 1 else "apply and none of their rules"
         return f"the end of tier {side.decided_by.name}: {shortened(names, 3)} {applies} allows it"
     if side.policy is not None and side.policy.kind == "Profile":
