@@ -10,6 +10,7 @@ from bisect import bisect_right
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from functools import lru_cache
+from typing import NamedTuple
 
 import numpy as np
 
@@ -35,6 +36,15 @@ class Service:
     def number(self) -> int:
         """A protocol of the class."""
         return self.protocol if self.protocol < 256 else 253
+
+
+class PortsAsked(NamedTuple):
+    """Ports of one end that a rule asks for and excludes; by name: (protocol, port), for a name has a protocol."""
+
+    ports: Ports = ()
+    not_ports: Ports = ()
+    named: tuple[tuple[int, int], ...] = ()
+    not_named: tuple[tuple[int, int], ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -88,15 +98,15 @@ class Services:
         self.everything = (1 << len(self.services)) - 1
         self._known: dict[tuple[object, ...], int] = {}
 
-    def matched(self, rule: RuleMatch, dports: Ports, sports: Ports, not_dports: Ports, not_sports: Ports) -> int:
-        """What a rule matches, its port names resolved to more ports: of the destination, of the source, excluded ones."""
-        key = (rule.protocol, rule.not_protocol, rule.icmp, rule.not_icmp, dports, sports, not_dports, not_sports,
-               _asks(rule.destination), _asks(rule.source))
+    def matched(self, rule: RuleMatch, destination: PortsAsked, source: PortsAsked) -> int:
+        """What a rule matches, the names of its ports resolved."""
+        key = (rule.protocol, rule.not_protocol, rule.icmp, rule.not_icmp, destination, source, _asks(rule.destination),
+               _asks(rule.source))
         if key not in self._known:
-            self._known[key] = self._match(rule, dports, sports, not_dports, not_sports)
+            self._known[key] = self._match(rule, destination, source)
         return self._known[key]
 
-    def _match(self, rule: RuleMatch, dports: Ports, sports: Ports, not_dports: Ports, not_sports: Ports) -> int:
+    def _match(self, rule: RuleMatch, destination: PortsAsked, source: PortsAsked) -> int:
         bits = self.everything if rule.protocol is None else self._of[rule.protocol]
         if rule.not_protocol is not None:
             bits &= ~self._of[rule.not_protocol]
@@ -104,19 +114,20 @@ class Services:
             bits &= self._icmp(rule.icmp)
         if rule.not_icmp is not None:
             bits &= ~self._icmp(rule.not_icmp)
-        for asked, ports, by_destination in ((rule.destination, dports, True), (rule.source, sports, False)):
-            if asked.ports or asked.port_sets:
-                bits &= self._ports(ports, by_destination)
-        for asked, ports, by_destination in ((rule.destination, not_dports, True), (rule.source, not_sports, False)):
-            if asked.not_ports or asked.not_port_sets:
-                bits &= self._with_ports() & ~self._ports(ports, by_destination)
+        for side, asked, by_destination in ((rule.destination, destination, True), (rule.source, source, False)):
+            wanted, unwanted = _asks(side)
+            if wanted:
+                bits &= self._ports(asked.ports, asked.named, by_destination)
+            if unwanted:
+                bits &= self._with_ports() & ~self._ports(asked.not_ports, asked.not_named, by_destination)
         return bits
 
-    def _ports(self, ports: Ports, by_destination: bool) -> int:
+    def _ports(self, ports: Ports, named: tuple[tuple[int, int], ...], by_destination: bool) -> int:
+        each = [(grid, *span) for grid in self._grids.values() for span in ports]
+        each += [(self._grids[protocol], port, port) for protocol, port in named if protocol in self._grids]
         bits = 0
-        for grid in self._grids.values():
-            for first, last in ports:
-                bits |= grid.of_dports(first, last) if by_destination else grid.of_sports(first, last)
+        for grid, first, last in each:
+            bits |= grid.of_dports(first, last) if by_destination else grid.of_sports(first, last)
         return bits
 
     def _with_ports(self) -> int:
@@ -244,7 +255,7 @@ def _grid_words(grid: _Grid, bits: int) -> Iterator[str]:
 
 
 @lru_cache(maxsize=4096)
-def _ports(spans: tuple[tuple[int, int], ...]) -> str:
+def _spelled(spans: tuple[tuple[int, int], ...]) -> str:
     return ", ".join(f"{first}" if first == last else f"{first}-{last}" for first, last in spans)
 
 
@@ -256,4 +267,4 @@ def _joined(spans: list[tuple[int, int]]) -> str:
             joined[-1] = (joined[-1][0], last)
         else:
             joined.append((first, last))
-    return _ports(tuple(joined))
+    return _spelled(tuple(joined))

@@ -11,14 +11,14 @@ from bisect import bisect_right
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 from functools import cached_property
-from typing import TYPE_CHECKING, NamedTuple
+from typing import TYPE_CHECKING
 
 import numpy as np
 
-from ..control.policing import Policing, Ports, Program, RuleMatch, SideMatch
+from ..control.policing import Policing, Program, RuleMatch, SideMatch
 from ..quantities import Prefix, parse_address
 from ..vocabulary import EndpointKind, PolicyAction
-from .policy_services import Services
+from .policy_services import PortsAsked, Services
 
 if TYPE_CHECKING:
     from .network import Network
@@ -186,7 +186,7 @@ class Space:
         return _Flattened(self.worlds)
 
     def _outcomes(
-        self, number: int, way: str, world: int, rules: list[RuleMatch], mine: tuple[bool, ...], ports: tuple[_Named, ...],
+        self, number: int, way: str, world: int, rules: list[RuleMatch], mine: tuple[bool, ...], ports: tuple[PortsAsked, ...],
         far: str,
     ) -> tuple[np.ndarray, list[Outcome]]:
         """Peers that no rule tells apart have one outcome."""
@@ -200,7 +200,7 @@ class Space:
             far_ports = self._ports(getattr(rule, far), world)
             for named, chosen in _grouped(far_ports):
                 towards = (named, own_ports) if way == "egress" else (own_ports, named)
-                bits = self.services.matched(rule, towards[0].ports, towards[1].ports, towards[0].not_ports, towards[1].not_ports)
+                bits = self.services.matched(rule, *towards)
                 if bits not in known:
                     known[bits] = len(sets)
                     sets.append(bits)
@@ -288,12 +288,13 @@ class Space:
         """The ports that a side of a rule means, names resolved, for each class."""
         key = (world, side.ports, side.not_ports, side.port_sets, side.not_port_sets)
         if key not in self._named:
-            own = _Named(side.ports, side.not_ports)
+            own = PortsAsked(side.ports, side.not_ports)
             if not side.port_sets and not side.not_port_sets:
                 self._named[key] = _PortsOf(own)
             else:
-                each = [_Named((*side.ports, *self._resolved(side.port_sets, one, world)),
-                               (*side.not_ports, *self._resolved(side.not_port_sets, one, world))) for one in self.classes]
+                each = [own._replace(
+                    named=tuple(self._resolved(side.port_sets, one, world)),
+                    not_named=tuple(self._resolved(side.not_port_sets, one, world))) for one in self.classes]
                 self._named[key] = _PortsOf(own, each)
         return self._named[key]
 
@@ -301,31 +302,24 @@ class Space:
         for number in port_sets:
             found = self.worlds[world].policing.port_sets[number - 1]
             for port in sorted(found.numbers.get(one.identities[world], ())):
-                yield port, port
+                yield found.protocol, port
             for address, port in sorted(found.hosts):
                 if address == one.addresses[world]:
-                    yield port, port
-
-
-class _Named(NamedTuple):
-    """Ports after names are resolved."""
-
-    ports: Ports = ()
-    not_ports: Ports = ()
+                    yield found.protocol, port
 
 
 @dataclass
 class _PortsOf:
     """Ports by class; ``each`` None: the same for all."""
 
-    own: _Named
-    each: list[_Named] | None = None
+    own: PortsAsked
+    each: list[PortsAsked] | None = None
 
-    def __getitem__(self, position: int) -> _Named:
+    def __getitem__(self, position: int) -> PortsAsked:
         return self.own if self.each is None else self.each[position]
 
 
-def _grouped(ports: _PortsOf) -> Iterator[tuple[_Named, np.ndarray | None]]:
+def _grouped(ports: _PortsOf) -> Iterator[tuple[PortsAsked, np.ndarray | None]]:
     """Distinct ports and the classes that have them; None: all."""
     if ports.each is None:
         yield ports.own, None

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 from random import Random
 
@@ -10,6 +11,8 @@ import pytest
 
 from calisim.analysis.policy_services import Services
 from calisim.analysis.policy_space import Space, World
+from calisim.control.objects import Objects
+from calisim.control.policy.resolve import police
 from calisim.datapath.reference.police import Flow, Police
 from calisim.quantities import format_address
 from tests.analysis.worlds import calico, kubernetes, pod, small
@@ -106,3 +109,19 @@ def test_services_are_cut_at_every_bound_and_said_in_ranges(tmp_path: Path) -> N
     assert services.words(space.outcome(web, web, "ingress").allowed) == "TCP 80, 8000-8080; UDP 53"
     assert services.words(services.everything) == "everything"
     assert services.words(0) == "nothing"
+
+
+def test_a_rule_that_names_a_service_means_its_backends_with_their_ports(tmp_path: Path) -> None:
+    """The service is UDP only: of TCP's same number nothing is meant."""
+    network = small(tmp_path, calico("p", "{selector: app == 'web', types: [Egress], egress: [{action: Allow, destination: "
+                                          "{services: {name: db, namespace: shop}}}]}"), PODS)
+    intent = network.intent
+    backend = intent.endpoint(network.endpoint_id("shop/db")).address
+    topology = network.topology
+    policing = police(
+        topology.resources.policy, topology.entities, intent.endpoints, Objects(), services={("shop", "db"): [(backend, 17, 5353)]})
+    network.__dict__["intent"] = replace(intent, policy=policing)
+    space = Space(World(network))
+    web, db, job = (int(space.class_of_endpoint[network.endpoint_id(name)]) for name in ("shop/web-0", "shop/db", "other/job"))
+    assert space.services.words(space.pair(web, db)) == "UDP 5353"
+    assert space.pair(web, job) == 0
