@@ -56,11 +56,13 @@ def journey_lines(journey: Journey) -> Iterator[str]:
 
 def side_lines(side: Side) -> Iterator[str]:
     """What one end's policy says: an allowed packet in a line, a denied one with every rule that did not allow it."""
-    why = decision(side)
     if side.allowed:
-        yield f"{side.way} of {side.who}: allowed by {why}"
+        yield f"{side.way} of {side.who}: allowed by {decision(side)}"
         return
-    yield f"{side.way} of {side.who}: DENIED by {why}"
+    count = len(side.isolated_by)
+    applying = f"{count} policies apply, no rule of theirs allows it" if count > 1 else "one policy applies, no rule of it allows it"
+    by_end = side.tier is not None and side.tier.by_default
+    yield f"{side.way} of {side.who}: DENIED {f'at the end of a tier: {applying}' if by_end else f'by {decision(side)}'}"
     for tier in side.tiers:
         default = " at its end" if tier.by_default else ""
         yield f"  tier {tier.object.name}{place_of(tier.object)}: {tier.action.name.lower()}{default}"
@@ -96,6 +98,13 @@ def decision(side: Side) -> str:
         return f"profile {side.policy.name}, for no tier decided{place_of(side.decided_by)}"
     tier = f", tier {side.tier.object.name}" if side.tier else ""
     return f"{side.decided_by.name}{tier}{place_of(side.decided_by)}"
+
+
+def decider_of(side: Side) -> str:
+    """The same in a few words."""
+    if side.decided_by is None or side.decided_by.kind != "Tier":
+        return side.decided_by.name if side.decided_by else "no profile"
+    return shortened([f"{one.object.kind} {one.object.name}" for one in side.tiers[-1].policies], 3)
 
 
 def place_of(one: Object) -> str:

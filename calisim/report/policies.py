@@ -6,7 +6,7 @@ from collections.abc import Iterator, Sequence
 from typing import TYPE_CHECKING, Any
 
 from ..analysis.policy_words import service_of, shortened
-from ..analysis.telling import decision, place_of
+from ..analysis.telling import decider_of, decision, place_of
 from ..quantities import plural
 from .text import number, paragraph, table, width
 
@@ -174,7 +174,7 @@ def staged_parts(found: StagedReport) -> Iterator[Any]:
         yield table(
             "If the staged policies were enforced", ["Traffic", "From", "To", "What", "#Packets", "Now → then", "Decided by"],
             ([one.traffic, one.source, one.destination, one.service, number(one.packets),
-              "allowed → DENIED" if one.allowed_now else "denied → ALLOWED", f"{one.side.way}: {decision(one.side)}"]
+              "allowed → DENIED" if one.allowed_now else "denied → ALLOWED", f"{one.side.way}: {decider_of(one.side)}"]
              for one in found.shifts[:MOST_SHOWN]))
     yield paragraph("Staged: " + ", ".join(f"{one.kind} {one.name}{place_of(one)}" for one in found.policies))
     unplaced = f"; {plural(found.unplaced, 'packet')} have no address" if found.unplaced else ""

@@ -118,8 +118,8 @@ def test_a_rule_that_names_a_service_means_its_backends_with_their_ports(tmp_pat
     intent = network.intent
     backend = intent.endpoint(network.endpoint_id("shop/db")).address
     topology = network.topology
-    policing = police(
-        topology.resources.policy, topology.entities, intent.endpoints, Objects(), services={("shop", "db"): [(backend, 17, 5353)]})
+    services = {("shop", "db"): [(backend, 17, 5353)]}
+    policing = police(topology.resources.policy, topology.entities, intent.endpoints, Objects(), services=services)
     network.__dict__["intent"] = replace(intent, policy=policing)
     space = Space(World(network))
     web, db, job = (int(space.class_of_endpoint[network.endpoint_id(name)]) for name in ("shop/web-0", "shop/db", "other/job"))
