@@ -60,7 +60,7 @@ def side_lines(side: Side) -> Iterator[str]:
         yield f"{side.way} of {side.who}: allowed by {decision(side)}"
         return
     count = len(side.isolated_by)
-    applying = f"{count} policies apply, no rule of theirs allows it" if count > 1 else "one policy applies, no rule of it allows it"
+    applying = f"{count} policies apply, no rule of theirs allows it" if count > 1 else "one policy applies, not allowing it"
     by_end = side.tier is not None and side.tier.by_default
     yield f"{side.way} of {side.who}: DENIED {f'at the end of a tier: {applying}' if by_end else f'by {decision(side)}'}"
     for tier in side.tiers:

@@ -32,7 +32,8 @@ def test_a_cluster_without_policies_says_so(tmp_path: Path) -> None:
 
 def test_a_list_counts_rules_by_direction_and_shows_places(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("COLUMNS", "200")
-    text = shown(policies.list_parts(listed(small(tmp_path, DB + kubernetes("out", "{podSelector: {}, policyTypes: [Egress]}"), PODS))))
+    out = kubernetes("out", "{podSelector: {}, policyTypes: [Egress]}")
+    text = shown(policies.list_parts(listed(small(tmp_path, DB + out, PODS))))
     row = next(line for line in text.splitlines() if "shop/db " in line)
     assert "1 in" in row and "out" not in row.split("1 in")[1] and "small.yaml:" in row
     assert "0 out" in next(line for line in text.splitlines() if "shop/out" in line)
