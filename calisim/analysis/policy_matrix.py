@@ -74,6 +74,7 @@ class ConnectionSets:
 
 def truth_table(
     network: Network, protocol: str, port: int, source: str | None = None, destination: str | None = None,
+    progress: Progress | None = None,
 ) -> TruthTable:
     """The verdict of both ends on one service, for every pair."""
     space = Space(World(network))
@@ -83,7 +84,9 @@ def truth_table(
     level, sources, destinations = _units(names, source, destination)
     egress: list[list[bool | None]] = []
     ingress: list[list[bool | None]] = []
-    for one in sources:
+    for position, one in enumerate(sources):
+        if progress is not None and position % 50 == 0:
+            progress(f"verdicts of {position:,} of {len(sources):,} sources", 0)
         pairs = [(one, other) for other in destinations]
         egress.append([None if _itself(*pair) else bool(
             space.outcome(pair[0].klass, pair[1].klass, "egress").allowed & bit) for pair in pairs])

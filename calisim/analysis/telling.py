@@ -48,7 +48,7 @@ def journey_lines(journey: Journey) -> Iterator[str]:
     if journey.loss is not None:
         yield f"     Reason  {journey.loss.reason.name} at stage {journey.loss.stage.name.lower()}"
         yield from (f"     Told    {sentence}" for sentence in journey.told)
-    if journey.policy:
+    if any(side.tiers or not side.allowed for side in journey.policy):     # where nobody is policed there is nothing to tell
         yield "     Policy"
         yield from (f"       {line}" for side in journey.policy for line in side_lines(side))
     yield from _cure_lines(journey.cure)

@@ -22,7 +22,8 @@ Examples:
   calisim policy scenarios/shop-default-deny.yaml --matrix --port 5432
   calisim policy scenarios/shop-default-deny.yaml --matrix --from "app == 'web'"
   calisim policy scenarios/shop-default-deny.yaml --lint
-  calisim policy old.yaml --diff old.yaml new-policy.yaml
+  calisim policy shop.yaml --diff shop.yaml new-policy.yaml
+  calisim policy shop.yaml --diff old-policies.yaml new-policies.yaml --json
   calisim policy scenarios/s44-staged-policy.yaml --staged
 """)
 @options.scenario_argument
@@ -89,10 +90,12 @@ def command(
             ctx.exit(1 if changed.changes else 0)
         network = network_of(scenario)
         name = network.scenario.name
+        if network.scenario.spec.settings.filter == "none":
+            options.warn(["settings.filter is none: nobody enforces policy here; the answers are what Calico would do"])
         if matrix and (port is not None or protocol is not None):
             from ..analysis.policy_matrix import truth_table
 
-            truth = truth_table(network, protocol or "tcp", 80 if port is None else port, source, destination)
+            truth = truth_table(network, protocol or "tcp", 80 if port is None else port, source, destination, tell)
             answer(table=lambda: policies.truth_lines(truth), json=lambda: policy_json.truth_document(name, truth), plain=True)
         elif matrix:
             from ..analysis.policy_matrix import connection_sets

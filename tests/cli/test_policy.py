@@ -130,3 +130,21 @@ def test_a_trace_as_json_names_policy_tier_rule_file_and_line_on_both_sides(shop
     assert egress["allowed"] and egress["tier"] is None
     assert ingress["decidedBy"]["name"] == "NetworkPolicy shop/db ingress[0]" and ingress["tier"]["name"] == "default"
     assert ingress["policy"]["name"] == "shop/db" and ingress["decidedBy"]["line"] > 1
+
+
+def test_both_ends_that_deny_are_cured_one_after_the_other(tmp_path: Path) -> None:
+    path = written(tmp_path, DB + kubernetes("deny", "{podSelector: {matchLabels: {app: job}}, policyTypes: [Egress]}", "other"), PODS)
+    done = CliRunner().invoke(cli, ["trace", path, "other/job", "shop/db", "--port", "5432", "--all-blockers", "--json"])
+    found = json.loads(done.stdout)
+    assert [one["reason"] for one in found["blockers"]] == ["POLICY_EGRESS", "POLICY_INGRESS"]
+    assert found["cleared"] and [side["allowed"] for side in found["request"]["policy"]] == [False, False]
+
+
+def test_a_trace_where_nobody_is_policed_says_nothing_of_policy(tmp_path: Path) -> None:
+    done = CliRunner().invoke(cli, ["trace", written(tmp_path, "", PODS), "shop/web-0", "shop/db"])
+    assert done.exit_code == 0 and "Policy" not in done.stdout
+
+
+def test_where_nobody_enforces_policy_that_is_said(tmp_path: Path) -> None:
+    done = policy(written(tmp_path, DB, PODS, settings={"filter": "none"}), "--matrix")
+    assert done.exit_code == 0 and "nobody enforces policy" in done.stderr
