@@ -16,6 +16,7 @@ import numpy as np
 from ..control.intent import Object
 from ..control.policy.order import ordered_tiers
 from ..control.policy.scopes import policy_selector
+from ..errors import Mark
 from ..quantities import Prefix, format_address, parse_address
 from ..scenario.policy_documents import TIERS
 from ..scenario.resources import Policy, PolicyRule, Tier
@@ -27,6 +28,7 @@ from .policy_words import peer_words, protocol_name, subject_words
 if TYPE_CHECKING:
     from .network import Network, Progress
 
+_ADMIN = ("AdminNetworkPolicy", "BaselineAdminNetworkPolicy", "ClusterNetworkPolicy")
 _WITH_PRIORITY = ("AdminNetworkPolicy", "ClusterNetworkPolicy")
 _KUBERNETES = (("NetworkPolicy", "networking.k8s.io"), ("StagedKubernetesNetworkPolicy", "projectcalico.org"))
 
@@ -121,8 +123,8 @@ def _rule_selects_nothing(facts: Facts) -> Iterator[Finding]:
                 if empty and not entity.service:
                     yield Finding(
                         "RULE_SELECTS_NOTHING", "warning",
-                        f"{_rule(policy, written)} can never match: there are no {peer_words(entity, policy.namespace)}",
-                        "mend the selector, or remove the rule", written.mark)
+                        f"{_rule(policy, written)} chooses nobody by one of its peers: there are no "
+                        f"{peer_words(entity, policy.namespace)}", "mend the selector, or remove the peer", written.mark)
 
 
 def _anybody(facts: Facts, number: int) -> bool:
@@ -194,21 +196,27 @@ def _actions(policy: Policy) -> set[str]:
 
 
 def _no_such_port(facts: Facts) -> Iterator[Finding]:
-    """A port's name that nobody gives: for ingress, none of the pods that the policy is about."""
+    """A port's name that nobody gives: for ingress, none of the pods that the policy is about.
+
+    An admin policy's name means the port of any protocol, so all that was made of one rule is looked at together.
+    """
     port_sets = {(found.name, found.protocol): found for found in facts.book.policing.port_sets}
+    asked: dict[tuple[Mark, str], tuple[Policy, str, PolicyRule]] = {}
+    answered: set[tuple[Mark, str]] = set()
     for policy, way, written in _rules(facts):
         for name in written.destination.named_ports:
-            protocol = written.protocol or 6
-            found = port_sets.get((name, protocol))
-            if found is None or found.hosts:
-                continue
-            have = set(found.numbers) & (_identities(facts, policy) if way == "ingress" else set(found.numbers))
-            if not have:
-                who = f"none of {subject_words(policy)}" if way == "ingress" else "no pod"
-                yield Finding(
-                    "NO_SUCH_PORT", "warning",
-                    f"{_rule(policy, written)}: {who} has a {protocol_name(protocol)} port named {name}, so it matches nothing",
-                    "name the port in the pods' containers, or write its number", written.mark)
+            asked.setdefault((written.mark, name), (policy, way, written))
+            found = port_sets.get((name, written.protocol or 6))
+            mine = _identities(facts, policy) if way == "ingress" else None
+            if found is None or found.hosts or any(mine is None or identity in mine for identity in found.numbers):
+                answered.add((written.mark, name))
+    for key, (policy, way, written) in asked.items():
+        if key not in answered:
+            who = f"none of {subject_words(policy)}" if way == "ingress" else "no pod"
+            word = f"{protocol_name(written.protocol)} " if policy.kind not in _ADMIN and written.protocol else ""
+            yield Finding(
+                "NO_SUCH_PORT", "warning", f"{_rule(policy, written)}: {who} has a {word}port named {key[1]}, so it matches nothing",
+                "name the port in the pods' containers, or write its number", written.mark)
 
 
 def _net_covers_pods(facts: Facts) -> Iterator[Finding]:

@@ -104,3 +104,9 @@ def test_who_may_send_nothing_at_all_is_not_told_about_names(tmp_path: Path) -> 
 def test_a_sound_shop_has_nothing_to_be_told(tmp_path: Path) -> None:
     assert findings(small(tmp_path, ingress("{from: [{podSelector: {matchLabels: {app: web}}}], ports: [{port: pg}]}"))) == []
     assert findings(small(tmp_path, "", [*SHOP, pod("x/y")])) == []
+
+
+def test_a_named_port_of_an_admin_policy_needs_one_protocol_only(tmp_path: Path) -> None:
+    rules = "ingress: [{action: Allow, from: [{namespaces: {}}], ports: [{namedPort: %s}]}]"
+    codes = [[one.code for one in findings(small(tmp_path, admin("p", 5, rules % name)))] for name in ("pg", "gp")]
+    assert "NO_SUCH_PORT" not in codes[0] and codes[1].count("NO_SUCH_PORT") == 1
