@@ -215,7 +215,8 @@ def _no_such_port(facts: Facts) -> Iterator[Finding]:
             who = f"none of {subject_words(policy)}" if way == "ingress" else "no pod"
             word = f"{protocol_name(written.protocol)} " if policy.kind not in _ADMIN and written.protocol else ""
             yield Finding(
-                "NO_SUCH_PORT", "warning", f"{_rule(policy, written)}: {who} has a {word}port named {key[1]}, so it matches nothing",
+                "NO_SUCH_PORT", "warning",
+                f"{_rule(policy, written)}: {who} has a {word}port named {key[1]}, so it matches nothing",
                 "name the port in the pods' containers, or write its number", written.mark)
 
 

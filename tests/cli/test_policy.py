@@ -133,7 +133,8 @@ def test_a_trace_as_json_names_policy_tier_rule_file_and_line_on_both_sides(shop
 
 
 def test_both_ends_that_deny_are_cured_one_after_the_other(tmp_path: Path) -> None:
-    path = written(tmp_path, DB + kubernetes("deny", "{podSelector: {matchLabels: {app: job}}, policyTypes: [Egress]}", "other"), PODS)
+    deny = kubernetes("deny", "{podSelector: {matchLabels: {app: job}}, policyTypes: [Egress]}", "other")
+    path = written(tmp_path, DB + deny, PODS)
     done = CliRunner().invoke(cli, ["trace", path, "other/job", "shop/db", "--port", "5432", "--all-blockers", "--json"])
     found = json.loads(done.stdout)
     assert [one["reason"] for one in found["blockers"]] == ["POLICY_EGRESS", "POLICY_INGRESS"]
