@@ -19,6 +19,7 @@ from ...control.intent import Endpoint, Intent
 from ...datapath.engine import engine
 from ...datapath.reference.police import Flow, Police
 from ...fib.compiler import compile
+from ...fib.image import FibImage
 from ...quantities import parse_address
 from ...vocabulary import HEADER, PACKET, RESULT, Device, DropReason, EndpointKind, ResultFlag, Stage, Verdict
 from .case import Case
@@ -48,9 +49,9 @@ class Travel:
 
     def __init__(self, case: Case, engine_name: str) -> None:
         self.case, self.intent = case, case.intent
-        image = compile(self.intent)
+        image = compile(self.intent) if engine_name == "fast" else None
         self._engine = engine(engine_name, self.intent, image)
-        self._alone: Callable[[np.void], Sides] = _Core(self.intent, image) if engine_name == "fast" else _Plain(self.intent)
+        self._alone: Callable[[np.void], Sides] = _Plain(self.intent) if image is None else _Core(image)
         self._owners = self.intent.address_owners
 
     def verdicts(self, flows: Sequence[Mapping[str, Any]]) -> list[Sides]:
@@ -157,7 +158,7 @@ class _Plain:
 class _Core:
     """The compiled core's."""
 
-    def __init__(self, intent: Intent, image: Any) -> None:
+    def __init__(self, image: FibImage) -> None:
         self._tables = _fastpath.Tables(**image.arrays, places=image.places, objects=image.objects)
 
     def __call__(self, packet: np.void) -> Sides:
