@@ -12,8 +12,9 @@ from typing import TYPE_CHECKING
 from ..control.intent import Object
 from ..control.policing import Program
 from ..scenario.resources import Policy
+from ..vocabulary import PolicyAction
 from .policy_book import Book
-from .policy_words import rule_words
+from .policy_words import rule_words, shortened
 
 if TYPE_CHECKING:
     from .network import Network, Progress
@@ -44,21 +45,21 @@ def hits(network: Network, traffic: str | None = None, progress: Progress | None
     run = network.run(traffic, keep=False, progress=progress)
     assert run.state is not None
     counted, book = run.state.hits, Book(network)
-    said: dict[tuple[str, Object], tuple[str, str]] = {}       # direction and rule → policy, words
-    numbers: dict[tuple[str, Object], set[int]] = {}           # a rule of a document may be several of the Intent
+    said: dict[tuple[str, Object], tuple[str, list[str]]] = {}     # direction and rule → policy, words
+    numbers: dict[tuple[str, Object], set[int]] = {}               # a rule of a document may be several of the Intent
     for chain, way in _chains(book):
         owner = book.owner_of(chain)
         policy = book.object(book.policing.chains[chain - 1].decided_by)
         for rule, written in book.rules_of(chain, way):
             key = way, book.object(rule.decided_by)
             words = rule_words(written, way, owner.namespace if isinstance(owner, Policy) else "")
-            said.setdefault(key, (f"{policy.kind} {policy.name}", words))
+            said.setdefault(key, (f"{policy.kind} {policy.name}", []))[1].append(words)
             numbers.setdefault(key, set()).add(rule.decided_by)
     for number, tier in _tiers(book).items():
         key = "both", book.object(number)
-        said[key], numbers[key] = (f"Tier {tier.name}", "its end: none of its policies decided"), {number}
+        said[key], numbers[key] = (f"Tier {tier.name}", ["denied at its end: none of its policies decided"]), {number}
     rows = tuple(
-        Hits(one, way, policy, words, int(sum(counted[number] for number in numbers[way, one])))
+        Hits(one, way, policy, shortened(words, 1), int(sum(counted[number] for number in numbers[way, one])))
         for (way, one), (policy, words) in said.items())
     return HitsReport(rows, run.sent.sent, int(counted.sum()))
 
@@ -80,4 +81,6 @@ def _chains(book: Book) -> list[tuple[int, str]]:
 
 
 def _tiers(book: Book) -> dict[int, Object]:
-    return {tier.decided_by: book.object(tier.decided_by) for program, _ in _programs(book) for tier in program.tiers}
+    """Those whose end decides something."""
+    tiers = (tier for program, _ in _programs(book) for tier in program.tiers if tier.end is PolicyAction.DENY)
+    return {tier.decided_by: book.object(tier.decided_by) for tier in tiers}
