@@ -7,7 +7,7 @@ between two interfaces (translation, the way through the cloud) is read from the
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -19,6 +19,7 @@ from ..quantities import format_address, parse_address
 from ..vocabulary import Device, Direction, Encap, EndpointKind, PacketFlag, Relation, ResultFlag, Stage, Verdict
 from ..vocabulary.encaps import encapsulation
 from .losses import Header, Loss, loss_of, mtu_towards, named, place_name, service_of
+from .policy_walk import Side, Walker
 
 if TYPE_CHECKING:
     from ..datapath.generations import Generation
@@ -59,7 +60,7 @@ class Step:
 @dataclass(frozen=True)
 class Journey:
     """One way of a packet. ``loss`` tells why it was dropped; ``cure`` are the commands that put it right; ``told`` says
-    which ICMP errors its sender gets."""
+    which ICMP errors its sender gets; ``policy`` is what the policy of either end says of it (an answer meets none)."""
 
     steps: tuple[Step, ...]
     verdict: Verdict
@@ -68,6 +69,7 @@ class Journey:
     packet: np.void | None = field(default=None, repr=False)
     result: np.void | None = field(default=None, repr=False)
     told: tuple[str, ...] = ()
+    policy: tuple[Side, ...] = ()
 
 
 @dataclass(frozen=True)
@@ -97,6 +99,7 @@ def trace(network: Network, request: Request) -> Trace:
     state = network.engine.new_state()
     packets = packet_of(network, request)
     there, outcome = journey(network, packets, None, state)
+    there = replace(there, policy=Walker(network).sides_of(packets[0], outcome.results[0]))
     back = answers(network, packets, outcome, generic=True)
     return Trace(there, None if back is None else journey(network, *back, state, asks=False)[0])
 

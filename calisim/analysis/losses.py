@@ -125,11 +125,24 @@ def _what(reason: DropReason, stage: Stage, decider: Object | None, encap: Encap
         return "the cloud's network"
     if reason is DropReason.MALFORMED:
         return "it is shorter than its own headers"
-    if reason is DropReason.POLICY_EGRESS:
+    if reason is DropReason.POLICY_EGRESS and stage is Stage.LOCAL_IN:
         return "FelixConfiguration defaultEndpointToHostAction: Drop"
+    if reason in (DropReason.POLICY_EGRESS, DropReason.POLICY_INGRESS) and decider:
+        return _policy(decider)
     if reason is DropReason.ROUTE_QUOTA and decider:
         return decider.name
     return f"{decider.kind} {decider.name}" if decider else ""
+
+
+def _policy(decider: Object) -> str:
+    """A rule says so, or the end of a tier, or (the pod's own object) no profile had a word for it."""
+    match decider.kind:
+        case "PolicyRule":
+            return decider.name
+        case "Tier":
+            return f"the end of tier {decider.name}"
+        case _:
+            return f"no profile of {decider.name}"
 
 
 def sizes(intent: Intent, packet: np.void, result: np.void, header: Header) -> tuple[int, int]:
