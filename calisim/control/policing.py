@@ -158,5 +158,4 @@ class Policing:
     guards: tuple[Guard, ...] = ()
     interfaces: Mapping[tuple[int, Device], int] = field(default_factory=dict)  # router, device → guard
     failsafes: Failsafes = Failsafes()
-    cuts: bool = False                    # established connections are asked about, too
     warnings: tuple[str, ...] = ()

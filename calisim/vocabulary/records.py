@@ -144,8 +144,8 @@ GUARD = _record(
 # A rule of policy: addresses answer src and dst (atoms, 0 anybody), protocol 256 = all, low <= dport <= high, and each group of
 # FibImage.terms[terms:][:term_count] holds.
 MATCH = _record(
-    ("src", _u32), ("dst", _u32), ("terms", _u32), ("detail", _u32),
-    ("term_count", _u16), ("protocol", _u16), ("low", _u16), ("high", _u16), ("action", _u8), size=28,
+    ("src", _u32), ("dst", _u32), ("terms", _u32), ("term_count", _u32), ("detail", _u32),
+    ("protocol", _u16), ("low", _u16), ("high", _u16), ("action", _u8), size=28,
 )
 
 # What else a rule may ask: kind of value inside low..high, of a packet of that protocol (256 = all), by an address of that
@@ -155,7 +155,8 @@ TERM = _record(
 )
 
 # Which rules of a long TIER can match: a set of bits, one for each, by the peer of its other end (FibImage.maps[peers + peer])
-# and one by protocol << 16 | dport (maps[edges:][:edge_count], ascending; sets follow). words: 64 bits each, FibImage.bits.
+# and one by protocol << 16 | dport (maps[edges:][:edge_count], ascending; sets follow). A set in FibImage.bits: a bit for each of
+# its words that is not 0, then the words, 64 bits each.
 INDEX = _record(
     ("peers", _u32), ("edges", _u32), ("edge_count", _u32), ("words", _u32), ("by_dst", _u8), size=20,
 )

@@ -188,6 +188,22 @@ def test_generated_worlds_agree_on_services(seed: int) -> None:
     converse(twins, intent, rng, lambda wave: random_headers(intent, rng, wave) if rng.random() < 0.3 else None)
 
 
+@settings(max_examples=60)
+@given(worlds)
+def test_generated_worlds_agree_on_policy_that_changes(seed: int) -> None:
+    """Connections of before meet the policy of now, which keeps them or cuts them."""
+    rng = Random(seed)
+    world = random_intent(rng)
+    first = policed(world, rng)
+    twins = Twins(first)
+    wave = openings(first, rng, 60)
+    answers = reply_wave(wave, twins.forward(wave), first)
+    for intent in (policed(world, rng), policed(world, rng)):
+        twins.engines = engine("fast", intent), engine("reference", intent)
+        for again in (wave, answers, wave):
+            twins.forward(again)
+
+
 @settings(max_examples=120)
 @given(worlds)
 def test_policy_alone_agrees_on_any_flow(seed: int) -> None:
