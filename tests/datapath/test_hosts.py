@@ -100,7 +100,7 @@ def test_normal_policy_is_for_the_nodes_own_processes(world):
         "web", "types: [Ingress, Egress], ingress: [{action: Allow, protocol: TCP, destination: {ports: [80]}}]"))
     assert opens(network, "node/n-1", "node/n-2", 80) == DELIVERED
     assert opens(network, "node/n-1", "node/n-2", 81) == INGRESS
-    assert network.decided_by() == ("Tier", "default")
+    assert network.decided_by() == ("Tier", "default at HostEndpoint n-2")
     assert opens(network, "node/n-2", "node/n-1", 80) == EGRESS
     assert opens(network, "shop/web", "shop/db", 81) == DELIVERED
     assert opens(network, "shop/db", "shop/web", 81) == DELIVERED
@@ -118,18 +118,18 @@ def test_apply_on_forward_is_asked_about_what_goes_through_as_well(world):
     assert opens(network, "shop/web", "shop/db", 22) == INGRESS               # no failsafes for what goes through
     assert opens(network, "shop/db", "shop/web", 5432) == DELIVERED
     assert opens(network, "shop/db", "shop/web", 81) == EGRESS
-    assert (network.where(), network.decided_by()) == ("n-2", ("Tier", "default"))
+    assert (network.where(), network.decided_by()) == ("n-2", ("Tier", "default at HostEndpoint n-2"))
 
 
 def test_from_the_host_endpoint_comes_before_the_pods_policy_and_to_it_behind(world):
     forward = hosts("shut", "applyOnForward: true, types: [Ingress, Egress]")
     network = world(ISOLATED, guard(), forward)
-    assert opens(network, "lab/probe", "shop/db") == INGRESS
-    assert hits(network) == {"Tier default": 1}                               # of the host endpoint alone
+    assert opens(network, "node/n-1", "shop/db") == INGRESS
+    assert hits(network) == {"Tier default at HostEndpoint n-2": 1}           # the pod's own tier is not asked
     out = calico("out", "{order: 1, selector: app == 'db', types: [Egress], egress: [{action: Allow}]}")
     network = world(ISOLATED, guard(), forward, out)
     assert opens(network, "shop/db", "shop/web") == EGRESS
-    assert hits(network) == {"PolicyRule GlobalNetworkPolicy out egress[0]": 1, "Tier default": 1}
+    assert hits(network) == {"PolicyRule GlobalNetworkPolicy out egress[0]": 1, "Tier default at HostEndpoint n-2": 1}
 
 
 def test_a_tunnel_passes_and_what_is_in_it_is_policed_at_the_tunnels_device(world):
@@ -186,7 +186,8 @@ def test_pre_dnat_policy_denies_before_anybody_and_allows_for_all_host_policy(wo
     network = world(guard(), before, hosts("shut", "applyOnForward: true, types: [Ingress, Egress]", order=2))
     assert opens(network, "shop/web", "shop/db", 81) == INGRESS
     assert network.decided_by() == ("PolicyRule", "GlobalNetworkPolicy before ingress[0]")
-    assert opens(network, "shop/web", "shop/db", 80) == INGRESS and network.decided_by() == ("Tier", "default")
+    assert opens(network, "shop/web", "shop/db", 80) == INGRESS
+    assert network.decided_by() == ("Tier", "default at HostEndpoint n-2")
     assert opens(network, "shop/web", "shop/db", 82) == DELIVERED
     assert opens(network, "node/n-1", "node/n-2", 82) == DELIVERED
     assert opens(network, "node/n-1", "node/n-2", 81) == INGRESS

@@ -82,29 +82,38 @@ class Guards:
                 f"HostEndpoint {host.name}: the doNotTrack policy {untracked[0].name} does not hold for interfaceName *, "
                 "as in Felix.")
             untracked = []
+        ends = self._ends(host, normal)
         profiles = {way: tuple(programs.profile(name, way) for name in host.profiles) for way in ("ingress", "egress")}
         return Guard(
-            ingress=programs.add(Program(self._tiers(normal, "ingress"), profiles["ingress"])),
-            egress=programs.add(Program(self._tiers(normal, "egress"), profiles["egress"])),
-            forward_ingress=self._unless_empty(self._tiers(forwarded, "ingress"), PolicyAction.ALLOW),
-            forward_egress=self._unless_empty(self._tiers(forwarded, "egress"), PolicyAction.ALLOW),
-            pre_dnat=self._unless_empty(self._tiers(before, "ingress", drops=False), PolicyAction.PASS),
-            untracked_ingress=self._unless_empty(self._tiers(untracked, "ingress", drops=False), PolicyAction.PASS),
-            untracked_egress=self._unless_empty(self._tiers(untracked, "egress", drops=False), PolicyAction.PASS),
+            ingress=programs.add(Program(self._tiers(normal, "ingress", ends), profiles["ingress"])),
+            egress=programs.add(Program(self._tiers(normal, "egress", ends), profiles["egress"])),
+            forward_ingress=self._unless_empty(self._tiers(forwarded, "ingress", ends), PolicyAction.ALLOW),
+            forward_egress=self._unless_empty(self._tiers(forwarded, "egress", ends), PolicyAction.ALLOW),
+            pre_dnat=self._unless_empty(self._tiers(before, "ingress"), PolicyAction.PASS),
+            untracked_ingress=self._unless_empty(self._tiers(untracked, "ingress"), PolicyAction.PASS),
+            untracked_egress=self._unless_empty(self._tiers(untracked, "egress"), PolicyAction.PASS),
             decided_by=programs.objects.add("HostEndpoint", host.name, host.mark))
 
     def _selects(self, policy: Policy, number: int) -> bool:
         return number in self.programs.chains.sets.hosts(policy_selector(policy))
 
-    def _tiers(self, policies: Iterable[Policy], way: str, *, drops: bool = True) -> tuple[ProgramTier, ...]:
-        """``drops`` False: no tier ends in a drop, since tables that come later have a say."""
+    def _ends(self, host: HostEndpoint, policies: Iterable[Policy]) -> dict[str, int]:
+        """Objects for the ends of tiers at this host endpoint: a loss there is told apart from one at a pod."""
+        marks = {tier.name: tier.mark for tier in self.programs.resources.tiers}
+        names = sorted({policy.tier for policy in policies})
+        return {name: self.programs.objects.add("Tier", f"{name} at HostEndpoint {host.name}", marks[name]) for name in names}
+
+    def _tiers(self, policies: Iterable[Policy], way: str, ends: Mapping[str, int] | None = None) -> tuple[ProgramTier, ...]:
+        """Without ``ends`` no tier ends in a drop, since tables that come later have a say."""
         chains: dict[str, list[int]] = {}
         for policy in ordered_policies(policies):
             if way.capitalize() in policy.types:
                 chains.setdefault(policy.tier, []).append(self.programs.chain(policy, way))
         order = [tier.name for tier in ordered_tiers(self.programs.resources.tiers) if tier.name in chains]
         tiers = (self.programs.tier(name, chains[name]) for name in order)
-        return tuple(tier if drops else replace(tier, end=PolicyAction.PASS) for tier in tiers)
+        if ends is None:
+            return tuple(replace(tier, end=PolicyAction.PASS) for tier in tiers)
+        return tuple(replace(tier, decided_by=ends[name]) for tier, name in zip(tiers, order, strict=True))
 
     def _unless_empty(self, tiers: tuple[ProgramTier, ...], end: PolicyAction) -> int:
         return self.programs.add(Program(tiers, (), end)) if tiers else 0
