@@ -19,7 +19,7 @@ class Tables:
         routers: np.ndarray, endpoints: np.ndarray, subnets: np.ndarray, target_rows: np.ndarray, targets: np.ndarray,
         rules: np.ndarray, blocked: np.ndarray, fabric: np.ndarray, peers: np.ndarray, atoms: np.ndarray, tiers: np.ndarray,
         steps: np.ndarray, matches: np.ndarray, terms: np.ndarray, indexes: np.ndarray, maps: np.ndarray, bits: np.ndarray,
-        places: int, objects: int,
+        interfaces: np.ndarray, guards: np.ndarray, places: int, objects: int,
     ) -> None: ...
 
 def step(

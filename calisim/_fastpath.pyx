@@ -45,17 +45,19 @@ cdef class Tables:
         const Fabric[::1] fabric not None, const uint32_t[::1] peers not None, const uint32_t[:, ::1] atoms not None,
         const Tier[::1] tiers not None, const uint32_t[::1] steps not None, const Match[::1] matches not None,
         const Term[::1] terms not None, const Index[::1] indexes not None, const uint32_t[::1] maps not None,
-        const uint64_t[::1] bits not None, uint32_t places, uint32_t objects,
+        const uint64_t[::1] bits not None, const uint32_t[:, ::1] interfaces not None, const Guard[::1] guards not None,
+        uint32_t places, uint32_t objects,
     ):
         if (lpm.shape[0] < 65536 or blocked.shape[0] != 256 or fabric.shape[0] != 1 or rows.shape[1] != classes.shape[0]
                 or target_rows.shape[1] != classes.shape[0] or 0 in (
                     classes.shape[0], residents.shape[0], rows.shape[0], adjacencies.shape[0], routers.shape[0],
                     endpoints.shape[0], subnets.shape[0], target_rows.shape[0], targets.shape[0], rules.shape[0],
                     atoms.shape[0], atoms.shape[1], tiers.shape[0], steps.shape[0], matches.shape[0], terms.shape[0],
-                    indexes.shape[0], maps.shape[0], bits.shape[0]) or peers.shape[0] < 65536):
+                    indexes.shape[0], maps.shape[0], bits.shape[0], interfaces.shape[0], guards.shape[0])
+                or interfaces.shape[1] != DEVICE_COUNT or peers.shape[0] < 65536):
             raise ValueError("the tables of this FIB image do not belong together")
         self.held = (lpm, classes, residents, rows, adjacencies, routers, endpoints, subnets, target_rows, targets, rules,
-                     blocked, fabric, peers, atoms, tiers, steps, matches, terms, indexes, maps, bits)
+                     blocked, fabric, peers, atoms, tiers, steps, matches, terms, indexes, maps, bits, interfaces, guards)
         self.places, self.objects = places, objects
         self.core.fib.lpm, self.core.fib.classes, self.core.fib.residents = &lpm[0], &classes[0], &residents[0]
         self.core.fib.rows, self.core.fib.adjacencies = &rows[0, 0], &adjacencies[0]
@@ -66,6 +68,7 @@ cdef class Tables:
         self.core.fib.tiers, self.core.fib.steps, self.core.fib.matches = &tiers[0], &steps[0], &matches[0]
         self.core.fib.terms, self.core.fib.indexes = &terms[0], &indexes[0]
         self.core.fib.maps, self.core.fib.bits = &maps[0], &bits[0]
+        self.core.fib.interfaces, self.core.fib.guards = &interfaces[0, 0], &guards[0]
         self.core.fib.place_count = places
         self.core.fib.class_count, self.core.fib.resident_count = classes.shape[0], residents.shape[0]
         self.core.fib.router_count, self.core.fib.endpoint_count = routers.shape[0] - 1, endpoints.shape[0] - 1

@@ -40,7 +40,7 @@ def compile(intent: Intent) -> FibImage:
         "routers": _routers(intent, routing, rules), "endpoints": _endpoints(intent, routing, policy),
         "subnets": _subnets(intent, rules), "target_rows": target_rows, "targets": targets, "rules": rules.records(),
         "blocked": np.array([p in intent.fabric.blocked_protocols for p in range(256)], np.uint8), "fabric": _fabric(intent),
-        **policy.arrays,
+        "interfaces": _interfaces(intent), **policy.arrays,
     }
     return FibImage(
         **{name: freeze(array) for name, array in arrays.items()}, places=len(intent.places), objects=len(intent.objects))
@@ -277,6 +277,7 @@ class _Rules:
 def _routers(intent: Intent, routing: _Routing, rules: _Rules) -> np.ndarray:
     rows: list[tuple[int, ...]] = [(0,) * len(ROUTER.names or ())]
     groups = intent.fabric.groups
+    guarded = {router for router, _ in intent.policy.interfaces}
     for router, group in zip(intent.routers, routing.group_of, strict=True):
         if not 1 <= router.subnet <= len(intent.fabric.subnets):
             raise CompileError(f"{router.name} is in no subnet of the fabric")
@@ -287,13 +288,29 @@ def _routers(intent: Intent, routing: _Routing, rules: _Rules) -> np.ndarray:
             inputs.link.network, inputs.link.mask, inputs.mtu, router.decided_by,
             *rules.run(tuple(rule for g in mine for rule in g.ingress)),
             *rules.run(tuple(rule for g in mine for rule in g.egress)),
-            sum(1 << number - 1 for number in set(router.groups)), router.flags,
+            sum(1 << number - 1 for number in set(router.groups)), _flags(intent, router, guarded),
             mine[0].decided_by if mine else 0,
             *(router.rp_filter_of(device) for device in (Device.ETHERNET, Device.VETH, Device.IPIP))))
     keys = {router.key for router in intent.routers}
     if len(keys) < len(intent.routers):
         raise CompileError("two nodes' names have one 32-bit hash (FNV-1a): rename one of them")
     return np.array(rows, ROUTER)
+
+
+def _flags(intent: Intent, router: Router, guarded: set[int]) -> RouterFlag:
+    flags = router.flags
+    if router.flags & RouterFlag.CALICO_FILTER:
+        flags |= RouterFlag.GUARDED if router.id in guarded else RouterFlag(0)
+        flags |= RouterFlag.CUTS if intent.policy.cuts else RouterFlag(0)
+    return flags
+
+
+def _interfaces(intent: Intent) -> np.ndarray:
+    """Router × device → guard; without any guard a row that nobody reads."""
+    table = np.zeros((len(intent.routers) + 1 if intent.policy.interfaces else 1, len(Device)), np.uint32)
+    for (router, device), guard in intent.policy.interfaces.items():
+        table[router, device] = guard
+    return table
 
 
 def _endpoints(intent: Intent, routing: _Routing, policy: Policy) -> np.ndarray:

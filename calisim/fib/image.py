@@ -17,7 +17,8 @@ import numpy as np
 
 from ..errors import StaleBuildError, UsageError
 from ..vocabulary import (
-    ADJACENCY, CLASS, ENDPOINT, FABRIC, INDEX, MATCH, ROUTER, RULE, SUBNET, TARGET, TERM, TIER, Device, DropReason, Encap,
+    ADJACENCY, CLASS, ENDPOINT, FABRIC, GUARD, INDEX, MATCH, ROUTER, RULE, SUBNET, TARGET, TERM, TIER, Device, DropReason, Encap,
+    RouterFlag,
 )
 
 DTYPES: dict[str, np.dtype] = {
@@ -25,6 +26,7 @@ DTYPES: dict[str, np.dtype] = {
     "routers": ROUTER, "endpoints": ENDPOINT, "subnets": SUBNET, "target_rows": np.dtype("<u4"), "targets": TARGET,
     "rules": RULE, "blocked": np.dtype("u1"), "fabric": FABRIC, "peers": np.dtype("<u4"), "atoms": np.dtype("<u4"), "tiers": TIER,
     "steps": np.dtype("<u4"), "matches": MATCH, "terms": TERM, "indexes": INDEX, "maps": np.dtype("<u4"), "bits": np.dtype("<u8"),
+    "interfaces": np.dtype("<u4"), "guards": GUARD,
 }
 
 
@@ -36,7 +38,8 @@ class FibImage:
     class → adjacency) · ``adjacencies`` · ``routers`` · ``endpoints`` · ``subnets`` · ``target_rows`` (cloud route table ×
     class → target) · ``targets`` · ``rules`` (security groups, NACLs) · ``blocked`` (1 per IP protocol that the fabric
     refuses) · ``fabric`` (one record) · of policy (:mod:`.police`) ``peers`` (16-8-8, address → peer), ``atoms`` (peer → bits),
-    ``tiers``, ``steps`` (→ match), ``matches``, ``terms``, ``indexes`` with their ``maps`` and ``bits``.
+    ``tiers``, ``steps`` (→ match), ``matches``, ``terms``, ``indexes`` with their ``maps`` and ``bits``, ``interfaces``
+    (router × device → guard), ``guards``.
     """
 
     lpm: np.ndarray
@@ -61,6 +64,8 @@ class FibImage:
     indexes: np.ndarray
     maps: np.ndarray
     bits: np.ndarray
+    interfaces: np.ndarray
+    guards: np.ndarray
     places: int
     objects: int
 
@@ -122,12 +127,16 @@ class FibImage:
             "atoms": (self.peers[~deeper], len(self.atoms)),
             "tiers": (tiers["steps"].astype(np.int64) + tiers["count"], len(self.steps) + 1), "steps": (self.steps, len(matches)),
             "programs": (np.maximum(self.endpoints["ingress"], self.endpoints["egress"]), len(tiers)),
-            "ends of programs": (1 - tiers["last"][-1:], 1), "indexes": (tiers["index"], len(indexes)),
+            "ends of programs": (tiers["last"][-1:] == 0, 1), "indexes": (tiers["index"], len(indexes)),
             "sources": (matches["src"], atoms), "destinations": (matches["dst"], atoms), "ports": (terms["atom"], atoms),
             "terms": (matches["terms"].astype(np.int64) + matches["term_count"], len(terms) + 1),
             "objects": (matches["detail"], objects), "ends": (tiers["end_detail"], objects),
-            "objects of endpoints": (self.endpoints["detail"], objects),
+            "objects of endpoints": (self.endpoints["detail"], objects), "objects of guards": (self.guards["detail"], objects),
+            "guards": (self.interfaces, len(self.guards)),
+            "guarded routers": (np.flatnonzero(self.routers["flags"] & RouterFlag.GUARDED), len(self.interfaces)),
         }
+        bounds |= {
+            f"guards' {name}": (self.guards[name], len(tiers)) for name in self.guards.dtype.names or () if name != "detail"}
         for number in range(1, len(indexes)):
             one = {name: int(indexes[name][number]) for name in indexes.dtype.names or ()}
             peers = self.maps[one["peers"]:][:len(self.atoms)].astype(np.int64)

@@ -12,10 +12,10 @@ from dataclasses import dataclass, field
 
 import numpy as np
 
-from ..control.policing import AddressSet, Policing, Ports, Program, RuleMatch, SideMatch
+from ..control.policing import AddressSet, Failsafes, Policing, Ports, Program, RuleMatch, SideMatch
 from ..errors import CompileError
 from ..quantities import Prefix
-from ..vocabulary import INDEX, MATCH, TERM, TIER, PolicyAction, TermFlag, TermKind
+from ..vocabulary import GUARD, INDEX, MATCH, TERM, TIER, PolicyAction, TermFlag, TermKind
 from . import lpm
 
 MOST_CELLS = 1 << 26                  # of 32 bits: atoms of all peers, steps of all tiers
@@ -26,6 +26,9 @@ WITH_PORTS = (6, 17, 132)
 ICMP = (1, 58)
 LAST_PORT = 0xFFFF
 _BLOCK = 1 << 24                      # cells that are worked on at once
+
+HOOKS = (
+    "ingress", "egress", "forward_ingress", "forward_egress", "pre_dnat", "untracked_ingress", "untracked_egress")
 
 _Row = tuple[int, ...]
 
@@ -48,7 +51,19 @@ def compile_policy(policing: Policing) -> Policy:
     records = tiers.records(indexes.over(tiers.runs, steps))
     return Policy({
         "peers": peers.table, "atoms": peers.atoms, "tiers": records, "steps": steps, "matches": matches,
-        "terms": np.array(questions.terms, TERM), **indexes.arrays()}, tiers.programs)
+        "terms": np.array(questions.terms, TERM), **indexes.arrays(), "guards": _guards(policing, tiers.programs)},
+        tiers.programs)
+
+
+def _guards(policing: Policing, programs: dict[int, int]) -> np.ndarray:
+    before = [programs[number] for number in _failsafes(policing.failsafes)]
+    rows = [(0,) * 12, *(
+        (*(programs[getattr(guard, name)] for name in HOOKS), guard.decided_by, *before) for guard in policing.guards)]
+    return np.array(rows, GUARD)
+
+
+def _failsafes(safe: Failsafes) -> tuple[int, ...]:
+    return safe.ingress, safe.egress, safe.untracked_ingress, safe.untracked_egress
 
 
 class _Questions:
@@ -146,9 +161,12 @@ class _Tiers:
         self.programs: dict[int, int] = {0: 0}
         self._known: dict[tuple[int, ...], int] = {}
         self._total = 1
-        self._tiers: list[tuple[int, int, int, int]] = [(0, 0, PolicyAction.DENY, 1)]      # run, end's object, end, last
+        deny = PolicyAction.DENY
+        self._tiers: list[tuple[int, int, int, int]] = [(0, 0, deny, deny)]      # run, end's object, end, last
         self._chains = [self._of_chain(policing, number) for number in range(len(policing.chains))]
         enforced = {program for identity in policing.identities for program in (identity.ingress, identity.egress)}
+        enforced |= {getattr(guard, name) for guard in policing.guards for name in HOOKS}
+        enforced |= set(_failsafes(policing.failsafes))
         for number in sorted(enforced - {0}):
             self.programs[number] = self._add(policing.programs[number - 1])
 
@@ -165,7 +183,7 @@ class _Tiers:
             self._tiers.append((self._run((chain,)), 0, PolicyAction.PASS, 0))
         if first == len(self._tiers):
             self._tiers.append((self._run(()), 0, PolicyAction.PASS, 0))
-        self._tiers[-1] = (*self._tiers[-1][:3], 1)
+        self._tiers[-1] = (*self._tiers[-1][:3], program.end)
         return first
 
     def _run(self, chains: tuple[int, ...]) -> int:

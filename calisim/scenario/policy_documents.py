@@ -25,7 +25,6 @@ Note = Callable[[Document, str], None]
 
 _IPV6 = "its IPv6 rules are left aside: calisim models IPv4 only"
 _HTTP = "http is judged by a proxy beside the pod, not in the datapath: the rest of the rule decides"
-_HOSTS_ONLY = "doNotTrack and preDNAT concern host endpoints only, whose own traffic is not policed yet"
 _WITH_PRIORITY = ("AdminNetworkPolicy", "ClusterNetworkPolicy")
 _BEYOND = "nodes peers and ClusterNetworkPolicy's named ports mean what the API says; Calico itself does not convert them"
 
@@ -79,8 +78,6 @@ class PolicyDocuments:
 
     def add(self, document: Document, value: Mapping[str, Any], place: policing.Place, calico_kind: str) -> None:
         policy = policing.policy(value, place, document.mark, document.kind, calico_kind)
-        if policy.do_not_track or policy.pre_dnat:
-            self.note(document, _HOSTS_ONLY)
         self.policies.append((policy, document))
         self.look_over(document, value, len(policy.ingress) + len(policy.egress))
 
@@ -109,7 +106,6 @@ class PolicyDocuments:
 
     def host_endpoint(self, document: Document) -> None:
         self.host_endpoints.append(policing.host_endpoint(_as_v3(document), document.mark))
-        self.note(document, "its addresses can be selected, but the host's own traffic is not policed yet")
 
     def service_account(self, document: Document) -> None:
         labels = (document.value.get("metadata") or {}).get("labels") or {}

@@ -9,8 +9,8 @@ from __future__ import annotations
 from .encaps import Encap
 from .reasons import DropReason, Severity
 from .records import (
-    ADJACENCY, AFFINITY, BORN, CLASS, CONNECTION, ENDPOINT, EVENT, FABRIC, HEADER, INDEX, MATCH, PACKET, PMTU, RESULT, ROUTER,
-    RULE, SUBNET, TARGET, TERM, TIER,
+    ADJACENCY, AFFINITY, BORN, CLASS, CONNECTION, ENDPOINT, EVENT, FABRIC, GUARD, HEADER, INDEX, MATCH, PACKET, PMTU, RESULT,
+    ROUTER, RULE, SUBNET, TARGET, TERM, TIER,
 )
 from .stages import (
     AdjacencyFlag, AdjacencyKind, ClassFlag, ConnectionFlag, ConnectionHistory, ConnectionState, Device, Direction,
@@ -19,8 +19,8 @@ from .stages import (
 )
 
 __all__ = [
-    "ADJACENCY", "AFFINITY", "BORN", "CLASS", "CONNECTION", "ENDPOINT", "EVENT", "FABRIC", "HEADER", "INDEX", "MATCH", "PACKET",
-    "PMTU", "RESULT", "ROUTER", "RULE", "SUBNET", "TARGET", "TERM", "TIER",
+    "ADJACENCY", "AFFINITY", "BORN", "CLASS", "CONNECTION", "ENDPOINT", "EVENT", "FABRIC", "GUARD", "HEADER", "INDEX", "MATCH",
+    "PACKET", "PMTU", "RESULT", "ROUTER", "RULE", "SUBNET", "TARGET", "TERM", "TIER",
     "AdjacencyFlag", "AdjacencyKind", "ClassFlag", "ConnectionFlag", "ConnectionHistory", "ConnectionState", "Device",
     "Direction", "DropReason", "Encap", "EndpointKind", "FabricFlag",
     "HeaderFlag", "PacketFlag", "PolicyAction", "Relation", "ResultFlag", "RouterFlag", "RpFilter", "Severity", "Stage",

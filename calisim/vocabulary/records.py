@@ -129,9 +129,16 @@ RULE = _record(
 
 # A tier of a program of policy, or one of the profiles after them; a program is a run of these up to the last. steps:
 # FibImage.steps[steps:][:count], its rules in order. end, end_detail: what it says where no rule decides. index: how to find
-# the rules that can match, 0: they are tried one by one.
+# the rules that can match, 0: they are tried one by one. last: 0, or (PolicyAction) how the program ends where nothing decides.
 TIER = _record(
     ("steps", _u32), ("count", _u32), ("index", _u32), ("end_detail", _u32), ("end", _u8), ("last", _u8), size=20,
+)
+
+# A HostEndpoint: the first TIERs of its programs, and of the failsafes that are asked before them; 0: none.
+GUARD = _record(
+    ("ingress", _u32), ("egress", _u32), ("forward_ingress", _u32), ("forward_egress", _u32), ("pre_dnat", _u32),
+    ("untracked_ingress", _u32), ("untracked_egress", _u32), ("detail", _u32),
+    ("failsafe_in", _u32), ("failsafe_out", _u32), ("failsafe_untracked_in", _u32), ("failsafe_untracked_out", _u32), size=48,
 )
 
 # A rule of policy: addresses answer src and dst (atoms, 0 anybody), protocol 256 = all, low <= dport <= high, and each group of

@@ -180,8 +180,6 @@ items:
 
 
 @pytest.mark.parametrize(("document", "names"), [
-    ("apiVersion: projectcalico.org/v3\nkind: GlobalNetworkPolicy\nmetadata: {name: deny}\nspec: {preDNAT: true, "
-     "applyOnForward: true}", ("Policy deny", "host endpoints")),
     ("apiVersion: projectcalico.org/v3\nkind: BGPPeer\nmetadata: {name: tor}\nspec: {peerIP: 10.0.0.1}", ("BGPPeer tor", "mesh")),
     ("apiVersion: networking.k8s.io/v1\nkind: Ingress\nmetadata: {name: web}", ("Ingress web", "service behind it")),
     ("apiVersion: apps/v1\nkind: Deployment\nmetadata: {name: web}", ("Deployment web", "pods:")),

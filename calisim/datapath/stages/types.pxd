@@ -27,6 +27,8 @@ cdef struct Tables:
     const Index* indexes
     const uint32_t* maps
     const uint64_t* bits
+    const uint32_t* interfaces       # [router][device]: guard, read where ROUTER_FLAG_GUARDED is set
+    const Guard* guards
     uint32_t atom_words              # of one peer
     uint32_t class_count
     uint32_t resident_count
@@ -132,7 +134,7 @@ cdef enum:
 
 
 cdef enum Tracking:
-    TRACK_NEW, TRACK_ORIGINAL, TRACK_REPLY, TRACK_INVALID
+    TRACK_NEW, TRACK_ORIGINAL, TRACK_REPLY, TRACK_INVALID, TRACK_NOT
 
 
 # A direction of a connection at a router: the key of conntrack and of the groups' tracking.
@@ -177,6 +179,7 @@ cdef struct Walk:
     Tracking tracking
     Connection* connection           # of ORIGINAL and REPLY, of NEW once it is confirmed
     Header* quote                    # of an ICMP error, else NULL
+    bint accepted                    # by a guard's untracked or preDNAT policy: its filter policy is not asked
     uint64_t hash                    # of the conntrack tuple
     const Wrapped* inside            # NULL: the packet is what it is
     uint32_t error                   # the ICMP error that the router would send if the packet ends here, 0 none

@@ -8,6 +8,7 @@ from calisim.datapath.stages.emit cimport emit
 from calisim.datapath.stages.encapsulate cimport decapsulate, encapsulate, tunnel_link
 from calisim.datapath.stages.fabric cimport fabric
 from calisim.datapath.stages.groups cimport acl, egress, ingress
+from calisim.datapath.stages.hosts cimport forward_in, host_in, host_out, pre_dnat, untracked
 from calisim.datapath.stages.lookup cimport answers, lookup, resolve
 from calisim.datapath.stages.police cimport police
 from calisim.datapath.stages.source_check cimport source_check
@@ -45,6 +46,8 @@ cdef inline bint local_in(Core* core, Walk* w) noexcept nogil:
 
     Drops  as POLICY, POLICY_EGRESS (defaultEndpointToHostAction), SNAT_PORTS_EXHAUSTED
     """
+    if w.router.flags & ROUTER_FLAG_GUARDED and not host_in(core, w):
+        return False
     if not police(core, w):
         return False
     if w.carry.device == DEVICE_VETH and w.router.flags & ROUTER_FLAG_HOST_ACTION_DROP and w.connection is NULL:
@@ -85,18 +88,32 @@ cdef inline bint fabric_out(Core* core, Walk* w) noexcept nogil:
     return egress(core, w, &wire)
 
 
+cdef inline bint policed(Core* core, Walk* w) noexcept nogil:
+    """POLICY of what is forwarded, or leaves the node.      Drops  as POLICY, and as guards do"""
+    if not w.router.flags & ROUTER_FLAG_GUARDED:
+        return police(core, w)
+    return forward_in(core, w) and police(core, w) and host_out(core, w)
+
+
 cdef inline bint tracked(Core* core, Walk* w) noexcept nogil:
     """From CONNTRACK to FRAGMENT, of whole packets.      Drops  CT_INVALID of ICMP errors, and the stages'"""
     if core.headers is not NULL and is_error(w.packet):
         w.quote = &core.headers[w.carry.row]
-    if not conntrack(core, w) or not lookup(core, w, w.result.dst):
+    w.accepted = False
+    if w.router.flags & ROUTER_FLAG_GUARDED and not untracked(core, w):
+        return False
+    if not w.accepted and not conntrack(core, w):
+        return False
+    if w.router.flags & ROUTER_FLAG_GUARDED and not pre_dnat(core, w):
+        return False
+    if not lookup(core, w, w.result.dst):
         return False
     if (w.quote is not NULL and w.tracking == TRACK_INVALID and w.router.flags & ROUTER_FLAG_CALICO_FILTER
             and w.carry.device != DEVICE_LOOPBACK and (w.route.kind != ADJACENCY_LOCAL or w.route.endpoint)):
         return drop(core, w, STAGE_CONNTRACK, DROP_CT_INVALID, w.id, 0)
     if w.route.kind == ADJACENCY_LOCAL and not w.route.endpoint:
         return local_in(core, w)
-    if not ttl_and_mtu(core, w) or not police(core, w) or not translate(core, w):
+    if not ttl_and_mtu(core, w) or not policed(core, w) or not translate(core, w):
         return False
     if w.packet.length > w.route.mtu or came_in_pieces(core, w):
         return proceed(core, w, STAGE_FRAGMENT, w.id, w.route.mtu, STAGE_FRAGMENT, w.id)
