@@ -23,6 +23,7 @@ from calisim.fib.image import FibImage
 from calisim.vocabulary import EVENT, Encap, Verdict
 from tests.balancing import served
 from tests.generators import random_headers, random_intent, random_wave
+from tests.policing import policed
 
 WAVE = 300                       # more than a frame of the core
 NUMBERS = ("ingress", "place", "resume", "resume_at", "device", "encap")
@@ -95,7 +96,7 @@ def run(worlds: int, images: int, seed: int = 1) -> Counter[str]:
     found: Counter[str] = Counter()
     for number in range(max(worlds, images)):
         rng, chance = Random(seed + number), np.random.default_rng(seed + number)
-        intent = random_intent(rng)
+        intent = policed(random_intent(rng), rng, rules=rng.choice((4, 60)))
         intent = served(intent, rng) if rng.random() < 0.5 else intent
         image = compile(intent)
         waves = [hostile_wave(intent, rng, chance) for _ in range(3)]

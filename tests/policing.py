@@ -15,7 +15,7 @@ from calisim.control.policing import (
 from calisim.errors import Mark
 from calisim.quantities import Prefix, network_of, parse_prefix
 from calisim.traffic.batch import SYN, packet
-from calisim.vocabulary import EndpointKind, PolicyAction
+from calisim.vocabulary import EndpointKind, PolicyAction, RouterFlag
 
 ALLOW, DENY, PASS, LOG = PolicyAction.ALLOW, PolicyAction.DENY, PolicyAction.PASS, PolicyAction.LOG
 NETS = tuple(parse_prefix(text) for text in (
@@ -49,7 +49,9 @@ class _Maker:
         of = [rng.randint(0, self.identities) if end.kind is EndpointKind.POD else 0 for end in self.intent.endpoints]
         addresses = {end.address: number for end, number in zip(self.intent.endpoints, of, strict=True) if number and end.address}
         policing = Policing(identities, tuple(of), addresses, programs, chains, sets, port_sets)
-        return replace(self.intent, objects=tuple(self.objects), policy=policing)
+        cuts = RouterFlag.CUTS_DENIED if rng.random() < 0.5 else RouterFlag(0)
+        routers = tuple(replace(router, flags=router.flags | cuts) for router in self.intent.routers)
+        return replace(self.intent, routers=routers, objects=tuple(self.objects), policy=policing)
 
     def _object(self, kind: str) -> int:
         self.objects.append(Object(kind, f"{kind}-{len(self.objects)}", Mark("random", len(self.objects))))

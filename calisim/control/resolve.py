@@ -90,6 +90,8 @@ def _routers(
     common = RouterFlag(0)
     if settings.filter == "calico":
         common |= RouterFlag.CALICO_FILTER
+    if settings.policy_change == "cut":
+        common |= RouterFlag.CUTS_DENIED
     if settings.nat_ports == "random-fully":
         common |= RouterFlag.RANDOM_FULLY
     if settings.filter == "calico" and felix.default_endpoint_to_host_action == "Drop":      # the manifests set Accept

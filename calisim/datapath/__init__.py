@@ -349,7 +349,8 @@ protocols 1 and 58 are the bytes of dport. An address has the identity that Poli
 identity 0: nothing is asked. Denied → DROPPED POLICY_EGRESS or POLICY_INGRESS, stage POLICY, where R, detail = what decided:
 the rule; the tier whose end it was; the pod's own object (of the sender, of the receiver) where the profiles did not
 decide. State.hits: uint64[objects + 1]: each program that was asked counts one for what decided it, allowed or denied. A
-connection that was allowed stays so, whatever policy says later.
+connection that was allowed stays so, whatever policy says later – but under CUTS_DENIED 2. and 3. are asked of each packet in the
+original direction of a known connection, too (not of ICMP errors); one that is denied ends the connection: expires becomes 0.
 
 **Ports** of MASQUERADE: class of the original source port: 0..511 → 1..511, 512..1023 → 600..1023, else 1024..65535;
 ICMP id 0..65535; protocols without ports: no port, SNAT_PORTS_EXHAUSTED if the reply tuple is taken. Without

@@ -140,7 +140,7 @@ class FibImage:
             peers = self.maps[one["peers"]:][:len(self.atoms)].astype(np.int64)
             sets = self.maps[one["edges"] + one["edge_count"]:][:one["edge_count"]].astype(np.int64)
             short = int(len(peers) < len(self.atoms) or not one["edge_count"] or len(sets) < one["edge_count"])
-            bounds[f"index {number}"] = np.concatenate([peers, sets]) + one["words"], len(self.bits) + 1
+            bounds[f"index {number}"] = np.concatenate([peers, sets]) + one["words"] + -(-one["words"] // 64), len(self.bits) + 1
             bounds[f"size of index {number}"] = np.array([short]), 1
         return bounds
 

@@ -20,7 +20,7 @@ from . import lpm
 
 MOST_CELLS = 1 << 26                  # of 32 bits: atoms of all peers, steps of all tiers
 MOST_INDEXED = 1 << 23                # words of 64 bits that indexes may take; what is left over is tried rule by rule
-LONG = 32                             # steps from which on an index pays
+LONG = 8                              # steps from which on an index pays (measured: 22 ns by it, 5 ns a step without)
 ANY = 256                             # protocol: all
 WITH_PORTS = (6, 17, 132)
 ICMP = (1, 58)
@@ -299,9 +299,9 @@ class _Indexes:
         by_dst = int(np.count_nonzero(rules["dst"]) > np.count_nonzero(rules["src"]))
         peers, of_peer = self._by_peer(rules["dst" if by_dst else "src"], words)
         ports, edges, of_edge = _by_port(rules, words)
-        base = self._words
+        base, stride = self._words, peers.shape[1]
         record = (self._mapped, self._mapped + len(of_peer), len(edges), words, by_dst)
-        for part in (base + of_peer * words, edges, base + (len(peers) + of_edge) * words):
+        for part in (base + of_peer * stride, edges, base + (len(peers) + of_edge) * stride):
             self._maps.append(part.astype(np.uint32))
             self._mapped += len(part)
         for bits in (peers, ports):
@@ -332,10 +332,16 @@ def _by_port(rules: np.ndarray, words: int) -> tuple[np.ndarray, np.ndarray, np.
 
 
 def _packed(count: int, words: int, truth: Callable[[int, int], np.ndarray]) -> tuple[np.ndarray, np.ndarray]:
-    """The different sets among ``count``, as words; ``truth(start, stop)`` tells some of them, a row of booleans each."""
+    """The different sets among ``count``; ``truth(start, stop)`` tells some of them, a row of booleans each.
+
+    A set is a bit for each of its words that is not empty, then the words.
+    """
     rows = np.zeros((count, words * 8), np.uint8)
     step = max(1, _BLOCK // (words * 64))
     for start in range(0, count, step):
         block = np.packbits(truth(start, start + step), axis=1, bitorder="little")
         rows[start:start + step, :block.shape[1]] = block
-    return _distinct(rows.view("<u8"))
+    full = rows.view("<u8")
+    filled = np.zeros((count, -(-words // 64) * 8), np.uint8)
+    filled[:, :-(-words // 8)] = np.packbits(full != 0, axis=1, bitorder="little")
+    return _distinct(np.concatenate([filled.view("<u8"), full], axis=1))

@@ -148,7 +148,8 @@ TERM = _record(
 )
 
 # Which rules of a long TIER can match: a set of bits, one for each, by the peer of its other end (FibImage.maps[peers + peer])
-# and one by protocol << 16 | dport (maps[edges:][:edge_count], ascending; sets follow). words: 64 bits each, FibImage.bits.
+# and one by protocol << 16 | dport (maps[edges:][:edge_count], ascending; sets follow). A set in FibImage.bits: a bit for each of
+# its words that is not 0, then the words, 64 bits each.
 INDEX = _record(
     ("peers", _u32), ("edges", _u32), ("edge_count", _u32), ("words", _u32), ("by_dst", _u8), size=20,
 )

@@ -182,6 +182,7 @@ class RouterFlag(IntFlag):
     PODS_SEND_IPIP = 128    # allowIPIPPacketsFromWorkloads
     PODS_SEND_VXLAN = 256   # allowVXLANPacketsFromWorkloads
     NO_TUNNEL_MASQUERADE = 512  # Felix' rule for the node's own packets into a tunnel is missing
+    CUTS_DENIED = 1024      # policy is asked of known connections, too
 
 
 class ClassFlag(IntFlag):

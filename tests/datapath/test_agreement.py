@@ -137,20 +137,6 @@ def test_generated_worlds_agree_on_pieces(seed: int) -> None:
             twins.follow()
 
 
-@settings(max_examples=60)
-@given(worlds)
-def test_generated_worlds_agree_on_tcp_segments_in_any_order(seed: int) -> None:
-    """Flags of every kind on the same connections, wave after wave, with silences that some time-outs survive."""
-    rng = Random(seed)
-    intent = random_intent(rng)
-    twins = Twins(intent)
-    now = SECOND
-    for _ in range(8):
-        wave = segments(intent, rng, twins.states[1].connections(), rng.choice((20, 60)), now)
-        twins.forward(wave)
-        now = int(wave["time"].max(initial=now)) + rng.choice((0, 1, 9, 10, 11, 30, 60, 120, 300, 301, 432_000)) * SECOND
-
-
 @settings(max_examples=120)
 @given(worlds)
 def test_generated_worlds_agree_on_policy(seed: int) -> None:
@@ -188,6 +174,22 @@ def test_generated_worlds_agree_on_services(seed: int) -> None:
     converse(twins, intent, rng, lambda wave: random_headers(intent, rng, wave) if rng.random() < 0.3 else None)
 
 
+@settings(max_examples=60)
+@given(worlds)
+def test_generated_worlds_agree_on_policy_that_changes(seed: int) -> None:
+    """Connections of before meet the policy of now, which keeps them or cuts them."""
+    rng = Random(seed)
+    world = random_intent(rng)
+    first = policed(world, rng)
+    twins = Twins(first)
+    wave = openings(first, rng, 60)
+    answers = reply_wave(wave, twins.forward(wave), first)
+    for intent in (policed(world, rng), policed(world, rng)):
+        twins.become(intent)
+        for again in (wave, answers, wave):
+            twins.forward(again)
+
+
 @settings(max_examples=120)
 @given(worlds)
 def test_policy_alone_agrees_on_any_flow(seed: int) -> None:
@@ -222,6 +224,20 @@ def test_generated_policy_decides_in_every_way() -> None:
         said += np.bincount(reasons, minlength=len(said))
         indexes += len(image.indexes) - 1
     assert min(said[DropReason.NONE], said[DropReason.POLICY_EGRESS], said[DropReason.POLICY_INGRESS], indexes) >= 20
+
+
+@settings(max_examples=60)
+@given(worlds)
+def test_generated_worlds_agree_on_tcp_segments_in_any_order(seed: int) -> None:
+    """Flags of every kind on the same connections, wave after wave, with silences that some time-outs survive."""
+    rng = Random(seed)
+    intent = random_intent(rng)
+    twins = Twins(intent)
+    now = SECOND
+    for _ in range(8):
+        wave = segments(intent, rng, twins.states[1].connections(), rng.choice((20, 60)), now)
+        twins.forward(wave)
+        now = int(wave["time"].max(initial=now)) + rng.choice((0, 1, 9, 10, 11, 30, 60, 120, 300, 301, 432_000)) * SECOND
 
 
 @pytest.mark.parametrize("count", TAILS)

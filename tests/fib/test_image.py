@@ -61,8 +61,7 @@ def test_check_wants_nobody_as_endpoint_0(image: FibImage) -> None:
     endpoints = image.endpoints.copy()
     endpoints["kind"][0] = EndpointKind.POD
     with pytest.raises(UsageError, match=r"inconsistent \(endpoint 0\)"):
-        FibImage(
-            **{**image.arrays, "endpoints": endpoints}, places=image.places, objects=image.objects).check()
+        FibImage(**{**image.arrays, "endpoints": endpoints}, places=image.places, objects=image.objects).check()
 
 
 @pytest.mark.parametrize(("table", "field"), [

@@ -21,7 +21,8 @@ class Checkpoint:
 
     def check(self, walk: Walk, router: Router, connection: Connection | None, adjacency: Adjacency | None) -> None:
         """``adjacency`` None: to the node itself. What is ESTABLISHED or RELATED was accepted before."""
-        if not router.flags & RouterFlag.CALICO_FILTER or (connection is not None and connection.ordinal):
+        known = connection is not None and bool(connection.ordinal)
+        if not router.flags & RouterFlag.CALICO_FILTER or (known and not self._is_asked_again(walk, router)):
             return
         receiver = None
         if adjacency is not None and adjacency.kind is AdjacencyKind.LOCAL:
@@ -30,10 +31,15 @@ class Checkpoint:
             assert walk.sender is not None
             if receiver is not None and receiver.id == walk.sender.id and not (connection and connection.is_redirected):
                 return                             # its own stack keeps it
-            self._refuse_tunnels(walk, router)
-            self._ask(walk, router, walk.sender, "egress", DropReason.POLICY_EGRESS)
+            if not known:
+                self._refuse_tunnels(walk, router)
+            self._ask(walk, router, connection, walk.sender, "egress")
         if receiver is not None and walk.device is not Device.LOOPBACK:
-            self._ask(walk, router, receiver, "ingress", DropReason.POLICY_INGRESS)
+            self._ask(walk, router, connection, receiver, "ingress")
+
+    def _is_asked_again(self, walk: Walk, router: Router) -> bool:
+        """Whether the packet may end a connection that was allowed when it was opened."""
+        return bool(router.flags & RouterFlag.CUTS_DENIED) and walk.quote is None and not walk.is_reply
 
     def _refuse_tunnels(self, walk: Walk, router: Router) -> None:
         """Felix: a workload opens neither IP-in-IP nor VXLAN, unless told to."""
@@ -43,14 +49,16 @@ class Checkpoint:
         if ipip or (to_port and not router.flags & RouterFlag.PODS_SEND_VXLAN):
             drop(DropReason.ENCAP_FROM_POD, router.id)
 
-    def _ask(self, walk: Walk, router: Router, pod: Endpoint, direction: str, reason: DropReason) -> None:
+    def _ask(self, walk: Walk, router: Router, connection: Connection | None, pod: Endpoint, direction: str) -> None:
         judgement = self._judged(pod, direction, _flow(walk.wire))
         if judgement is None:
             return
         decider = judgement.decided_by or pod.decided_by
         self.state.hits[decider] += np.uint64(1)
         if not judgement.allowed:
-            drop(reason, router.id, decider)
+            if connection is not None:
+                connection.expires = 0
+            drop(DropReason.POLICY_EGRESS if direction == "egress" else DropReason.POLICY_INGRESS, router.id, decider)
 
     def _judged(self, pod: Endpoint, direction: str, flow: Flow) -> Judgement | None:
         """None: no program polices the pod in this direction."""

@@ -1,7 +1,7 @@
 """POLICY: what Calico's chains let pass of new connections, at the pods' own nodes."""
 from libc.stdint cimport uint8_t, uint16_t, uint32_t, uint64_t
 from calisim._vocabulary cimport *
-from calisim.datapath.stages.types cimport Core, Tables, Walk
+from calisim.datapath.stages.types cimport Core, Tables, Walk, TRACK_ORIGINAL
 from calisim.datapath.stages.lookup cimport descend
 from calisim.datapath.stages.verdict cimport drop
 
@@ -107,11 +107,12 @@ cdef inline const Match* found(const Tables* fib, const Tier* tier, Suspect* s) 
     """The same by the tier's index: only rules that are in the set of the peer and in that of the port are tried."""
     cdef const Index* index = &fib.indexes[tier.index]
     cdef uint32_t key = <uint32_t>s.protocol << 16 | s.dport
-    cdef uint32_t low = 0, high = index.edge_count, middle, i, step
+    cdef uint32_t low = 0, high = index.edge_count, middle, i, at, step
+    cdef uint32_t filled = (index.words + 63) // 64
     cdef const uint64_t* by_peer = &fib.bits[fib.maps[index.peers + (dst_peer(fib, s) if index.by_dst else src_peer(fib, s))]]
     cdef const uint64_t* by_port
     cdef const Match* rule
-    cdef uint64_t word
+    cdef uint64_t some, word
     while high - low > 1:                      # the last edge that is not above the key; the first one is 0
         middle = (low + high) // 2
         if fib.maps[index.edges + middle] <= key:
@@ -119,16 +120,22 @@ cdef inline const Match* found(const Tables* fib, const Tier* tier, Suspect* s) 
         else:
             high = middle
     by_port = &fib.bits[fib.maps[index.edges + index.edge_count + low]]
-    for i in range(index.words):
-        word = by_peer[i] & by_port[i]
-        while word:
-            step = i * 64 + lowest_bit(word)
-            if step >= tier.count:
+    for i in range(filled):
+        some = by_peer[i] & by_port[i]
+        while some:
+            at = i * 64 + lowest_bit(some)
+            if at >= index.words:
                 return NULL
-            rule = &fib.matches[fib.steps[tier.steps + step]]
-            if matches(fib, rule, s):
-                return rule
-            word &= word - 1
+            word = by_peer[filled + at] & by_port[filled + at]
+            while word:
+                step = at * 64 + lowest_bit(word)
+                if step >= tier.count:
+                    return NULL
+                rule = &fib.matches[fib.steps[tier.steps + step]]
+                if matches(fib, rule, s):
+                    return rule
+                word &= word - 1
+            some &= some - 1
     return NULL
 
 
@@ -163,6 +170,8 @@ cdef inline bint ask(Core* core, Walk* w, Suspect* s, uint32_t pod, bint ingress
     cdef uint32_t decider
     cdef bint allowed = judge(&core.fib, pod, ingress, s, &decider)
     core.hits[decider] += decider != 0
+    if not allowed and w.connection is not NULL:
+        w.connection.expires = 0
     return allowed or drop(core, w, STAGE_POLICY, DROP_POLICY_INGRESS if ingress else DROP_POLICY_EGRESS, w.id, decider)
 
 
@@ -178,16 +187,19 @@ cdef inline bint opens_tunnel(const Walk* w) noexcept nogil:
 cdef inline bint police(Core* core, Walk* w) noexcept nogil:
     """The sender's program at its veth, the receiver's at its own.
 
-    Uses   w.connection (NULL: not known), w.route
+    Uses   w.connection (NULL: not known), w.tracking, w.route
     Drops  ENCAP_FROM_POD, POLICY_EGRESS, POLICY_INGRESS
     """
     cdef uint32_t sender = w.packet.ingress if w.carry.device == DEVICE_VETH else 0
     cdef uint32_t receiver = w.route.endpoint if w.carry.device != DEVICE_LOOPBACK else 0
     cdef Suspect s
-    if (w.connection is not NULL or not w.router.flags & ROUTER_FLAG_CALICO_FILTER or not (sender or receiver)
+    if (not w.router.flags & ROUTER_FLAG_CALICO_FILTER or not (sender or receiver)
             or (sender == receiver and not w.redirected)):
         return True
-    if sender and opens_tunnel(w):
+    if w.connection is not NULL:
+        if not w.router.flags & ROUTER_FLAG_CUTS_DENIED or w.tracking != TRACK_ORIGINAL or w.quote is not NULL:
+            return True
+    elif sender and opens_tunnel(w):
         return drop(core, w, STAGE_POLICY, DROP_ENCAP_FROM_POD, w.id, 0)
     suspect(&s, w.packet, w.result.src, w.result.dst, w.result.sport, w.result.dport)
     return ask(core, w, &s, sender, False) and ask(core, w, &s, receiver, True)
