@@ -16,8 +16,8 @@ from calisim.errors import UsageError
 from calisim.fib.compiler import compile
 from calisim.traffic.batch import SYN, packet
 from calisim.traffic.flows import reply_wave
-from calisim.vocabulary import HEADER, PACKET, DropReason, HeaderFlag, ResultFlag, RpFilter, Verdict
-from tests.balancing import served
+from calisim.vocabulary import HEADER, PACKET, DropReason, HeaderFlag, ResultFlag, RpFilter, Stage, Verdict
+from tests.balancing import asking, served
 from tests.generators import (
     SECOND, TAILS, conversation, hostile_headers, random_errors, random_headers, random_intent, random_pieces, random_wave,
     segments, worlds,
@@ -70,9 +70,11 @@ class Twins:
             most -= 1
 
 
-def converse(twins: Twins, intent: Intent, rng: Random, headers_of: Callable[[np.ndarray], np.ndarray | None]) -> None:
+def converse(
+    twins: Twins, intent: Intent, rng: Random, headers_of: Callable[[np.ndarray], np.ndarray | None], *, start: int = SECOND,
+) -> None:
     """A conversation of several waves, each followed by what the routers say about it."""
-    talk = conversation(intent, rng, rng.choice((5, 20, 60)))
+    talk = conversation(intent, rng, rng.choice((5, 20, 60)), start=start)
     wave = next(talk).copy()
     try:
         while True:
@@ -153,10 +155,10 @@ def test_generated_worlds_agree_on_services(seed: int) -> None:
     """Packets of all kinds, errors about them, TCP in any order; under policy or not; then the endpoints are other ones."""
     rng = Random(seed)
     intent = served(random_intent(rng), rng)
-    if rng.random() < 0.3:
+    if rng.random() < 0.5:
         intent = policed(intent, rng)
     twins = Twins(intent)
-    wave = random_wave(intent, rng, 80, spread=rng.choice((1, 50, 1000)) * SECOND)
+    wave = asking(intent, rng, random_wave(intent, rng, 80, spread=rng.choice((1, 50, 1000)) * SECOND))
     answers = reply_wave(wave, twins.forward(wave), intent)
     twins.follow()
     twins.forward(answers)
@@ -170,8 +172,14 @@ def test_generated_worlds_agree_on_services(seed: int) -> None:
         twins.follow()
     else:
         twins.forward(segments(intent, rng, twins.states[1].connections(), 60, start))
-    twins.become(served(intent, rng))
-    converse(twins, intent, rng, lambda wave: random_headers(intent, rng, wave) if rng.random() < 0.3 else None)
+    twins.become(changed := served(intent, rng))
+    start = twins.states[1].latest + rng.choice((0, 10, 100)) * SECOND
+    wave["time"] += np.uint64(start)
+    twins.forward(wave)
+    twins.forward(asking(changed, rng, wave))
+    converse(
+        twins, changed, rng, lambda wave: random_headers(changed, rng, wave) if rng.random() < 0.3 else None,
+        start=twins.states[1].latest)
 
 
 @settings(max_examples=60)
@@ -238,6 +246,33 @@ def test_generated_worlds_agree_on_tcp_segments_in_any_order(seed: int) -> None:
         wave = segments(intent, rng, twins.states[1].connections(), rng.choice((20, 60)), now)
         twins.forward(wave)
         now = int(wave["time"].max(initial=now)) + rng.choice((0, 1, 9, 10, 11, 30, 60, 120, 300, 301, 432_000)) * SECOND
+
+
+def test_generated_services_meet_every_case() -> None:
+    """What the generator is for: endpoints, answers, masquerading, hairpins, affinity and every refusal occur."""
+    met = dict.fromkeys(("chosen", "put back", "hidden", "hairpin", "affinity", "rejected", "dropped", "firewall"), 0)
+    for seed in range(40):
+        rng = Random(seed)
+        intent = served(random_intent(rng), rng)
+        twin = engine("fast", intent)
+        state = twin.new_state()
+        wave = asking(intent, rng, random_wave(intent, rng, 100))
+        outcome = twin.forward(wave, state, offspring=True)
+        results = outcome.results
+        chosen = results["flags"] & ResultFlag.DNAT > 0
+        refused = results["stage"] == Stage.BALANCE
+        assert outcome.born is not None
+        met["chosen"] += chosen.sum()
+        met["hidden"] += (chosen & (results["flags"] & ResultFlag.SNAT > 0)).sum()
+        met["hairpin"] += (chosen & (results["dst"] == wave["src"])).sum()
+        met["affinity"] += len(state.affinities())
+        rejected = int((outcome.born.causes["cause"] == DropReason.NO_ENDPOINTS).sum())
+        met["rejected"] += rejected
+        met["dropped"] += int((refused & (results["reason"] == DropReason.NO_ENDPOINTS)).sum()) - rejected
+        met["firewall"] += (refused & (results["reason"] == DropReason.POLICY_INGRESS)).sum()
+        answers = twin.forward(reply_wave(wave, results, intent), state).results
+        met["put back"] += (answers["flags"] & ResultFlag.UNDNAT > 0).sum()
+    assert min(met.values()) >= 20, met
 
 
 @pytest.mark.parametrize("count", TAILS)
