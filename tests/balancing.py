@@ -43,10 +43,11 @@ def asking(intent: Intent, rng: Random, wave: np.ndarray) -> np.ndarray:
         if not intent.services.frontends or rng.random() < 0.2:
             continue
         frontend = rng.choice(intent.services.frontends)
-        packet["dst"], packet["dport"], packet["protocol"] = frontend.address or rng.choice(nodes), frontend.port, frontend.protocol
+        packet["dst"] = frontend.address or rng.choice(nodes)
+        packet["dport"], packet["protocol"] = frontend.port, frontend.protocol
         packet["tcp_flags"] = (SYN if rng.random() < 0.8 else packet["tcp_flags"]) if frontend.protocol == TCP else 0
-        if rng.random() < 0.8:
-            packet["length"], packet["ttl"], packet["fragment"] = rng.choice((40, 60, 100, 1400)), 64, packet["fragment"] & 0x4000
+        if rng.random() < 0.8 and not packet["fragment"] & 0x3FFF:
+            packet["length"], packet["ttl"] = rng.choice((40, 60, 100, 1400)), 64
     return wave
 
 

@@ -145,11 +145,9 @@ def _add_cloud_routes(cluster: Cluster, rng: Random, provider: str) -> None:
 _SEGMENTS = (SYN, SYN, SYN | ACK, SYN | ACK, ACK, ACK, ACK, PSH | ACK, FIN | ACK, FIN | ACK, RST, RST | ACK)
 
 
-def conversation(
-    intent: Intent, rng: Random, count: int, waves: int = 4, *, start: int = SECOND,
-) -> Generator[np.ndarray, np.ndarray, None]:
+def conversation(intent: Intent, rng: Random, count: int, waves: int = 4) -> Generator[np.ndarray, np.ndarray, None]:
     """Waves in the order of time; send each one's RESULT array back, for some waves are answers, some come again later."""
-    wave, now = random_wave(intent, rng, count, start=start), start
+    wave, now = random_wave(intent, rng, count), SECOND
     for _ in range(waves):
         results = yield wave
         now = max(now, int(wave["time"].max(initial=0))) + rng.choice((0, 1, 40, 200, 700, 500_000)) * SECOND
