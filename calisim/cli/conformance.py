@@ -155,12 +155,18 @@ def _divided(case: KernelResult) -> bool:
     return any(one.disagreement for one in case.predictions)
 
 
+def _engines(case: KernelResult) -> str:
+    if not case.predictions:
+        return "–"
+    return "differ" if _divided(case) else "agree"
+
+
 def _kernel_parts(cases: Sequence[KernelResult]) -> list[Any]:
     from ..report.text import number, paragraph, table
 
     rows = [
         [case.name, number(len(case.packets)), number(sum(packet.hops for packet in case.packets)),
-         number(len(case.mismatches)), "differ" if _divided(case) else "agree", case.fault] for case in cases]
+         number(len(case.mismatches)), _engines(case), case.fault] for case in cases]
     parts = [table(
         "Conformance with the Linux kernel", ["Case", "#Packets", "#Hops", "#Mismatches (packets)", "Engines", "Fault"], rows)]
     parts += [paragraph("\n".join(_mismatch(case, packet))) for case in cases for packet in case.mismatches]

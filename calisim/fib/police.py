@@ -68,7 +68,7 @@ class _Questions:
         wanted = rule.destination.ports if rule.protocol in WITH_PORTS and not rule.destination.port_sets else ()
         terms = tuple(term for group in self._groups(rule, inline=len(wanted) == 1) for term in group)
         row = (
-            self._atom(rule.source), self._atom(rule.destination), self._run(terms), rule.decided_by, len(terms),
+            self._atom(rule.source), self._atom(rule.destination), self._run(terms), len(terms), rule.decided_by,
             ANY if rule.protocol is None else rule.protocol, min((first for first, _ in wanted), default=0),
             max((last for _, last in wanted), default=LAST_PORT), rule.action)
         return self.matches.setdefault(row, len(self.matches))
@@ -291,14 +291,19 @@ class _Indexes:
         found = {}
         for run in sorted((run for run in range(len(runs)) if len(runs[run]) >= LONG), key=lambda run: -len(runs[run])):
             words = -(-len(runs[run]) // 64)
-            if self._words + self._mapped // 2 + len(self.atoms) * words // 4 < MOST_INDEXED:
-                found[run] = self._add(self.matches[steps[starts[run]:starts[run + 1]]], words)
+            rules = self.matches[steps[starts[run]:starts[run + 1]]]
+            edges = np.unique(np.concatenate([[0], *_keys(rules)]))
+            room = self._words + self._mapped // 2 < MOST_INDEXED
+            if room and (len(self.atoms) + len(edges)) * words < MOST_INDEXED:
+                found[run] = self._add(rules, words, edges)
         return found
 
-    def _add(self, rules: np.ndarray, words: int) -> int:
+    def _add(self, rules: np.ndarray, words: int, edges: np.ndarray) -> int:
         by_dst = int(np.count_nonzero(rules["dst"]) > np.count_nonzero(rules["src"]))
         peers, of_peer = self._by_peer(rules["dst" if by_dst else "src"], words)
-        ports, edges, of_edge = _by_port(rules, words)
+        low, end = _keys(rules)
+        ports, of_edge = _packed(len(edges), words, lambda start, stop: (
+            (low <= edges[start:stop, None]) & (edges[start:stop, None] < end)))
         base, stride = self._words, peers.shape[1]
         record = (self._mapped, self._mapped + len(of_peer), len(edges), words, by_dst)
         for part in (base + of_peer * stride, edges, base + (len(peers) + of_edge) * stride):
@@ -319,16 +324,11 @@ class _Indexes:
             "indexes": np.array(self._records, INDEX), "maps": np.concatenate(self._maps), "bits": np.concatenate(self._bits)}
 
 
-def _by_port(rules: np.ndarray, words: int) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
-    """Sets of rules by protocol << 16 | destination port, as far as their records alone tell; where each begins."""
+def _keys(rules: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """The protocols << 16 | destination ports that can match each rule, as far as its record alone tells: from, up to."""
     everything = rules["protocol"] == ANY
     base = rules["protocol"].astype(np.int64) << 16
-    low, high = np.where(everything, 0, base + rules["low"]), np.where(everything, (1 << 24) - 1, base + rules["high"])
-    edges = np.unique(np.concatenate([[0], low, high + 1]))
-    edges = edges[edges < 1 << 24]
-    bits, of_edge = _packed(len(edges), words, lambda start, stop: (
-        (low <= edges[start:stop, None]) & (edges[start:stop, None] <= high)))
-    return bits, edges, of_edge
+    return np.where(everything, 0, base + rules["low"]), np.where(everything, 1 << 24, base + rules["high"] + 1)
 
 
 def _packed(count: int, words: int, truth: Callable[[int, int], np.ndarray]) -> tuple[np.ndarray, np.ndarray]:

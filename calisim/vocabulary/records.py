@@ -137,8 +137,8 @@ TIER = _record(
 # A rule of policy: addresses answer src and dst (atoms, 0 anybody), protocol 256 = all, low <= dport <= high, and each group of
 # FibImage.terms[terms:][:term_count] holds.
 MATCH = _record(
-    ("src", _u32), ("dst", _u32), ("terms", _u32), ("detail", _u32),
-    ("term_count", _u16), ("protocol", _u16), ("low", _u16), ("high", _u16), ("action", _u8), size=28,
+    ("src", _u32), ("dst", _u32), ("terms", _u32), ("term_count", _u32), ("detail", _u32),
+    ("protocol", _u16), ("low", _u16), ("high", _u16), ("action", _u8), size=28,
 )
 
 # What else a rule may ask: kind of value inside low..high, of a packet of that protocol (256 = all), by an address of that
