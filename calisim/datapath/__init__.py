@@ -217,7 +217,8 @@ acknowledge all that came the other way, as between two stacks that lose nothing
 
 **Balance** (kube-proxy in iptables mode, Intent.services). At 4a, by whatever device or OUTPUT (whose source is chosen
 before: by the route to the service's address), on the wire's header. Only *the packet that opens a connection* (TCP or
-UDP; not INVALID, no ICMP error) asks for its *frontend*: the one of its destination, protocol and destination port; if
+UDP; not INVALID, no ICMP error) asks for its *frontend*: the one of its destination (0.0.0.0 has none), protocol and destination
+port; if
 there is none and the destination is one of R's own addresses (and in a prefix of node_addresses, if that is not None) the
 one of address 0, protocol and port. None: BALANCE does nothing. The frontend's port is S.
 

@@ -84,14 +84,17 @@ class FastEngine:
             while True:
                 rows, = journal.arrays
                 packets, more, born = nursery.arrays
-                position, kept, state.count, journal.count, nursery.count = step(
+                position, kept, state.count, state.session_count, journal.count, nursery.count = step(
                     self._tables, wave, headers, results, carries, state.index, state.records, state.count, state.ordinals,
                     state.links, state.drops, state.verdicts, state.hits, rows, journal.count, len(rows) > 0, state.paths,
-                    packets, more, born, nursery.count, state.wave, leg, position, kept, active)
+                    state.sessions, state.session_count, packets, more, born, nursery.count, state.wave, leg, position, kept,
+                    active)
                 if position == active:
                     break
                 if len(state.records) - state.count < 3 * FRAME:
                     state.grow(earliest)
+                if state.session_count > len(state.sessions) // 2:
+                    state.grow_sessions(earliest)
                 journal.make_room(8 * FRAME)
                 nursery.make_room(FRAME)
             active, leg = kept, leg + 1

@@ -22,6 +22,7 @@ from ..vocabulary import (
 from . import lpm
 from .image import FibImage, freeze
 from .police import Policy, compile_policy
+from .services import cluster_cidrs, compile_services, node_port_addresses
 
 MOST_CELLS = 1 << 26                  # of rows, of residents: 256 MB each
 MOST_GROUPS = 64                      # security groups are a bit set
@@ -40,7 +41,7 @@ def compile(intent: Intent) -> FibImage:
         "routers": _routers(intent, routing, rules), "endpoints": _endpoints(intent, routing, policy),
         "subnets": _subnets(intent, rules), "target_rows": target_rows, "targets": targets, "rules": rules.records(),
         "blocked": np.array([p in intent.fabric.blocked_protocols for p in range(256)], np.uint8), "fabric": _fabric(intent),
-        "interfaces": _interfaces(intent), **policy.arrays,
+        "interfaces": _interfaces(intent), **policy.arrays, **compile_services(intent.services),
     }
     return FibImage(
         **{name: freeze(array) for name, array in arrays.items()}, places=len(intent.places), objects=len(intent.objects))
@@ -155,6 +156,8 @@ class _AddressSpace:
             ClassFlag.EXEMPT: [*intent.nat.exempt, *_singles(intent.nat.hosts)],
             ClassFlag.SUBNET: [subnet.prefix for subnet in intent.fabric.subnets],
             ClassFlag.TUNNEL_SENDER: _singles(intent.tunnel_senders),
+            ClassFlag.CLUSTER_CIDR: list(cluster_cidrs(intent.services)),
+            ClassFlag.NODE_PORTS: list(node_port_addresses(intent.services)),
         }
         union = {
             *routing.prefixes, *slices, *_singles(public), *_singles(hosts), *_singles(interfaces),

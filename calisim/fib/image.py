@@ -17,8 +17,8 @@ import numpy as np
 
 from ..errors import StaleBuildError, UsageError
 from ..vocabulary import (
-    ADJACENCY, CLASS, ENDPOINT, FABRIC, GUARD, INDEX, MATCH, ROUTER, RULE, SUBNET, TARGET, TERM, TIER, Device, DropReason, Encap,
-    RouterFlag,
+    ADJACENCY, BACKEND, CLASS, ENDPOINT, FABRIC, FRONTEND, GUARD, INDEX, MATCH, RANGE, ROUTER, RULE, SERVICE, SUBNET, TARGET, TERM,
+    TIER, Device, DropReason, Encap, RouterFlag,
 )
 
 DTYPES: dict[str, np.dtype] = {
@@ -27,6 +27,7 @@ DTYPES: dict[str, np.dtype] = {
     "rules": RULE, "blocked": np.dtype("u1"), "fabric": FABRIC, "peers": np.dtype("<u4"), "atoms": np.dtype("<u4"), "tiers": TIER,
     "steps": np.dtype("<u4"), "matches": MATCH, "terms": TERM, "indexes": INDEX, "maps": np.dtype("<u4"), "bits": np.dtype("<u8"),
     "interfaces": np.dtype("<u4"), "guards": GUARD,
+    "frontends": FRONTEND, "services": SERVICE, "backends": BACKEND, "ranges": RANGE,
 }
 
 
@@ -39,7 +40,8 @@ class FibImage:
     class → target) · ``targets`` · ``rules`` (security groups, NACLs) · ``blocked`` (1 per IP protocol that the fabric
     refuses) · ``fabric`` (one record) · of policy (:mod:`.police`) ``peers`` (16-8-8, address → peer), ``atoms`` (peer → bits),
     ``tiers``, ``steps`` (→ match), ``matches``, ``terms``, ``indexes`` with their ``maps`` and ``bits``, ``interfaces``
-    (router × device → guard), ``guards``.
+    (router × device → guard), ``guards`` · of services (:mod:`.services`) ``frontends`` (a hash table), ``services``,
+    ``backends``, ``ranges``.
     """
 
     lpm: np.ndarray
@@ -66,6 +68,10 @@ class FibImage:
     bits: np.ndarray
     interfaces: np.ndarray
     guards: np.ndarray
+    frontends: np.ndarray
+    services: np.ndarray
+    backends: np.ndarray
+    ranges: np.ndarray
     places: int
     objects: int
 
@@ -113,7 +119,7 @@ class FibImage:
             bounds[first] = subnets[first].astype(np.int64) + subnets[count], len(self.rules) + 1
         for first, count in (("rules_in", "rules_in_count"), ("rules_out", "rules_out_count")):
             bounds[first] = routers[first].astype(np.int64) + routers[count], len(self.rules) + 1
-        bounds |= self._bounds_of_policy()
+        bounds |= self._bounds_of_policy() | self._bounds_of_services()
         for name, (numbers, limit) in bounds.items():
             if numbers.size and int(numbers.max()) >= limit:
                 raise UsageError(f"the FIB image is inconsistent ({name}): compile the scenario again")
@@ -145,6 +151,17 @@ class FibImage:
             bounds[f"index {number}"] = np.concatenate([peers, sets]) + one["words"] + -(-one["words"] // 64), len(self.bits) + 1
             bounds[f"size of index {number}"] = np.array([short]), 1
         return bounds
+
+    def _bounds_of_services(self) -> dict[str, tuple[np.ndarray, int]]:
+        frontends, services = self.frontends, self.services
+        size, used = len(frontends), int(np.count_nonzero(frontends["service"]))
+        endless = int(size == 0 or size & (size - 1) != 0 or used == size)         # a search ends at an empty slot
+        return {
+            "size of frontends": (np.array([endless]), 1), "frontends": (frontends["service"], len(services)),
+            "source ranges": (frontends["sources"].astype(np.int64) + frontends["source_count"], len(self.ranges) + 1),
+            "backends": (services["backends"].astype(np.int64) + services["count"], len(self.backends) + 1),
+            "own backends": (services["own"].astype(np.int64) + services["own_count"], len(self.backends) + 1),
+        }
 
     def describe(self) -> list[tuple[str, tuple[int, ...], int]]:
         """Name, shape and bytes of each table."""

@@ -174,6 +174,26 @@ CONNECTION = _record(
     ("protocol", _u8), ("state", _u8), ("flags", _u8), ("history", _u8), ("wave", _u32), size=64,
 )
 
+# Where a service is found: a slot of an open-addressing table, service 0: empty. address 0: on the nodes' own addresses.
+# sources: FibImage.ranges[sources:][:source_count] under FrontendFlag.RANGED.
+FRONTEND = _record(
+    ("address", _u32), ("service", _u32), ("sources", _u32), ("source_count", _u32),
+    ("port", _u16), ("protocol", _u8), ("flags", _u8), size=20,
+)
+
+# A port of a service: its endpoints are FibImage.backends[backends:][:count], in kube-proxy's order, and of what follows at
+# own, ascending by router and then in that order, each node takes its own ones. affinity (ns): 0 without.
+SERVICE = _record(
+    ("affinity", _u64), ("key", _u32), ("detail", _u32), ("backends", _u32), ("count", _u32), ("own", _u32), ("own_count", _u32),
+    size=32,
+)
+
+# An endpoint of a service.
+BACKEND = _record(("address", _u32), ("router", _u32), ("port", _u16), size=12)
+
+# A range of addresses that may ask for a service.
+RANGE = _record(("network", _u32), ("mask", _u32), size=8)
+
 # Session affinity: the endpoint (address, port) that a service port (ServicePort.key) gives to a client at the router with
 # that key, until expires. Sorted by key, service, client.
 AFFINITY = _record(

@@ -53,10 +53,10 @@ class ReferenceEngine:
     ) -> Results:
         """Every packet to its end; ``threads`` has no meaning here. The wave is not changed."""
         headers = np.zeros(len(wave), HEADER) if headers is None else headers
-        state.fit(self.intent)
         journal = Journal(self.intent, state, len(wave), events=events)
         fabric = FabricWalker(self.intent, state, journal)
         node = NodeWalker(self.intent, state, journal, self._routes, fabric)
+        state.fit(self.intent)
         state.waves += 1
         state.latest = max(state.latest, int(wave["time"].max(initial=0)))
         if len(wave):

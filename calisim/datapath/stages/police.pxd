@@ -210,7 +210,8 @@ cdef inline bint police(Core* core, Walk* w) noexcept nogil:
     cdef uint32_t receiver = w.route.endpoint if w.carry.device != DEVICE_LOOPBACK else 0
     cdef bint back = False
     cdef Suspect s
-    if (not w.router.flags & ROUTER_FLAG_CALICO_FILTER or not (sender or receiver) or sender == receiver):
+    if (not w.router.flags & ROUTER_FLAG_CALICO_FILTER or not (sender or receiver)
+            or (sender == receiver and not w.redirected)):
         return True
     if w.connection is not NULL:
         if not w.router.flags & ROUTER_FLAG_CUTS or w.quote is not NULL:
