@@ -48,8 +48,8 @@ cdef class Tables:
         const Tier[::1] tiers not None, const uint32_t[::1] steps not None, const Match[::1] matches not None,
         const Term[::1] terms not None, const Index[::1] indexes not None, const uint32_t[::1] maps not None,
         const uint64_t[::1] bits not None, const uint32_t[:, ::1] interfaces not None, const Guard[::1] guards not None,
-        const Frontend[::1] frontends not None, const Service[::1] services not None,
-        const Backend[::1] backends not None, const Range[::1] ranges not None, uint32_t places, uint32_t objects,
+        const Frontend[::1] frontends not None, const Service[::1] services not None, const Backend[::1] backends not None,
+        const Range[::1] ranges not None, uint32_t places, uint32_t objects,
     ):
         if (lpm.shape[0] < 65536 or blocked.shape[0] != 256 or fabric.shape[0] != 1 or rows.shape[1] != classes.shape[0]
                 or target_rows.shape[1] != classes.shape[0] or 0 in (

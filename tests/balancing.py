@@ -6,10 +6,12 @@ from collections.abc import Sequence
 from dataclasses import replace
 from random import Random
 
+import numpy as np
+
 from calisim.control.intent import Backend, Frontend, Intent, Object, ServicePort, Services
 from calisim.errors import Mark
 from calisim.quantities import Prefix, parse_address, parse_prefix
-from calisim.traffic.batch import TCP, UDP
+from calisim.traffic.batch import SYN, TCP, UDP
 from calisim.vocabulary import EndpointKind
 from calisim.vocabulary.chance import fnv1a_32
 
@@ -31,6 +33,22 @@ def served(intent: Intent, rng: Random) -> Intent:
         ports, tuple(frontends.values()), _nets(rng, 2) if rng.random() < 0.6 else None, rng.random() < 0.2,
         rng.random() < 0.2, _nets(rng, 2) if rng.random() < 0.3 else None)
     return replace(intent, objects=tuple(objects), services=services)
+
+
+def asking(intent: Intent, rng: Random, wave: np.ndarray) -> np.ndarray:
+    """The wave, most packets of which ask for a service now."""
+    nodes = [own for router in intent.routers for own in (router.address, router.address, router.ipip_address) if own] or [0]
+    wave = wave.copy()
+    for packet in wave:
+        if not intent.services.frontends or rng.random() < 0.2:
+            continue
+        frontend = rng.choice(intent.services.frontends)
+        packet["dst"] = frontend.address or rng.choice(nodes)
+        packet["dport"], packet["protocol"] = frontend.port, frontend.protocol
+        packet["tcp_flags"] = (SYN if rng.random() < 0.8 else packet["tcp_flags"]) if frontend.protocol == TCP else 0
+        if rng.random() < 0.8 and not packet["fragment"] & 0x3FFF:
+            packet["length"], packet["ttl"] = rng.choice((40, 60, 100, 1400)), 64
+    return wave
 
 
 def _nets(rng: Random, most: int) -> tuple[Prefix, ...]:

@@ -21,7 +21,7 @@ from calisim.errors import UsageError
 from calisim.fib.compiler import compile
 from calisim.fib.image import FibImage
 from calisim.vocabulary import EVENT, Encap, Verdict
-from tests.balancing import served
+from tests.balancing import asking, served
 from tests.generators import random_headers, random_intent, random_wave
 from tests.policing import policed
 
@@ -31,7 +31,7 @@ NUMBERS = ("ingress", "place", "resume", "resume_at", "device", "encap")
 
 def hostile_wave(intent: Intent, rng: Random, chance: np.random.Generator) -> tuple[np.ndarray, np.ndarray]:
     """Packets of this world, each field of them in some rows anything at all."""
-    packets = random_wave(intent, rng, WAVE)
+    packets = asking(intent, rng, random_wave(intent, rng, WAVE))
     headers = random_headers(intent, rng, packets)
     places, share = len(intent.places) + 2, rng.choice((0.01, 0.05, 0.5))
     for records in (packets, headers):

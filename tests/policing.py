@@ -15,7 +15,7 @@ from calisim.control.policing import (
 from calisim.errors import Mark
 from calisim.quantities import Prefix, network_of, parse_prefix
 from calisim.traffic.batch import SYN, packet
-from calisim.vocabulary import Device, EndpointKind, PolicyAction, RouterFlag
+from calisim.vocabulary import Device, EndpointKind, PolicyAction
 
 ALLOW, DENY, PASS, LOG = PolicyAction.ALLOW, PolicyAction.DENY, PolicyAction.PASS, PolicyAction.LOG
 NETS = tuple(parse_prefix(text) for text in (
@@ -48,12 +48,11 @@ class _Maker:
             Identity({}, rng.choice(numbers), rng.choice(numbers), 0, 0) for _ in range(self.identities))
         of = [rng.randint(0, self.identities) if end.kind is EndpointKind.POD else 0 for end in self.intent.endpoints]
         addresses = {end.address: number for end, number in zip(self.intent.endpoints, of, strict=True) if number and end.address}
-        policing = Policing(identities, tuple(of), addresses, programs, chains, sets, port_sets)
+        policing = Policing(
+            identities, tuple(of), addresses, programs, chains, sets, port_sets, cuts=rng.random() < 0.2)
         if rng.random() < 0.5:
             policing = self._guarded(policing)
-        cuts = RouterFlag.CUTS_DENIED if rng.random() < 0.5 else RouterFlag(0)
-        routers = tuple(replace(router, flags=router.flags | cuts) for router in self.intent.routers)
-        return replace(self.intent, routers=routers, objects=tuple(self.objects), policy=policing)
+        return replace(self.intent, objects=tuple(self.objects), policy=policing)
 
     def _guarded(self, policing: Policing) -> Policing:
         rng, numbers = self.rng, range(len(policing.programs) + 1)

@@ -156,6 +156,7 @@ class Policing:
     sets: tuple[AddressSet, ...] = ()
     port_sets: tuple[PortSet, ...] = ()
     guards: tuple[Guard, ...] = ()
-    interfaces: Mapping[tuple[int, Device], int] = field(default_factory=dict)  # router, device → guard
+    interfaces: Mapping[tuple[int, Device], int] = field(default_factory=dict)  # router, device → guard; VETH: all pods'
     failsafes: Failsafes = Failsafes()
+    cuts: bool = False                    # established connections are asked about, too
     warnings: tuple[str, ...] = ()

@@ -51,7 +51,8 @@ def resolve(topology: Topology) -> Intent:
     nodes = topology.entities.nodes
     balanced = balance(topology, routers, endpoints, objects, _keys)
     policy = police(
-        topology.resources.policy, topology.entities, endpoints, objects, balanced.backends, routers, felix)
+        topology.resources.policy, topology.entities, endpoints, objects, balanced.backends, routers, felix,
+        cuts=topology.settings.policy_change == "cut")
     tables = RoutingTables(
         era, routes_by, pools, [_peer(node, router) for node, router in zip(nodes, routers, strict=True)], routers,
         [subnet.decided_by for subnet in wiring.fabric.subnets], _by_router(endpoints), _affine(blocks))
@@ -91,8 +92,6 @@ def _routers(
     common = RouterFlag(0)
     if settings.filter == "calico":
         common |= RouterFlag.CALICO_FILTER
-    if settings.policy_change == "cut":
-        common |= RouterFlag.CUTS_DENIED
     if settings.nat_ports == "random-fully":
         common |= RouterFlag.RANDOM_FULLY
     if settings.filter == "calico" and felix.default_endpoint_to_host_action == "Drop":      # the manifests set Accept

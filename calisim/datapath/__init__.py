@@ -351,8 +351,13 @@ protocols 1 and 58 are the bytes of dport. An address has the identity that Poli
 identity 0: nothing is asked. Denied → DROPPED POLICY_EGRESS or POLICY_INGRESS, stage POLICY, where R, detail = what decided:
 the rule; the tier whose end it was; the pod's own object (of the sender, of the receiver) where the profiles did not
 decide. State.hits: uint64[objects + 1]: each program that was asked counts one for what decided it, allowed or denied. A
-connection that was allowed stays so, whatever policy says later – but under CUTS_DENIED 2. and 3. are asked of each packet in the
-original direction of a known connection, too (not of ICMP errors); one that is denied ends the connection: expires becomes 0.
+connection that was allowed stays so, whatever policy says later, unless Policing.cuts: then (settings.policyChange: cut) what
+is of a known connection, but no ICMP error, is asked about in 2 and 3 as well, by the connection's first packet as it was
+judged – source and port of the original direction, source and port of the reply tuple, which stand for the destination; of
+ICMP an echo request of code 0; of protocols but TCP, UDP and ICMP ports as this packet has them, turned round in the reply
+direction –; in the reply direction 2 asks the *ingress* program of the pod that sends, 3 the *egress* program of the pod that
+receives, each with its reason. Denied, it is lost, and the entry stays as CONNTRACK has left it. Without it, and for *Hosts*,
+known connections go on.
 
 **Hosts** (Policing.interfaces, by router and device: the Guard – a HostEndpoint – of the device). Under CALICO_FILTER, of no
 known connection. The device *in* is the one that the packet came in by, the device *out* the adjacency's: VETH to a pod,

@@ -6,12 +6,12 @@ import numpy as np
 
 from ..errors import StaleBuildError, UsageError
 from ..fib.image import FibImage
-from ..vocabulary import BORN, EVENT, HEADER, PACKET, RESULT, PacketFlag, Relation, Verdict
+from ..vocabulary import BORN, EVENT, HEADER, PACKET, RESULT, DropReason, PacketFlag, Relation, Verdict
 from ..vocabulary.declarations import digest
 from .results import Born, Results
 
 try:
-    from .._fastpath import CARRY_SIZE, FRAME, VOCABULARY, Tables, step
+    from .._fastpath import CARRY_SIZE, FRAME, VOCABULARY, Tables, police, step
     from .state import State
 except (ImportError, ValueError) as error:        # ValueError: a record's layout is another one
     raise StaleBuildError(
@@ -32,6 +32,18 @@ class FastEngine:
 
     def new_state(self) -> State:
         return State(self.image)
+
+    def judge(self, packets: np.ndarray) -> np.ndarray:
+        """What the sides' programs say (:meth:`.engine.Engine.judge`)."""
+        said = np.ones((len(packets), 2), bool)
+        reasons, deciders = np.zeros(len(packets), np.uint8), np.zeros(len(packets), np.uint32)
+        police(self._tables, packets, reasons, deciders)
+        said[:, 0] = reasons != DropReason.POLICY_EGRESS
+        at_receivers = packets.copy()
+        at_receivers["ingress"] = 0                  # it is asked where the sender's side has something against it, too
+        police(self._tables, at_receivers, reasons, deciders)
+        said[:, 1] = reasons == DropReason.NONE
+        return said
 
     def forward(
         self, wave: np.ndarray, state: State, headers: np.ndarray | None = None, *, events: bool = False,

@@ -291,7 +291,7 @@ def _routers(intent: Intent, routing: _Routing, rules: _Rules) -> np.ndarray:
             inputs.link.network, inputs.link.mask, inputs.mtu, router.decided_by,
             *rules.run(tuple(rule for g in mine for rule in g.ingress)),
             *rules.run(tuple(rule for g in mine for rule in g.egress)),
-            sum(1 << number - 1 for number in set(router.groups)), _flags(router, guarded),
+            sum(1 << number - 1 for number in set(router.groups)), _flags(intent, router, guarded),
             mine[0].decided_by if mine else 0,
             *(router.rp_filter_of(device) for device in (Device.ETHERNET, Device.VETH, Device.IPIP))))
     keys = {router.key for router in intent.routers}
@@ -300,9 +300,12 @@ def _routers(intent: Intent, routing: _Routing, rules: _Rules) -> np.ndarray:
     return np.array(rows, ROUTER)
 
 
-def _flags(router: Router, guarded: set[int]) -> RouterFlag:
-    asked = router.id in guarded and router.flags & RouterFlag.CALICO_FILTER
-    return router.flags | (RouterFlag.GUARDED if asked else RouterFlag(0))
+def _flags(intent: Intent, router: Router, guarded: set[int]) -> RouterFlag:
+    flags = router.flags
+    if router.flags & RouterFlag.CALICO_FILTER:
+        flags |= RouterFlag.GUARDED if router.id in guarded else RouterFlag(0)
+        flags |= RouterFlag.CUTS if intent.policy.cuts else RouterFlag(0)
+    return flags
 
 
 def _interfaces(intent: Intent) -> np.ndarray:

@@ -182,8 +182,8 @@ class RouterFlag(IntFlag):
     PODS_SEND_IPIP = 128    # allowIPIPPacketsFromWorkloads
     PODS_SEND_VXLAN = 256   # allowVXLANPacketsFromWorkloads
     NO_TUNNEL_MASQUERADE = 512  # Felix' rule for the node's own packets into a tunnel is missing
-    CUTS_DENIED = 1024      # policy is asked of known connections, too
-    GUARDED = 2048          # in images: some interface has a GUARD
+    GUARDED = 1024          # in images: some interface has a GUARD
+    CUTS = 2048             # in images: policy is asked about known connections, too
 
 
 class ClassFlag(IntFlag):

@@ -16,8 +16,8 @@ from calisim.errors import UsageError
 from calisim.fib.compiler import compile
 from calisim.traffic.batch import SYN, packet
 from calisim.traffic.flows import reply_wave
-from calisim.vocabulary import HEADER, PACKET, DropReason, HeaderFlag, ResultFlag, RpFilter, Verdict
-from tests.balancing import served
+from calisim.vocabulary import HEADER, PACKET, DropReason, HeaderFlag, ResultFlag, RpFilter, Stage, Verdict
+from tests.balancing import asking, served
 from tests.generators import (
     SECOND, TAILS, conversation, hostile_headers, random_errors, random_headers, random_intent, random_pieces, random_wave,
     segments, worlds,
@@ -137,20 +137,6 @@ def test_generated_worlds_agree_on_pieces(seed: int) -> None:
             twins.follow()
 
 
-@settings(max_examples=60)
-@given(worlds)
-def test_generated_worlds_agree_on_tcp_segments_in_any_order(seed: int) -> None:
-    """Flags of every kind on the same connections, wave after wave, with silences that some time-outs survive."""
-    rng = Random(seed)
-    intent = random_intent(rng)
-    twins = Twins(intent)
-    now = SECOND
-    for _ in range(8):
-        wave = segments(intent, rng, twins.states[1].connections(), rng.choice((20, 60)), now)
-        twins.forward(wave)
-        now = int(wave["time"].max(initial=now)) + rng.choice((0, 1, 9, 10, 11, 30, 60, 120, 300, 301, 432_000)) * SECOND
-
-
 @settings(max_examples=120)
 @given(worlds)
 def test_generated_worlds_agree_on_policy(seed: int) -> None:
@@ -161,31 +147,34 @@ def test_generated_worlds_agree_on_policy(seed: int) -> None:
     converse(twins, intent, rng, lambda wave: random_headers(intent, rng, wave) if rng.random() < 0.2 else None)
 
 
-@settings(max_examples=200)
+@settings(max_examples=120)
 @given(worlds)
 def test_generated_worlds_agree_on_services(seed: int) -> None:
-    """Packets of all kinds, errors about them, TCP in any order; under policy or not; then the endpoints are other ones."""
+    """Requests, answers, errors about them, pieces, TCP in any order; under policy or not; then the services are other ones."""
     rng = Random(seed)
     intent = served(random_intent(rng), rng)
-    if rng.random() < 0.3:
+    if rng.random() < 0.5:
         intent = policed(intent, rng)
     twins = Twins(intent)
-    wave = random_wave(intent, rng, 80, spread=rng.choice((1, 50, 1000)) * SECOND)
-    answers = reply_wave(wave, twins.forward(wave), intent)
-    twins.follow()
-    twins.forward(answers)
-    twins.follow()
-    twins.forward(*random_errors(intent, rng, twins.states[1].connections(), 60))
-    twins.follow()
-    start = max(twins.states[1].latest, SECOND)
-    if rng.random() < 0.5:
-        wave, headers = random_pieces(intent, rng, 40, start=start)
-        twins.forward(wave, headers)
+    now = SECOND
+    for change in range(3):
+        if change == 2:
+            twins.become(intent := served(intent, rng))
+        wave = asking(intent, rng, random_wave(intent, rng, 60, start=now, spread=SECOND))
+        answers = reply_wave(wave, twins.forward(wave, random_headers(intent, rng, wave) if rng.random() < 0.2 else None), intent)
         twins.follow()
-    else:
-        twins.forward(segments(intent, rng, twins.states[1].connections(), 60, start))
-    twins.become(served(intent, rng))
-    converse(twins, intent, rng, lambda wave: random_headers(intent, rng, wave) if rng.random() < 0.3 else None)
+        twins.forward(answers)
+        twins.follow()
+        wave, headers = random_errors(intent, rng, twins.states[1].connections(), 30)
+        wave["time"] = np.maximum(wave["time"], twins.states[1].latest)
+        twins.forward(wave, headers)
+        if rng.random() < 0.5:
+            wave, headers = random_pieces(intent, rng, 20, start=max(twins.states[1].latest, now))
+            twins.forward(asking(intent, rng, wave) if rng.random() < 0.3 else wave, headers)
+            twins.follow()
+        else:
+            twins.forward(segments(intent, rng, twins.states[1].connections(), 40, max(twins.states[1].latest, now)))
+        now = max(twins.states[1].latest, now) + rng.choice((0, 1, 40, 200, 700, 500_000)) * SECOND
 
 
 @settings(max_examples=60)
@@ -199,7 +188,7 @@ def test_generated_worlds_agree_on_policy_that_changes(seed: int) -> None:
     wave = openings(first, rng, 60)
     answers = reply_wave(wave, twins.forward(wave), first)
     for intent in (policed(world, rng), policed(world, rng)):
-        twins.engines = engine("fast", intent), engine("reference", intent)
+        twins.become(intent)
         for again in (wave, answers, wave):
             twins.forward(again)
 
@@ -238,6 +227,47 @@ def test_generated_policy_decides_in_every_way() -> None:
         said += np.bincount(reasons, minlength=len(said))
         indexes += len(image.indexes) - 1
     assert min(said[DropReason.NONE], said[DropReason.POLICY_EGRESS], said[DropReason.POLICY_INGRESS], indexes) >= 20
+
+
+@settings(max_examples=60)
+@given(worlds)
+def test_generated_worlds_agree_on_tcp_segments_in_any_order(seed: int) -> None:
+    """Flags of every kind on the same connections, wave after wave, with silences that some time-outs survive."""
+    rng = Random(seed)
+    intent = random_intent(rng)
+    twins = Twins(intent)
+    now = SECOND
+    for _ in range(8):
+        wave = segments(intent, rng, twins.states[1].connections(), rng.choice((20, 60)), now)
+        twins.forward(wave)
+        now = int(wave["time"].max(initial=now)) + rng.choice((0, 1, 9, 10, 11, 30, 60, 120, 300, 301, 432_000)) * SECOND
+
+
+def test_generated_services_meet_every_case() -> None:
+    """What the generator is for: endpoints, answers, masquerading, hairpins, affinity and every refusal occur."""
+    met = dict.fromkeys(("chosen", "put back", "hidden", "hairpin", "affinity", "rejected", "dropped", "firewall"), 0)
+    for seed in range(40):
+        rng = Random(seed)
+        intent = served(random_intent(rng), rng)
+        twin = engine("fast", intent)
+        state = twin.new_state()
+        wave = asking(intent, rng, random_wave(intent, rng, 100))
+        outcome = twin.forward(wave, state, offspring=True)
+        results = outcome.results
+        chosen = results["flags"] & ResultFlag.DNAT > 0
+        refused = results["stage"] == Stage.BALANCE
+        assert outcome.born is not None
+        met["chosen"] += chosen.sum()
+        met["hidden"] += (chosen & (results["flags"] & ResultFlag.SNAT > 0)).sum()
+        met["hairpin"] += (chosen & (results["dst"] == wave["src"])).sum()
+        met["affinity"] += len(state.affinities())
+        rejected = int((outcome.born.causes["cause"] == DropReason.NO_ENDPOINTS).sum())
+        met["rejected"] += rejected
+        met["dropped"] += int((refused & (results["reason"] == DropReason.NO_ENDPOINTS)).sum()) - rejected
+        met["firewall"] += (refused & (results["reason"] == DropReason.POLICY_INGRESS)).sum()
+        answers = twin.forward(reply_wave(wave, results, intent), state).results
+        met["put back"] += (answers["flags"] & ResultFlag.UNDNAT > 0).sum()
+    assert min(met.values()) >= 20, met
 
 
 @pytest.mark.parametrize("count", TAILS)

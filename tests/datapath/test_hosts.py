@@ -7,14 +7,18 @@ one subnet reach each other without a tunnel, n-1 and m-1 through IPIP.
 from __future__ import annotations
 
 from collections.abc import Callable
+from dataclasses import replace
 from typing import Any
 
 import pytest
 
+from calisim.datapath.engine import engine
+from calisim.datapath.state import State
+from calisim.traffic.batch import ACK, SYN
 from calisim.vocabulary import ConnectionFlag, DropReason, ResultFlag, Stage
 from tests import clusters
 from tests.datapath.conftest import DELIVERED, Net, fate_of, stage_of
-from tests.datapath.test_policy import ISOLATED, NODES, World, calico, hits, opens
+from tests.datapath.test_policy import ISOLATED, NODES, TO_DB, World, address, calico, hits, opens
 
 EGRESS, INGRESS, INVALID = DropReason.POLICY_EGRESS, DropReason.POLICY_INGRESS, DropReason.CT_INVALID
 ALLOW_ALL = ", profiles: [projectcalico-default-allow]"
@@ -217,6 +221,12 @@ def test_pre_dnat_policy_sees_the_node_port_and_forward_policy_the_endpoint(worl
             assert opens(network, "node/m-1", "node/n-2", 30001) == fate
 
 
+def test_a_pod_reaches_itself_past_the_host_endpoint_but_not_through_its_service(world):
+    network = world(SERVICE, guard(interface="interfaceName: '*'"), hosts("shut", "applyOnForward: true, types: [Ingress, Egress]"))
+    assert opens(network, "shop/db", "shop/db") == DELIVERED
+    assert network.fate("shop/db", "10.96.0.10", dport=5432, tcp_flags=SYN) == INGRESS
+
+
 def tracked_by(network: Net) -> list[int]:
     """Keys of the routers whose conntrack has something."""
     found = network.state.connections()
@@ -268,6 +278,63 @@ def test_without_calicos_chains_hosts_are_open(world):
 def test_staged_policy_does_not_open_a_host(world):
     staged = hosts("x", "ingress: [{action: Allow}]").replace("GlobalNetworkPolicy", "StagedGlobalNetworkPolicy")
     assert opens(world(guard(), staged), "node/n-1", "node/n-2", 80) == INGRESS
+
+
+# --- policy that changes ----------------------------------------------------------------------------------------------
+
+
+CUT = NODES + "  settings: {policyChange: cut}\n"
+
+
+def change(network: Net, *, policed: bool) -> None:
+    """The same cluster with policy or without; the state goes on."""
+    name = "fast" if isinstance(network.state, State) else "reference"
+    policy = network.whole.policy if policed else replace(network.whole.policy, endpoints=(), interfaces={})     # type: ignore[attr-defined]
+    network.intent = replace(network.intent, policy=policy)
+    network.engine = engine(name, network.intent)
+
+
+def talking(world: Callable[..., Net], *documents: str, spec: str = CUT) -> Net:
+    """web has opened a connection to db before there was any policy."""
+    network = world(*documents, spec=spec)
+    network.whole = network.intent                                            # type: ignore[attr-defined]
+    change(network, policed=False)
+    assert opens(network, "shop/web", "shop/db") == DELIVERED and fate_of(network.reply()) == DELIVERED
+    change(network, policed=True)
+    return network
+
+
+def test_calico_keeps_what_is_established(world):
+    network = talking(world, ISOLATED, spec=NODES)
+    assert opens(network, "shop/web", "shop/db", tcp_flags=ACK) == DELIVERED
+    assert opens(network, "shop/web", "shop/db", sport=7) == EGRESS
+
+
+@pytest.mark.parametrize(("documents", "there", "back"), [
+    ((TO_DB,), DELIVERED, DELIVERED),
+    ((TO_DB.replace("app: web", "app: near"),), INGRESS, INGRESS),
+    ((calico("out", "{selector: app == 'web', types: [Egress]}"),), EGRESS, EGRESS),
+    ((calico("out", "{selector: app == 'db', types: [Egress]}"),), DELIVERED, DELIVERED),      # db opens nothing, it answers
+    ((calico("in", "{selector: app == 'web', types: [Ingress]}"),), DELIVERED, DELIVERED)])
+def test_policy_that_cuts_asks_about_both_directions_by_what_opened_the_connection(world, documents, there, back):
+    network = talking(world, *documents)
+    web, db = address(network, "shop/web"), address(network, "shop/db")
+    first = int(network.results[0]["sport"]), int(network.results[0]["dport"])
+    assert network.fate("shop/web", db, sport=first[1], dport=first[0], tcp_flags=ACK) == there
+    assert network.fate("shop/db", web, sport=first[0], dport=first[1], tcp_flags=ACK) == back
+    change(network, policed=False)
+    assert network.fate("shop/web", db, sport=first[1], dport=first[0], tcp_flags=ACK) == DELIVERED      # it was not forgotten
+
+
+def test_what_is_cut_is_cut_on_one_node_as_well_and_host_endpoints_cut_nothing(world):
+    network = world(ISOLATED, guard("n-1"), spec=CUT)
+    network.whole = network.intent                                            # type: ignore[attr-defined]
+    change(network, policed=False)
+    assert opens(network, "shop/web", "shop/near") == DELIVERED and fate_of(network.reply()) == DELIVERED
+    assert opens(network, "node/n-2", "node/n-1", 80, protocol=17) == DELIVERED
+    change(network, policed=True)
+    assert opens(network, "shop/web", "shop/near", tcp_flags=ACK) == EGRESS
+    assert opens(network, "node/n-2", "node/n-1", 80, protocol=17) == DELIVERED
 
 
 def test_a_rule_that_names_a_service_holds_for_its_endpoints_and_their_ports(world):

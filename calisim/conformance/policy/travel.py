@@ -8,18 +8,14 @@ pod sends to itself.
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
 
-from ... import _fastpath
-from ...control.intent import Endpoint, Intent
+from ...control.intent import Endpoint
 from ...datapath.engine import engine
-from ...datapath.reference.police import Flow, Police
-from ...fib.compiler import compile
-from ...fib.image import FibImage
 from ...quantities import parse_address
 from ...vocabulary import HEADER, PACKET, RESULT, Device, DropReason, EndpointKind, ResultFlag, Stage, Verdict
 from .case import Case
@@ -49,9 +45,7 @@ class Travel:
 
     def __init__(self, case: Case, engine_name: str) -> None:
         self.case, self.intent = case, case.intent
-        image = compile(self.intent) if engine_name == "fast" else None
-        self._engine = engine(engine_name, self.intent, image)
-        self._alone: Callable[[np.void], Sides] = _Plain(self.intent) if image is None else _Core(image)
+        self._engine = engine(engine_name, self.intent)
         self._owners = self.intent.address_owners
 
     def verdicts(self, flows: Sequence[Mapping[str, Any]]) -> list[Sides]:
@@ -115,6 +109,10 @@ class Travel:
             raise Strayed(f"a packet from {sender.name} to {receiver.name} ended as {reason.name or result['verdict']}")
         return self._alone(packet)
 
+    def _alone(self, packet: np.void) -> Sides:
+        egress, ingress = self._engine.judge(np.array([packet], PACKET))[0].tolist()
+        return Sides(egress, ingress, alone=True)
+
     def _crossed(self, result: np.void, sender: Endpoint, receiver: Endpoint) -> bool:
         """Over both nodes, and in a tunnel where the model has one between them."""
         one, other = (self.intent.router(end.router) for end in (sender, receiver))
@@ -141,29 +139,3 @@ def _admitted(late: np.void) -> bool:
     if late["verdict"] == Verdict.DELIVERED or late["reason"] == DropReason.POLICY_INGRESS:
         return bool(late["verdict"] == Verdict.DELIVERED)
     raise Strayed(f"a packet put in at the receiver's node ended as {_reason(late).name}")
-
-
-class _Plain:
-    """The reference's stage."""
-
-    def __init__(self, intent: Intent) -> None:
-        self._police = Police(intent.policy)
-
-    def __call__(self, packet: np.void) -> Sides:
-        src, dst, protocol, sport, dport = (int(packet[name]) for name in ("src", "dst", "protocol", "sport", "dport"))
-        flow = Flow(src, dst, protocol, sport, dport, (dport >> 8, dport & 0xFF))
-        return Sides(self._police.egress(flow).allowed, self._police.ingress(flow).allowed, alone=True)
-
-
-class _Core:
-    """The compiled core's."""
-
-    def __init__(self, image: FibImage) -> None:
-        self._tables = _fastpath.Tables(**image.arrays, places=image.places, objects=image.objects)
-
-    def __call__(self, packet: np.void) -> Sides:
-        both = np.array([packet, packet], PACKET)
-        both["ingress"][1] = 0                       # the receiver's side is asked where the sender's has nothing against it
-        reasons, deciders = np.zeros(2, np.uint8), np.zeros(2, np.uint32)
-        _fastpath.police(self._tables, both, reasons, deciders)
-        return Sides(bool(reasons[0] != DropReason.POLICY_EGRESS), bool(reasons[1] == DropReason.NONE), alone=True)

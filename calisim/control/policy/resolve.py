@@ -20,7 +20,7 @@ NO_FELIX = FelixConfiguration()
 
 def police(
     resources: PolicyResources, entities: Entities, endpoints: Sequence[Endpoint], objects: Objects,
-    services: Services | None = None, routers: Sequence[Router] = (), felix: FelixConfiguration = NO_FELIX,
+    services: Services | None = None, routers: Sequence[Router] = (), felix: FelixConfiguration = NO_FELIX, *, cuts: bool = False,
 ) -> Policing:
     """All of policy. The pods are the last of the endpoints, in the order of the entities; ``services`` are their backends."""
     pods = entities.pods
@@ -40,7 +40,7 @@ def police(
     return Policing(
         identities, (*(0,) * others, *numbers), addresses, tuple(programs.known), tuple(chains.all),
         tuple(one for _, one in sets.address_sets.values()), tuple(one for _, one in sets.port_sets.values()),
-        tuple(guards.all), guards.interfaces, safe, (*_warnings(programs, chains, entities), *guards.warnings))
+        tuple(guards.all), guards.interfaces, safe, cuts, (*_warnings(programs, chains, entities), *guards.warnings))
 
 
 def _warnings(programs: Programs, chains: Chains, entities: Entities) -> tuple[str, ...]:

@@ -10,7 +10,7 @@ from ...vocabulary.encaps import encapsulation
 from .police import Flow, Judgement, Police
 from .state import ReferenceState
 from .tracking import Connection
-from .walk import Header, Walk, drop
+from .walk import ECHO_REQUEST, ICMP, TCP, UDP, Header, Walk, drop
 
 
 class Checkpoint:
@@ -22,23 +22,23 @@ class Checkpoint:
     def check(self, walk: Walk, router: Router, connection: Connection | None, adjacency: Adjacency | None) -> None:
         """``adjacency`` None: to the node itself. What is ESTABLISHED or RELATED was accepted before."""
         known = connection is not None and bool(connection.ordinal)
-        if not router.flags & RouterFlag.CALICO_FILTER or (known and not self._is_asked_again(walk, router, connection)):
+        if not router.flags & RouterFlag.CALICO_FILTER or to_itself(walk, adjacency, connection):
             return
-        if to_itself(walk, adjacency, connection):
+        if known and (walk.quote is not None or not self.intent.policy.cuts):
             return
+        flow = flow_of(walk.wire)
+        if known:
+            assert connection is not None
+            flow = first_of(walk, connection)
+        sides = (("egress", DropReason.POLICY_EGRESS), ("ingress", DropReason.POLICY_INGRESS))
+        of_sender, of_receiver = sides if not known or not walk.is_reply else sides[::-1]
         if walk.device is Device.VETH:
             assert walk.sender is not None
             if not known:
                 self._refuse_tunnels(walk, router)
-            self._ask(walk, router, connection, walk.sender, "egress")
+            self._ask(router, walk.sender, *of_sender, flow)
         if adjacency is not None and adjacency.kind is AdjacencyKind.LOCAL and walk.device is not Device.LOOPBACK:
-            self._ask(walk, router, connection, self.intent.endpoint(adjacency.endpoint), "ingress")
-
-    def _is_asked_again(self, walk: Walk, router: Router, connection: Connection | None) -> bool:
-        """Whether the packet may end a connection that was allowed when it was opened."""
-        assert connection is not None
-        original = walk.quote is None and not walk.is_reply
-        return bool(router.flags & RouterFlag.CUTS_DENIED) and original
+            self._ask(router, self.intent.endpoint(adjacency.endpoint), *of_receiver, flow)
 
     def _refuse_tunnels(self, walk: Walk, router: Router) -> None:
         """Felix: a workload opens neither IP-in-IP nor VXLAN, unless told to."""
@@ -48,16 +48,14 @@ class Checkpoint:
         if ipip or (to_port and not router.flags & RouterFlag.PODS_SEND_VXLAN):
             drop(DropReason.ENCAP_FROM_POD, router.id)
 
-    def _ask(self, walk: Walk, router: Router, connection: Connection | None, pod: Endpoint, direction: str) -> None:
-        judgement = self._judged(pod, direction, flow_of(walk.wire))
+    def _ask(self, router: Router, pod: Endpoint, direction: str, reason: DropReason, flow: Flow) -> None:
+        judgement = self._judged(pod, direction, flow)
         if judgement is None:
             return
         decider = judgement.decided_by or pod.decided_by
         self.state.hits[decider] += np.uint64(1)
         if not judgement.allowed:
-            if connection is not None:
-                connection.expires = 0
-            drop(DropReason.POLICY_EGRESS if direction == "egress" else DropReason.POLICY_INGRESS, router.id, decider)
+            drop(reason, router.id, decider)
 
     def _judged(self, pod: Endpoint, direction: str, flow: Flow) -> Judgement | None:
         """None: no program polices the pod in this direction."""
@@ -73,6 +71,17 @@ def to_itself(walk: Walk, adjacency: Adjacency | None, connection: Connection | 
         return False
     assert walk.sender is not None
     return adjacency.endpoint == walk.sender.id and not (connection is not None and connection.is_redirected)
+
+
+def first_of(walk: Walk, connection: Connection) -> Flow:
+    """The packet that opened the connection, as policy saw it; where the connection has no ports, with those of this one."""
+    original, reply, header = connection.original, connection.reply, walk.wire
+    if header.protocol in (TCP, UDP):
+        return Flow(original.src, reply.src, header.protocol, original.sport, reply.sport)
+    if header.protocol == ICMP:
+        return Flow(original.src, reply.src, ICMP, original.sport, ECHO_REQUEST, (ECHO_REQUEST >> 8, 0))
+    sport, dport = (header.dport, header.sport) if walk.is_reply else (header.sport, header.dport)
+    return Flow(original.src, reply.src, header.protocol, sport, dport, (dport >> 8, dport & 0xFF))
 
 
 def flow_of(header: Header) -> Flow:

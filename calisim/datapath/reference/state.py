@@ -26,8 +26,8 @@ class ReferenceState:
         self.links = np.zeros((len(intent.routers) + 1, len(Device), len(Direction), 2), dtype=np.uint64)
         self.drops = np.zeros((len(intent.places) + 1, len(DropReason)), dtype=np.uint64)
         self.verdicts = np.zeros(len(Verdict), dtype=np.uint64)
-        self._intent = intent
         self.hits = np.zeros(len(intent.objects) + 1, dtype=np.uint64)
+        self._intent = intent
         self.icmp_credit: dict[tuple[int, int], tuple[int, int]] = {}     # (who, to whom): ns, when
         self.paths: dict[tuple[int, int], tuple[int, int]] = {}           # (source, destination): path MTU, until when
         self.fragments = Reassembly()
@@ -36,7 +36,7 @@ class ReferenceState:
         self.latest = 0                    # time of the latest packet seen, ns
 
     def fit(self, intent: Intent) -> None:
-        """The network has changed, though not its routers and places: objects are numbered anew."""
+        """Objects are numbered anew by each Intent."""
         if intent is not self._intent:
             self._intent, self.hits = intent, np.zeros(len(intent.objects) + 1, dtype=np.uint64)
 

@@ -1,7 +1,8 @@
 """POLICY: what Calico's chains let pass of new connections, at the pods' own nodes."""
 from libc.stdint cimport uint8_t, uint16_t, uint32_t, uint64_t
 from calisim._vocabulary cimport *
-from calisim.datapath.stages.types cimport Core, Tables, Walk, TRACK_ORIGINAL
+from calisim.datapath.stages.types cimport (
+    Core, Tables, Walk, ECHO_REQUEST, PROTOCOL_ICMP, PROTOCOL_TCP, PROTOCOL_UDP, TRACK_REPLY)
 from calisim.datapath.stages.lookup cimport descend
 from calisim.datapath.stages.verdict cimport drop
 
@@ -174,8 +175,6 @@ cdef inline bint ask(Core* core, Walk* w, Suspect* s, uint32_t pod, bint ingress
     cdef uint32_t decider
     cdef bint allowed = judge(&core.fib, pod, ingress, s, &decider)
     core.hits[decider] += decider != 0
-    if not allowed and w.connection is not NULL:
-        w.connection.expires = 0
     return allowed or drop(core, w, STAGE_POLICY, DROP_POLICY_INGRESS if ingress else DROP_POLICY_EGRESS, w.id, decider)
 
 
@@ -188,22 +187,39 @@ cdef inline bint opens_tunnel(const Walk* w) noexcept nogil:
             and not w.router.flags & ROUTER_FLAG_PODS_SEND_VXLAN)
 
 
+cdef inline void first_of(const Walk* w, Suspect* s) noexcept nogil:
+    """The packet that opened the connection, as policy saw it; where conntrack has no ports, with those of this one."""
+    cdef const Connection* c = w.connection
+    cdef bint back = w.tracking == TRACK_REPLY
+    suspect(s, w.packet, c.src, c.reply_src, w.result.sport, w.result.dport)
+    if s.protocol == PROTOCOL_TCP or s.protocol == PROTOCOL_UDP:
+        s.sport, s.dport = c.sport, c.reply_sport
+    elif s.protocol == PROTOCOL_ICMP:
+        s.sport, s.dport = c.sport, ECHO_REQUEST
+    elif back:
+        s.sport, s.dport = w.result.dport, w.result.sport
+
+
 cdef inline bint police(Core* core, Walk* w) noexcept nogil:
-    """The sender's program at its veth, the receiver's at its own.
+    """The sender's program at its veth, the receiver's at its own; of answers, where policy cuts, the other ways round.
 
     Uses   w.connection (NULL: not known), w.tracking, w.route
     Drops  ENCAP_FROM_POD, POLICY_EGRESS, POLICY_INGRESS
     """
     cdef uint32_t sender = w.packet.ingress if w.carry.device == DEVICE_VETH else 0
     cdef uint32_t receiver = w.route.endpoint if w.carry.device != DEVICE_LOOPBACK else 0
+    cdef bint back = False
     cdef Suspect s
     if (not w.router.flags & ROUTER_FLAG_CALICO_FILTER or not (sender or receiver)
             or (sender == receiver and not w.redirected)):
         return True
     if w.connection is not NULL:
-        if not w.router.flags & ROUTER_FLAG_CUTS_DENIED or w.tracking != TRACK_ORIGINAL or w.quote is not NULL:
+        if not w.router.flags & ROUTER_FLAG_CUTS or w.quote is not NULL:
             return True
-    elif sender and opens_tunnel(w):
-        return drop(core, w, STAGE_POLICY, DROP_ENCAP_FROM_POD, w.id, 0)
-    suspect(&s, w.packet, w.result.src, w.result.dst, w.result.sport, w.result.dport)
-    return ask(core, w, &s, sender, False) and ask(core, w, &s, receiver, True)
+        back = w.tracking == TRACK_REPLY
+        first_of(w, &s)
+    else:
+        if sender and opens_tunnel(w):
+            return drop(core, w, STAGE_POLICY, DROP_ENCAP_FROM_POD, w.id, 0)
+        suspect(&s, w.packet, w.result.src, w.result.dst, w.result.sport, w.result.dport)
+    return ask(core, w, &s, sender, back) and ask(core, w, &s, receiver, not back)
