@@ -222,7 +222,8 @@ def test_pre_dnat_policy_sees_the_node_port_and_forward_policy_the_endpoint(worl
 
 
 def test_a_pod_reaches_itself_past_the_host_endpoint_but_not_through_its_service(world):
-    network = world(SERVICE, guard(interface="interfaceName: '*'"), hosts("shut", "applyOnForward: true, types: [Ingress, Egress]"))
+    shut = hosts("shut", "applyOnForward: true, types: [Ingress, Egress]")
+    network = world(SERVICE, guard(interface="interfaceName: '*'"), shut)
     assert opens(network, "shop/db", "shop/db") == DELIVERED
     assert network.fate("shop/db", "10.96.0.10", dport=5432, tcp_flags=SYN) == INGRESS
 
