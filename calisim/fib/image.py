@@ -17,8 +17,8 @@ import numpy as np
 
 from ..errors import StaleBuildError, UsageError
 from ..vocabulary import (
-    ADJACENCY, BACKEND, CLASS, ENDPOINT, FABRIC, FRONTEND, GUARD, INDEX, MATCH, RANGE, ROUTER, RULE, SERVICE, SUBNET, TARGET, TERM,
-    TIER, Device, DropReason, Encap, RouterFlag,
+    ADJACENCY, BACKEND, CLASS, ENDPOINT, FABRIC, FRONTEND, GUARD, INDEX, MATCH, RANGE, ROUTER, RULE, SERVICE, SUBNET, TARGET,
+    TERM, TIER, Device, DropReason, Encap, RouterFlag,
 )
 
 DTYPES: dict[str, np.dtype] = {

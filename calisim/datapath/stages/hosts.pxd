@@ -96,8 +96,8 @@ cdef inline bint host_in(Core* core, Walk* w) noexcept nogil:
 
 
 cdef inline bint keeps_to_itself(const Walk* w) noexcept nogil:
-    """A pod's packet to its own address never leaves it."""
-    return w.carry.device == DEVICE_VETH and w.route.endpoint == w.packet.ingress
+    """A pod's packet to its own address, not through a service, never leaves it."""
+    return w.carry.device == DEVICE_VETH and w.route.endpoint == w.packet.ingress and not w.redirected
 
 
 cdef inline bint forward_in(Core* core, Walk* w) noexcept nogil:
