@@ -96,7 +96,7 @@ cdef inline bint host_in(Core* core, Walk* w) noexcept nogil:
 
 
 cdef inline bint keeps_to_itself(const Walk* w) noexcept nogil:
-    """A pod's packet to its own address never leaves it, but through a service."""
+    """A pod's packet to its own address, not through a service, never leaves it."""
     return w.carry.device == DEVICE_VETH and w.route.endpoint == w.packet.ingress and not w.redirected
 
 
