@@ -70,7 +70,7 @@ def to_itself(walk: Walk, adjacency: Adjacency | None, connection: Connection | 
     if walk.device is not Device.VETH or adjacency is None or adjacency.kind is not AdjacencyKind.LOCAL:
         return False
     assert walk.sender is not None
-    redirected = connection is not None and connection.is_redirected and not walk.is_reply
+    redirected = connection is not None and connection.is_redirected
     return adjacency.endpoint == walk.sender.id and not redirected
 
 
