@@ -178,7 +178,8 @@ class Reassembly:
         """How the datagram with this header was cut; nothing if that is not known."""
         expires, pieces = self._came_as.get(header.datagram, (0, []))
         adds_up = sum(payload for _, payload in pieces) == header.length - HEADER_LENGTH
-        return pieces if expires > time and adds_up else []
+        start = (header.fragment & PacketFlag.OFFSET) * UNIT
+        return [(start + at, payload) for at, payload in pieces] if expires > time and adds_up else []
 
 
 def merged(pieces: list[Piece]) -> Header | None:
