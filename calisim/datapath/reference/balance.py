@@ -168,6 +168,6 @@ def attached(complaint: Complaint | None, walk: Walk, connection: Connection | N
     if complaint is None or connection is None or not connection.is_redirected:
         return complaint
     dst, dport = walk.arrived
-    if (walk.inner.dst, walk.inner.dport) == (dst, dport):
+    if (walk.wire.dst, walk.wire.dport) == (dst, dport):
         return complaint
     return replace(complaint, quote=replace(complaint.quote, dst=dst, dport=dport), source=dst)
