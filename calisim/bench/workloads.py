@@ -68,12 +68,13 @@ spec:
 """
 
 
-def scenario_text(nodes: int, *, policies: int = POLICIES, mode: str = "CrossSubnet", zones: str = "abc") -> str:
-    """The cluster as YAML; its nodes are shared out among three subnets."""
+def scenario_text(nodes: int, *, policies: int = POLICIES, mode: str = "CrossSubnet", pods: str = "") -> str:
+    """The cluster as YAML; its nodes are shared out among three subnets. ``pods``: other groups than the thirty applications."""
+    zones = "abc"
     counts = [nodes // len(zones) + (number < nodes % len(zones)) for number in range(len(zones))]
     text = _CLUSTER.format(
         mode=mode, nodes="\n".join(_NODES.format(zone=zone, count=count) for zone, count in zip(zones, counts, strict=True)),
-        pods="\n".join(_PODS.format(app=app) for app in range(APPLICATIONS)))
+        pods=pods.rstrip("\n") or "\n".join(_PODS.format(app=app) for app in range(APPLICATIONS)))
     return text + "".join(
         _POLICY.format(number=number, app=number % APPLICATIONS, port=FIRST_PORT + number) for number in range(policies))
 
@@ -99,7 +100,7 @@ class Pods:
 
 def pods_of(intent: Intent, policies: int = POLICIES) -> Pods:
     pods = [one for one in intent.endpoints if one.kind is EndpointKind.POD]
-    applications = [int(one.name.split("/app-")[1].split("-")[0]) for one in pods]
+    applications = [int(one.name.split("app-")[1].split("-")[0]) for one in pods]
     host = next(one.address for one in intent.endpoints if one.kind is EndpointKind.HOST)
     return Pods(
         np.array([one.id for one in pods], np.uint32), np.array([one.address for one in pods], np.uint32),
