@@ -45,6 +45,8 @@ class Row:
     skipped: Sequence[tuple[str, str]] = ()     # rival, why
     facts: Callable[[], Mapping[str, object]] = dict
     rounds: int = 5
+    cpu: bool = True                            # processor time: what a busy machine gives to others does not count
+    warm: bool = True                           # a round beforehand that is not counted: caches, connections, compilers
 
 
 @dataclass
@@ -71,16 +73,17 @@ class Timed:
 def measure(row: Row) -> list[Timed]:
     """The row's own figures first, then its rivals'."""
     timed = [Timed(contender) for contender in (row.own, *row.rivals)]
+    clock = time.process_time if row.cpu else time.perf_counter
     gc.collect()
     gc.disable()                                # as timeit does
     try:
-        for number in range(row.rounds + 1):
+        for number in range(not row.warm, row.rounds + 1):
             for one in timed:
                 one.contender.reset()
-                start = time.perf_counter()
+                start = clock()
                 one.contender.work()
-                seconds = time.perf_counter() - start
-                if number:                      # the first round warms up: caches, connections, compilers
+                seconds = clock() - start
+                if number:
                     one.seconds.append(seconds)
     finally:
         gc.enable()

@@ -18,7 +18,8 @@ def row_document(row: Row, timed: list[Timed]) -> dict[str, Any]:
     """One row: calisim's figures, then those of the rivals with calisim's ratio to each."""
     own = timed[0]
     return {
-        "id": row.id, "title": row.title, "unit": row.unit, "rounds": row.rounds, **_figures(own), "facts": dict(row.facts()),
+        "id": row.id, "title": row.title, "unit": row.unit, "clock": "processor" if row.cpu else "wall", "rounds": row.rounds,
+        **_figures(own), "facts": dict(row.facts()),
         "rivals": [
             {"name": rival.contender.name, "version": rival.contender.version, "note": rival.contender.note, **_figures(rival),
              "ratio": round(own.rate / rival.rate, 3), "claims": list(rival.claims), "agrees": rival.agrees}

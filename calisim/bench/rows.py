@@ -273,7 +273,7 @@ def shaped_row(bench: Bench, name: str, title: str, packets: np.ndarray, *, size
 
     rival = Contender("one thread, 64 k", own(plain, 0).version, len(packets), plain.work, output, plain.reset)
     return Row(name, f"{title} (of: whole path, uniform)", "packets", own(forwarding, len(packets)), [rival], claimed,
-               rounds=bench.rounds)
+               rounds=bench.rounds, cpu=threads == 1)
 
 
 def run_row(bench: Bench, packets: np.ndarray) -> Row:
@@ -332,14 +332,15 @@ def build_row(bench: Bench) -> Row:
     return Row(
         "build", "from YAML to the first packet", "builds", Contender(
             "calisim", version(), 1, work, lambda: {"image": np.array([int(told[2], 16)], np.uint64)}),
-        facts=lambda: {"tableBytes": int(told[3]), "peakBytes": int(told[1])}, rounds=max(1, bench.rounds // 2))
+        facts=lambda: {"tableBytes": int(told[3]), "peakBytes": int(told[1])}, rounds=max(1, bench.rounds // 2), cpu=False,
+        warm=False)
 
 
 class Rebuild:
     """The cluster changes under a state that lives on."""
 
     def __init__(self, bench: Bench, path: str) -> None:
-        self.first, self.path = network_of(bench.path), path
+        self.first, self.path = bench.network, path
         self.packets = workloads.flows(bench.pods, 10_000)
         self.state: Any = None
         self.network: Network = self.first
@@ -371,13 +372,13 @@ def rebuild_row(bench: Bench, name: str, title: str, path: str) -> Row:
         f"rebuild-{name}", f"rebuilt after {title}, connections live on", "builds",
         Contender("calisim", version(), 1, rebuild.work, rebuild.output, rebuild.reset),
         [Contender("full build", version(), 1, full)],
-        facts=lambda: {"connectionsKept": rebuild.kept()}, rounds=max(1, bench.rounds // 2))
+        facts=lambda: {"connectionsKept": rebuild.kept()}, rounds=max(1, bench.rounds // 2), warm=False)
 
 
 def start_row(bench: Bench, name: str, title: str, arguments: list[str]) -> Row:
     python = Contender("Python alone", ".".join(map(str, sys.version_info[:3])), 1, lambda: _python(["-c", "pass"]))
     started = Contender("calisim", version(), 1, lambda: _python(arguments))
-    return Row(f"start-{name}", title, "starts", started, [python], rounds=2 * bench.rounds)
+    return Row(f"start-{name}", title, "starts", started, [python], rounds=2 * bench.rounds, cpu=False)
 
 
 def _python(arguments: list[str]) -> str:

@@ -167,11 +167,11 @@ def waves(packets: np.ndarray, size: int = WAVE) -> list[np.ndarray]:
 
 
 def destinations(pods: Pods, count: int, *, zipf: bool = False, seed: int = 3) -> np.ndarray:
-    """Addresses to look up: pods, and one in sixteen from anywhere."""
+    """Addresses to look up: of pods, and one in sixteen of 4,096 addresses elsewhere."""
     chance = np.random.default_rng(seed)
-    anywhere = chance.integers(1 << 32, size=100_000, dtype=np.uint32)
-    known = np.where(chance.random(100_000) < 1 / 16, anywhere, pods.addresses[chance.integers(len(pods.ids), size=100_000)])
-    if zipf:
-        return packets_of(known, count, zipf=True, seed=seed)
-    anywhere = chance.integers(1 << 32, size=count, dtype=np.uint32)
-    return np.where(chance.random(count) < 1 / 16, anywhere, pods.addresses[chance.integers(len(pods.ids), size=count)])
+    elsewhere = chance.integers(1 << 32, size=4096, dtype=np.uint32)
+    some = 100_000 if zipf else count
+    known = np.where(
+        chance.random(some) < 1 / 16, elsewhere[chance.integers(len(elsewhere), size=some)],
+        pods.addresses[chance.integers(len(pods.ids), size=some)])
+    return packets_of(known, count, zipf=True, seed=seed) if zipf else known

@@ -125,8 +125,8 @@ def _parts(made: Mapping[str, Any]) -> list[Any]:
         f"Python {machine['python']} ({machine['compiler']}), numpy {machine['numpy']}; {machine['system']}\n"
         f"{setting['nodes']:,} nodes, {30 * setting['nodes']:,} pods, three subnets, 100 policies; one core but for two threads")
     spread = ["#Rate (per s)", "#Best (each)", "#Median (each)", "#Worst (each)"]
-    figures = table("How fast calisim is", ["Work", *spread, "!Digest"], [
-        [row["title"], _rate(row["perSecond"]), *_times(row), row["digest"] or "–"] for row in made["rows"]])
+    figures = table("How fast calisim is", ["Work", "Clock", *spread, "!Digest"], [
+        [row["title"], row["clock"], _rate(row["perSecond"]), *_times(row), row["digest"] or "–"] for row in made["rows"]])
     rivals = table(
         "What else does the same work, in the same run", ["Work", "Rival", *spread, "#calisim is (× as fast)", "Same output"],
         [[row["title"], _rival(rival), _rate(rival["perSecond"]), *_times(rival), _ratio(rival["ratio"]), _agreement(rival)]
