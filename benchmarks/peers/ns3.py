@@ -41,7 +41,7 @@ def simulate(packets: int) -> float:
     start = time.perf_counter()
     ns.Simulator.Run()
     seconds = time.perf_counter() - start
-    received = server.GetServer().GetReceived()
+    received = servers.Get(0).GetObject[ns.UdpServer]().GetReceived()
     ns.Simulator.Destroy()
     assert received == packets, f"{received} of {packets} packets arrived"
     return packets * LINKS / seconds
