@@ -22,7 +22,7 @@ import numpy as np
 
 HERE = Path(__file__).resolve().parent
 RECORD = HERE / "instructions.json"
-TOLERANCE = 0.05                    # of the recorded count
+TOLERANCE = 0.1                     # of the recorded count
 NODES, PACKETS, LOOKUPS = 30, 4096, 65536
 SWITCH = """
 #include <valgrind/callgrind.h>
