@@ -1,4 +1,4 @@
-"""Bytes of headers (and of whole packets) per second: the compiled deparser, ``calisim.wire``, and Scapy if it is installed."""
+"""Bytes of headers (and of whole packets) per second: the compiled deparser and ``calisim.wire``. Scapy: ``bench_rivals.py``."""
 
 from __future__ import annotations
 
@@ -8,7 +8,6 @@ import numpy as np
 import pytest
 from benchmarks.conftest import per_second, pod_packets
 
-from calisim.analysis.network import Network
 from calisim.datapath.deparse import WHOLE, Deparser, Tunnels
 from calisim.report.capture import tunnel_mac
 from calisim.vocabulary import Encap
@@ -19,12 +18,13 @@ HEADERS = 64                                            # bytes: IP in IP and TC
 
 
 @pytest.fixture(scope="session")
-def crossings(scenario: Any) -> Any:
+def crossings(networks: Any) -> Any:
     """EVENTs of TCP packets of 1,000 bytes on their way through 300 nodes, and the tunnels' constants."""
     def make(variant: str) -> tuple[np.ndarray, Tunnels]:
-        network = Network(scenario(300), variant)
-        events = network.engine.forward(
-            pod_packets(network.intent, WAVE), network.engine.new_state(), events=True).events
+        network = networks(300, variant)
+        packets = pod_packets(network, WAVE)
+        packets["length"], packets["protocol"], packets["tcp_flags"] = 1000, 6, 2
+        events = network.engine.forward(packets, network.engine.new_state(), events=True).events
         assert events is not None
         macs = {router.address: tunnel_mac(router.name) for router in network.intent.routers}
         return events, Tunnels(network.intent.seed, macs=macs)
@@ -53,25 +53,6 @@ def bench_wire(benchmark: Any, encap: Encap) -> None:
             elif encap is Encap.VXLAN:
                 frame = vxlan.emit(vxlan.Vxlan(4096), ethernet.emit(ethernet.Ethernet(bytes(6), bytes(6)), packet))
                 ipv4.emit(ipv4.Ipv4(3, 4, ipv4.UDP), udp.emit(udp.Udp(sport, vxlan.PORT), frame, 3, 4))
-
-    benchmark.pedantic(make, rounds=3, warmup_rounds=1)
-    per_second(benchmark, FEW)
-
-
-@pytest.mark.parametrize("encap", list(Encap), ids=lambda encap: encap.name.lower())
-def bench_scapy(benchmark: Any, encap: Encap) -> None:
-    """What one would otherwise take to make packets in Python."""
-    scapy = pytest.importorskip("scapy.all")
-
-    def make() -> None:
-        for sport in range(FEW):
-            packet = scapy.IP(src="0.0.0.1", dst="0.0.0.2") / scapy.TCP(sport=sport, dport=80) / bytes(960)
-            if encap is Encap.IPIP:
-                packet = scapy.IP(src="0.0.0.3", dst="0.0.0.4") / packet
-            elif encap is Encap.VXLAN:
-                inside = scapy.VXLAN(vni=4096) / scapy.Ether(src=bytes(6), dst=bytes(6)) / packet
-                packet = scapy.IP(src="0.0.0.3", dst="0.0.0.4") / scapy.UDP(sport=sport, dport=4789) / inside
-            bytes(packet)
 
     benchmark.pedantic(make, rounds=3, warmup_rounds=1)
     per_second(benchmark, FEW)

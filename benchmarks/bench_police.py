@@ -11,16 +11,16 @@ from typing import Any
 
 import numpy as np
 import pytest
-from benchmarks.conftest import CLUSTER, per_second, pod_packets
+from benchmarks.conftest import per_second
 
 import calisim
 from calisim import _fastpath
 from calisim.analysis.network import Network
+from calisim.bench import workloads
 from calisim.control.resolve import resolve
 from calisim.fib.compiler import compile
 
 WAVE = 1 << 18
-PODS = "  pods:\n    - {name: web, labels: {app: web}, perNode: 30}\n"
 POLICY = """---
 apiVersion: networking.k8s.io/v1
 kind: NetworkPolicy
@@ -52,7 +52,7 @@ def policed(tmp_path_factory: pytest.TempPathFactory) -> Callable[[int, int], An
                 for i in range(policies) for part in range(parts))
             path: Path = folder / f"{policies}-{pods}.yaml"
             path.write_text(
-                CLUSTER.format(third=third).replace(PODS, "  pods:\n" + groups)
+                workloads.scenario_text(3 * third, policies=0, pods=groups)
                 + "".join(_policy(number, policies) for number in range(policies)))
             made[policies, pods] = calisim.load(str(path))
         return made[policies, pods]
@@ -69,8 +69,9 @@ def _policy(number: int, count: int) -> str:
 
 def openings(intent: Any, policies: int, count: int) -> np.ndarray:
     """Packets from anywhere; half of them to the port that the receiver has, by an application that may."""
-    packets = pod_packets(intent, count)
+    packets = workloads.flows(workloads.pods_of(intent), count)
     chance = np.random.default_rng(2)
+    packets["protocol"] = workloads.TCP
     packets["dport"] = 8000 + chance.integers(50, size=count)
     pods = [one for one in intent.endpoints if one.name.count("/app-")]
     of_app: dict[int, list[Any]] = {}

@@ -1,77 +1,50 @@
-"""Shared by the benchmarks: clusters of a given size, and packets per second beside every timing."""
+"""Shared by the benchmarks: the clusters and packets of :mod:`calisim.bench.workloads`, and what stands beside every timing."""
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from pathlib import Path
+from collections.abc import Callable, Iterator
 from typing import Any
 
 import numpy as np
 import pytest
 
 import calisim
-
-CLUSTER = """
-apiVersion: calisim/v1
-kind: Scenario
-metadata: {{name: bench}}
-spec:
-  vpcs:
-    v:
-      cidrs: [172.20.0.0/16]
-      internetGateway: true
-      subnets:
-        a: {{zone: a, cidr: 172.20.0.0/18}}
-        b: {{zone: b, cidr: 172.20.64.0/18}}
-        c: {{zone: c, cidr: 172.20.128.0/18}}
-      securityGroups: {{nodes: {{ingress: [{{from: nodes}}]}}}}
-  nodes:
-    - {{name: a, count: {third}, subnet: a, securityGroups: [nodes], sourceDestCheck: false, publicIP: true}}
-    - {{name: b, count: {third}, subnet: b, securityGroups: [nodes], sourceDestCheck: false, publicIP: true}}
-    - {{name: c, count: {third}, subnet: c, securityGroups: [nodes], sourceDestCheck: false, publicIP: true}}
-  pods:
-    - {{name: web, labels: {{app: web}}, perNode: 30}}
-  hosts:
-    - {{name: api, ip: 203.0.113.10}}
----
-apiVersion: projectcalico.org/v3
-kind: IPPool
-metadata: {{name: pods}}
-spec: {{cidr: 100.96.0.0/11, ipipMode: CrossSubnet, natOutgoing: true}}
-"""
+from calisim.analysis.network import Network
+from calisim.bench import workloads
+from calisim.bench.machine import commit, machine
+from calisim.bench.rows import FULL, Bench
 
 
 @pytest.fixture(scope="session")
-def scenario(tmp_path_factory: pytest.TempPathFactory) -> Callable[[int], Any]:
-    """A scenario with that many nodes (rounded down to threes), 30 pods each."""
+def networks(tmp_path_factory: pytest.TempPathFactory) -> Callable[..., Network]:
+    """The cluster with that many nodes (30 pods each, a hundred policies), built once for each size and mode."""
     folder = tmp_path_factory.mktemp("scenarios")
+    made: dict[tuple[int, str], Network] = {}
 
-    def make(nodes: int) -> Any:
-        path: Path = folder / f"{nodes}.yaml"
-        path.write_text(CLUSTER.format(third=nodes // 3))
-        return calisim.load(str(path))
+    def make(nodes: int, variant: str = "as-is") -> Network:
+        key = nodes, variant
+        if key not in made:
+            made[key] = Network(calisim.load(workloads.write_scenario(folder, nodes)), variant)
+        return made[key]
 
     return make
 
 
-def pod_packets(intent: Any, count: int, *, seed: int = 1, outside: float = 0.0) -> np.ndarray:
-    """Random pod pairs; a share of the packets goes to the host outside instead."""
-    from calisim.vocabulary import EndpointKind, PacketFlag
-
-    chance = np.random.default_rng(seed)
-    pods = np.array([(one.id, one.address) for one in intent.endpoints if one.kind is EndpointKind.POD], np.uint32)
-    host = next(one.address for one in intent.endpoints if one.kind is EndpointKind.HOST)
-    sender, receiver = chance.integers(len(pods), size=count), chance.integers(len(pods), size=count)
-    packets = np.zeros(count, calisim.PACKET)
-    packets["ingress"], packets["src"] = pods[sender].T
-    packets["dst"] = np.where(chance.random(count) < outside, host, pods[receiver, 1])
-    packets["sport"] = chance.integers(1024, 65536, size=count)
-    packets["dport"], packets["protocol"], packets["tcp_flags"], packets["ttl"] = 80, 6, 2, 64
-    packets["length"], packets["fragment"] = 1000, PacketFlag.DF
-    return packets
+@pytest.fixture(scope="session")
+def suite(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Bench]:
+    """The cluster of ``calisim bench``."""
+    yield Bench(FULL, tmp_path_factory.mktemp("bench"))
 
 
-def per_second(benchmark: Any, count: int, what: str = "packets") -> None:
-    """Notes the rate of the median round."""
+def pod_packets(network: Network, count: int, *, outside: float = 0.0, lost: float = 0.0) -> np.ndarray:
+    """One packet of each of that many flows."""
+    return workloads.flows(workloads.pods_of(network.intent), count, outside=outside, lost=lost)
+
+
+def per_second(benchmark: Any, count: int, what: str = "packets", digest: str = "") -> None:
+    """Notes the rate and the time of each at the median round, the machine and the commit, and the digest of what came out."""
     if benchmark.stats:                                  # None under --benchmark-disable
-        benchmark.extra_info[f"{what}_per_second"] = round(count / benchmark.stats["median"])
+        median = benchmark.stats["median"]
+        benchmark.extra_info[f"{what}_per_second"] = round(count / median)
+        benchmark.extra_info["nanoseconds_each"] = round(1e9 * median / count, 2)
+    benchmark.extra_info |= {"machine": machine(), "commit": commit(), **({"digest": digest} if digest else {})}

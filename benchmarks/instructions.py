@@ -1,0 +1,147 @@
+"""Instructions per packet, counted by Valgrind's callgrind: what it costs, however busy the machine is.
+
+    python benchmarks/instructions.py            # count, compare with instructions.json; exit 1 where it takes more
+    python benchmarks/instructions.py --write    # record what it takes now
+
+Counts are a compiler's: they are compared where the recorded one is at work.
+"""
+
+from __future__ import annotations
+
+import ctypes
+import json
+import os
+import re
+import shutil
+import subprocess
+import sys
+import tempfile
+from pathlib import Path
+
+import numpy as np
+
+HERE = Path(__file__).resolve().parent
+RECORD = HERE / "instructions.json"
+TOLERANCE = 0.1                     # of the recorded count
+NODES, PACKETS, LOOKUPS = 30, 4096, 65536
+SWITCH = """
+#include <valgrind/callgrind.h>
+void begin(void) { CALLGRIND_START_INSTRUMENTATION; CALLGRIND_ZERO_STATS; }
+void end(const char* name) { CALLGRIND_DUMP_STATS_AT(name); CALLGRIND_STOP_INSTRUMENTATION; }
+"""
+
+
+def compiler() -> str:
+    return subprocess.run(["cc", "-dumpfullversion"], capture_output=True, text=True, check=True).stdout.strip()
+
+
+def lacking() -> str:
+    """What the count needs and this machine has not; empty: nothing."""
+    if not shutil.which("valgrind"):
+        return "valgrind is not installed (apt-get install valgrind)"
+    if not shutil.which("cc"):
+        return "there is no C compiler to make callgrind's switch with"
+    return ""
+
+
+def count() -> dict[str, float]:
+    """Instructions per packet (or lookup, or crossing) of each piece of work."""
+    with tempfile.TemporaryDirectory() as folder:
+        _prepare(Path(folder))
+        subprocess.run(
+            ["cc", "-shared", "-fPIC", "-O1", "-o", f"{folder}/switch.so", "-x", "c", "-"], input=SWITCH, text=True, check=True)
+        environment = {**os.environ, "PYTHONPATH": str(HERE.parent), "PYTHONHASHSEED": "0", "OPENBLAS_NUM_THREADS": "1"}
+        done = subprocess.run(
+            ["valgrind", "--tool=callgrind", "--instr-atstart=no", f"--callgrind-out-file={folder}/out",
+             sys.executable, __file__, "--work", folder], env=environment, capture_output=True, text=True, check=False)
+        if done.returncode:
+            raise SystemExit(done.stderr[-4000:])
+        units = json.loads(done.stdout)
+        return {name: round(total / units[name], 1) for name, total in _totals(Path(folder)).items()}
+
+
+def _totals(folder: Path) -> dict[str, int]:
+    """Instructions between begin and end, by the name given at the end."""
+    found = {}
+    for path in sorted(folder.glob("out.*")):
+        text = path.read_text(errors="replace")
+        name = re.search(r"^desc: Trigger: Client Request: (\S+)", text, re.MULTILINE)
+        total = re.search(r"^(?:totals|summary): (\d+)", text, re.MULTILINE)
+        if name and total:
+            found[name[1]] = int(total[1])
+    return found
+
+
+def _prepare(folder: Path) -> None:
+    """The tables and packets; so the counted process reads nothing but arrays."""
+    from calisim.bench import rows, workloads
+
+    bench = rows.Bench({**rows.QUICK, "nodes": NODES}, folder)
+    pods = bench.pods
+    bench.network.image.save(folder / "image.npz")
+    np.savez(
+        folder / "packets.npz", pods=workloads.flows(pods, PACKETS, lost=0.06), snat=workloads.flows(pods, PACKETS, outside=1.0),
+        usual=workloads.flows(pods, PACKETS, outside=0.15, lost=0.06), addresses=workloads.destinations(pods, LOOKUPS))
+
+
+def work(folder: Path) -> dict[str, int]:
+    """Runs under callgrind; gives the units of each piece of work."""
+    from calisim import _fastpath
+    from calisim.datapath.deparse import Deparser, Tunnels
+    from calisim.datapath.fast import FastEngine
+    from calisim.fib.image import FibImage
+
+    switch = ctypes.CDLL(f"{folder}/switch.so")
+    image, packets = FibImage.load(folder / "image.npz"), dict(np.load(folder / "packets.npz"))
+    engine, units = FastEngine(image), {}
+
+    def counted(name: str, number: int, call: object, *arguments: object) -> None:
+        switch.begin()
+        call(*arguments)
+        switch.end(name.encode())
+        units[name] = number
+
+    addresses = packets.pop("addresses")
+    tables = _fastpath.Tables(**image.arrays, places=image.places, objects=image.objects)
+    counted("lookup", len(addresses), _fastpath.lookup, tables, addresses, np.zeros(len(addresses), np.uint32))
+    for name, wave in packets.items():
+        state = engine.new_state()
+        for age in ("new", "established"):
+            counted(f"{name}-{age}", len(wave), engine.forward, wave, state)
+    events = engine.forward(packets["usual"], engine.new_state(), events=True).events
+    deparser, which = Deparser(events, Tunnels(1)), np.arange(len(events))
+    counted("bytes", len(events), deparser.deparse, which, 64)
+    return units
+
+
+def judge(now: dict[str, float], recorded: dict[str, float]) -> list[str]:
+    """What takes more than was recorded, or was never recorded."""
+    return [
+        f"{name}: {now.get(name)} instructions, recorded {recorded.get(name)}" for name in sorted(now.keys() | recorded.keys())
+        if name not in now or name not in recorded or now[name] > recorded[name] * (1 + TOLERANCE)]
+
+
+def main() -> int:
+    if "--work" in sys.argv:
+        print(json.dumps(work(Path(sys.argv[-1]))))
+        return 0
+    if missing := lacking():
+        print(f"skipped: {missing}", file=sys.stderr)
+        return 0
+    now, record = count(), json.loads(RECORD.read_text()) if RECORD.exists() else {"compiler": compiler(), "instructions": {}}
+    if "--write" in sys.argv:
+        RECORD.write_text(json.dumps({"compiler": compiler(), "nodes": NODES, "instructions": now}, indent=1) + "\n")
+        return 0
+    for name, value in now.items():
+        print(f"{name:18} {value:9,.1f} instructions, recorded {record['instructions'].get(name, '–')}")
+    if record["compiler"] != compiler():
+        print(f"skipped: recorded with compiler {record['compiler']}, this is {compiler()}", file=sys.stderr)
+        return 0
+    wrong = judge(now, record["instructions"])
+    print("\n".join(wrong), file=sys.stderr)
+    return int(bool(wrong))
+
+
+if __name__ == "__main__":
+    sys.path.insert(0, str(HERE.parent))
+    sys.exit(main())

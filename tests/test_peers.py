@@ -1,0 +1,20 @@
+"""Peers that a machine lacks say so in one line, and those that are there do what they claim."""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).parents[1]
+
+
+@pytest.mark.parametrize("peer", ["linux", "dpdk", "ns3"])
+def test_what_is_missing_is_said_in_one_line(peer: str) -> None:
+    """An empty PATH has no tools, an isolated Python no packages of others."""
+    lost = "import os, sys; os.environ['PATH'] = ''; sys.modules['ns'] = None"
+    code = f"{lost}; from benchmarks.peers import {peer}; {peer}.main()"
+    done = subprocess.run([sys.executable, "-c", code], cwd=ROOT, capture_output=True, text=True, timeout=60, check=False)
+    assert done.returncode == 0 and done.stdout.startswith("skipped: ") and done.stdout.count("\n") == 1, done.stderr
