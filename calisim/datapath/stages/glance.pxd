@@ -8,7 +8,8 @@ from calisim._vocabulary cimport *
 from calisim.datapath.stages.types cimport *
 from calisim.datapath.stages.conntrack cimport tuple_now
 from calisim.datapath.stages.lookup cimport resolve
-from calisim.datapath.stages.track cimport hash_of, tuple_of
+from calisim.datapath.stages.groups cimport group_tuple
+from calisim.datapath.stages.track cimport hash_of
 
 cdef extern from "intrinsics.h":
     void prefetch_read(const void* address) nogil
@@ -33,7 +34,10 @@ cdef inline void ask_for(Core* core, uint64_t hash) noexcept nogil:
 
 
 cdef inline void ask_for_record(Core* core, uint64_t hash) noexcept nogil:
-    cdef uint64_t slot = core.index[hash & core.index_mask]
+    cdef uint64_t at = hash & core.index_mask, slot = core.index[at]
+    while slot and slot >> 32 != hash >> 32:
+        at = (at + 1) & core.index_mask
+        slot = core.index[at]
     if slot:
         prefetch_write(&core.connections[<uint32_t>slot - 1])
 
@@ -46,25 +50,23 @@ cdef inline void ask_for_senders(Core* core, Py_ssize_t first, Py_ssize_t last) 
             prefetch_read(&core.fib.endpoints[core.packets[i].ingress])
 
 
-cdef inline uint64_t group_hash(Core* core, Walk* w, bint outbound) noexcept nogil:
-    """Of the tuple that the security groups will ask for, as far as it can be known (without NAT)."""
+cdef inline void foresee(Core* core, Walk* w, bint outbound, Foresight* foreseen) noexcept nogil:
+    """The tuple that the security groups will ask for, as far as it can be known (without NAT)."""
     cdef Wire wire
-    cdef Tuple t
     if outbound and w.route.kind == ADJACENCY_TUNNEL:
-        t = tuple_of(w.router.key, w.router.address, w.route.next_hop, 0, ENCAPSULATIONS[w.route.encap].port,
-                     ENCAPSULATIONS[w.route.encap].protocol, CONNECTION_FLAG_TRACKED_BY_FABRIC)
+        wire.src, wire.dst = w.router.address, w.route.next_hop
+        wire.sport, wire.dport, wire.protocol = 0, ENCAPSULATIONS[w.route.encap].port, ENCAPSULATIONS[w.route.encap].protocol
     else:
         if outbound:
             w.carry.encap = 0
         wire = wire_of(w)
-        t = tuple_of(w.router.key, wire.src, wire.dst, wire.sport, wire.dport, wire.protocol, CONNECTION_FLAG_TRACKED_BY_FABRIC)
-    return hash_of(&t)
+    foreseen.tuple = group_tuple(w.router, &wire)
+    foreseen.hash = hash_of(&foreseen.tuple)
+    ask_for(core, foreseen.hash)
 
 
 cdef inline void glance(Core* core, const Carry* carries, uint32_t count, Glance* glances) noexcept nogil:
     """Uses the carries of one frame.      Sets  their glances"""
-    cdef uint64_t into[FRAME_SIZE]
-    cdef uint64_t out[FRAME_SIZE]
     cdef uint64_t* counters
     cdef uint32_t i
     cdef Glance* g
@@ -88,16 +90,15 @@ cdef inline void glance(Core* core, const Carry* carries, uint32_t count, Glance
         t = tuple_now(&w)
         glances[i].hash = hash_of(&t)
         ask_for(core, glances[i].hash)
-        into[i] = out[i] = glances[i].hash
+        glances[i].into.hash = glances[i].out.hash = glances[i].hash
+        glances[i].into.tuple = glances[i].out.tuple = t
         if w.router.groups:
             w.route = glances[i].route
             if w.carry.device == DEVICE_ETHERNET:
-                into[i] = group_hash(core, &w, False)
-                ask_for(core, into[i])
+                foresee(core, &w, False, &glances[i].into)
             if w.route.kind >= ADJACENCY_ATTACHED:
-                out[i] = group_hash(core, &w, True)
-                ask_for(core, out[i])
+                foresee(core, &w, True, &glances[i].out)
     for i in range(count):
         ask_for_record(core, glances[i].hash)
-        ask_for_record(core, into[i])
-        ask_for_record(core, out[i])
+        ask_for_record(core, glances[i].into.hash)
+        ask_for_record(core, glances[i].out.hash)

@@ -165,7 +165,7 @@ cdef inline bint passing(Core* core, Walk* w, uint32_t start) noexcept nogil:
     outer.src, outer.dst, outer.ttl = result.outer_src, result.outer_dst, w.carry.outer_ttl
     outer.sport, outer.dport = w.carry.outer_sport, ENCAPSULATIONS[inside.encap].port
     w.inside, w.packet, w.result, w.glance, w.carry.encap, w.carry.tos = &inside, &packet, &outer, &glance, 0, w.carry.outer_tos
-    glance.dst = outer.dst
+    glance.dst, glance.into.tuple.flags, glance.out.tuple.flags = outer.dst, 0, 0      # foresees nothing
     resolve(&core.fib, w.id, outer.dst, &glance.route)
     resolve(&core.fib, w.id, outer.src, &glance.back)
     t = tuple_now(w)
