@@ -113,7 +113,8 @@ cdef inline bint translated(const Connection* c) noexcept nogil:
 cdef inline uint64_t* source_slot(Core* core, uint32_t key, uint32_t src, uint16_t sport, uint8_t protocol) noexcept nogil:
     """Slot of the translated connection of this source and port that was confirmed last, or the empty one where it would be."""
     cdef uint64_t hash = fold(
-        (<uint64_t>src << 16 | sport) ^ <uint64_t>0x94D049BB133111EB, (<uint64_t>protocol << 32 | key) ^ <uint64_t>0xBF58476D1CE4E5B9)
+        (<uint64_t>src << 16 | sport) ^ <uint64_t>0x94D049BB133111EB,
+        (<uint64_t>protocol << 32 | key) ^ <uint64_t>0xBF58476D1CE4E5B9)
     cdef uint64_t at = hash & core.index_mask
     cdef Connection* c
     while core.index[at]:

@@ -8,7 +8,7 @@ from calisim.datapath.stages.emit cimport emit
 from calisim.datapath.stages.encapsulate cimport decapsulate, encapsulate, tunnel_link
 from calisim.datapath.stages.fabric cimport fabric
 from calisim.datapath.stages.groups cimport acl, egress, ingress
-from calisim.datapath.stages.lookup cimport answers, lookup, resolve
+from calisim.datapath.stages.lookup cimport answers, class_of, lookup, resolve
 from calisim.datapath.stages.police cimport police
 from calisim.datapath.stages.source_check cimport source_check
 from calisim.datapath.stages.track cimport hash_of
@@ -166,8 +166,8 @@ cdef inline bint passing(Core* core, Walk* w, uint32_t start) noexcept nogil:
     outer.sport, outer.dport = w.carry.outer_sport, ENCAPSULATIONS[inside.encap].port
     w.inside, w.packet, w.result, w.glance, w.carry.encap, w.carry.tos = &inside, &packet, &outer, &glance, 0, w.carry.outer_tos
     glance.dst, glance.into.tuple.flags, glance.out.tuple.flags = outer.dst, 0, 0      # foresees nothing
-    resolve(&core.fib, w.id, outer.dst, &glance.route)
-    resolve(&core.fib, w.id, outer.src, &glance.back)
+    resolve(&core.fib, w.id, outer.dst, class_of(&core.fib, outer.dst), &glance.route)
+    resolve(&core.fib, w.id, outer.src, class_of(&core.fib, outer.src), &glance.back)
     t = tuple_now(w)
     w.hash = glance.hash = hash_of(&t)
     goes_on = onward(core, w, start)
