@@ -107,7 +107,7 @@ cdef inline void glance(Core* core, const Carry* carries, uint32_t count, Glance
         g.hash = hash_of(&t)
         ask_for(core, g.hash)
         g.into.hash = g.out.hash = g.hash
-        g.into.tuple = g.out.tuple = t
+        g.into.tuple.flags = g.out.tuple.flags = 0         # the groups' tuples have one: nothing is foreseen yet
         if w.router.groups and w.carry.device == DEVICE_ETHERNET:
             foresee(core, &w, False, &g.into)
     for i in range(count):
