@@ -4,9 +4,11 @@ from __future__ import annotations
 
 from typing import Any
 
+import numpy as np
 import pytest
-from benchmarks.conftest import per_second, pod_packets
+from benchmarks.conftest import CLUSTER, per_second, pod_packets
 
+import calisim
 from calisim.analysis.network import Network
 
 WAVE = 1 << 18
@@ -30,4 +32,30 @@ def bench_reference(benchmark: Any, scenario: Any, nodes: int) -> None:
     network = Network(scenario(nodes), engine="reference")
     engine, packets = network.engine, pod_packets(network.intent, 2000)
     benchmark.pedantic(lambda: engine.forward(packets, engine.new_state()), rounds=3, warmup_rounds=1)
+    per_second(benchmark, len(packets))
+
+
+SERVICES = """
+---
+apiVersion: v1
+kind: Service
+metadata: {{name: s{number}}}
+spec: {{clusterIP: 10.96.{third}.{fourth}, selector: {{app: web}}, ports: [{{port: 80}}]}}
+"""
+
+
+@pytest.mark.parametrize("services", [1, 1000])
+@pytest.mark.parametrize("known", [True, False], ids=["established", "new"])
+def bench_services(benchmark: Any, tmp_path: Any, services: int, known: bool) -> None:
+    """All packets go to services that every pod of 360 serves; each new one is balanced, known ones keep their endpoint."""
+    path = tmp_path / "services.yaml"
+    path.write_text(CLUSTER.format(third=4) + "".join(
+        SERVICES.format(number=number, third=1 + number // 250, fourth=1 + number % 250) for number in range(services)))
+    network = Network(calisim.load(str(path)))
+    engine, packets = network.engine, pod_packets(network.intent, 1 << 16)
+    addresses = np.array([frontend.address for frontend in network.intent.services.frontends], np.uint32)
+    packets["dst"] = addresses[np.random.default_rng(2).integers(len(addresses), size=len(packets))]
+    state = engine.new_state()
+    engine.forward(packets, state)
+    benchmark.pedantic(lambda: engine.forward(packets, state if known else engine.new_state()), rounds=5, warmup_rounds=1)
     per_second(benchmark, len(packets))

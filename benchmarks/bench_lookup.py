@@ -37,7 +37,7 @@ def prefixes_of(network: Network) -> list[Any]:
 
 def bench_compiled(benchmark: Any, network: Network) -> None:
     addresses, classes = addresses_of(network, BATCH), np.zeros(BATCH, np.uint32)
-    tables = _fastpath.Tables(**network.image.arrays, places=network.image.places)
+    tables = _fastpath.Tables(**network.image.arrays, places=network.image.places, objects=network.image.objects)
     benchmark.pedantic(_fastpath.lookup, (tables, addresses, classes), rounds=15, warmup_rounds=1)
     matches = Intervals(prefixes_of(network)).match(addresses)
     pairs = np.unique(np.stack([classes.astype(np.int64), matches]), axis=1)

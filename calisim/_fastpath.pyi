@@ -8,6 +8,7 @@ import numpy as np
 VOCABULARY: str                # digest of the vocabulary that the core was built from
 FRAME: int                     # packets that are walked together; rooms are checked once a frame
 CARRY_SIZE: int                # bytes per packet of the buffer that is carried from leg to leg
+LEAST_AFFINITIES: int          # slots of the smallest table of affinities
 INDEX_PER_CONNECTION: int      # slots of the index for each connection there is room for
 WAVE_NUMBER: int               # the bits of CONNECTION.wave that are the wave's number
 
@@ -19,24 +20,29 @@ class Tables:
         routers: np.ndarray, endpoints: np.ndarray, subnets: np.ndarray, target_rows: np.ndarray, targets: np.ndarray,
         rules: np.ndarray, blocked: np.ndarray, fabric: np.ndarray, peers: np.ndarray, atoms: np.ndarray, tiers: np.ndarray,
         steps: np.ndarray, matches: np.ndarray, terms: np.ndarray, indexes: np.ndarray, maps: np.ndarray, bits: np.ndarray,
-        places: int, objects: int,
+        interfaces: np.ndarray, guards: np.ndarray, frontends: np.ndarray, services: np.ndarray, backends: np.ndarray,
+        ranges: np.ndarray, places: int, objects: int,
     ) -> None: ...
 
 def step(
     tables: Tables, packets: np.ndarray, headers: np.ndarray, results: np.ndarray, carries: np.ndarray, index: np.ndarray,
     connections: np.ndarray, connection_count: int, ordinals: np.ndarray, links: np.ndarray, drops: np.ndarray,
     verdicts: np.ndarray, hits: np.ndarray, events: np.ndarray, event_count: int, wants_events: bool, paths: np.ndarray,
-    born_packets: np.ndarray, born_headers: np.ndarray, born: np.ndarray, born_count: int, wave: int, leg: int, position: int,
-    kept: int, active: int,
-) -> tuple[int, int, int, int, int]:
+    affinities: np.ndarray, affinity_count: int, born_packets: np.ndarray, born_headers: np.ndarray, born: np.ndarray,
+    born_count: int, wave: int, leg: int, position: int, kept: int, active: int,
+) -> tuple[int, int, int, int, int, int]:
     """Walks ``carries[position:active]`` through leg ``leg`` (0: out of their endpoints), survivors to ``carries[:kept]``.
 
-    Stops early where connections, events or offspring (if wanted: its arrays are not empty) lack room for one frame more.
-    Returns position, kept, connection_count, event_count, born_count.
+    Stops early where connections, affinities, events or offspring (if wanted: its arrays are not empty) lack room for one
+    frame more.
+    Returns position, kept, connection_count, affinity_count, event_count, born_count.
     """
 
 def reindex(connections: np.ndarray, count: int, index: np.ndarray) -> None:
     """Enters the first ``count`` records into an empty index, in their order."""
+
+def remember(known: np.ndarray, room: np.ndarray) -> None:
+    """Enters AFFINITY records, all of different clients, into an empty table."""
 
 def lookup(tables: Tables, addresses: np.ndarray, classes: np.ndarray) -> None:
     """Class of each address (the shared LPM alone)."""

@@ -9,6 +9,7 @@ from libc.string cimport memset
 
 from calisim._vocabulary cimport *
 from calisim.datapath.stages.admit cimport admit
+from calisim.datapath.stages.balance cimport affinity_of
 from calisim.datapath.stages.deparse cimport Draft, Tunnels as TunnelDevices, pour, push_inner, push_outer, still_own
 from calisim.datapath.stages.exception cimport complain, hand_on
 from calisim.datapath.stages.glance cimport ask_for_senders, glance, resume
@@ -25,6 +26,7 @@ cdef enum:
 VOCABULARY = VOCABULARY_DIGEST.decode()
 FRAME = FRAME_SIZE
 CARRY_SIZE = sizeof(Carry)
+LEAST_AFFINITIES = 4 * FRAME_SIZE    # at most three slots of four are taken after one frame more
 INDEX_PER_CONNECTION = 4             # at most three slots of four are taken
 WAVE_NUMBER = SUPERSEDED - 1         # the bits of CONNECTION.wave that are the number
 
@@ -45,17 +47,22 @@ cdef class Tables:
         const Fabric[::1] fabric not None, const uint32_t[::1] peers not None, const uint32_t[:, ::1] atoms not None,
         const Tier[::1] tiers not None, const uint32_t[::1] steps not None, const Match[::1] matches not None,
         const Term[::1] terms not None, const Index[::1] indexes not None, const uint32_t[::1] maps not None,
-        const uint64_t[::1] bits not None, uint32_t places, uint32_t objects,
+        const uint64_t[::1] bits not None, const uint32_t[:, ::1] interfaces not None, const Guard[::1] guards not None,
+        const Frontend[::1] frontends not None, const Service[::1] services not None, const Backend[::1] backends not None,
+        const Range[::1] ranges not None, uint32_t places, uint32_t objects,
     ):
         if (lpm.shape[0] < 65536 or blocked.shape[0] != 256 or fabric.shape[0] != 1 or rows.shape[1] != classes.shape[0]
                 or target_rows.shape[1] != classes.shape[0] or 0 in (
                     classes.shape[0], residents.shape[0], rows.shape[0], adjacencies.shape[0], routers.shape[0],
                     endpoints.shape[0], subnets.shape[0], target_rows.shape[0], targets.shape[0], rules.shape[0],
                     atoms.shape[0], atoms.shape[1], tiers.shape[0], steps.shape[0], matches.shape[0], terms.shape[0],
-                    indexes.shape[0], maps.shape[0], bits.shape[0]) or peers.shape[0] < 65536):
+                    indexes.shape[0], maps.shape[0], bits.shape[0], interfaces.shape[0], guards.shape[0], frontends.shape[0],
+                    services.shape[0], backends.shape[0], ranges.shape[0])
+                or interfaces.shape[1] != DEVICE_COUNT or peers.shape[0] < 65536):
             raise ValueError("the tables of this FIB image do not belong together")
         self.held = (lpm, classes, residents, rows, adjacencies, routers, endpoints, subnets, target_rows, targets, rules,
-                     blocked, fabric, peers, atoms, tiers, steps, matches, terms, indexes, maps, bits)
+                     blocked, fabric, peers, atoms, tiers, steps, matches, terms, indexes, maps, bits, interfaces, guards,
+                     frontends, services, backends, ranges)
         self.places, self.objects = places, objects
         self.core.fib.lpm, self.core.fib.classes, self.core.fib.residents = &lpm[0], &classes[0], &residents[0]
         self.core.fib.rows, self.core.fib.adjacencies = &rows[0, 0], &adjacencies[0]
@@ -66,6 +73,9 @@ cdef class Tables:
         self.core.fib.tiers, self.core.fib.steps, self.core.fib.matches = &tiers[0], &steps[0], &matches[0]
         self.core.fib.terms, self.core.fib.indexes = &terms[0], &indexes[0]
         self.core.fib.maps, self.core.fib.bits = &maps[0], &bits[0]
+        self.core.fib.interfaces, self.core.fib.guards = &interfaces[0, 0], &guards[0]
+        self.core.fib.frontends, self.core.fib.frontend_mask = &frontends[0], frontends.shape[0] - 1
+        self.core.fib.services, self.core.fib.backends, self.core.fib.ranges = &services[0], &backends[0], &ranges[0]
         self.core.fib.place_count = places
         self.core.fib.class_count, self.core.fib.resident_count = classes.shape[0], residents.shape[0]
         self.core.fib.router_count, self.core.fib.endpoint_count = routers.shape[0] - 1, endpoints.shape[0] - 1
@@ -79,11 +89,12 @@ def step(
     uint32_t[:, ::1] ordinals not None, uint64_t[:, :, :, ::1] links not None,
     uint64_t[:, ::1] drops not None, uint64_t[::1] verdicts not None, uint64_t[::1] hits not None,
     Event[::1] events not None, uint64_t event_count, bint wants_events,
-    const Pmtu[::1] paths not None, Packet[::1] born_packets not None, Header[::1] born_headers not None,
-    Born[::1] born not None, uint64_t born_count,
+    const Pmtu[::1] paths not None, Affinity[::1] affinities not None, uint32_t affinity_count,
+    Packet[::1] born_packets not None, Header[::1] born_headers not None, Born[::1] born not None, uint64_t born_count,
     uint32_t wave, uint32_t leg, Py_ssize_t position, Py_ssize_t kept, Py_ssize_t active,
 ):
-    """Part of a leg: frames from ``position`` on, until ``active`` or until connections, events or offspring lack room."""
+    """Part of a leg: frames from ``position`` on, until ``active`` or until something lacks room: connections, affinities,
+    events, offspring."""
     cdef Core core = tables.core
     cdef Carry* carry = <Carry*> &carries[0] if carries.shape[0] else NULL
     cdef Glance glances[FRAME_SIZE]
@@ -103,8 +114,10 @@ def step(
             or event_count > <uint64_t>events.shape[0] or born_count > <uint64_t>born.shape[0]
             or born_packets.shape[0] != born.shape[0] or born_headers.shape[0] != born.shape[0]):
         raise ValueError("the connection table or the event buffer is not of a size that works")
+    if affinities.shape[0] & (affinities.shape[0] - 1) or affinities.shape[0] < LEAST_AFFINITIES:
+        raise ValueError("the table of affinities is not of a size that works")
     if active == 0:
-        return position, kept, connection_count, event_count, born_count
+        return position, kept, connection_count, affinity_count, event_count, born_count
     core.packets, core.results = &packets[0], &results[0]
     core.headers = &headers[0] if headers.shape[0] else NULL
     core.index, core.index_mask = &index[0], index.shape[0] - 1
@@ -116,11 +129,13 @@ def step(
     if core.wants_born:
         core.born_packets, core.born_headers, core.born = &born_packets[0], &born_headers[0], &born[0]
     core.born_count = born_count
+    core.affinities, core.affinity_mask, core.affinity_count = &affinities[0], affinities.shape[0] - 1, affinity_count
     core.paths, core.path_count = (&paths[0] if paths.shape[0] else NULL), paths.shape[0]
     with nogil:
         while position < active:
             end = min(position + FRAME_SIZE, active)
             if (core.connection_room - core.connection_count < CONNECTIONS_A_LEG * FRAME_SIZE
+                    or core.affinity_count > affinities.shape[0] // 2
                     or (wants_events and core.event_room - core.event_count < EVENTS_A_LEG * FRAME_SIZE)
                     or (core.wants_born and <uint64_t>born.shape[0] - core.born_count < FRAME_SIZE)):
                 break
@@ -145,7 +160,7 @@ def step(
                     elif core.wants_born:
                         beget(&core, &w)
             position = end
-    return position, kept, core.connection_count, core.event_count, core.born_count
+    return position, kept, core.connection_count, core.affinity_count, core.event_count, core.born_count
 
 
 cdef void beget(Core* core, const Walk* w) noexcept nogil:
@@ -180,6 +195,20 @@ def reindex(Connection[::1] connections not None, uint32_t count, uint64_t[::1] 
     with nogil:
         for i in range(count):
             index_entry(&core, i)
+
+
+def remember(const Affinity[::1] known not None, Affinity[::1] room not None):
+    """Enter records, all of different clients, into an empty table."""
+    cdef Core core
+    cdef Affinity* record
+    cdef Py_ssize_t i
+    if room.shape[0] & (room.shape[0] - 1) or known.shape[0] >= room.shape[0]:
+        raise ValueError("the affinities do not fit the table")
+    core.affinities, core.affinity_mask, core.affinity_count = &room[0], room.shape[0] - 1, 0
+    with nogil:
+        for i in range(known.shape[0]):
+            record = affinity_of(&core, known[i].key, known[i].service, known[i].client)
+            record[0] = known[i]
 
 
 def lookup(Tables tables not None, const uint32_t[::1] addresses not None, uint32_t[::1] classes not None):

@@ -68,10 +68,6 @@ class ScenarioError(ProblemsError):
     """A scenario file, an applied document or a ``--set`` that cannot be understood."""
 
 
-class ImportFormatError(ProblemsError):
-    """A file of another tool that is not in the form it claims."""
-
-
 class CompileError(CalisimError):
     """The decisions do not fit the tables of the compiled core (a limit of the layout)."""
 

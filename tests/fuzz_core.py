@@ -21,7 +21,9 @@ from calisim.errors import UsageError
 from calisim.fib.compiler import compile
 from calisim.fib.image import FibImage
 from calisim.vocabulary import EVENT, Encap, Verdict
+from tests.balancing import asking, served
 from tests.generators import random_headers, random_intent, random_wave
+from tests.policing import policed
 
 WAVE = 300                       # more than a frame of the core
 NUMBERS = ("ingress", "place", "resume", "resume_at", "device", "encap")
@@ -29,7 +31,7 @@ NUMBERS = ("ingress", "place", "resume", "resume_at", "device", "encap")
 
 def hostile_wave(intent: Intent, rng: Random, chance: np.random.Generator) -> tuple[np.ndarray, np.ndarray]:
     """Packets of this world, each field of them in some rows anything at all."""
-    packets = random_wave(intent, rng, WAVE)
+    packets = asking(intent, rng, random_wave(intent, rng, WAVE))
     headers = random_headers(intent, rng, packets)
     places, share = len(intent.places) + 2, rng.choice((0.01, 0.05, 0.5))
     for records in (packets, headers):
@@ -94,7 +96,8 @@ def run(worlds: int, images: int, seed: int = 1) -> Counter[str]:
     found: Counter[str] = Counter()
     for number in range(max(worlds, images)):
         rng, chance = Random(seed + number), np.random.default_rng(seed + number)
-        intent = random_intent(rng)
+        intent = policed(random_intent(rng), rng, rules=rng.choice((4, 60)))
+        intent = served(intent, rng) if rng.random() < 0.5 else intent
         image = compile(intent)
         waves = [hostile_wave(intent, rng, chance) for _ in range(3)]
         if number < worlds:

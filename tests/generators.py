@@ -186,7 +186,8 @@ def addresses_of_interest(intent: Intent) -> list[int]:
         prefix = ranged.prefix
         known |= {prefix.network, prefix.last}
     near = {address + step & 0xFFFFFFFF for address in known for step in (-1, 1)}
-    return sorted(known) * 4 + sorted(near) + list(ODD_ADDRESSES)
+    services = sorted({frontend.address for frontend in intent.services.frontends} - {0})
+    return sorted(known) * 4 + sorted(near) + list(ODD_ADDRESSES) + services * 40
 
 
 def random_wave(intent: Intent, rng: Random, count: int, *, start: int = SECOND, spread: int = 1000 * SECOND) -> np.ndarray:

@@ -10,12 +10,12 @@ import numpy as np
 
 from calisim.control.intent import Intent, Object
 from calisim.control.policing import (
-    AddressSet, Chain, Identity, Policing, Ports, PortSet, Program, ProgramTier, RuleMatch, SideMatch,
+    AddressSet, Chain, Failsafes, Guard, Identity, Policing, Ports, PortSet, Program, ProgramTier, RuleMatch, SideMatch,
 )
 from calisim.errors import Mark
 from calisim.quantities import Prefix, network_of, parse_prefix
 from calisim.traffic.batch import SYN, packet
-from calisim.vocabulary import EndpointKind, PolicyAction
+from calisim.vocabulary import Device, EndpointKind, PolicyAction
 
 ALLOW, DENY, PASS, LOG = PolicyAction.ALLOW, PolicyAction.DENY, PolicyAction.PASS, PolicyAction.LOG
 NETS = tuple(parse_prefix(text) for text in (
@@ -43,13 +43,30 @@ class _Maker:
         port_sets = tuple(self._port_set(number) for number in range(rng.randint(0, 3)))
         chains = tuple(self._chain(len(sets), len(port_sets)) for _ in range(rng.randint(1, 8)))
         programs = tuple(self._program(len(chains)) for _ in range(rng.randint(0, 5)))
-        numbers = range(len(programs) + 1)
+        numbers = [0, *(number for number, one in enumerate(programs, 1) if one.end is not PASS)]     # pods' always end in a word
         identities = tuple(
             Identity({}, rng.choice(numbers), rng.choice(numbers), 0, 0) for _ in range(self.identities))
         of = [rng.randint(0, self.identities) if end.kind is EndpointKind.POD else 0 for end in self.intent.endpoints]
         addresses = {end.address: number for end, number in zip(self.intent.endpoints, of, strict=True) if number and end.address}
-        policing = Policing(identities, tuple(of), addresses, programs, chains, sets, port_sets)
+        policing = Policing(
+            identities, tuple(of), addresses, programs, chains, sets, port_sets, cuts=rng.random() < 0.2)
+        if rng.random() < 0.5:
+            policing = self._guarded(policing)
         return replace(self.intent, objects=tuple(self.objects), policy=policing)
+
+    def _guarded(self, policing: Policing) -> Policing:
+        rng, numbers = self.rng, range(len(policing.programs) + 1)
+
+        def program() -> int:
+            return rng.choice(numbers) if rng.random() < 0.5 else 0
+
+        guards = tuple(
+            Guard(*(program() for _ in range(7)), decided_by=self._object("HostEndpoint")) for _ in range(rng.randint(1, 3)))
+        interfaces = {
+            (router.id, device): rng.randint(1, len(guards)) for router in self.intent.routers
+            for device in (Device.ETHERNET, Device.IPIP, Device.VXLAN, Device.LOOPBACK, Device.VETH) if rng.random() < 0.5}
+        return replace(
+            policing, guards=guards, interfaces=interfaces, failsafes=Failsafes(program(), program(), program(), program()))
 
     def _object(self, kind: str) -> int:
         self.objects.append(Object(kind, f"{kind}-{len(self.objects)}", Mark("random", len(self.objects))))
@@ -108,7 +125,7 @@ class _Maker:
             ProgramTier(
                 tuple(self.rng.choices(numbers, k=self.rng.randint(1, 3))), self.rng.choice((DENY, PASS)), self._object("Tier"))
             for _ in range(self.rng.randint(0, 3)))
-        return Program(tiers, self._some(numbers, 2))
+        return Program(tiers, self._some(numbers, 2), self.rng.choice((DENY, DENY, ALLOW, PASS)))
 
 
 def openings(intent: Intent, rng: Random, count: int) -> np.ndarray:

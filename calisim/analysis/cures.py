@@ -16,6 +16,8 @@ from ..vocabulary import DropReason, Encap, EndpointKind, Stage
 from ..vocabulary.encaps import encapsulation
 from . import edits
 from .needs import pair_of
+from .policy_cure import cure_of_side, edit_of
+from .policy_walk import Walker, flow_of
 
 if TYPE_CHECKING:
     import numpy as np
@@ -209,6 +211,21 @@ def _start(network: Network, loss: Loss, packet: np.void) -> Cure:
         edits.on_nodes({name}, lambda node: replace(node, down=False)))
 
 
+def _policy(network: Network, loss: Loss, packet: np.void) -> Cure:
+    """One more policy, or what a pod may send to its own node."""
+    if loss.stage is Stage.LOCAL_IN:
+        accept = _felix('"defaultEndpointToHostAction": "Accept"', default_endpoint_to_host_action="Accept")
+        return accept(network, loss, packet)
+    walker, way = Walker(network), "egress" if loss.reason is DropReason.POLICY_EGRESS else "ingress"
+    side = walker.side(flow_of(loss.header), way)
+    if side is None or side.allowed:          # somebody's own node, or a filter that knows no policy: nothing to add
+        return Cure((loss.reason.remedy,))
+    cure = cure_of_side(walker.book, side)
+    if not cure.document:
+        return Cure((cure.advice,))
+    return Cure((f"{cure.tool} apply -f - <<'EOF'\n{cure.document}EOF",), lambda topology: edit_of(cure, topology))
+
+
 _CURES: dict[DropReason, Callable[[Network, Loss, np.void], Cure]] = {
     DropReason.SOURCE_CHECK: _check_off, DropReason.DEST_CHECK: _check_off,
     DropReason.SG_INGRESS: _group_rule, DropReason.SG_EGRESS: _group_rule,
@@ -219,8 +236,7 @@ _CURES: dict[DropReason, Callable[[Network, Loss, np.void], Cure]] = {
     DropReason.ROUTE_QUOTA: _quota, DropReason.FABRIC_PROTOCOL: _other_wrapping, DropReason.ENDPOINT_DOWN: _start,
     DropReason.TUNNEL_UNKNOWN_SENDER: _known_sender, DropReason.ADDRESS_UNUSED: _no_address,
     DropReason.CT_INVALID: _felix('"disableConntrackInvalidCheck": true', disable_conntrack_invalid_check=True),
-    DropReason.POLICY_EGRESS: _felix(
-        '"defaultEndpointToHostAction": "Accept"', default_endpoint_to_host_action="Accept"),
+    DropReason.POLICY_EGRESS: _policy, DropReason.POLICY_INGRESS: _policy,
 }
 
 

@@ -7,7 +7,7 @@ between two interfaces (translation, the way through the cloud) is read from the
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -18,7 +18,8 @@ from ..errors import UsageError
 from ..quantities import format_address, parse_address
 from ..vocabulary import Device, Direction, Encap, EndpointKind, PacketFlag, Relation, ResultFlag, Stage, Verdict
 from ..vocabulary.encaps import encapsulation
-from .losses import Header, Loss, loss_of, mtu_towards, named, place_name
+from .losses import Header, Loss, loss_of, mtu_towards, named, place_name, service_of
+from .policy_walk import Side, Walker
 
 if TYPE_CHECKING:
     from ..datapath.generations import Generation
@@ -59,7 +60,7 @@ class Step:
 @dataclass(frozen=True)
 class Journey:
     """One way of a packet. ``loss`` tells why it was dropped; ``cure`` are the commands that put it right; ``told`` says
-    which ICMP errors its sender gets."""
+    which ICMP errors its sender gets; ``policy`` is what the policy of either end says of it (an answer meets none)."""
 
     steps: tuple[Step, ...]
     verdict: Verdict
@@ -68,10 +69,7 @@ class Journey:
     packet: np.void | None = field(default=None, repr=False)
     result: np.void | None = field(default=None, repr=False)
     told: tuple[str, ...] = ()
-
-    @property
-    def last_header(self) -> Header | None:
-        return next((step.headers[-1] for step in reversed(self.steps) if step.headers), None)
+    policy: tuple[Side, ...] = ()
 
 
 @dataclass(frozen=True)
@@ -101,6 +99,7 @@ def trace(network: Network, request: Request) -> Trace:
     state = network.engine.new_state()
     packets = packet_of(network, request)
     there, outcome = journey(network, packets, None, state)
+    there = replace(there, policy=Walker(network).sides_of(packets[0], outcome.results[0]))
     back = answers(network, packets, outcome, generic=True)
     return Trace(there, None if back is None else journey(network, *back, state, asks=False)[0])
 
@@ -315,7 +314,7 @@ class _Narrator:
         says = {
             Verdict.DELIVERED: f"delivered to {named(intent, int(result['dst']))}",
             Verdict.EXITED: f"leaves the modelled network towards {format_address(int(result['dst']))}",
-            Verdict.REFUSED: f"{named(intent, int(result['dst']))} refuses it: nobody listens on port {result['dport']}",
+            Verdict.REFUSED: f"{named(intent, int(result['dst']))} refuses it: nobody listens on {service_of(self.headers[-1])}",
             Verdict.CONTINUED: "held here: it waits 30 s for the rest of its datagram, which never comes",
         }.get(verdict, f"here the model does not know how it goes on (stage {stage.name.lower()}), and does not guess")
         return Step(where, "", "", stage, says, self.headers[-1:])

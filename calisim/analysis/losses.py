@@ -103,6 +103,9 @@ def loss_of(intent: Intent, packet: np.void, result: np.void, headers: tuple[Hea
     sentence = reason.sentence.format_map(facts)
     if reason is DropReason.ADDRESS_UNUSED and stage is Stage.ENDPOINT:
         sentence = f"{where} has no address, so it cannot send: {'; '.join(intent.failures) or 'IPAM gave it none'}"
+    if reason is DropReason.MTU_EXCEEDED and size <= limit:      # not the device's MTU
+        sentence = f"{size:,} bytes with DF set are more than the path takes, as {where} has learnt from an ICMP 3/4"
+        limit = 0
     if reason is DropReason.FABRIC_NO_ROUTE and not any(headers[0].dst in pool.prefix for pool in intent.pools):
         sentence = f"{where} has no route to {named(intent, headers[0].dst)}"
     return Loss(reason, stage, place, where, sentence, decider, headers[0], encap, limit)
@@ -122,11 +125,24 @@ def _what(reason: DropReason, stage: Stage, decider: Object | None, encap: Encap
         return "the cloud's network"
     if reason is DropReason.MALFORMED:
         return "it is shorter than its own headers"
-    if reason is DropReason.POLICY_EGRESS:
+    if reason is DropReason.POLICY_EGRESS and stage is Stage.LOCAL_IN:
         return "FelixConfiguration defaultEndpointToHostAction: Drop"
+    if reason in (DropReason.POLICY_EGRESS, DropReason.POLICY_INGRESS) and decider:
+        return _policy(decider)
     if reason is DropReason.ROUTE_QUOTA and decider:
         return decider.name
     return f"{decider.kind} {decider.name}" if decider else ""
+
+
+def _policy(decider: Object) -> str:
+    """A rule says so, or the end of a tier, or (the pod's own object) no profile had a word for it."""
+    match decider.kind:
+        case "PolicyRule":
+            return decider.name
+        case "Tier":
+            return f"the end of tier {decider.name}"
+        case _:
+            return f"no profile of {decider.name}"
 
 
 def sizes(intent: Intent, packet: np.void, result: np.void, header: Header) -> tuple[int, int]:

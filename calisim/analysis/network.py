@@ -66,8 +66,6 @@ class Network:
     def engine(self) -> Engine:
         from ..datapath.engine import engine
 
-        if self.intent.services.frontends:
-            self.engine_name = "reference"                # the compiled engine does not balance services yet
         return engine(self.engine_name, self.intent, self.image if self.engine_name == "fast" else None)
 
     @property

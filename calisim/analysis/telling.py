@@ -7,12 +7,14 @@ from typing import TYPE_CHECKING
 
 from ..errors import Mark
 from ..vocabulary import Direction, Stage, Verdict
+from .policy_words import shortened
 
 if TYPE_CHECKING:
     import numpy as np
 
     from .blockers import Blockers
     from .explain import Journey, Step, Trace
+    from .policy_walk import PolicyAsked, RuleAsked, Side
     from ..control.intent import Intent, Object
 
 _WORDS = {
@@ -46,7 +48,67 @@ def journey_lines(journey: Journey) -> Iterator[str]:
     if journey.loss is not None:
         yield f"     Reason  {journey.loss.reason.name} at stage {journey.loss.stage.name.lower()}"
         yield from (f"     Told    {sentence}" for sentence in journey.told)
-        yield from _cure_lines(journey.cure)
+    if any(side.tiers or not side.allowed for side in journey.policy):     # where nobody is policed there is nothing to tell
+        yield "     Policy"
+        yield from (f"       {line}" for side in journey.policy for line in side_lines(side))
+    yield from _cure_lines(journey.cure)
+
+
+def side_lines(side: Side) -> Iterator[str]:
+    """What one end's policy says: an allowed packet in a line, a denied one with every rule that did not allow it."""
+    if side.allowed:
+        yield f"{side.way} of {side.who}: allowed by {decision(side)}"
+        return
+    count = len(side.isolated_by)
+    applying = f"{count} policies apply, no rule of theirs allows it" if count > 1 else "one policy applies, not allowing it"
+    by_end = side.tier is not None and side.tier.by_default
+    yield f"{side.way} of {side.who}: DENIED {f'at the end of a tier: {applying}' if by_end else f'by {decision(side)}'}"
+    for tier in side.tiers:
+        default = " at its end" if tier.by_default else ""
+        yield f"  tier {tier.object.name}{place_of(tier.object)}: {tier.action.name.lower()}{default}"
+        for policy in tier.policies:
+            yield from policy_lines(policy, side.way)
+    for profile in side.profiles:
+        yield from policy_lines(profile, side.way)
+
+
+def policy_lines(policy: PolicyAsked, way: str) -> Iterator[str]:
+    """A policy that was asked, its rules, and for each why it did not match."""
+    head = f"    {policy.object.kind} {policy.object.name}{place_of(policy.object)}"
+    yield head if policy.rules else f"{head} has no {way} rules: it allows nothing"
+    for rule in policy.rules:
+        yield f"      {rule_name(rule, policy)}: {rule.says}{place_of(rule.object)}{'' if rule.misses else '  ← matches'}"
+        yield from (f"        ✗ {miss}" for miss in rule.misses)
+
+
+def rule_name(rule: RuleAsked, policy: PolicyAsked) -> str:
+    """``ingress[0]``, as the policy's own line has said whose it is."""
+    return rule.object.name.removeprefix(f"{policy.object.kind} {policy.object.name}").strip()
+
+
+def decision(side: Side) -> str:
+    """What decided: a rule with its tier, the end of a tier with the policies that made it count, or the profiles."""
+    if side.decided_by is None:
+        return "the want of any profile that says something"
+    if side.decided_by.kind == "Tier":
+        names = [f"{one.object.kind} {one.object.name}{place_of(one.object)}" for one in side.tiers[-1].policies]
+        applies = "applies and none of its rules" if len(names) == 1 else "apply and none of their rules"
+        return f"the end of tier {side.decided_by.name}: {shortened(names, 3)} {applies} allows it"
+    if side.policy is not None and side.policy.kind == "Profile":
+        return f"profile {side.policy.name}, for no tier decided{place_of(side.decided_by)}"
+    tier = f", tier {side.tier.object.name}" if side.tier else ""
+    return f"{side.decided_by.name}{tier}{place_of(side.decided_by)}"
+
+
+def decider_of(side: Side) -> str:
+    """The same in a few words."""
+    if side.decided_by is None or side.decided_by.kind != "Tier":
+        return side.decided_by.name if side.decided_by else "no profile"
+    return shortened([f"{one.object.kind} {one.object.name}" for one in side.tiers[-1].policies], 3)
+
+
+def place_of(one: Object) -> str:
+    return f" ({one.mark})" if one.mark.line else ""
 
 
 def blocker_lines(blockers: Blockers) -> Iterator[str]:
@@ -93,7 +155,11 @@ def _place(step: Step) -> str:
 def _cure_lines(commands: tuple[str, ...]) -> Iterator[str]:
     for number, command in enumerate(commands):
         label = "Try it" if command.startswith("calisim ") else "and" if number else "Cure"
-        yield f"     {label:6}  {command}"
+        if "\n" not in command:
+            yield f"     {label:6}  {command}"
+        else:                             # a document: from the first column on, so that it can be copied
+            yield f"     {label}"
+            yield from command.split("\n")
 
 
 def _verdict(trace: Trace) -> str:

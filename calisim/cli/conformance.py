@@ -155,12 +155,18 @@ def _divided(case: KernelResult) -> bool:
     return any(one.disagreement for one in case.predictions)
 
 
+def _engines(case: KernelResult) -> str:
+    if not case.predictions:
+        return "–"
+    return "differ" if _divided(case) else "agree"
+
+
 def _kernel_parts(cases: Sequence[KernelResult]) -> list[Any]:
     from ..report.text import number, paragraph, table
 
     rows = [
         [case.name, number(len(case.packets)), number(sum(packet.hops for packet in case.packets)),
-         number(len(case.mismatches)), "differ" if _divided(case) else "agree", case.fault] for case in cases]
+         number(len(case.mismatches)), _engines(case), case.fault] for case in cases]
     parts = [table(
         "Conformance with the Linux kernel", ["Case", "#Packets", "#Hops", "#Mismatches (packets)", "Engines", "Fault"], rows)]
     parts += [paragraph("\n".join(_mismatch(case, packet))) for case in cases for packet in case.mismatches]
@@ -194,6 +200,7 @@ def _policy_totals(cases: Sequence[PolicyResult]) -> dict[str, int]:
     judged = [case for case in cases if not case.out_of_scope]
     return {
         "cases": len(judged), "casesAgree": sum(case.ok for case in judged), "flows": sum(case.flows for case in judged),
+        "flowsAlone": sum(case.alone for case in judged),
         "mismatches": sum(len(case.mismatches) for case in judged), "outOfScope": len(cases) - len(judged)}
 
 
@@ -201,12 +208,13 @@ def _policy_case(case: PolicyResult) -> dict[str, Any]:
     return {
         "id": case.name, "suite": case.suite, "features": list(case.features), "ok": case.ok and not case.out_of_scope,
         "fault": case.fault, "outOfScope": case.out_of_scope, "flows": case.flows, "unlawful": list(case.unlawful),
-        "mismatches": [{"flow": dict(one.flow), "side": one.side, "expected": one.expected} for one in case.mismatches]}
+        "mismatches": [{"flow": dict(one.flow), "side": one.side, "expected": one.expected, "under": list(one.under)}
+                       for one in case.mismatches]}
 
 
 def _policy_parts(cases: Sequence[PolicyResult]) -> list[Any]:
     """By suite, by feature, what is out of scope, and every disagreement."""
-    from ..conformance.policy import OUT_OF_SCOPE
+    from ..conformance.policy import MODELS, OUT_OF_SCOPE
     from ..report.text import paragraph, table
 
     judged = [case for case in cases if not case.out_of_scope]
@@ -227,10 +235,12 @@ def _policy_parts(cases: Sequence[PolicyResult]) -> list[Any]:
         if case.fault:
             parts.append(paragraph(f"{case.name}: {case.fault}"))
         for one in case.mismatches:
-            parts.append(paragraph(f"{case.name}: {one.side} of {_flow(one.flow)} should be {one.expected}"))
+            under = "; ".join(one.under)
+            parts.append(paragraph(f"{case.name}: {one.side} of {_flow(one.flow)} should be {one.expected} ({under})"))
     total = _policy_totals(cases)
     return [*parts, paragraph(
-        f"{total['casesAgree']:,} of {total['cases']:,} cases agree, {total['flows']:,} flows; "
+        f"{total['casesAgree']:,} of {total['cases']:,} cases agree, {total['flows']:,} flows, under {len(MODELS)} models of "
+        f"encapsulation and both engines; of {total['flowsAlone']:,} flows no packet can tell and the stage alone was asked; "
         f"{total['outOfScope']:,} cases are out of scope")]
 
 

@@ -21,6 +21,7 @@ COMMANDS = {
     "compare": "Overlay or cross-subnet? The same traffic through several variants.",
     "trace": "The journey of one packet and its answer, stage by stage.",
     "check": "Do the scenario's expectations hold? (exit 1 if not)",
+    "policy": "Who may talk to whom, by which rule, and what is wrong with the policies.",
     "lint": "What will bite, found without sending a packet.",
     "routes": "A node's routing table, as `ip route` shows it.",
     "ipam": "Pools, blocks and addresses, as `calicoctl ipam show` shows them.",

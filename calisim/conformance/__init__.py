@@ -7,7 +7,6 @@ it differs. A case that cannot run is a failure; a topic without a judge is list
 
 from __future__ import annotations
 
-import json
 import os
 import pkgutil
 from collections.abc import Callable, Iterable, Mapping
@@ -18,6 +17,7 @@ from pathlib import Path
 from typing import Any
 
 from ..errors import UsageError
+from .bounded import read_json
 
 Judge = Callable[[dict[str, Any]], str | None]
 
@@ -65,13 +65,11 @@ def run(directory: str | os.PathLike[str], topics: Iterable[str] | None = None) 
 def read(path: Path) -> list[dict[str, Any]]:
     """The cases of one file; UsageError where it is not such a file."""
     try:
-        if path.stat().st_size > MAX_BYTES:
-            raise UsageError(f"{path} has more than {MAX_BYTES:,} bytes")
-        content = json.loads(path.read_bytes())
+        content = read_json(path, MAX_BYTES)
     except OSError as error:
         raise UsageError(f"{path} cannot be read: {error.strerror}") from error
     except (ValueError, RecursionError) as error:
-        raise UsageError(f"{path} is not JSON: {error}") from error
+        raise UsageError(f"{path} cannot be used: {error}") from error
     cases = content.get("cases") if isinstance(content, dict) else None
     if not isinstance(cases, list):
         raise UsageError(f"{path} holds no conformance cases: it needs a list named cases")

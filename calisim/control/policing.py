@@ -6,7 +6,9 @@ direction – are all that an identity is policed by; few are distinct, however 
 
 A program is tried tier by tier: the chains of a tier in order, each rule by rule. ALLOW and DENY end it, PASS goes on to the
 next tier, LOG to the next rule; a tier whose chains decided nothing ends as its ``end`` says. Where no tier decided, the
-profiles' chains are tried; where they do not decide either, the packet is dropped. Program 0 polices nothing.
+profiles' chains are tried; where they do not decide either, the program ends as its own ``end`` says. Program 0 polices nothing.
+
+A **guard** is a HostEndpoint: the programs of a node's interface, one for each of the hooks at which Felix asks.
 
 Only enforced policies are in ``ingress`` and ``egress``; ``staged_ingress`` and ``staged_egress`` are the programs that
 would be in force if every staged policy were, and have the same ids where that changes nothing.
@@ -18,7 +20,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 
 from ..quantities import Prefix
-from ..vocabulary import PolicyAction
+from ..vocabulary import Device, PolicyAction
 
 Ports = tuple[tuple[int, int], ...]       # (first, last), any of them
 
@@ -100,6 +102,7 @@ class Program:
 
     tiers: tuple[ProgramTier, ...]
     profiles: tuple[int, ...]             # chains
+    end: PolicyAction = PolicyAction.DENY    # where nothing decided; PASS: nothing is said
 
 
 @dataclass(frozen=True, slots=True)
@@ -114,6 +117,34 @@ class Identity:
 
 
 @dataclass(frozen=True, slots=True)
+class Guard:
+    """A HostEndpoint: programs of an interface, 0 where nothing is asked; ``decided_by`` is its object.
+
+    ``ingress`` and ``egress`` are for the node's own processes, ``forward_*`` for what it forwards, ``pre_dnat`` for what comes
+    in before services are asked, ``untracked_*`` before conntrack. The last three kinds never end in a drop by themselves.
+    """
+
+    ingress: int = 0
+    egress: int = 0
+    forward_ingress: int = 0
+    forward_egress: int = 0
+    pre_dnat: int = 0
+    untracked_ingress: int = 0
+    untracked_egress: int = 0
+    decided_by: int = 0
+
+
+@dataclass(frozen=True, slots=True)
+class Failsafes:
+    """Programs that are asked before a guard's; what they allow never comes to those."""
+
+    ingress: int = 0
+    egress: int = 0
+    untracked_ingress: int = 0
+    untracked_egress: int = 0
+
+
+@dataclass(frozen=True, slots=True)
 class Policing:
     """All policy of a cluster. An id is a position in its tuple, counted from 1."""
 
@@ -124,4 +155,8 @@ class Policing:
     chains: tuple[Chain, ...] = ()
     sets: tuple[AddressSet, ...] = ()
     port_sets: tuple[PortSet, ...] = ()
+    guards: tuple[Guard, ...] = ()
+    interfaces: Mapping[tuple[int, Device], int] = field(default_factory=dict)  # router, device → guard; VETH: all pods'
+    failsafes: Failsafes = Failsafes()
+    cuts: bool = False                    # established connections are asked about, too
     warnings: tuple[str, ...] = ()

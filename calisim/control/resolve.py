@@ -50,7 +50,9 @@ def resolve(topology: Topology) -> Intent:
     blocks = _blocks(addresses, affinities)
     nodes = topology.entities.nodes
     balanced = balance(topology, routers, endpoints, objects, _keys)
-    policy = police(topology.resources.policy, topology.entities, endpoints, objects)
+    policy = police(
+        topology.resources.policy, topology.entities, endpoints, objects, balanced.backends, routers, felix,
+        cuts=topology.settings.policy_change == "cut")
     tables = RoutingTables(
         era, routes_by, pools, [_peer(node, router) for node, router in zip(nodes, routers, strict=True)], routers,
         [subnet.decided_by for subnet in wiring.fabric.subnets], _by_router(endpoints), _affine(blocks))

@@ -49,6 +49,18 @@ class Balanced:
     names: Mapping[str, ServiceName]
     assumptions: tuple[str, ...] = ()
 
+    @property
+    def backends(self) -> dict[tuple[str, str], list[tuple[int, int, int]]]:
+        """By namespace and name of each service the address, protocol and port of all that may serve it."""
+        found: dict[tuple[str, str], dict[tuple[int, int, int], None]] = {}
+        for name in self.names:
+            _, namespace, own = name.split("/")
+            found[namespace, own] = {}
+        for port in self.services.ports:
+            namespace, _, own = port.name.rpartition(":")[0].partition("/")
+            found[namespace, own] |= {(one.address, port.protocol, one.port): None for one in (*port.backends, *port.own)}
+        return {service: list(backends) for service, backends in found.items()}
+
 
 def balance(
     topology: Topology, routers: Sequence[Router], endpoints: Sequence[Endpoint], objects: Objects,

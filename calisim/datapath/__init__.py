@@ -80,8 +80,10 @@ stage ENDPOINT, where 0):
    OUTPUT skips this stage.
 3a. DEFRAGMENT: a piece (by OUTPUT, too; of what is still encapsulated an outer one) → CONTINUED, stage DEFRAGMENT, where R:
    conntrack holds it until the datagram is whole, so that all later stages see whole packets only.
+3b. Untracked policy of the node's interfaces: see *Hosts*.
 4. CONNTRACK: see below. INVALID with CALICO_FILTER → CT_INVALID. In the reply direction the destination (and for SNATed ones
    destination port) is translated back now, before the lookup. ICMP errors: see *Errors*.
+   preDNAT policy follows: see *Hosts*.
 4a. BALANCE: a service's address becomes that of one of its endpoints: see *Balance*. What follows – LOOKUP, MTU, POLICY,
    Intent.nat, the tunnel, the fabric – sees the endpoint's address and port; what went before saw the service's.
 5. LOOKUP: own addresses first (LOCAL), then longest prefix match over routes_of(R); of equal prefixes the first in its
@@ -215,7 +217,8 @@ acknowledge all that came the other way, as between two stacks that lose nothing
 
 **Balance** (kube-proxy in iptables mode, Intent.services). At 4a, by whatever device or OUTPUT (whose source is chosen
 before: by the route to the service's address), on the wire's header. Only *the packet that opens a connection* (TCP or
-UDP; not INVALID, no ICMP error) asks for its *frontend*: the one of its destination, protocol and destination port; if
+UDP; not INVALID, no ICMP error) asks for its *frontend*: the one of its destination (0.0.0.0 has none), protocol and destination
+port; if
 there is none and the destination is one of R's own addresses (and in a prefix of node_addresses, if that is not None) the
 one of address 0, protocol and port. None: BALANCE does nothing. The frontend's port is S.
 
@@ -336,7 +339,7 @@ too, unless half of the time is over. Less than 552: 552, or what is known if th
 **Policy** (Intent.policy; :mod:`calisim.control.policing`), at step 8a and, for what is addressed to the node itself, at step 6:
 under CALICO_FILTER, of no known connection (what is known, RELATED included, was accepted before; a picked up one is new, and
 what is INVALID and got this far is judged as well). Not asked is what a pod sends to its own address (adjacency LOCAL to the
-sender, destination not changed by BALANCE): it never leaves a real one. In this order:
+sender, and not of a connection whose destination BALANCE has translated): it never leaves a real one. In this order:
 1. By VETH: protocol 4 without PODS_SEND_IPIP, UDP to port 4789 without PODS_SEND_VXLAN → ENCAP_FROM_POD: Felix lets workloads
    open no tunnels.
 2. By VETH: the *egress* program of the sending pod's identity (Policing.endpoints of the packet's ingress).
@@ -348,7 +351,36 @@ protocols 1 and 58 are the bytes of dport. An address has the identity that Poli
 identity 0: nothing is asked. Denied → DROPPED POLICY_EGRESS or POLICY_INGRESS, stage POLICY, where R, detail = what decided:
 the rule; the tier whose end it was; the pod's own object (of the sender, of the receiver) where the profiles did not
 decide. State.hits: uint64[objects + 1]: each program that was asked counts one for what decided it, allowed or denied. A
-connection that was allowed stays so, whatever policy says later.
+connection that was allowed stays so, whatever policy says later, unless Policing.cuts: then (settings.policyChange: cut) what
+is of a known connection, but no ICMP error, is asked about in 2 and 3 as well, by the connection's first packet as it was
+judged – source and port of the original direction, source and port of the reply tuple, which stand for the destination; of
+ICMP an echo request of code 0; of protocols but TCP, UDP and ICMP ports as this packet has them, turned round in the reply
+direction –; in the reply direction 2 asks the *ingress* program of the pod that sends, 3 the *egress* program of the pod that
+receives, each with its reason. Denied, it is lost, and the entry stays as CONNTRACK has left it. Without it, and for *Hosts*,
+known connections go on.
+
+**Hosts** (Policing.interfaces, by router and device: the Guard – a HostEndpoint – of the device). Under CALICO_FILTER, of no
+known connection. The device *in* is the one that the packet came in by, the device *out* the adjacency's: VETH to a pod,
+LOOPBACK to the node itself. Without a Guard, and of a Guard's program 0, nothing is asked. A program ends without a decision
+as Program.end says: ALLOW, DENY, or PASS, which is neither. Denied → DROPPED POLICY_INGRESS by a program of the device in,
+POLICY_EGRESS by one of the device out, stage POLICY, where R, detail = the rule, the tier whose end it was, or else the
+Guard's object. State.hits counts what decided (the Guard's object where the program's end did, but nothing for PASS).
+*Failsafes* (Policing.failsafes) are programs that are asked before; what they allow counts for the rule and is not asked
+further, what they do not is not counted. Judged is the packet as it is then, as in *Policy*. What is INVALID and would be
+asked about in 2, 3 or 4 is lost: CT_INVALID, stage CONNTRACK, detail 0.
+1. 3b, but for VETH: by OUTPUT untracked_egress of the device that LOOKUP would find now (not asked where it would find none),
+   else untracked_ingress; failsafes: untracked_egress, untracked_ingress. ALLOW: the packet is *untracked* – 4, 4a and 9
+   leave it alone: it belongs to no connection and opens none, is never INVALID, and is not translated, nor is its quote – and
+   *accepted*. On the way it is treated as one of no known connection.
+2. Before 4a, unless OUTPUT or untracked: pre_dnat of the device in; failsafes: ingress. ALLOW: *accepted*.
+3. At 6, unless it is accepted or came by VETH: by OUTPUT egress of LOOPBACK (failsafes: egress), then pre_dnat of LOOPBACK as
+   in 2. Then, still not accepted: ingress of the device in (failsafes: ingress).
+4. At 8a, but for what a pod sends to its own address. Not by OUTPUT: before 1 of *Policy*, unless it is accepted,
+   forward_ingress of the device in; after 3 of *Policy* forward_egress of the device out. By OUTPUT: egress of the device out
+   (failsafes: egress), unless it is accepted or goes to a pod. Forwarded packets have no failsafes.
+Tunnels between nodes are no matter of 3 and 4: what the node sends or gets of protocol 4 or UDP to port 4789, if it has that
+device's address, and the other end is one of Intent.tunnel_senders. What DECAPSULATE takes is asked about as the inner packet
+only.
 
 **Ports** of MASQUERADE: class of the original source port: 0..511 → 1..511, 512..1023 → 600..1023, else 1024..65535;
 ICMP id 0..65535; protocols without ports: no port, SNAT_PORTS_EXHAUSTED if the reply tuple is taken. Without

@@ -38,6 +38,10 @@ class Engine(Protocol):
     ) -> Results:
         """Results of a wave (an array of PACKET, with a HEADER each where they are not plain); changes ``state``."""
 
+    def judge(self, packets: np.ndarray) -> np.ndarray:
+        """What policy alone says of each packet as the first of a connection: bool[n, 2], the sender's side and the receiver's.
+        Addresses without a pod let everything pass."""
+
 
 def engine(name: str, intent: Intent, image: FibImage | None = None) -> Engine:
     """The engine ``fast`` (compiled; compiles the Intent unless its image is given) or ``reference`` (plain Python)."""

@@ -6,13 +6,13 @@ import numpy as np
 
 from ..errors import StaleBuildError, UsageError
 from ..fib.image import FibImage
-from ..vocabulary import BORN, EVENT, HEADER, PACKET, RESULT, PacketFlag, Relation, Verdict
+from ..vocabulary import BORN, EVENT, HEADER, PACKET, RESULT, DropReason, PacketFlag, Relation, Verdict
 from ..vocabulary.declarations import digest
 from .lines import aligned
 from .results import Born, Results
 
 try:
-    from .._fastpath import CARRY_SIZE, FRAME, VOCABULARY, Tables, step
+    from .._fastpath import CARRY_SIZE, FRAME, VOCABULARY, Tables, police, step
     from .state import State
 except (ImportError, ValueError) as error:        # ValueError: a record's layout is another one
     raise StaleBuildError(
@@ -34,6 +34,18 @@ class FastEngine:
 
     def new_state(self) -> State:
         return State(self.image)
+
+    def judge(self, packets: np.ndarray) -> np.ndarray:
+        """What the sides' programs say (:meth:`.engine.Engine.judge`)."""
+        said = np.ones((len(packets), 2), bool)
+        reasons, deciders = np.zeros(len(packets), np.uint8), np.zeros(len(packets), np.uint32)
+        police(self._tables, packets, reasons, deciders)
+        said[:, 0] = reasons != DropReason.POLICY_EGRESS
+        at_receivers = packets.copy()
+        at_receivers["ingress"] = 0                  # it is asked where the sender's side has something against it, too
+        police(self._tables, at_receivers, reasons, deciders)
+        said[:, 1] = reasons == DropReason.NONE
+        return said
 
     def forward(
         self, wave: np.ndarray, state: State, headers: np.ndarray | None = None, *, events: bool = False,
@@ -74,14 +86,17 @@ class FastEngine:
             while True:
                 rows, = journal.arrays
                 packets, more, born = nursery.arrays
-                position, kept, state.count, journal.count, nursery.count = step(
+                position, kept, state.count, state.session_count, journal.count, nursery.count = step(
                     self._tables, wave, headers, results, carries, state.index, state.records, state.count, state.ordinals,
                     state.links, state.drops, state.verdicts, state.hits, rows, journal.count, len(rows) > 0, state.paths,
-                    packets, more, born, nursery.count, state.wave, leg, position, kept, active)
+                    state.sessions, state.session_count, packets, more, born, nursery.count, state.wave, leg, position, kept,
+                    active)
                 if position == active:
                     break
                 if len(state.records) - state.count < 3 * FRAME:
                     state.grow(earliest)
+                if state.session_count > len(state.sessions) // 2:
+                    state.grow_sessions(earliest)
                 journal.make_room(8 * FRAME)
                 nursery.make_room(FRAME)
             active, leg = kept, leg + 1

@@ -9,6 +9,7 @@ from __future__ import annotations
 from bisect import bisect_right
 from collections import Counter
 from dataclasses import dataclass, field
+from heapq import heapify, heappop, heappush
 
 import numpy as np
 
@@ -23,6 +24,7 @@ _HEADER = 20
 _LEAST_LIMIT = _HEADER + 8
 _DF, _MF, _OFFSET = int(PacketFlag.DF), int(PacketFlag.MF), int(PacketFlag.OFFSET)
 _NOT_ECT, _CE = 1, 8                       # bits by the two of ECN
+_SLACK = 64                            # entries of a heap that are not worth tidying
 _AS_THEY_CAME = 2                      # BORN.cause as the core has it
 _Key = tuple[int, int, int, int, int, int, int]
 
@@ -72,14 +74,24 @@ class Fragments:
     def __init__(self) -> None:
         self.number = 0
         self._queues: dict[_Key, _Queue] = {}
+        self._due: list[tuple[int, _Key]] = []                         # a heap: when each queue is over; completed ones, too
         self._bytes: Counter[int] = Counter()                          # by router key
         self._boundaries: dict[int, tuple[int, list[int]]] = {}        # by number: until when, payloads in order
 
     def expire(self, now: int) -> None:
         """Forget what is over at ``now``."""
-        for key in [key for key, queue in self._queues.items() if queue.first_time + _LIFETIME <= now]:
-            self._forget(key)
-        self._boundaries = {number: kept for number, kept in self._boundaries.items() if kept[0] > now}
+        if len(self._due) > 2 * len(self._queues) + _SLACK:            # most of them were completed
+            self._due = [(queue.first_time + _LIFETIME, key) for key, queue in self._queues.items()]
+            heapify(self._due)
+        while self._due and self._due[0][0] <= now:
+            until, key = heappop(self._due)
+            if key in self._queues and self._queues[key].first_time + _LIFETIME == until:
+                self._forget(key)
+        while self._boundaries:                # the oldest come first; one that is kept longer than it counts does no harm
+            number = next(iter(self._boundaries))
+            if self._boundaries[number][0] > now:
+                break
+            del self._boundaries[number]
 
     def offspring(self, snapshots: Born, keys: np.ndarray, seed: int) -> Born:
         """Errors as they are, pieces and wholes in the place of the packets that they come from."""
@@ -165,6 +177,7 @@ class Fragments:
             return None
         if queue is None:
             queue = self._queues[key] = _Queue(router, time)
+            heappush(self._due, (time + _LIFETIME, key))
         if queue.covered(start, end) == end - start:
             return None
         if queue.refuses(start, end, last):
@@ -196,6 +209,7 @@ class Fragments:
         for name in ("resume", "device"):
             more[name] = header[name]
         number = int(header[f"{outer}datagram"][0]) or self._next()
+        self._boundaries.pop(number, None)
         self._boundaries[number] = (
             int(packet["time"][0]) + _LIFETIME, [end - start for start, end in zip(queue.starts, queue.ends, strict=True)])
         fields = more if outer else whole

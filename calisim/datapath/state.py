@@ -10,9 +10,9 @@ from collections.abc import Iterable
 
 import numpy as np
 
-from .._fastpath import FRAME, INDEX_PER_CONNECTION, WAVE_NUMBER, reindex
+from .._fastpath import FRAME, INDEX_PER_CONNECTION, LEAST_AFFINITIES, WAVE_NUMBER, reindex, remember
 from ..fib.image import FibImage
-from ..vocabulary import CONNECTION, PMTU, ConnectionFlag, Device, DropReason, Verdict
+from ..vocabulary import AFFINITY, CONNECTION, PMTU, ConnectionFlag, Device, DropReason, Verdict
 from .fragments import Fragments
 from .lines import zeros
 
@@ -38,6 +38,8 @@ class State:
         self.ordinals = np.zeros((len(self.keys), 2), np.uint32)      # the last one given: by conntrack, by the groups
         self.records = zeros(_FIRST_ROOM, CONNECTION)
         self.index = zeros(_FIRST_ROOM * INDEX_PER_CONNECTION, np.dtype(np.uint64))
+        self.sessions = zeros(LEAST_AFFINITIES, AFFINITY)             # an open-addressing table
+        self.session_count = 0
         self.icmp_tokens: dict[tuple[int, int], tuple[int, int]] = {}  # (router key, or place after the last), to whom
         self._known_paths: dict[tuple[int, int], tuple[int, int]] = {}      # source, destination: MTU, until when
         self.paths = np.zeros(0, PMTU)                                # the same as the compiled code reads it
@@ -52,6 +54,11 @@ class State:
         alive = records[records["expires"] > self.latest].copy()
         alive["wave"] &= WAVE_NUMBER
         return alive[np.lexsort((alive["ordinal"], alive["flags"] & ConnectionFlag.TRACKED_BY_FABRIC, alive["key"]))]
+
+    def affinities(self) -> np.ndarray:
+        """AFFINITY records that hold at the latest packet time seen, sorted by router key, service and client."""
+        alive = self.sessions[self.sessions["expires"] > self.latest]
+        return alive[np.lexsort((alive["client"], alive["service"], alive["key"]))]
 
     def path_mtus(self) -> np.ndarray:
         """PMTU records that hold at the latest packet time seen."""
@@ -98,6 +105,15 @@ class State:
         self.index = zeros(room * INDEX_PER_CONNECTION, np.dtype(np.uint64))
         self.count = len(alive)
         reindex(self.records, self.count, self.index)
+
+    def grow_sessions(self, earliest: int) -> None:
+        """Make room for more affinities; forget those that had expired at ``earliest``."""
+        alive = self.sessions[self.sessions["expires"] > earliest]
+        room = LEAST_AFFINITIES
+        while room < 4 * len(alive):
+            room *= 2
+        self.sessions, self.session_count = np.zeros(room, AFFINITY), len(alive)
+        remember(alive, self.sessions)
 
     def fit(self, image: FibImage) -> None:
         """Take on the routers and places of another image: what is kept by router follows its key, new routers begin at 0.

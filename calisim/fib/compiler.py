@@ -22,6 +22,7 @@ from ..vocabulary import (
 from . import lpm
 from .image import FibImage, freeze
 from .police import Policy, compile_policy
+from .services import cluster_cidrs, compile_services, node_port_addresses
 
 MOST_CELLS = 1 << 26                  # of rows, of residents: 256 MB each
 MOST_GROUPS = 64                      # security groups are a bit set
@@ -40,7 +41,7 @@ def compile(intent: Intent) -> FibImage:
         "routers": _routers(intent, routing, rules), "endpoints": _endpoints(intent, routing, policy),
         "subnets": _subnets(intent, rules), "target_rows": target_rows, "targets": targets, "rules": rules.records(),
         "blocked": np.array([p in intent.fabric.blocked_protocols for p in range(256)], np.uint8), "fabric": _fabric(intent),
-        **policy.arrays,
+        "interfaces": _interfaces(intent), **policy.arrays, **compile_services(intent.services),
     }
     return FibImage(
         **{name: freeze(array) for name, array in arrays.items()}, places=len(intent.places), objects=len(intent.objects))
@@ -155,6 +156,8 @@ class _AddressSpace:
             ClassFlag.EXEMPT: [*intent.nat.exempt, *_singles(intent.nat.hosts)],
             ClassFlag.SUBNET: [subnet.prefix for subnet in intent.fabric.subnets],
             ClassFlag.TUNNEL_SENDER: _singles(intent.tunnel_senders),
+            ClassFlag.CLUSTER_CIDR: list(cluster_cidrs(intent.services)),
+            ClassFlag.NODE_PORTS: list(node_port_addresses(intent.services)),
         }
         union = {
             *routing.prefixes, *slices, *_singles(public), *_singles(hosts), *_singles(interfaces),
@@ -277,6 +280,7 @@ class _Rules:
 def _routers(intent: Intent, routing: _Routing, rules: _Rules) -> np.ndarray:
     rows: list[tuple[int, ...]] = [(0,) * len(ROUTER.names or ())]
     groups = intent.fabric.groups
+    guarded = {router for router, _ in intent.policy.interfaces}
     for router, group in zip(intent.routers, routing.group_of, strict=True):
         if not 1 <= router.subnet <= len(intent.fabric.subnets):
             raise CompileError(f"{router.name} is in no subnet of the fabric")
@@ -287,13 +291,29 @@ def _routers(intent: Intent, routing: _Routing, rules: _Rules) -> np.ndarray:
             inputs.link.network, inputs.link.mask, inputs.mtu, router.decided_by,
             *rules.run(tuple(rule for g in mine for rule in g.ingress)),
             *rules.run(tuple(rule for g in mine for rule in g.egress)),
-            sum(1 << number - 1 for number in set(router.groups)), router.flags,
+            sum(1 << number - 1 for number in set(router.groups)), _flags(intent, router, guarded),
             mine[0].decided_by if mine else 0,
             *(router.rp_filter_of(device) for device in (Device.ETHERNET, Device.VETH, Device.IPIP))))
     keys = {router.key for router in intent.routers}
     if len(keys) < len(intent.routers):
         raise CompileError("two nodes' names have one 32-bit hash (FNV-1a): rename one of them")
     return np.array(rows, ROUTER)
+
+
+def _flags(intent: Intent, router: Router, guarded: set[int]) -> RouterFlag:
+    flags = router.flags
+    if router.flags & RouterFlag.CALICO_FILTER:
+        flags |= RouterFlag.GUARDED if router.id in guarded else RouterFlag(0)
+        flags |= RouterFlag.CUTS if intent.policy.cuts else RouterFlag(0)
+    return flags
+
+
+def _interfaces(intent: Intent) -> np.ndarray:
+    """Router × device → guard; without any guard a row that nobody reads."""
+    table = np.zeros((len(intent.routers) + 1 if intent.policy.interfaces else 1, len(Device)), np.uint32)
+    for (router, device), guard in intent.policy.interfaces.items():
+        table[router, device] = guard
+    return table
 
 
 def _endpoints(intent: Intent, routing: _Routing, policy: Policy) -> np.ndarray:

@@ -17,7 +17,8 @@ import numpy as np
 
 from ..errors import StaleBuildError, UsageError
 from ..vocabulary import (
-    ADJACENCY, CLASS, ENDPOINT, FABRIC, INDEX, MATCH, ROUTER, RULE, SUBNET, TARGET, TERM, TIER, Device, DropReason, Encap,
+    ADJACENCY, BACKEND, CLASS, ENDPOINT, FABRIC, FRONTEND, GUARD, INDEX, MATCH, RANGE, ROUTER, RULE, SERVICE, SUBNET, TARGET,
+    TERM, TIER, Device, DropReason, Encap, RouterFlag,
 )
 
 DTYPES: dict[str, np.dtype] = {
@@ -25,6 +26,8 @@ DTYPES: dict[str, np.dtype] = {
     "routers": ROUTER, "endpoints": ENDPOINT, "subnets": SUBNET, "target_rows": np.dtype("<u4"), "targets": TARGET,
     "rules": RULE, "blocked": np.dtype("u1"), "fabric": FABRIC, "peers": np.dtype("<u4"), "atoms": np.dtype("<u4"), "tiers": TIER,
     "steps": np.dtype("<u4"), "matches": MATCH, "terms": TERM, "indexes": INDEX, "maps": np.dtype("<u4"), "bits": np.dtype("<u8"),
+    "interfaces": np.dtype("<u4"), "guards": GUARD,
+    "frontends": FRONTEND, "services": SERVICE, "backends": BACKEND, "ranges": RANGE,
 }
 
 
@@ -36,7 +39,9 @@ class FibImage:
     class → adjacency) · ``adjacencies`` · ``routers`` · ``endpoints`` · ``subnets`` · ``target_rows`` (cloud route table ×
     class → target) · ``targets`` · ``rules`` (security groups, NACLs) · ``blocked`` (1 per IP protocol that the fabric
     refuses) · ``fabric`` (one record) · of policy (:mod:`.police`) ``peers`` (16-8-8, address → peer), ``atoms`` (peer → bits),
-    ``tiers``, ``steps`` (→ match), ``matches``, ``terms``, ``indexes`` with their ``maps`` and ``bits``.
+    ``tiers``, ``steps`` (→ match), ``matches``, ``terms``, ``indexes`` with their ``maps`` and ``bits``, ``interfaces``
+    (router × device → guard), ``guards`` · of services (:mod:`.services`) ``frontends`` (a hash table), ``services``,
+    ``backends``, ``ranges``.
     """
 
     lpm: np.ndarray
@@ -61,6 +66,12 @@ class FibImage:
     indexes: np.ndarray
     maps: np.ndarray
     bits: np.ndarray
+    interfaces: np.ndarray
+    guards: np.ndarray
+    frontends: np.ndarray
+    services: np.ndarray
+    backends: np.ndarray
+    ranges: np.ndarray
     places: int
     objects: int
 
@@ -108,7 +119,7 @@ class FibImage:
             bounds[first] = subnets[first].astype(np.int64) + subnets[count], len(self.rules) + 1
         for first, count in (("rules_in", "rules_in_count"), ("rules_out", "rules_out_count")):
             bounds[first] = routers[first].astype(np.int64) + routers[count], len(self.rules) + 1
-        bounds |= self._bounds_of_policy()
+        bounds |= self._bounds_of_policy() | self._bounds_of_services()
         for name, (numbers, limit) in bounds.items():
             if numbers.size and int(numbers.max()) >= limit:
                 raise UsageError(f"the FIB image is inconsistent ({name}): compile the scenario again")
@@ -122,20 +133,35 @@ class FibImage:
             "atoms": (self.peers[~deeper], len(self.atoms)),
             "tiers": (tiers["steps"].astype(np.int64) + tiers["count"], len(self.steps) + 1), "steps": (self.steps, len(matches)),
             "programs": (np.maximum(self.endpoints["ingress"], self.endpoints["egress"]), len(tiers)),
-            "ends of programs": (1 - tiers["last"][-1:], 1), "indexes": (tiers["index"], len(indexes)),
+            "ends of programs": (tiers["last"][-1:] == 0, 1), "indexes": (tiers["index"], len(indexes)),
             "sources": (matches["src"], atoms), "destinations": (matches["dst"], atoms), "ports": (terms["atom"], atoms),
             "terms": (matches["terms"].astype(np.int64) + matches["term_count"], len(terms) + 1),
             "objects": (matches["detail"], objects), "ends": (tiers["end_detail"], objects),
-            "objects of endpoints": (self.endpoints["detail"], objects),
+            "objects of endpoints": (self.endpoints["detail"], objects), "objects of guards": (self.guards["detail"], objects),
+            "guards": (self.interfaces, len(self.guards)),
+            "guarded routers": (np.flatnonzero(self.routers["flags"] & RouterFlag.GUARDED), len(self.interfaces)),
         }
+        bounds |= {
+            f"guards' {name}": (self.guards[name], len(tiers)) for name in self.guards.dtype.names or () if name != "detail"}
         for number in range(1, len(indexes)):
             one = {name: int(indexes[name][number]) for name in indexes.dtype.names or ()}
             peers = self.maps[one["peers"]:][:len(self.atoms)].astype(np.int64)
             sets = self.maps[one["edges"] + one["edge_count"]:][:one["edge_count"]].astype(np.int64)
             short = int(len(peers) < len(self.atoms) or not one["edge_count"] or len(sets) < one["edge_count"])
-            bounds[f"index {number}"] = np.concatenate([peers, sets]) + one["words"], len(self.bits) + 1
+            bounds[f"index {number}"] = np.concatenate([peers, sets]) + one["words"] + -(-one["words"] // 64), len(self.bits) + 1
             bounds[f"size of index {number}"] = np.array([short]), 1
         return bounds
+
+    def _bounds_of_services(self) -> dict[str, tuple[np.ndarray, int]]:
+        frontends, services = self.frontends, self.services
+        size, used = len(frontends), int(np.count_nonzero(frontends["service"]))
+        endless = int(size == 0 or size & (size - 1) != 0 or used == size)         # a search ends at an empty slot
+        return {
+            "size of frontends": (np.array([endless]), 1), "frontends": (frontends["service"], len(services)),
+            "source ranges": (frontends["sources"].astype(np.int64) + frontends["source_count"], len(self.ranges) + 1),
+            "backends": (services["backends"].astype(np.int64) + services["count"], len(self.backends) + 1),
+            "own backends": (services["own"].astype(np.int64) + services["own_count"], len(self.backends) + 1),
+        }
 
     def describe(self) -> list[tuple[str, tuple[int, ...], int]]:
         """Name, shape and bytes of each table."""

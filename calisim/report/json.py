@@ -9,6 +9,7 @@ from ..analysis.explain import headers_of, interface_of, where_of
 from ..analysis.losses import mapping_of
 from ..analysis.run import Run, Tally, is_reply, lost_by_name, total
 from ..analysis.scopes import SCOPES
+from ..analysis.telling import decision
 from ..vocabulary import Device, Direction, DropReason, Encap, Stage, Verdict
 
 if TYPE_CHECKING:
@@ -21,6 +22,7 @@ if TYPE_CHECKING:
     from ..analysis.lint import Finding
     from ..analysis.needs import Need
     from ..analysis.network import Network
+    from ..analysis.policy_walk import PolicyAsked, Side
     from ..control.intent import Object
     from ..traffic.replay import Replay
     from .capture import Recording
@@ -142,7 +144,7 @@ def _event(network: Network, event: np.void) -> dict[str, Any]:
         "packet": int(event["row"]), "where": where_of(network.intent, event), "interface": interface_of(network.intent, event),
         "direction": Direction(int(event["direction"])).name.lower(), "stage": Stage(int(event["stage"])).name.lower(),
         "headers": [mapping_of(header) for header in headers_of(event)],
-        "decidedBy": _object(network.intent.object(int(event["detail"])))}
+        "decidedBy": object_(network.intent.object(int(event["detail"])))}
 
 
 def capture_document(network: Network, recording: Recording, output: str) -> str:
@@ -175,7 +177,7 @@ def trace_document(trace: Trace, blockers: Blockers | None = None) -> str:
     if blockers is not None:
         content["blockers"] = [
             {"way": one.way, "reason": one.loss.reason.name, "where": one.loss.where, "says": one.loss.sentence,
-             "decidedBy": _object(one.loss.object), "cure": list(one.cure.commands)} for one in blockers.found]
+             "decidedBy": object_(one.loss.object), "cure": list(one.cure.commands)} for one in blockers.found]
         content["cleared"] = blockers.cleared
     return document("Trace", **content)
 
@@ -184,16 +186,35 @@ def journey(one: Journey) -> dict[str, Any]:
     return {
         "steps": [_step(step) for step in one.steps], "verdict": one.verdict.name.lower(),
         "reason": one.loss.reason.name if one.loss else None, "cure": list(one.cure),
-        "told": list(one.told)}
+        "told": list(one.told), "policy": [side(each) for each in one.policy]}
+
+
+def side(one: Side) -> dict[str, Any]:
+    """What the policy of one end says of a packet."""
+    return {
+        "direction": one.way, "endpoint": one.who, "allowed": one.allowed, "decidedBy": object_(one.decided_by),
+        "policy": object_(one.policy), "tier": object_(one.tier.object if one.tier else None), "says": decision(one),
+        "tiers": [
+            {"tier": object_(tier.object), "action": tier.action.name.lower(), "byDefault": tier.by_default,
+             "policies": [_policy_asked(policy) for policy in tier.policies]} for tier in one.tiers],
+        "profiles": [_policy_asked(profile) for profile in one.profiles]}
+
+
+def _policy_asked(one: PolicyAsked) -> dict[str, Any]:
+    return {
+        "policy": object_(one.object), "action": one.action.name.lower() if one.action else None,
+        "rules": [
+            {"rule": object_(rule.object), "says": rule.says, "action": rule.action.name.lower(), "matches": not rule.misses,
+             "misses": list(rule.misses)} for rule in one.rules]}
 
 
 def _step(step: Step) -> dict[str, Any]:
     return {
         "where": step.where, "interface": step.interface, "direction": step.direction, "stage": step.stage.name.lower(),
-        "says": step.says, "headers": [mapping_of(header) for header in step.headers], "decidedBy": _object(step.decided_by)}
+        "says": step.says, "headers": [mapping_of(header) for header in step.headers], "decidedBy": object_(step.decided_by)}
 
 
-def _object(one: Object | None) -> dict[str, Any] | None:
+def object_(one: Object | None) -> dict[str, Any] | None:
     if one is None:
         return None
     return {"kind": one.kind, "name": one.name, "file": one.mark.file, "line": one.mark.line}
@@ -210,6 +231,10 @@ def checks_document(files: list[tuple[str, list[Checked]]]) -> str:
 
 def lint_document(scenario: str, findings: list[Finding]) -> str:
     """``calisim lint``."""
-    return document("LintReport", scenario=scenario, findings=[
-        {"code": one.code, "severity": one.severity, "message": one.message, "cure": one.cure, "file": one.mark.file,
-         "line": one.mark.line, "column": one.mark.column} for one in findings])
+    return document("LintReport", scenario=scenario, findings=[finding(one) for one in findings])
+
+
+def finding(one: Finding) -> dict[str, Any]:
+    return {
+        "code": one.code, "severity": one.severity, "message": one.message, "cure": one.cure, "file": one.mark.file,
+        "line": one.mark.line, "column": one.mark.column}

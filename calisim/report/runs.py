@@ -109,4 +109,6 @@ def _sum(network: Network, run: Run) -> str:
     tally = run.sent
     good = tally.success
     lost = tally.total(lambda outcome: outcome.verdict is Verdict.DROPPED).packets
-    return f"{network.scenario.name}, {network.variant}: {tally.sent:,} packets sent, {good:,} arrived, {lost:,} lost"
+    other = tally.sent - good - lost               # held for the rest of their datagram, or undetermined
+    return (f"{network.scenario.name}, {network.variant}: {tally.sent:,} packets sent, {good:,} arrived, {lost:,} lost"
+            + (f", {other:,} neither" if other else ""))

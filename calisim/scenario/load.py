@@ -28,6 +28,14 @@ def load(path: File, *, set: str | Iterable[str] = (), apply: File | Iterable[Fi
         return _load(path, set, apply)
 
 
+def is_scenario_file(path: File) -> bool:
+    """Whether a file begins with a Scenario; False for one that cannot be read, which the reader will tell."""
+    shown = os.fspath(path)
+    content, problem = read(FilePath(shown), shown)
+    written = [] if problem is not None else Sources(FilePath(shown).parent).yaml(shown, content)[0]
+    return bool(written) and _is_scenario(written[0])
+
+
 @contextmanager
 def _collector_paused() -> Iterator[None]:
     """Nothing that reading makes is garbage in cycles, and going through it again and again takes half of the time."""

@@ -23,10 +23,8 @@ KUBERNETES_TIERS = {"adminnetworkpolicy": (1_000, "Pass"), "baselineadminnetwork
 TIERS: dict[str, tuple[float, str]] = {**BUILT_IN_TIERS, **KUBERNETES_TIERS}
 Note = Callable[[Document, str], None]
 
-_NOT_ENFORCED = "policies are not evaluated yet by the datapath: no packet is allowed or dropped by it"
 _IPV6 = "its IPv6 rules are left aside: calisim models IPv4 only"
 _HTTP = "http is judged by a proxy beside the pod, not in the datapath: the rest of the rule decides"
-_HOSTS_ONLY = "doNotTrack and preDNAT concern host endpoints only, whose own traffic is not policed yet"
 _WITH_PRIORITY = ("AdminNetworkPolicy", "ClusterNetworkPolicy")
 _BEYOND = "nodes peers and ClusterNetworkPolicy's named ports mean what the API says; Calico itself does not convert them"
 
@@ -79,10 +77,7 @@ class PolicyDocuments:
         self.add(document, value, _as_converted(document, origins), f"Kubernetes{document.kind}")
 
     def add(self, document: Document, value: Mapping[str, Any], place: policing.Place, calico_kind: str) -> None:
-        self.note(document, _NOT_ENFORCED)
         policy = policing.policy(value, place, document.mark, document.kind, calico_kind)
-        if policy.do_not_track or policy.pre_dnat:
-            self.note(document, _HOSTS_ONLY)
         self.policies.append((policy, document))
         self.look_over(document, value, len(policy.ingress) + len(policy.egress))
 
@@ -111,7 +106,6 @@ class PolicyDocuments:
 
     def host_endpoint(self, document: Document) -> None:
         self.host_endpoints.append(policing.host_endpoint(_as_v3(document), document.mark))
-        self.note(document, "its addresses can be selected, but the host's own traffic is not policed yet")
 
     def service_account(self, document: Document) -> None:
         labels = (document.value.get("metadata") or {}).get("labels") or {}

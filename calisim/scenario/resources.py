@@ -35,6 +35,20 @@ class IPPool:
 
 
 @dataclass(frozen=True, slots=True)
+class FailsafePort:
+    """A port that no host endpoint's policy closes; ``net`` None: to and from everywhere."""
+
+    protocol: int
+    port: int
+    net: Prefix | None = None
+
+
+_ALWAYS = tuple(FailsafePort(6, port) for port in (179, 2379, 2380, 5473, 6443, 6666, 6667))
+INBOUND = (FailsafePort(6, 22), FailsafePort(17, 68), *_ALWAYS)
+OUTBOUND = (FailsafePort(17, 53), FailsafePort(17, 67), *_ALWAYS)
+
+
+@dataclass(frozen=True, slots=True)
 class FelixConfiguration:
     """The fields of the ``default`` FelixConfiguration that move packets; None = not said."""
 
@@ -50,6 +64,8 @@ class FelixConfiguration:
     allow_vxlan_from_workloads: bool = False
     aws_src_dst_check: str = "DoNothing"
     program_cluster_routes: str | None = None
+    failsafe_inbound: tuple[FailsafePort, ...] = INBOUND
+    failsafe_outbound: tuple[FailsafePort, ...] = OUTBOUND
     mark: Mark = UNWRITTEN
 
 

@@ -190,6 +190,8 @@ class Settings(Section):
     nat_ports: Literal["random-fully", "keep"] = "random-fully"
     rp_filter: Annotated[Literal["strict", "loose", "off"], BeforeValidator(_rp_filter)] = "strict"
     filter: Literal["calico", "none"] = "calico"
+    policy_change: Literal["keep", "cut"] = Field(
+        "keep", description="what becomes of established connections that policy would not allow now; Calico keeps them")
     icmp_ratelimit: int = Field(
         0, ge=0, le=2**31 - 1, description="net.ipv4.icmp_ratelimit, ms; 0: no limit (the kernel's default is 1000)")
     stack: Stack = Field("silent", description="do pods and hosts answer by themselves (echo reply, RST, port unreachable …)?")

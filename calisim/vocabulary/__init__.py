@@ -9,20 +9,21 @@ from __future__ import annotations
 from .encaps import Encap
 from .reasons import DropReason, Severity
 from .records import (
-    ADJACENCY, AFFINITY, BORN, CLASS, CONNECTION, ENDPOINT, EVENT, FABRIC, HEADER, INDEX, MATCH, PACKET, PMTU, RESULT, ROUTER,
-    RULE, SUBNET, TARGET, TERM, TIER,
+    ADJACENCY, AFFINITY, BACKEND, BORN, CLASS, CONNECTION, ENDPOINT, EVENT, FABRIC, FRONTEND, GUARD, HEADER, INDEX, MATCH, PACKET,
+    PMTU, RANGE, RESULT, ROUTER, RULE, SERVICE, SUBNET, TARGET, TERM, TIER,
 )
 from .stages import (
     AdjacencyFlag, AdjacencyKind, ClassFlag, ConnectionFlag, ConnectionHistory, ConnectionState, Device, Direction,
-    EndpointKind, FabricFlag, HeaderFlag, PacketFlag, PolicyAction, Relation, ResultFlag, RouterFlag, RpFilter, Stage,
-    TargetKind, TermFlag, TermKind, Verdict,
+    EndpointKind, FabricFlag, FrontendFlag, HeaderFlag, PacketFlag, PolicyAction, Relation, ResultFlag, RouterFlag, RpFilter,
+    Stage, TargetKind, TermFlag, TermKind, Verdict,
 )
 
 __all__ = [
-    "ADJACENCY", "AFFINITY", "BORN", "CLASS", "CONNECTION", "ENDPOINT", "EVENT", "FABRIC", "HEADER", "INDEX", "MATCH", "PACKET",
-    "PMTU", "RESULT", "ROUTER", "RULE", "SUBNET", "TARGET", "TERM", "TIER",
+    "ADJACENCY", "AFFINITY", "BACKEND", "BORN", "CLASS", "CONNECTION", "ENDPOINT", "EVENT", "FABRIC", "FRONTEND", "GUARD",
+    "HEADER", "INDEX", "MATCH", "PACKET", "PMTU", "RANGE", "RESULT", "ROUTER", "RULE", "SERVICE", "SUBNET", "TARGET", "TERM",
+    "TIER",
     "AdjacencyFlag", "AdjacencyKind", "ClassFlag", "ConnectionFlag", "ConnectionHistory", "ConnectionState", "Device",
-    "Direction", "DropReason", "Encap", "EndpointKind", "FabricFlag",
+    "Direction", "DropReason", "Encap", "EndpointKind", "FabricFlag", "FrontendFlag",
     "HeaderFlag", "PacketFlag", "PolicyAction", "Relation", "ResultFlag", "RouterFlag", "RpFilter", "Severity", "Stage",
     "TargetKind", "TermFlag", "TermKind", "Verdict",
 ]

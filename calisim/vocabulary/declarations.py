@@ -20,7 +20,7 @@ from .reasons import DropReason
 ENUMS: tuple[type[IntEnum], ...] = (
     stages.Stage, stages.Verdict, stages.Relation, stages.AdjacencyKind, stages.EndpointKind, stages.Device, stages.Direction,
     stages.RpFilter, stages.TargetKind, stages.ConnectionState, stages.PacketFlag, stages.HeaderFlag, stages.ResultFlag,
-    stages.RouterFlag, stages.ClassFlag, stages.AdjacencyFlag, stages.FabricFlag, stages.ConnectionFlag,
+    stages.RouterFlag, stages.ClassFlag, stages.FrontendFlag, stages.AdjacencyFlag, stages.FabricFlag, stages.ConnectionFlag,
     stages.ConnectionHistory, stages.PolicyAction, stages.TermKind, stages.TermFlag, tcp.TcpClass, tcp.Transition, DropReason,
     Encap,
 )  # type: ignore[assignment]

@@ -129,16 +129,23 @@ RULE = _record(
 
 # A tier of a program of policy, or one of the profiles after them; a program is a run of these up to the last. steps:
 # FibImage.steps[steps:][:count], its rules in order. end, end_detail: what it says where no rule decides. index: how to find
-# the rules that can match, 0: they are tried one by one.
+# the rules that can match, 0: they are tried one by one. last: 0, or (PolicyAction) how the program ends where nothing decides.
 TIER = _record(
     ("steps", _u32), ("count", _u32), ("index", _u32), ("end_detail", _u32), ("end", _u8), ("last", _u8), size=20,
+)
+
+# A HostEndpoint: the first TIERs of its programs, and of the failsafes that are asked before them; 0: none.
+GUARD = _record(
+    ("ingress", _u32), ("egress", _u32), ("forward_ingress", _u32), ("forward_egress", _u32), ("pre_dnat", _u32),
+    ("untracked_ingress", _u32), ("untracked_egress", _u32), ("detail", _u32),
+    ("failsafe_in", _u32), ("failsafe_out", _u32), ("failsafe_untracked_in", _u32), ("failsafe_untracked_out", _u32), size=48,
 )
 
 # A rule of policy: addresses answer src and dst (atoms, 0 anybody), protocol 256 = all, low <= dport <= high, and each group of
 # FibImage.terms[terms:][:term_count] holds.
 MATCH = _record(
-    ("src", _u32), ("dst", _u32), ("terms", _u32), ("detail", _u32),
-    ("term_count", _u16), ("protocol", _u16), ("low", _u16), ("high", _u16), ("action", _u8), size=28,
+    ("src", _u32), ("dst", _u32), ("terms", _u32), ("term_count", _u32), ("detail", _u32),
+    ("protocol", _u16), ("low", _u16), ("high", _u16), ("action", _u8), size=28,
 )
 
 # What else a rule may ask: kind of value inside low..high, of a packet of that protocol (256 = all), by an address of that
@@ -148,7 +155,8 @@ TERM = _record(
 )
 
 # Which rules of a long TIER can match: a set of bits, one for each, by the peer of its other end (FibImage.maps[peers + peer])
-# and one by protocol << 16 | dport (maps[edges:][:edge_count], ascending; sets follow). words: 64 bits each, FibImage.bits.
+# and one by protocol << 16 | dport (maps[edges:][:edge_count], ascending; sets follow). A set in FibImage.bits: a bit for each of
+# its words that is not 0, then the words, 64 bits each.
 INDEX = _record(
     ("peers", _u32), ("edges", _u32), ("edge_count", _u32), ("words", _u32), ("by_dst", _u8), size=20,
 )
@@ -165,6 +173,26 @@ CONNECTION = _record(
     ("created", _u64), ("expires", _u64), ("packets", _u32), ("reply_packets", _u32),
     ("protocol", _u8), ("state", _u8), ("flags", _u8), ("history", _u8), ("wave", _u32), size=64,
 )
+
+# Where a service is found: a slot of an open-addressing table, service 0: empty. address 0: on the nodes' own addresses.
+# sources: FibImage.ranges[sources:][:source_count] under FrontendFlag.RANGED.
+FRONTEND = _record(
+    ("address", _u32), ("service", _u32), ("sources", _u32), ("source_count", _u32),
+    ("port", _u16), ("protocol", _u8), ("flags", _u8), size=20,
+)
+
+# A port of a service: its endpoints are FibImage.backends[backends:][:count], in kube-proxy's order, and of what follows at
+# own, ascending by router and then in that order, each node takes its own ones. affinity (ns): 0 without.
+SERVICE = _record(
+    ("affinity", _u64), ("key", _u32), ("detail", _u32), ("backends", _u32), ("count", _u32), ("own", _u32), ("own_count", _u32),
+    size=32,
+)
+
+# An endpoint of a service.
+BACKEND = _record(("address", _u32), ("router", _u32), ("port", _u16), size=12)
+
+# A range of addresses that may ask for a service.
+RANGE = _record(("network", _u32), ("mask", _u32), size=8)
 
 # Session affinity: the endpoint (address, port) that a service port (ServicePort.key) gives to a client at the router with
 # that key, until expires. Sorted by key, service, client.

@@ -182,6 +182,8 @@ class RouterFlag(IntFlag):
     PODS_SEND_IPIP = 128    # allowIPIPPacketsFromWorkloads
     PODS_SEND_VXLAN = 256   # allowVXLANPacketsFromWorkloads
     NO_TUNNEL_MASQUERADE = 512  # Felix' rule for the node's own packets into a tunnel is missing
+    GUARDED = 1024          # in images: some interface has a GUARD
+    CUTS = 2048             # in images: policy is asked about known connections, too
 
 
 class ClassFlag(IntFlag):
@@ -194,6 +196,19 @@ class ClassFlag(IntFlag):
     TUNNEL_SENDER = 16  # may send tunnels to any node
     RESIDENTS = 32     # FibImage.residents says who has each of its addresses
     SCATTERED = 64     # … and some of them are pods of other routers than the holder
+    CLUSTER_CIDR = 128  # kube-proxy takes it for a pod's
+    NODE_PORTS = 256   # where a node has it, node ports are found there
+
+
+class FrontendFlag(IntFlag):
+    """Bits of FRONTEND.flags: what kube-proxy's chains ask there."""
+
+    EXTERNAL = 1       # a node port, an external address or a balancer's
+    LOCAL = 2          # the traffic policy that holds here
+    RANGED = 4         # there are source ranges
+    MASQUERADE_ALL = 8
+    BY_INTERFACE = 16  # a pod's is what comes in by a veth …
+    BY_SOURCE = 32     # … or from the cluster's range; with neither bit pods are not told apart
 
 
 class AdjacencyFlag(IntFlag):

@@ -17,8 +17,8 @@ from calisim.vocabulary import DropReason, PacketFlag, Verdict
 CASES = Path(__file__).parents[1] / "cases" / "reasons"
 CURED = {
     "address_unused", "dest_check", "endpoint_down", "fabric_mtu", "fabric_no_route", "fabric_protocol", "igw_no_public_address",
-    "mtu_exceeded", "nacl_in", "nacl_out", "policy_egress", "route_quota", "rpf", "sg_egress", "sg_ingress", "source_check",
-    "ttl_exceeded", "tunnel_unknown_sender",
+    "mtu_exceeded", "nacl_in", "nacl_out", "policy_egress", "policy_ingress", "route_quota", "rpf", "sg_egress", "sg_ingress",
+    "source_check", "ttl_exceeded", "tunnel_unknown_sender",
 }
 NOT_ONE_PACKET = {"snat_ports_exhausted", "ct_invalid", "spoofed_source"}       # a second packet, or one made by hand
 SENT = sorted(path.stem for path in CASES.glob("*.yaml") if "." not in path.stem and path.stem not in NOT_ONE_PACKET)

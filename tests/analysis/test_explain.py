@@ -175,6 +175,6 @@ def test_translations_are_told_of_pieces(network):
 def test_a_stack_that_says_no_refuses(network):
     net = network(set=["settings.stack=answer", "pods.web.ports=[{port: 443}]"])
     told = net.trace("shop/web-a-1-0", "shop/web-a-2-0", port=80)
-    assert told.verdict is told.request.verdict is Verdict.REFUSED and "nobody listens on port 80" in str(told)
+    assert told.verdict is told.request.verdict is Verdict.REFUSED and "nobody listens on TCP port 80" in str(told)
     assert told.reply is not None and told.reply.verdict is Verdict.DELIVERED
     assert net.trace("shop/web-a-1-0", "shop/web-a-2-0", port=443).verdict is Verdict.DELIVERED

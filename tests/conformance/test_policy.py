@@ -1,4 +1,4 @@
-"""Policy suites through the reader, the resolver and the evaluator; and the judge on cases of its own."""
+"""Policy suites through the reader, the resolver and packets through both engines; and the judge on cases of its own."""
 
 from __future__ import annotations
 
@@ -13,6 +13,7 @@ from calisim import conformance
 from calisim.cli.main import cli
 from calisim.conformance import policy
 from calisim.errors import UsageError
+from calisim.vocabulary import EndpointKind
 
 ROOT = Path(__file__).parents[2]
 DATA = ROOT / conformance.data_directory("policy")
@@ -34,7 +35,7 @@ spec: {podSelector: {matchLabels: {app: a}}, policyTypes: [Ingress]}
 
 def write(folder, expected, policies=DENY_A, cluster=CLUSTER, features=("NP",)):
     case = folder / "case"
-    case.mkdir()
+    case.mkdir(parents=True)
     (case / "cluster.yaml").write_text(cluster)
     (case / "policies.yaml").write_text(policies)
     flows = [dict(zip(("src", "dst", "protocol", "port", "verdict"), flow, strict=True)) for flow in expected]
@@ -78,7 +79,7 @@ def test_the_order_of_documents_and_the_names_of_pods_decide_nothing(tmp_path):
             flow.update({end: names.get(flow[end], flow[end]) for end in ("src", "dst")})
         (turned / "cluster.yaml").write_text(json.dumps({**cluster, "pods": cluster["pods"][::-1]}))
         (turned / "expected.json").write_text(json.dumps(expected))
-    results = policy.run(tmp_path)
+    results = policy.run(tmp_path, models=policy.MODELS[1:2], engines=["fast"])
     assert [(one.name, one.fault, one.mismatches) for one in results if not one.ok] == [] and len(results) == len(cases())
 
 
@@ -117,8 +118,33 @@ spec: {selector: app == 'a', types: [Ingress], ingress: [{action: Allow, icmp: {
 def test_the_expectations_are_not_needed_to_answer(tmp_path):
     case = write(tmp_path, [("x/B", "x/a", "TCP", 80, "allow")]) / "case"
     (case / "expected.json").unlink()
-    evaluator = policy.Evaluator(policy.read(case))
-    assert evaluator.verdict({"src": "x/B", "dst": "x/a", "protocol": "TCP", "port": 80}) == policy.Sides(True, False)
+    for model in policy.MODELS:
+        travel = policy.Travel(policy.read(case, model), "fast")
+        flow = {"src": "x/B", "dst": "x/a", "protocol": "TCP", "port": 80}
+        assert travel.verdicts([flow]) == [policy.Sides(True, False)]
+
+
+def test_packets_cross_nodes_in_the_models_own_way_and_both_sides_are_told(tmp_path, monkeypatch):
+    """A folder whose pods share a node: they are put apart."""
+    deny = DENY_A.replace("[Ingress]", "[Ingress, Egress]") + "---" + DENY_A.replace("Deny", "b").replace("app: a", "app: b")
+    cluster = CLUSTER.replace("node: node-2", "node: node-1")
+    flows = [("x/a", "x/B", "TCP", 80, "deny"), ("x/B", "x/a", "UDP", 80, "deny")]
+    folder = write(tmp_path, flows, policies=deny, cluster=cluster)
+    for model in policy.MODELS:
+        case = policy.read(folder / "case", model)
+        assert len({one.router for one in case.intent.endpoints if one.kind is EndpointKind.POD}) == 2
+        for engine in policy.ENGINES:
+            asked = [dict(zip(("src", "dst", "protocol", "port"), flow[:4], strict=True)) for flow in flows]
+            assert policy.Travel(case, engine).verdicts(asked) == [policy.Sides(False, False), policy.Sides(True, False)]
+    monkeypatch.setattr(policy.Model, "tunnels", lambda self, one_subnet: self.ipip == "Never")
+    open_ = write(tmp_path / "open", [("x/a", "x/B", "TCP", 80, "allow")], policies="", cluster=cluster)
+    assert "did not take its way" in policy.run(open_)[0].fault
+
+
+def test_what_no_packet_can_tell_is_asked_of_the_stage_alone(tmp_path):
+    flows = [("x/B", "224.0.0.1", "TCP", 80, "allow"), ("x/B", "x/B", "TCP", 80, "allow"), ("x/a", "x/a", "TCP", 80, "deny")]
+    result, = policy.run(write(tmp_path, flows))
+    assert result.ok and result.alone == 3
 
 
 def test_a_folder_or_case_that_is_not_there_is_refused(tmp_path):
@@ -144,7 +170,7 @@ def command(*arguments):
 
 def test_the_command_counts_by_suite_and_feature_and_names_each_disagreement(tmp_path):
     good = command(write(tmp_path, [("x/B", "x/a", "TCP", 80, "deny")]))
-    assert good.exit_code == 0 and "1 of 1 cases agree, 1 flows" in good.stdout
+    assert good.exit_code == 0 and "1 of 1 cases agree, 1 flows, under 3 models" in good.stdout
     assert [line.split()[:3] for line in good.stdout.splitlines() if line.split()[:1] in (["own"], ["NP"])] == [
         ["own", "1", "1"], ["NP", "1", "1"]]
     path = tmp_path / "case" / "expected.json"
@@ -156,9 +182,10 @@ def test_the_command_counts_by_suite_and_feature_and_names_each_disagreement(tmp
 def test_the_command_gives_json_with_every_case(tmp_path):
     made = json.loads(command(write(tmp_path, [("x/B", "x/a", "TCP", 80, "allow")]), "--json").stdout)
     assert made["group"] == "policy" and made["totals"] == {
-        "cases": 1, "casesAgree": 0, "flows": 1, "mismatches": 1, "outOfScope": 0}
+        "cases": 1, "casesAgree": 0, "flows": 1, "flowsAlone": 0, "mismatches": 1, "outOfScope": 0}
     assert made["cases"][0]["mismatches"] == [
-        {"flow": {"src": "x/B", "dst": "x/a", "protocol": "TCP", "port": 80}, "side": "verdict", "expected": "allow"}]
+        {"flow": {"src": "x/B", "dst": "x/a", "protocol": "TCP", "port": 80}, "side": "verdict", "expected": "allow",
+         "under": [f"{engine}, {model.name}" for model in policy.MODELS for engine in policy.ENGINES]}]
 
 
 def test_the_command_tells_what_is_out_of_scope_and_fails_where_a_case_cannot_run(tmp_path):

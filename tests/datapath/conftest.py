@@ -24,12 +24,18 @@ class Net:
 
     def __init__(self, cluster: Cluster, engine_name: str) -> None:
         self.intent = cluster.build()
+        self.engine_name = engine_name
         self.engine = engine(engine_name, self.intent)
         self.state = self.engine.new_state()
         self.wave = packet()
         self.results = np.zeros(0)
         self.events = np.zeros(0)
         self.born: Born | None = None
+
+    def become(self, cluster: Cluster) -> None:
+        """The cluster changes; what its nodes know stays."""
+        self.intent = cluster.build()
+        self.engine = engine(self.engine_name, self.intent)
 
     def packet(self, sender: str, dst: str, **fields: Any) -> np.ndarray:
         """A packet as its sender makes it: pods and hosts from their own address, nodes let the kernel choose."""

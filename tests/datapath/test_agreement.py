@@ -16,7 +16,8 @@ from calisim.errors import UsageError
 from calisim.fib.compiler import compile
 from calisim.traffic.batch import SYN, packet
 from calisim.traffic.flows import reply_wave
-from calisim.vocabulary import HEADER, PACKET, DropReason, HeaderFlag, ResultFlag, Verdict
+from calisim.vocabulary import HEADER, PACKET, DropReason, HeaderFlag, ResultFlag, RpFilter, Stage, Verdict
+from tests.balancing import asking, served
 from tests.generators import (
     SECOND, TAILS, conversation, hostile_headers, random_errors, random_headers, random_intent, random_pieces, random_wave,
     segments, worlds,
@@ -49,6 +50,7 @@ class Twins:
         same_rows("EVENT", fast.events, reference.events)
         same_rows("CONNECTION", *(state.connections() for state in self.states))
         same_rows("PMTU", *(state.path_mtus() for state in self.states))
+        same_rows("AFFINITY", *(state.affinities() for state in self.states))
         for part in ("packets", "headers", "causes"):
             same_rows(f"born {part}", getattr(fast.born, part), getattr(reference.born, part))
         self.born = fast.born
@@ -56,6 +58,10 @@ class Twins:
             np.testing.assert_array_equal(*(getattr(state, counters) for state in self.states), err_msg=counters)
         return fast.results
 
+
+    def become(self, intent: Intent) -> None:
+        """The cluster is another one now; what its nodes know stays."""
+        self.engines = engine("fast", intent), engine("reference", intent)
 
     def follow(self, most: int = 8) -> None:
         """What the last wave gave rise to, and what that does."""
@@ -131,20 +137,6 @@ def test_generated_worlds_agree_on_pieces(seed: int) -> None:
             twins.follow()
 
 
-@settings(max_examples=60)
-@given(worlds)
-def test_generated_worlds_agree_on_tcp_segments_in_any_order(seed: int) -> None:
-    """Flags of every kind on the same connections, wave after wave, with silences that some time-outs survive."""
-    rng = Random(seed)
-    intent = random_intent(rng)
-    twins = Twins(intent)
-    now = SECOND
-    for _ in range(8):
-        wave = segments(intent, rng, twins.states[1].connections(), rng.choice((20, 60)), now)
-        twins.forward(wave)
-        now = int(wave["time"].max(initial=now)) + rng.choice((0, 1, 9, 10, 11, 30, 60, 120, 300, 301, 432_000)) * SECOND
-
-
 @settings(max_examples=120)
 @given(worlds)
 def test_generated_worlds_agree_on_policy(seed: int) -> None:
@@ -153,6 +145,52 @@ def test_generated_worlds_agree_on_policy(seed: int) -> None:
     twins = Twins(intent)
     twins.forward(openings(intent, rng, 60))
     converse(twins, intent, rng, lambda wave: random_headers(intent, rng, wave) if rng.random() < 0.2 else None)
+
+
+@settings(max_examples=120)
+@given(worlds)
+def test_generated_worlds_agree_on_services(seed: int) -> None:
+    """Requests, answers, errors about them, pieces, TCP in any order; under policy or not; then the services are other ones."""
+    rng = Random(seed)
+    intent = served(random_intent(rng), rng)
+    if rng.random() < 0.5:
+        intent = policed(intent, rng)
+    twins = Twins(intent)
+    now = SECOND
+    for change in range(3):
+        if change == 2:
+            twins.become(intent := served(intent, rng))
+        wave = asking(intent, rng, random_wave(intent, rng, 60, start=now, spread=SECOND))
+        answers = reply_wave(wave, twins.forward(wave, random_headers(intent, rng, wave) if rng.random() < 0.2 else None), intent)
+        twins.follow()
+        twins.forward(answers)
+        twins.follow()
+        wave, headers = random_errors(intent, rng, twins.states[1].connections(), 30)
+        wave["time"] = np.maximum(wave["time"], twins.states[1].latest)
+        twins.forward(wave, headers)
+        if rng.random() < 0.5:
+            wave, headers = random_pieces(intent, rng, 20, start=max(twins.states[1].latest, now))
+            twins.forward(asking(intent, rng, wave) if rng.random() < 0.3 else wave, headers)
+            twins.follow()
+        else:
+            twins.forward(segments(intent, rng, twins.states[1].connections(), 40, max(twins.states[1].latest, now)))
+        now = max(twins.states[1].latest, now) + rng.choice((0, 1, 40, 200, 700, 500_000)) * SECOND
+
+
+@settings(max_examples=60)
+@given(worlds)
+def test_generated_worlds_agree_on_policy_that_changes(seed: int) -> None:
+    """Connections of before meet the policy of now, which keeps them or cuts them."""
+    rng = Random(seed)
+    world = random_intent(rng)
+    first = policed(world, rng)
+    twins = Twins(first)
+    wave = openings(first, rng, 60)
+    answers = reply_wave(wave, twins.forward(wave), first)
+    for intent in (policed(world, rng), policed(world, rng)):
+        twins.become(intent)
+        for again in (wave, answers, wave):
+            twins.forward(again)
 
 
 @settings(max_examples=120)
@@ -189,6 +227,47 @@ def test_generated_policy_decides_in_every_way() -> None:
         said += np.bincount(reasons, minlength=len(said))
         indexes += len(image.indexes) - 1
     assert min(said[DropReason.NONE], said[DropReason.POLICY_EGRESS], said[DropReason.POLICY_INGRESS], indexes) >= 20
+
+
+@settings(max_examples=60)
+@given(worlds)
+def test_generated_worlds_agree_on_tcp_segments_in_any_order(seed: int) -> None:
+    """Flags of every kind on the same connections, wave after wave, with silences that some time-outs survive."""
+    rng = Random(seed)
+    intent = random_intent(rng)
+    twins = Twins(intent)
+    now = SECOND
+    for _ in range(8):
+        wave = segments(intent, rng, twins.states[1].connections(), rng.choice((20, 60)), now)
+        twins.forward(wave)
+        now = int(wave["time"].max(initial=now)) + rng.choice((0, 1, 9, 10, 11, 30, 60, 120, 300, 301, 432_000)) * SECOND
+
+
+def test_generated_services_meet_every_case() -> None:
+    """What the generator is for: endpoints, answers, masquerading, hairpins, affinity and every refusal occur."""
+    met = dict.fromkeys(("chosen", "put back", "hidden", "hairpin", "affinity", "rejected", "dropped", "firewall"), 0)
+    for seed in range(40):
+        rng = Random(seed)
+        intent = served(random_intent(rng), rng)
+        twin = engine("fast", intent)
+        state = twin.new_state()
+        wave = asking(intent, rng, random_wave(intent, rng, 100))
+        outcome = twin.forward(wave, state, offspring=True)
+        results = outcome.results
+        chosen = results["flags"] & ResultFlag.DNAT > 0
+        refused = results["stage"] == Stage.BALANCE
+        assert outcome.born is not None
+        met["chosen"] += chosen.sum()
+        met["hidden"] += (chosen & (results["flags"] & ResultFlag.SNAT > 0)).sum()
+        met["hairpin"] += (chosen & (results["dst"] == wave["src"])).sum()
+        met["affinity"] += len(state.affinities())
+        rejected = int((outcome.born.causes["cause"] == DropReason.NO_ENDPOINTS).sum())
+        met["rejected"] += rejected
+        met["dropped"] += int((refused & (results["reason"] == DropReason.NO_ENDPOINTS)).sum()) - rejected
+        met["firewall"] += (refused & (results["reason"] == DropReason.POLICY_INGRESS)).sum()
+        answers = twin.forward(reply_wave(wave, results, intent), state).results
+        met["put back"] += (answers["flags"] & ResultFlag.UNDNAT > 0).sum()
+    assert min(met.values()) >= 20, met
 
 
 @pytest.mark.parametrize("count", TAILS)
@@ -247,6 +326,25 @@ def test_growth_changes_nothing() -> None:
     later = twins.forward(wave)
     assert (later["connection"] == first["connection"] + 3000).all()
     assert len(twins.states[0].connections()) == 6000     # at the sender and at the receiver
+
+
+def test_affinity_grows_with_its_clients() -> None:
+    """More clients than any first table has; they stay where they were, and are forgotten when their time is over."""
+    cluster = three_zones(calico=False, rp_filter=RpFilter.OFF)
+    cluster.service("10.96.0.1", ["10.244.1.2", "10.244.1.3"], node_port=30000, affinity=100 * SECOND)
+    intent = cluster.build()
+    twins = Twins(intent)
+    wave = np.repeat(packet(
+        dst="10.0.1.11", ingress=intent.endpoint_ids["host/api"], protocol=17, dport=30000, time=SECOND, length=100), 3000)
+    wave["protocol"], wave["tcp_flags"], wave["src"] = 6, SYN, 0x50000000 + np.arange(3000)
+    first = twins.forward(wave)
+    assert len(twins.states[0].affinities()) == 3000 and len(set(first["dst"].tolist())) == 2
+    for name, value in (("sport", 50000), ("time", 90 * SECOND)):
+        wave[name] = value
+    np.testing.assert_array_equal(twins.forward(wave)["dst"], first["dst"])
+    wave["src"], wave["time"] = 0x60000000 + np.arange(3000), 1000 * SECOND
+    twins.forward(wave)
+    assert len(twins.states[0].affinities()) == 3000
 
 
 def test_chunks_of_one_leg_have_no_meaning() -> None:

@@ -406,6 +406,28 @@ def test_pieces_wait_thirty_seconds_from_the_first_one_on(net, after, made):
     assert len(network.born.packets) == made
 
 
+@pytest.mark.parametrize(("after", "made"), [(30 * SECOND - 1, 1), (30 * SECOND, 0)])
+def test_an_identification_that_is_used_again_waits_its_own_thirty_seconds(net, after, made):
+    network = net(linux())
+    begun = 20 * SECOND
+    for number, time in ((0, 0), (1, 0), (2, 0), (0, begun), (1, 35 * SECOND), (2, begun + after)):
+        wave, headers = pieces(network, "default/p1", P2, [100, 100, 60], time=SECOND + time)
+        network.send_wave(wave[number:number + 1], headers=headers[number:number + 1])
+    assert len(network.born.packets) == made
+
+
+def test_datagrams_that_became_whole_leave_nothing_behind_but_their_boundaries():
+    network = Net(linux(), "fast")
+    for number in range(200):
+        wave, headers = pieces(network, "default/p1", P2, [100, 60], of=number + 1, time=SECOND)
+        network.send_wave(wave, headers=headers)
+    fragments = network.state.fragments
+    assert fragments.number == 200 and len(fragments._boundaries) == 200
+    assert not fragments._queues and len(fragments._due) < 100
+    network.send("default/p1", P2, protocol=UDP, time=31 * SECOND)
+    assert not fragments._boundaries and not fragments._due
+
+
 def test_the_whole_is_the_first_piece_made_longer_at_the_time_of_the_one_that_closed_it(net):
     network = net(linux())
     wave, headers = pieces(network, "default/p1", P2, [420, 220])

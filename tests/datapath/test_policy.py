@@ -238,6 +238,18 @@ def test_what_is_denied_leaves_no_connection(world):
     assert not len(network.state.connections())
 
 
+@pytest.mark.parametrize(("settings", "fate", "then"), [
+    ("", DELIVERED, DELIVERED), ("  settings: {policyChange: cut}\n", INGRESS, INGRESS)])
+def test_a_policy_that_changes_keeps_connections_or_cuts_them_by_option(world, settings, fate, then):
+    network = world(spec=NODES + settings)
+    assert opens(network, "shop/near", "shop/db", sport=40000) == DELIVERED
+    assert fate_of(network.reply()) == DELIVERED
+    later = world(TO_DB, spec=NODES + settings)
+    network.intent, network.engine = later.intent, later.engine
+    assert opens(network, "shop/near", "shop/db", sport=40000, tcp_flags=ACK) == fate
+    assert opens(network, "shop/db", "shop/near", 40000, sport=5432, tcp_flags=ACK | SYN) == then
+
+
 ONE_BY_ONE = "".join(
     calico(f"p{number}", f"{{order: {number}, selector: app == 'db', ingress: [{{action: {'Deny' if number % 3 else 'Allow'}, "
            f"protocol: TCP, source: {{selector: app == '{'web' if number % 2 else 'near'}'}}, "

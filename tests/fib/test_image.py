@@ -10,6 +10,7 @@ from calisim.errors import StaleBuildError, UsageError
 from calisim.fib.compiler import compile
 from calisim.fib.image import FibImage
 from calisim.vocabulary import EndpointKind
+from tests.balancing import served
 from tests.intents import three_zones
 from tests.policing import policed
 
@@ -60,8 +61,7 @@ def test_check_wants_nobody_as_endpoint_0(image: FibImage) -> None:
     endpoints = image.endpoints.copy()
     endpoints["kind"][0] = EndpointKind.POD
     with pytest.raises(UsageError, match=r"inconsistent \(endpoint 0\)"):
-        FibImage(
-            **{**image.arrays, "endpoints": endpoints}, places=image.places, objects=image.objects).check()
+        FibImage(**{**image.arrays, "endpoints": endpoints}, places=image.places, objects=image.objects).check()
 
 
 @pytest.mark.parametrize(("table", "field"), [
@@ -97,7 +97,7 @@ def test_check_rejects_tables_of_policy_that_lead_nowhere(table: str, field: str
     image = policed_image()
     image.check()
     array = image.arrays[table].copy()
-    (array if field is None else array[field]).reshape(-1)[-1] = 0xFFFF if field == "term_count" else 60_000_000
+    (array if field is None else array[field]).reshape(-1)[-1] = 60_000_000
     with pytest.raises(UsageError, match="inconsistent"):
         FibImage(**{**image.arrays, table: array}, places=image.places, objects=image.objects).check()
 
@@ -113,3 +113,32 @@ def test_check_rejects_a_program_without_an_end() -> None:
 def test_tables_are_values(image: FibImage) -> None:
     with pytest.raises(ValueError, match="read-only"):
         image.rows[0, 0] = 1
+
+
+@pytest.fixture
+def services() -> FibImage:
+    """An image whose services, endpoints and source ranges are not empty."""
+    for seed in range(100):
+        image = compile(served(three_zones().build(), Random(seed)))
+        if min(len(image.ranges), len(image.backends)) > 2 and image.services["own_count"].any():
+            return image
+    raise AssertionError("the generator makes no such services")
+
+
+@pytest.mark.parametrize(("table", "field", "what"), [
+    ("frontends", "service", "frontends"), ("frontends", "sources", "source ranges"), ("services", "backends", "backends"),
+    ("services", "count", "backends"), ("services", "own", "own backends"), ("services", "own_count", "own backends")])
+def test_check_rejects_services_that_lead_nowhere(services: FibImage, table: str, field: str, what: str) -> None:
+    array = getattr(services, table).copy()
+    array[field][np.flatnonzero(array[field])[0]] = 0xFFFFFFFF
+    with pytest.raises(UsageError, match=f"inconsistent .{what}."):
+        FibImage(**{**services.arrays, table: array}, places=services.places, objects=services.objects).check()
+
+
+@pytest.mark.parametrize("change", ["full", "odd", "none"])
+def test_check_rejects_a_table_of_services_in_which_a_search_never_ends(services: FibImage, change: str) -> None:
+    frontends = services.frontends.copy()
+    frontends["service"] = np.maximum(frontends["service"], change == "full")
+    frontends = {"full": frontends, "odd": frontends[:-1], "none": frontends[:0]}[change]
+    with pytest.raises(UsageError, match="size of frontends"):
+        FibImage(**{**services.arrays, "frontends": frontends}, places=services.places, objects=services.objects).check()

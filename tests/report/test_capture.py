@@ -152,6 +152,17 @@ def test_errors_come_when_they_are_sent() -> None:
     assert sum(bool(frame.comment) for frame in recording.frames()) == 30
 
 
+def test_a_loss_to_a_learnt_path_mtu_names_no_device() -> None:
+    """IP-in-IP with DF behind a narrow leg: the node is told, and the next packet is too long for what it has learnt."""
+    again = {f"traffic__{name}__{key}": value for name in ("mesh", "out") for key, value in (("to", "all()"), ("size", "1480"))}
+    made = network("overlay-ipip", provider="linux", nodes__b__mtu="1500", **again,
+                   **{"vpcs__prod__subnets__zone-a__mtu": "1500", "vpcs__prod__subnets__zone-b__mtu": "1400"})
+    told = {frame.comment.partition(" [")[0] for frame in record(made, None).frames() if "MTU_EXCEEDED" in frame.comment}
+    assert told and told == {
+        f"MTU_EXCEEDED at {node}: 1,500 bytes with DF set are more than the path takes, as {node} has learnt from an ICMP 3/4"
+        for node in ("a-1", "a-2")}
+
+
 def test_answers_of_stacks_are_frames() -> None:
     recording = record(network("overlay-ipip", settings__stack="answer", traffic__mesh__protocol="icmp"), "mesh")
     kinds = {ipv4.parse(frame.data)[1][0] for frame in recording.frames() if ipv4.parse(frame.data)[0].protocol == ipv4.ICMP}

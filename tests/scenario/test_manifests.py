@@ -180,13 +180,10 @@ items:
 
 
 @pytest.mark.parametrize(("document", "names"), [
-    ("apiVersion: projectcalico.org/v3\nkind: GlobalNetworkPolicy\nmetadata: {name: deny}", ("Policy deny", "not evaluated")),
-    ("apiVersion: networking.k8s.io/v1\nkind: NetworkPolicy\nmetadata: {name: deny, namespace: x}", ("x/deny", "not evaluated")),
     ("apiVersion: projectcalico.org/v3\nkind: BGPPeer\nmetadata: {name: tor}\nspec: {peerIP: 10.0.0.1}", ("BGPPeer tor", "mesh")),
     ("apiVersion: networking.k8s.io/v1\nkind: Ingress\nmetadata: {name: web}", ("Ingress web", "service behind it")),
     ("apiVersion: apps/v1\nkind: Deployment\nmetadata: {name: web}", ("Deployment web", "pods:")),
     ("apiVersion: v1\nkind: ConfigMap\nmetadata: {name: kube-root-ca}", ("ConfigMap", "no packet")),
-    ("apiVersion: v1\nkind: policy\nmetadata: {name: old}", ("policy old", "not evaluated")),
 ])
 def test_what_is_understood_but_not_modelled_is_said(document, names):
     resources, warnings, problems = convert(document)

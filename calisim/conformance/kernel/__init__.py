@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import json
 import os
+import struct
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -17,6 +18,7 @@ from typing import Any
 from ...errors import UsageError
 from ...wire.dissect import dissect
 from ...wire.ipv4 import Ipv4
+from ..bounded import read_json
 from . import case as cases
 from .decode import text
 from .judge import Difference, Drawn, differs
@@ -75,20 +77,32 @@ def judged(folder: Path) -> KernelResult:
         case = cases.read(folder)
         predictions = tuple(Player(case).play())
     except Exception as error:             # whatever is wrong with the case: it is told, and the other cases run
-        return KernelResult(folder.name, fault=f"the case cannot run: {type(error).__name__}: {error}")
+        return KernelResult(folder.name, fault=f"the case cannot run: {_said(error)}")
     try:
         golden = _golden(folder / "golden.json")
         drawn = Drawn(case.written, _identifications(case, predictions))
         return KernelResult(folder.name, _compared(predictions, golden, drawn), predictions=predictions)
     except Exception as error:
-        return KernelResult(
-            folder.name, fault=f"golden.json cannot be compared: {type(error).__name__}: {error}", predictions=predictions)
+        return KernelResult(folder.name, fault=f"golden.json cannot be compared: {_said(error)}", predictions=predictions)
+
+
+def _said(error: Exception) -> str:
+    """What is wrong with a file, in the words of its author."""
+    match error:
+        case OSError():
+            return error.strerror or str(error)
+        case json.JSONDecodeError():
+            return f"it is not JSON: {error}"
+        case KeyError():
+            return f"{error} is missing, or nothing that it may say"
+        case ValueError() | struct.error():
+            return str(error)
+        case _:
+            return f"it is not of the form of a case ({type(error).__name__}: {error})"
 
 
 def _golden(path: Path) -> list[dict[str, Any]]:
-    if path.stat().st_size > MAX_BYTES:
-        raise ValueError(f"{path} has more than {MAX_BYTES:,} bytes")
-    packets = json.loads(path.read_bytes())["packets"]
+    packets = read_json(path, MAX_BYTES)["packets"]
     assert isinstance(packets, list)
     return packets
 

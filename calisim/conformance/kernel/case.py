@@ -6,7 +6,6 @@ from the control plane's own code. Reads nothing but the case.
 
 from __future__ import annotations
 
-import json
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
@@ -27,6 +26,7 @@ from ...datapath.deparse import Tunnels
 from ...scenario.resources import IPPool
 from ...vocabulary import Encap, EndpointKind, RouterFlag, RpFilter, TargetKind
 from ...vocabulary.chance import fnv1a_32
+from ..bounded import read_json
 
 MAX_BYTES = 16 << 20
 ERA = (3, 26)                          # BIRD writes the routes of ipip and unencapsulated pools
@@ -120,9 +120,7 @@ class Case:
 def read(folder: Path) -> Case:
     """The case of a folder. Whatever is wrong with it is raised as it comes: such a case cannot run."""
     path = folder / "case.json"
-    if path.stat().st_size > MAX_BYTES:
-        raise ValueError(f"{path} has more than {MAX_BYTES:,} bytes")
-    content = json.loads(path.read_bytes())
+    content = read_json(path, MAX_BYTES)
     return Case(content.get("name", folder.name), content, intent_of(content, Mark(str(path))))
 
 

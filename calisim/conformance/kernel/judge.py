@@ -7,7 +7,7 @@ class of the kernel's, what the kernel kept (port, identification) is kept, chec
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 from ...wire import icmp, ipv4, tcp, udp, vxlan
@@ -51,20 +51,9 @@ def differs(prediction: Prediction, golden: Mapping[str, Any], drawn: Drawn) -> 
     if prediction.disagreement:
         return Difference(prediction.disagreement)
     found = _hops_differ(prediction, golden, drawn) or _fate_differs(prediction, golden)
-    reason = _unmodelled(prediction, golden) if found else ""
-    if found and reason:
-        return Difference(f"not modelled yet: {reason} ({found.message})", found.field, found.ours, found.kernels)
+    if found and prediction.unmodelled:
+        return replace(found, message=f"not modelled yet: {prediction.unmodelled} ({found.message})")
     return found
-
-
-def _unmodelled(prediction: Prediction, golden: Mapping[str, Any]) -> str:
-    """What the model lacks, where it is plain that this is why the packet differs."""
-    if prediction.unmodelled:
-        return prediction.unmodelled
-    kinds = {hop["kind"] for hop in golden["hops"]} - {hop.kind for hop in prediction.hops}
-    if "reply" in kinds:
-        return "answers of an endpoint's own stack"
-    return "ICMP errors" if "error" in kinds else ""
 
 
 def _fate_differs(prediction: Prediction, golden: Mapping[str, Any]) -> Difference | None:

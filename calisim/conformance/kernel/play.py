@@ -203,7 +203,12 @@ class Player:
         header, _ = ipv4.parse(whole)
         source, frame = header.src, frame or (header.src, header.dst) not in self._heard
         ingress = self._case.sender(namespace, source).id
-        rows = [packets.row(data, ingress, time, choose_source=not source, wrapped=wrapped, frame=frame) for data in sent]
+        if wrapped and len(sent) > 1:              # what is inside can be read of the whole alone
+            made = packets.row(whole, ingress, time, choose_source=not source, wrapped=True, frame=frame)
+            rows = [packets.outer_piece(made, data) for data in sent]
+            sent = [whole] * len(sent)             # of which each crossing shows its piece
+        else:
+            rows = [packets.row(data, ingress, time, choose_source=not source, wrapped=wrapped, frame=frame) for data in sent]
         wave, headers = (np.concatenate(column) for column in zip(*rows, strict=True))
         fast, judge = (
             list(generations(one, wave, state, headers, events=True, silent=self._case.silent)) for one, state in self._engines)

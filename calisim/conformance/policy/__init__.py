@@ -1,8 +1,8 @@
 """Cases of network policy suites: who may talk to whom, as the suites state it, against what calisim says.
 
 A folder holds one folder a case: ``cluster.yaml`` and ``policies.yaml`` (what there is), ``expected.json`` (flows with their
-verdicts). ``case`` reads the first two, ``evaluate`` answers, and only this judge reads what is expected; the evaluator is
-handed a flow without its verdict. A case of a feature that is out of scope is listed, not judged.
+verdicts). ``case`` reads the first two and makes a cluster of each model of encapsulation, ``travel`` sends packets through both
+engines, and only this judge reads what is expected. A case of a feature that is out of scope is listed, not judged.
 """
 
 from __future__ import annotations
@@ -10,36 +10,40 @@ from __future__ import annotations
 import json
 import os
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
 from ...errors import UsageError
-from .case import Case, read
-from .evaluate import Evaluator, Sides
+from .case import MODELS, Model, read
+from .travel import ENGINES, Sides, Travel
 
 MAX_BYTES = 64 << 20
 OUT_OF_SCOPE = {
     "IPv6": "calisim models IPv4 only",
     "anp-sameLabels-removed": "sameLabels and notSameLabels were removed from the API after v0.1.1",
 }
+__all__ = [
+    "ENGINES", "MODELS", "OUT_OF_SCOPE", "Mismatch", "Model", "PolicyResult", "Sides", "Travel", "judged", "read", "run"]
 _ANSWERS = ("verdict", "egress", "ingress")
 
 
 @dataclass(frozen=True, slots=True)
 class Mismatch:
-    """A flow on which calisim says something else: which side, and what is expected of it."""
+    """A flow on which calisim says something else: which side, and what is expected of it; under which engines and models."""
 
     flow: Mapping[str, Any]
     side: str                              # verdict | egress | ingress
     expected: str
+    under: tuple[str, ...]
 
 
 @dataclass(frozen=True, slots=True)
 class PolicyResult:
     """One case; ``fault`` says why it could not be run, which is a failure, ``out_of_scope`` names the feature.
 
-    ``unlawful``: its policies that Calico's API would refuse and that were read past its validation.
+    ``alone``: flows of which no packet could tell and the stage was asked. ``unlawful``: its policies that Calico's API would
+    refuse and that were read past its validation.
     """
 
     name: str
@@ -47,6 +51,7 @@ class PolicyResult:
     features: tuple[str, ...] = ()
     flows: int = 0
     mismatches: tuple[Mismatch, ...] = ()
+    alone: int = 0
     fault: str = ""
     out_of_scope: str = ""
     unlawful: tuple[str, ...] = ()
@@ -56,9 +61,13 @@ class PolicyResult:
         return not self.fault and not self.mismatches
 
 
-def run(directory: str | os.PathLike[str], names: Iterable[str] | None = None) -> list[PolicyResult]:
+def run(
+    directory: str | os.PathLike[str], names: Iterable[str] | None = None, *, models: Sequence[Model] = MODELS,
+    engines: Sequence[str] = ENGINES,
+) -> list[PolicyResult]:
     """Every case of the folder (or those named), in the order of their names."""
-    return [judged(folder) for folder in _folders(Path(directory), None if names is None else list(names))]
+    folders = _folders(Path(directory), None if names is None else list(names))
+    return [judged(folder, models, engines) for folder in folders]
 
 
 def _folders(directory: Path, names: Sequence[str] | None) -> list[Path]:
@@ -72,7 +81,7 @@ def _folders(directory: Path, names: Sequence[str] | None) -> list[Path]:
     return [found[name] for name in names or found]
 
 
-def judged(folder: Path) -> PolicyResult:
+def judged(folder: Path, models: Sequence[Model] = MODELS, engines: Sequence[str] = ENGINES) -> PolicyResult:
     """One case. What cannot be run is a failure that says why."""
     try:
         expected = _expected(folder / "expected.json")
@@ -81,14 +90,15 @@ def judged(folder: Path) -> PolicyResult:
     except Exception as error:
         return PolicyResult(folder.name, fault=f"expected.json cannot be read: {type(error).__name__}: {error}")
     if beyond := next((feature for feature in features if feature in OUT_OF_SCOPE), ""):
-        return PolicyResult(head.name, head.suite, features, head.flows, out_of_scope=beyond)
+        return replace(head, out_of_scope=beyond)
     try:
-        case, asked = _asked(folder, expected["flows"])
-        mismatches = tuple(_mismatches(case, expected["flows"], asked))
+        asked = [{key: value for key, value in flow.items() if key not in _ANSWERS} for flow in expected["flows"]]
+        found, unlawful = _answers(folder, asked, models, engines)
+        mismatches = tuple(_mismatches(expected["flows"], asked, found))
     except Exception as error:             # whatever is wrong with the case: it is told, and the other cases run
-        return PolicyResult(head.name, head.suite, features, head.flows,
-                            fault=f"the case cannot run: {type(error).__name__}: {error}")
-    return PolicyResult(head.name, head.suite, features, head.flows, mismatches, unlawful=case.unlawful)
+        return replace(head, fault=f"the case cannot run: {type(error).__name__}: {error}")
+    alone = sum(sides.alone for sides in next(iter(found.values())))
+    return replace(head, mismatches=mismatches, alone=alone, unlawful=unlawful)
 
 
 def _expected(path: Path) -> dict[str, Any]:
@@ -99,19 +109,27 @@ def _expected(path: Path) -> dict[str, Any]:
     return found
 
 
-def _asked(folder: Path, flows: Sequence[Mapping[str, Any]]) -> tuple[Case, list[dict[str, Any]]]:
-    """The case, and its flows without what is expected of them."""
-    asked = [{key: value for key, value in flow.items() if key not in _ANSWERS} for flow in flows]
-    return read(folder, [end for flow in asked for end in (flow["src"], flow["dst"]) if "/" not in end]), asked
+def _answers(
+    folder: Path, asked: Sequence[Mapping[str, Any]], models: Sequence[Model], engines: Sequence[str],
+) -> tuple[dict[str, list[Sides]], tuple[str, ...]]:
+    """What is said of the flows, by engine and model; the policies that the API would refuse."""
+    found: dict[str, list[Sides]] = {}
+    outside = [end for flow in asked for end in (flow["src"], flow["dst"]) if "/" not in end]
+    for model in models:
+        case = read(folder, model, outside)
+        for engine in engines:
+            found[f"{engine}, {model.name}"] = Travel(case, engine).verdicts(asked)
+    return found, case.unlawful
 
 
-def _mismatches(case: Case, flows: Sequence[Mapping[str, Any]], asked: Sequence[Mapping[str, Any]]) -> Iterable[Mismatch]:
-    verdict = Evaluator(case).verdict
-    for flow, question in zip(flows, asked, strict=True):
-        found = _told(verdict(question))
+def _mismatches(
+    flows: Sequence[Mapping[str, Any]], asked: Sequence[Mapping[str, Any]], found: Mapping[str, Sequence[Sides]],
+) -> Iterable[Mismatch]:
+    for row, (flow, question) in enumerate(zip(flows, asked, strict=True)):
         for side in _ANSWERS:
-            if side in flow and found[side] != flow[side]:
-                yield Mismatch(question, side, flow[side])
+            under = tuple(how for how, said in found.items() if side in flow and _told(said[row])[side] != flow[side])
+            if under:
+                yield Mismatch(question, side, flow[side], under)
 
 
 def _told(sides: Sides) -> dict[str, str]:

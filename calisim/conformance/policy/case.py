@@ -9,9 +9,10 @@ types without a protocol); those are read past the validation, and the case says
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
-from ipaddress import ip_network
+from ipaddress import ip_address, ip_network
+from itertools import islice
 from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import Any
@@ -31,7 +32,20 @@ from ...scenario.sources import Sources
 
 _LOADER: type = getattr(yaml, "CSafeLoader", yaml.SafeLoader)
 _CALICO = "projectcalico.org/v3"
-_POOL = {"blockSize": 26, "ipipMode": "Never", "natOutgoing": False}
+
+
+@dataclass(frozen=True, slots=True)
+class Model:
+    """How pods' packets travel between nodes."""
+
+    name: str
+    ipip: str
+
+    def tunnels(self, one_subnet: bool) -> bool:
+        return self.ipip == "Always" or (self.ipip == "CrossSubnet" and not one_subnet)
+
+
+MODELS = (Model("overlay-ipip", "Always"), Model("calico-cross-subnet", "CrossSubnet"), Model("calico-no-encap", "Never"))
 
 
 @dataclass(frozen=True, slots=True)
@@ -43,22 +57,23 @@ class Case:
 
     intent: Intent
     addresses: Mapping[str, str]
+    model: Model
     unlawful: tuple[str, ...] = ()
 
 
-def read(folder: Path, outside: Sequence[str] = ()) -> Case:
+def read(folder: Path, model: Model, outside: Sequence[str] = ()) -> Case:
     """``outside``: addresses beyond the cluster that packets will come from or go to."""
     cluster = yaml.load((folder / "cluster.yaml").read_text(), _LOADER)
     with TemporaryDirectory() as made:
         written = Path(made, "cluster.yaml")
-        written.write_text("\n---\n".join(map(json.dumps, documents(cluster, outside))))
+        written.write_text("\n---\n".join(map(json.dumps, documents(cluster, model, outside))))
         policies = _lawfully_named(folder / "policies.yaml", Path(made, "policies.yaml"))
         unlawful = [document for path in policies for document in _refused(path)]
         scenario = load(written, apply=[] if unlawful else policies)
         if unlawful:
             scenario = _past_validation(scenario, policies)
     addresses = {f"{pod['namespace']}/{pod['name']}": pod["ip"] for pod in cluster["pods"]}
-    return Case(resolve(build(scenario)), addresses, tuple(document.name for document in unlawful))
+    return Case(resolve(build(scenario)), addresses, model, tuple(document.name for document in unlawful))
 
 
 def _documents(path: str) -> tuple[Document, ...]:
@@ -84,12 +99,15 @@ def _past_validation(scenario: Scenario, paths: Sequence[str]) -> Scenario:
     return replace(scenario, resources=replace(scenario.resources, policy=found.resources()))
 
 
-def documents(cluster: Mapping[str, Any], outside: Sequence[str]) -> Iterator[dict[str, Any]]:
-    """The scenario, then everything in the cluster."""
+def documents(cluster: Mapping[str, Any], model: Model, outside: Sequence[str]) -> Iterator[dict[str, Any]]:
+    """The scenario, then everything in the cluster. No two pods share a node: of a node's pods the first stays, the others get
+    nodes of their own in two subnets of their own. Pools are as small as pods, so that no address beside theirs is Calico's."""
     pods = [pod for pod in cluster["pods"] if not pod.get("hostNetwork")]
     taken = {thing["ip"] for thing in (*pods, *cluster["nodes"])}
     hosts = [address for address in dict.fromkeys(outside) if address not in taken]
-    subnets = sorted({_around(node["ip"]) for node in cluster["nodes"]})
+    spare = _spare({*taken, *outside}, 3)
+    nodes, homes = _apart(cluster["nodes"], pods, spare[:2])
+    subnets = sorted({_around(node["ip"]) for node in nodes})
     yield {
         "apiVersion": "calisim/v1", "kind": "Scenario", "metadata": {"name": "case"}, "spec": {
             "provider": "plain",
@@ -97,15 +115,42 @@ def documents(cluster: Mapping[str, Any], outside: Sequence[str]) -> Iterator[di
                                                             for number, cidr in enumerate(subnets)}}},
             "nodes": [
                 {"name": node["name"], "address": node["ip"], "subnet": f"s{subnets.index(_around(node['ip']))}",
-                 "labels": _texts(node.get("labels"))} for node in cluster["nodes"]],
+                 "labels": _texts(node.get("labels"))} for node in nodes],
             "hosts": [{"name": f"outside-{number}", "ip": address} for number, address in enumerate(hosts)]}}
-    for cidr in sorted({_around(pod["ip"]) for pod in pods}):
-        name = "pool-" + cidr.replace(".", "-").replace("/", "-")
-        yield _document(_CALICO, "IPPool", {"name": name}, {"cidr": cidr, **_POOL})
+    yield _pool("tunnels", spare[2], 32, model, ["Tunnel"])
+    for number, pod in enumerate(pods):
+        yield _pool(f"pod-{number}", f"{pod['ip']}/32", 32, model, ["Workload"])
     for namespace in cluster["namespaces"]:
         yield _document("v1", "Namespace", {"name": namespace["name"], "labels": _texts(namespace.get("labels"))})
-    for pod in pods:
-        yield from _pod(pod)
+    for pod, home in zip(pods, homes, strict=True):
+        yield from _pod({**pod, "node": home})
+
+
+def _apart(
+    nodes: Sequence[Mapping[str, Any]], pods: Sequence[Mapping[str, Any]], subnets: Sequence[str],
+) -> tuple[list[Mapping[str, Any]], list[str]]:
+    """All nodes, and the node of each pod."""
+    made, homes = list(nodes), list[str]()
+    free = [islice(ip_network(subnet).hosts(), 10, None) for subnet in subnets]
+    for number, pod in enumerate(pods):
+        home = pod["node"]
+        if home in homes:
+            home = f"spare-{number}"
+            made.append({"name": home, "ip": str(next(free[number % len(free)]))})
+        homes.append(home)
+    return made, homes
+
+
+def _spare(taken: Iterable[str], count: int) -> list[str]:
+    """Networks in which nothing of the case lies."""
+    used = {int(ip_address(address)) >> 12 for address in taken if ":" not in address}
+    candidates = (network for network in ip_network("198.18.0.0/15").subnets(new_prefix=20))
+    return [str(network) for network in candidates if int(network.network_address) >> 12 not in used][:count]
+
+
+def _pool(name: str, cidr: str, block: int, model: Model, uses: list[str]) -> dict[str, Any]:
+    return _document(_CALICO, "IPPool", {"name": name}, {
+        "cidr": cidr, "blockSize": block, "ipipMode": model.ipip, "natOutgoing": False, "allowedUses": uses})
 
 
 def _pod(pod: Mapping[str, Any]) -> Iterator[dict[str, Any]]:

@@ -35,10 +35,12 @@ class Programs:
     _tiers: dict[str, tuple[int, PolicyAction]] = field(default_factory=dict)
     _policies: dict[int, dict[str, int]] = field(default_factory=dict)     # id of a policy → its chains
 
-    def identities(self, workloads: Sequence[Workload]) -> tuple[Identity, ...]:
-        enforced = [policy for policy in self.resources.policies if not policy.staged]
+    def __post_init__(self) -> None:
         for tier in ordered_tiers(self.resources.tiers):
             self._tiers[tier.name] = (self.objects.add("Tier", tier.name, tier.mark), _ENDS[tier.default_action])
+
+    def identities(self, workloads: Sequence[Workload]) -> tuple[Identity, ...]:
+        enforced = [policy for policy in self.resources.policies if not policy.staged]
         now = self._of_policies(enforced, workloads)
         with_staged = self._as_if_in_force(enforced)
         then = now if with_staged == enforced else self._of_policies(with_staged, workloads)
@@ -65,14 +67,14 @@ class Programs:
             chosen = self.chains.sets.identities(policy_selector(policy))
             for way in DIRECTIONS if chosen else ():
                 if way.capitalize() in policy.types:
-                    chain = self._chain(policy, way)
+                    chain = self.chain(policy, way)
                     for identity in chosen:
                         per_workload[identity - 1][way].setdefault(policy.tier, []).append(chain)
         return [
             (self._program(tiers["ingress"], workload, "ingress"), self._program(tiers["egress"], workload, "egress"))
             for tiers, workload in zip(per_workload, workloads, strict=True)]
 
-    def _chain(self, policy: Policy, way: str) -> int:
+    def chain(self, policy: Policy, way: str) -> int:
         chains = self._policies.setdefault(id(policy), {})
         if way not in chains:
             number = next(iter(chains.values()), 0)
@@ -87,11 +89,18 @@ class Programs:
     def _program(self, tiers: Mapping[str, list[int]], workload: Workload, way: str) -> int:
         profiles = (NAMESPACE_PROFILES,) if workload.profiles is None else workload.profiles
         made = Program(
-            tuple(ProgramTier(tuple(chains), self._tiers[name][1], self._tiers[name][0]) for name, chains in tiers.items()),
-            tuple(self._profile(name, way) for name in profiles))
+            tuple(self.tier(name, chains) for name, chains in tiers.items()),
+            tuple(self.profile(name, way) for name in profiles))
+        return self.add(made)
+
+    def add(self, made: Program) -> int:
         return self.known.setdefault(made, len(self.known) + 1)
 
-    def _profile(self, name: str, way: str) -> int:
+    def tier(self, name: str, chains: Sequence[int]) -> ProgramTier:
+        decided_by, end = self._tiers[name]
+        return ProgramTier(tuple(chains), end, decided_by)
+
+    def profile(self, name: str, way: str) -> int:
         if (name, way) not in self.profiles:
             profile = next((one for one in self.resources.profiles if one.name == name), None) or self._unwritten(name)
             number = self.objects.add("Profile", name, profile.mark)

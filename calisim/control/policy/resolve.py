@@ -5,35 +5,42 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from ...model.entities import Entities
-from ...scenario.resources import PolicyResources
-from ..intent import Endpoint
+from ...scenario.resources import FelixConfiguration, PolicyResources
+from ..intent import Endpoint, Router
 from ..objects import Objects
-from ..policing import Policing
+from ..policing import Failsafes, Policing
+from .guards import Guards, failsafes, labelled
 from .labels import workloads
 from .programs import Programs
 from .rules import Chains
 from .sets import Services, Sets
 
+NO_FELIX = FelixConfiguration()
+
 
 def police(
     resources: PolicyResources, entities: Entities, endpoints: Sequence[Endpoint], objects: Objects,
-    services: Services | None = None,
+    services: Services | None = None, routers: Sequence[Router] = (), felix: FelixConfiguration = NO_FELIX, *, cuts: bool = False,
 ) -> Policing:
     """All of policy. The pods are the last of the endpoints, in the order of the entities; ``services`` are their backends."""
     pods = entities.pods
     made, numbers = workloads(pods, entities.namespaces, resources)
     nodes = [(node.labels, node.address) for node in entities.nodes]
-    sets = Sets(made, resources.network_sets, resources.host_endpoints, nodes, entities.namespaces)
+    hosts = labelled(resources)
+    sets = Sets(made, resources.network_sets, hosts, nodes, entities.namespaces)
     chains = Chains(sets, objects, services or {})
     programs = Programs(resources, chains, objects)
     identities = programs.identities(made)
+    guards = Guards(programs, hosts, routers)
+    guards.place()
+    safe = failsafes(programs, felix) if guards.all else Failsafes()
     others = len(endpoints) - len(pods)
     addresses = {
         endpoint.address: number for endpoint, number in zip(endpoints[others:], numbers, strict=True) if endpoint.address}
     return Policing(
         identities, (*(0,) * others, *numbers), addresses, tuple(programs.known), tuple(chains.all),
         tuple(one for _, one in sets.address_sets.values()), tuple(one for _, one in sets.port_sets.values()),
-        _warnings(programs, chains, entities))
+        tuple(guards.all), guards.interfaces, safe, cuts, (*_warnings(programs, chains, entities), *guards.warnings))
 
 
 def _warnings(programs: Programs, chains: Chains, entities: Entities) -> tuple[str, ...]:

@@ -38,6 +38,7 @@ class Sets:
             labelled.append(host.labels)
             self._nets.append(tuple(Prefix(address, 32) for address in host.expected_addresses))
         self.index = LabelIndex(labelled)
+        self._hosts = len(labelled) - len(hosts)
         self._nodes = LabelIndex([labels for labels, _ in nodes])
         self._node_addresses = [address for _, address in nodes]
         self.address_sets: dict[tuple[frozenset[int], tuple[Prefix, ...]], tuple[int, AddressSet]] = {}
@@ -48,6 +49,10 @@ class Sets:
     def identities(self, selector: Selector) -> list[int]:
         """Identities (from 1) of the pods that the selector chooses."""
         return sorted(position + 1 for position in self.index.select(selector) if position < self._identities)
+
+    def hosts(self, selector: Selector) -> frozenset[int]:
+        """Positions (from 0) of the host endpoints that the selector chooses."""
+        return frozenset(position - self._hosts for position in self.index.select(selector) if position >= self._hosts)
 
     def chosen(self, selector: Selector) -> int:
         """The set of all whom the selector chooses."""

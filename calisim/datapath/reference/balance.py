@@ -106,7 +106,7 @@ class Balancer:
     def _frontend(self, header: Header, router: Router) -> Frontend | None:
         """The service that the packet is for: by its address, else by a node port on the node's own."""
         known = self.services.by_address
-        found = known.get((header.dst, header.protocol, header.dport))
+        found = known.get((header.dst, header.protocol, header.dport)) if header.dst else None
         if found is not None or header.dst not in self.intent.local_addresses(router.id):
             return found
         allowed = self.services.node_addresses

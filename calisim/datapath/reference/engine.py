@@ -16,6 +16,7 @@ from .fragments import HEADER_LENGTH, UNIT
 from .journal import Journal
 from .node import NodeWalker
 from .offspring import Offspring
+from .police import Flow, Police
 from .routes import Routes
 from .rows import TIME_EXCEEDED, UNREACHABLE, read
 from .state import ReferenceState
@@ -37,6 +38,15 @@ class ReferenceEngine:
     def new_state(self) -> ReferenceState:
         return ReferenceState(self.intent)
 
+    def judge(self, packets: np.ndarray) -> np.ndarray:
+        """What the sides' programs say (:meth:`.engine.Engine.judge`)."""
+        police, said = Police(self.intent.policy), np.ones((len(packets), 2), bool)
+        for row, packet in enumerate(packets):
+            src, dst, protocol, sport, dport = (int(packet[name]) for name in ("src", "dst", "protocol", "sport", "dport"))
+            flow = Flow(src, dst, protocol, sport, dport, (dport >> 8, dport & 0xFF))
+            said[row] = police.egress(flow).allowed, police.ingress(flow).allowed
+        return said
+
     def forward(
         self, wave: np.ndarray, state: ReferenceState, headers: np.ndarray | None = None, *, events: bool = False,
         offspring: bool = False, threads: int = 1,
@@ -46,6 +56,7 @@ class ReferenceEngine:
         journal = Journal(self.intent, state, len(wave), events=events)
         fabric = FabricWalker(self.intent, state, journal)
         node = NodeWalker(self.intent, state, journal, self._routes, fabric)
+        state.fit(self.intent)
         state.waves += 1
         state.latest = max(state.latest, int(wave["time"].max(initial=0)))
         if len(wave):

@@ -18,6 +18,7 @@ from ...vocabulary.encaps import encapsulation
 from .balance import Balancer, Handling, attached
 from .checkpoint import Checkpoint
 from .fabric import FRAG_NEEDED, HOST_UNREACHABLE, RESOLVING, TTL_EXCEEDED, FabricWalker
+from .hosts import HostPolicy
 from .journal import Journal
 from .routes import Routes
 from .state import ReferenceState
@@ -38,6 +39,7 @@ class NodeWalker:
         self.intent, self.state, self.journal, self.routes, self.fabric = intent, state, journal, routes, fabric
         self.balancer = Balancer(intent, state)
         self.checkpoint = Checkpoint(intent, state)
+        self.hosts = HostPolicy(intent, state, routes, self.checkpoint.police)
 
     def leg(self, walk: Walk) -> None:
         """One pass through ``walk.router``."""
@@ -70,10 +72,15 @@ class NodeWalker:
 
     def _route(self, walk: Walk, router: Router) -> None:
         walk.arrived, walk.is_reply = (walk.wire.dst, walk.wire.dport), False
-        connection = self._track(walk, router) if walk.quote is None else self._relate(walk, walk.quote, router)
+        self.hosts.untracked(walk, router)
+        connection = None
+        if not walk.untracked:
+            connection = self._track(walk, router) if walk.quote is None else self._relate(walk, walk.quote, router)
+        self.hosts.pre_dnat(walk, router, connection)
         handling = self.balancer.balance(walk, router, connection)
         adjacency = self._lookup(walk, router)
-        if walk.quote is not None and connection is None and adjacency is not None and walk.device is not Device.LOOPBACK:
+        invalid = connection is None and not walk.untracked
+        if walk.quote is not None and invalid and adjacency is not None and walk.device is not Device.LOOPBACK:
             self._refuse_invalid(router)
         if adjacency is None:
             self._local_in(walk, router, connection, handling)
@@ -290,6 +297,7 @@ class NodeWalker:
 
     def _local_in(self, walk: Walk, router: Router, connection: Connection | None, handling: Handling) -> None:
         """The node itself receives; not masqueraded, since it passes INPUT and not POSTROUTING (measured) – but by lo both."""
+        self.hosts.local_in(walk, router, connection)
         self.checkpoint.check(walk, router, connection, None)
         if walk.device is Device.VETH and router.flags & RouterFlag.HOST_ACTION_DROP and not _is_known(connection):
             drop(DropReason.POLICY_EGRESS, router.id, router.decided_by, stage=Stage.LOCAL_IN)
@@ -315,7 +323,9 @@ class NodeWalker:
         if header.df and (walk.largest or header.length) > mtu:
             complaint = attached(self._complaint(walk, FRAG_NEEDED, as_it_came, mtu=mtu), walk, connection)
             drop(DropReason.MTU_EXCEEDED, router.id, adjacency.decided_by, stage=Stage.MTU, complaint=complaint)
+        self.hosts.forward_in(walk, router, connection, adjacency)
         self.checkpoint.check(walk, router, connection, adjacency)
+        self.hosts.leaving(walk, router, connection, adjacency)
         self.balancer.refuse(walk, router, handling, forwarded=True, quote=header)
         self._translate(walk, router, connection, self._masquerade_address(walk, router, adjacency, marked=handling.marked))
         if header.length > mtu or walk.largest:

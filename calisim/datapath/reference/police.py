@@ -48,6 +48,7 @@ class Judgement:
     allowed: bool
     decided_by: int
     steps: tuple[Step, ...]
+    silent: bool = False                  # the program ended without a word: neither allowed nor denied
 
 
 class Police:
@@ -80,7 +81,7 @@ class Police:
         for chain in found.profiles:
             if (decided := self._chain(chain, flow, steps)) is not None and decided.action is not PolicyAction.PASS:
                 return Judgement(decided.action is PolicyAction.ALLOW, decided.decided_by, tuple(steps))
-        return Judgement(False, 0, tuple(steps))
+        return Judgement(found.end is PolicyAction.ALLOW, 0, tuple(steps), found.end is PolicyAction.PASS)
 
     def _tier(self, tier: ProgramTier, flow: Flow, steps: list[Step]) -> Step | None:
         """The step that decided; None to go on to the next tier."""

@@ -27,12 +27,18 @@ class ReferenceState:
         self.drops = np.zeros((len(intent.places) + 1, len(DropReason)), dtype=np.uint64)
         self.verdicts = np.zeros(len(Verdict), dtype=np.uint64)
         self.hits = np.zeros(len(intent.objects) + 1, dtype=np.uint64)
+        self._intent = intent
         self.icmp_credit: dict[tuple[int, int], tuple[int, int]] = {}     # (who, to whom): ns, when
         self.paths: dict[tuple[int, int], tuple[int, int]] = {}           # (source, destination): path MTU, until when
         self.fragments = Reassembly()
         self.affinity: dict[tuple[int, int, int], tuple[int, int, int]] = {}     # (router, service, client): address, port, until
         self.waves = 0                     # how many this state has seen
         self.latest = 0                    # time of the latest packet seen, ns
+
+    def fit(self, intent: Intent) -> None:
+        """Objects are numbered anew by each Intent."""
+        if intent is not self._intent:
+            self._intent, self.hits = intent, np.zeros(len(intent.objects) + 1, dtype=np.uint64)
 
     def path_mtu(self, src: int, dst: int, mtu: int, time: int) -> int:
         """The most that the stack with address ``src`` sends to ``dst`` in one piece, ``mtu`` by its interface."""

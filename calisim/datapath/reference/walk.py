@@ -129,6 +129,8 @@ class Walk:
     crossed: bool = False          # came through the cloud's router, not straight over the subnet
     peer_groups: tuple[int, ...] = ()
     arrived: tuple[int, int] = (0, 0)    # destination and its port as they came to the router
+    untracked: bool = False        # by a host endpoint's policy: conntrack and NAT leave it alone
+    accepted: bool = False         # before its filter policy, which is then not asked
     is_reply: bool = False         # direction in the connection that the router knows
     # what the RESULT tells
     legs: int = 0

@@ -50,7 +50,8 @@ cdef inline bint wrap(Core* core, Walk* w) noexcept nogil:
         w.carry.outer_length = w.packet.length + ENCAPSULATIONS[header.encap].overhead
         if is_piece(header.outer_fragment):
             w.carry.outer_length = header.outer_length
-        w.carry.outer_sport = header.outer_sport if ENCAPSULATIONS[header.encap].port else 0
+        w.carry.outer_dport = ENCAPSULATIONS[header.encap].port
+        w.carry.outer_sport = header.outer_sport if w.carry.outer_dport else 0
         w.result.flags |= RESULT_FLAG_ENCAP
     return True
 

@@ -3,7 +3,7 @@ from libc.stdint cimport uint8_t, uint32_t, uint64_t
 from calisim._vocabulary cimport *
 from calisim.datapath.stages.types cimport *
 from calisim.datapath.stages.track cimport (
-    find, hash_of, inverse, is_original, later, timeout, translated, tuple_of)
+    find, hash_of, inverse, is_original, later, redirected, timeout, translated, tuple_of)
 from calisim.datapath.stages.tcp cimport follow_tcp, Fate, FATE_BELONGS, FATE_INVALID, FATE_OPENS
 from calisim.datapath.stages.verdict cimport drop
 
@@ -96,6 +96,8 @@ cdef inline bint conntrack(Core* core, Walk* w) noexcept nogil:
     if core.leg == 1:
         w.result.connection = c.ordinal
     if w.tracking == TRACK_REPLY and translated(c):
+        if redirected(c):
+            w.redirected, w.arrived_dst, w.arrived_dport = True, w.result.dst, w.result.dport
         w.result.dst = c.src
         if c.protocol == PROTOCOL_ICMP:
             w.result.sport = c.sport

@@ -55,7 +55,7 @@ cdef inline bint encapsulate(Core* core, Walk* w, uint32_t* next_hop) noexcept n
     w.carry.outer_length = w.packet.length + encap.overhead
     if core.headers is not NULL:               # another outer header than it may have been sent with
         core.headers[w.carry.row].outer_id = core.headers[w.carry.row].outer_datagram = 0
-    w.carry.outer_sport = flow_port(core, w) if encap.port else 0
+    w.carry.outer_sport, w.carry.outer_dport = flow_port(core, w) if encap.port else 0, encap.port
     w.result.flags |= RESULT_FLAG_ENCAP
     if not tunnel_link(core, w, next_hop):
         return False

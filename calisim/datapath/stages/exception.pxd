@@ -45,7 +45,7 @@ cdef inline void complain(Core* core, const Walk* w) noexcept nogil:
     """Uses w.error and the header that it is about      Sets  a row of each born array; the door has made room"""
     cdef Wire quoted = wire_of(w)
     cdef const Connection* c = w.connection
-    cdef uint32_t where = w.result.where, source = 0
+    cdef uint32_t where = w.result.where, source = w.error_src
     cdef bint place = where > core.fib.router_count
     cdef uint8_t tos = w.carry.outer_tos if w.carry.encap else w.carry.tos
     cdef Packet* packet = &core.born_packets[core.born_count]
@@ -57,6 +57,10 @@ cdef inline void complain(Core* core, const Walk* w) noexcept nogil:
         quoted.fragment = w.packet.fragment
         if c is not NULL and w.tracking in (TRACK_NEW, TRACK_ORIGINAL) and translated(c):
             quoted.src = c.src
+    if w.redirected and w.result.stage in (STAGE_TTL, STAGE_MTU, STAGE_ENCAPSULATE):
+        # the error goes with the connection (nf_ct_attach): it speaks of, and for, the address that was asked
+        quoted.dst, quoted.dport = w.arrived_dst, w.arrived_dport
+        source = quoted.dst
     if quoted.fragment & PACKET_FLAG_OFFSET:
         return
     if quoted.protocol == PROTOCOL_ICMP and quoted.dport >> 8 != 0 and quoted.dport >> 8 != 8:

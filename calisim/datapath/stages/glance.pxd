@@ -25,8 +25,9 @@ cdef inline void resume(Core* core, Walk* w, const Carry* carry) noexcept nogil:
     w.connection = NULL
     w.inside = NULL
     w.quote = NULL
-    w.error = 0
-    w.error_inside = False
+    w.error = w.error_src = 0
+    w.error_inside = w.marked = w.redirected = False
+    w.refusal = REFUSAL_NONE
 
 
 cdef inline void ask_for(Core* core, uint64_t hash) noexcept nogil:

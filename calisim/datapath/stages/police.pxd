@@ -1,7 +1,8 @@
 """POLICY: what Calico's chains let pass of new connections, at the pods' own nodes."""
 from libc.stdint cimport uint8_t, uint16_t, uint32_t, uint64_t
 from calisim._vocabulary cimport *
-from calisim.datapath.stages.types cimport Core, Tables, Walk
+from calisim.datapath.stages.types cimport (
+    Core, Tables, Walk, ECHO_REQUEST, PROTOCOL_ICMP, PROTOCOL_TCP, PROTOCOL_UDP, TRACK_REPLY)
 from calisim.datapath.stages.lookup cimport descend
 from calisim.datapath.stages.verdict cimport drop
 
@@ -107,11 +108,12 @@ cdef inline const Match* found(const Tables* fib, const Tier* tier, Suspect* s) 
     """The same by the tier's index: only rules that are in the set of the peer and in that of the port are tried."""
     cdef const Index* index = &fib.indexes[tier.index]
     cdef uint32_t key = <uint32_t>s.protocol << 16 | s.dport
-    cdef uint32_t low = 0, high = index.edge_count, middle, i, step
+    cdef uint32_t low = 0, high = index.edge_count, middle, i, at, step
+    cdef uint32_t filled = (index.words + 63) // 64
     cdef const uint64_t* by_peer = &fib.bits[fib.maps[index.peers + (dst_peer(fib, s) if index.by_dst else src_peer(fib, s))]]
     cdef const uint64_t* by_port
     cdef const Match* rule
-    cdef uint64_t word
+    cdef uint64_t some, word
     while high - low > 1:                      # the last edge that is not above the key; the first one is 0
         middle = (low + high) // 2
         if fib.maps[index.edges + middle] <= key:
@@ -119,26 +121,30 @@ cdef inline const Match* found(const Tables* fib, const Tier* tier, Suspect* s) 
         else:
             high = middle
     by_port = &fib.bits[fib.maps[index.edges + index.edge_count + low]]
-    for i in range(index.words):
-        word = by_peer[i] & by_port[i]
-        while word:
-            step = i * 64 + lowest_bit(word)
-            if step >= tier.count:
+    for i in range(filled):
+        some = by_peer[i] & by_port[i]
+        while some:
+            at = i * 64 + lowest_bit(some)
+            if at >= index.words:
                 return NULL
-            rule = &fib.matches[fib.steps[tier.steps + step]]
-            if matches(fib, rule, s):
-                return rule
-            word &= word - 1
+            word = by_peer[filled + at] & by_port[filled + at]
+            while word:
+                step = at * 64 + lowest_bit(word)
+                if step >= tier.count:
+                    return NULL
+                rule = &fib.matches[fib.steps[tier.steps + step]]
+                if matches(fib, rule, s):
+                    return rule
+                word &= word - 1
+            some &= some - 1
     return NULL
 
 
-cdef inline bint judge(const Tables* fib, uint32_t pod, bint ingress, Suspect* s, uint32_t* decider) noexcept nogil:
-    """Whether the pod's program in this direction allows the packet.
+cdef inline uint32_t sentence(const Tables* fib, uint32_t program, uint32_t owner, Suspect* s, uint32_t* decider) noexcept nogil:
+    """What a program (0: none, which allows) says of the packet: ALLOW, DENY, or PASS where it ends without a word.
 
-    Sets   decider: the rule, the tier whose end it was, the pod's object where nobody decided, 0 where there is no program
+    Sets   decider: the rule, the tier whose end it was, the owner where the program's end decided, 0 where nothing did
     """
-    cdef const Endpoint* endpoint = &fib.endpoints[pod]
-    cdef uint32_t program = endpoint.ingress if ingress else endpoint.egress
     cdef const Tier* tier = &fib.tiers[program]
     cdef const Match* rule
     decider[0] = 0
@@ -146,16 +152,22 @@ cdef inline bint judge(const Tables* fib, uint32_t pod, bint ingress, Suspect* s
         rule = found(fib, tier, s) if tier.index else tried(fib, tier, s)
         if rule is not NULL:
             if rule.action != POLICY_ACTION_PASS:
-                decider[0] = rule.detail if rule.detail else endpoint.detail
-                return rule.action == POLICY_ACTION_ALLOW
+                decider[0] = rule.detail if rule.detail else owner
+                return rule.action
         elif tier.end != POLICY_ACTION_PASS:
-            decider[0] = tier.end_detail if tier.end_detail else endpoint.detail
-            return False
+            decider[0] = tier.end_detail if tier.end_detail else owner
+            return POLICY_ACTION_DENY
         if tier.last:
-            decider[0] = endpoint.detail
-            return False
+            decider[0] = owner if tier.last != POLICY_ACTION_PASS else 0
+            return tier.last
         tier += 1
-    return True
+    return POLICY_ACTION_ALLOW
+
+
+cdef inline bint judge(const Tables* fib, uint32_t pod, bint ingress, Suspect* s, uint32_t* decider) noexcept nogil:
+    """Whether the pod's program in this direction allows the packet."""
+    cdef const Endpoint* endpoint = &fib.endpoints[pod]
+    return sentence(fib, endpoint.ingress if ingress else endpoint.egress, endpoint.detail, s, decider) == POLICY_ACTION_ALLOW
 
 
 cdef inline bint ask(Core* core, Walk* w, Suspect* s, uint32_t pod, bint ingress) noexcept nogil:
@@ -175,19 +187,39 @@ cdef inline bint opens_tunnel(const Walk* w) noexcept nogil:
             and not w.router.flags & ROUTER_FLAG_PODS_SEND_VXLAN)
 
 
-cdef inline bint police(Core* core, Walk* w) noexcept nogil:
-    """The sender's program at its veth, the receiver's at its own.
+cdef inline void first_of(const Walk* w, Suspect* s) noexcept nogil:
+    """The packet that opened the connection, as policy saw it; where conntrack has no ports, with those of this one."""
+    cdef const Connection* c = w.connection
+    cdef bint back = w.tracking == TRACK_REPLY
+    suspect(s, w.packet, c.src, c.reply_src, w.result.sport, w.result.dport)
+    if s.protocol == PROTOCOL_TCP or s.protocol == PROTOCOL_UDP:
+        s.sport, s.dport = c.sport, c.reply_sport
+    elif s.protocol == PROTOCOL_ICMP:
+        s.sport, s.dport = c.sport, ECHO_REQUEST
+    elif back:
+        s.sport, s.dport = w.result.dport, w.result.sport
 
-    Uses   w.connection (NULL: not known), w.route
+
+cdef inline bint police(Core* core, Walk* w) noexcept nogil:
+    """The sender's program at its veth, the receiver's at its own; of answers, where policy cuts, the other ways round.
+
+    Uses   w.connection (NULL: not known), w.tracking, w.route
     Drops  ENCAP_FROM_POD, POLICY_EGRESS, POLICY_INGRESS
     """
     cdef uint32_t sender = w.packet.ingress if w.carry.device == DEVICE_VETH else 0
     cdef uint32_t receiver = w.route.endpoint if w.carry.device != DEVICE_LOOPBACK else 0
+    cdef bint back = False
     cdef Suspect s
-    if (w.connection is not NULL or not w.router.flags & ROUTER_FLAG_CALICO_FILTER or not (sender or receiver)
-            or sender == receiver):
+    if (not w.router.flags & ROUTER_FLAG_CALICO_FILTER or not (sender or receiver)
+            or (sender == receiver and not w.redirected)):
         return True
-    if sender and opens_tunnel(w):
-        return drop(core, w, STAGE_POLICY, DROP_ENCAP_FROM_POD, w.id, 0)
-    suspect(&s, w.packet, w.result.src, w.result.dst, w.result.sport, w.result.dport)
-    return ask(core, w, &s, sender, False) and ask(core, w, &s, receiver, True)
+    if w.connection is not NULL:
+        if not w.router.flags & ROUTER_FLAG_CUTS or w.quote is not NULL:
+            return True
+        back = w.tracking == TRACK_REPLY
+        first_of(w, &s)
+    else:
+        if sender and opens_tunnel(w):
+            return drop(core, w, STAGE_POLICY, DROP_ENCAP_FROM_POD, w.id, 0)
+        suspect(&s, w.packet, w.result.src, w.result.dst, w.result.sport, w.result.dport)
+    return ask(core, w, &s, sender, back) and ask(core, w, &s, receiver, not back)

@@ -110,6 +110,11 @@ cdef inline bint translated(const Connection* c) noexcept nogil:
     return c.reply_dst != c.src or (c.reply_sport if c.protocol == PROTOCOL_ICMP else c.reply_dport) != c.sport
 
 
+cdef inline bint redirected(const Connection* c) noexcept nogil:
+    """DNATed: the answer comes from another address or port than the packet went to (ICMP has a type there)."""
+    return c.reply_src != c.dst or (c.reply_sport != c.dport and c.protocol != PROTOCOL_ICMP)
+
+
 cdef inline uint64_t* source_slot(Core* core, uint32_t key, uint32_t src, uint16_t sport, uint8_t protocol) noexcept nogil:
     """Slot of the translated connection of this source and port that was confirmed last, or the empty one where it would be."""
     cdef uint64_t hash = fold(

@@ -2,11 +2,12 @@
 from libc.stdint cimport uint8_t, uint16_t, uint32_t, uint64_t
 from calisim._vocabulary cimport *
 from calisim.datapath.stages.types cimport *
+from calisim.datapath.stages.balance cimport put_back
 from calisim.datapath.stages.chance cimport draw5
 from calisim.datapath.stages.conntrack cimport tuple_now
 from calisim.datapath.stages.lookup cimport class_of
 from calisim.datapath.stages.track cimport (
-    enter, find, hash_of, inverse, later, record_of, source_slot, tcp_timeout, timeout, translated)
+    enter, find, hash_of, inverse, later, record_of, redirected, source_slot, tcp_timeout, timeout, translated)
 from calisim.datapath.stages.verdict cimport drop
 
 
@@ -14,7 +15,10 @@ cdef inline uint32_t masquerade_to(const Core* core, const Walk* w) noexcept nog
     """New source address, or 0: the packet keeps its own."""
     cdef uint32_t src = w.result.src, address = device_address(w.router, w.route.device)
     if w.route.kind == ADJACENCY_LOCAL and not w.route.endpoint:
-        return 0                               # to the node itself: never passes POSTROUTING
+        # to the node itself: what came in by a device never passes POSTROUTING, what is its own does, by lo
+        return address if w.marked and w.carry.device == DEVICE_LOOPBACK else 0
+    if w.marked:
+        return address
     if (core.fib.classes[class_of(&core.fib, src)].flags & CLASS_FLAG_MASQUERADE
             and not core.fib.classes[class_of(&core.fib, w.result.dst)].flags & CLASS_FLAG_EXEMPT):
         return address
@@ -95,8 +99,11 @@ cdef inline bint bind(Core* core, Walk* w, const Tuple* original, Tuple* reply) 
 
 
 cdef inline bint translate_error(Walk* w) noexcept nogil:
-    """An ICMP error in the direction of its connection's first packet: leaves as that did; its quote is as it came in."""
+    """An ICMP error in the direction of its connection's first packet leaves as that did, the other way it comes from whom that
+    was sent to; its quote is as it came in."""
     cdef const Connection* c = w.connection
+    if w.tracking == TRACK_REPLY and redirected(c):
+        put_back(w)
     if w.tracking != TRACK_ORIGINAL or not translated(c):
         return True
     w.result.src = w.quote.quote_dst = c.reply_dst
@@ -111,7 +118,8 @@ cdef inline bint translate_error(Walk* w) noexcept nogil:
 cdef inline bint translate(Core* core, Walk* w) noexcept nogil:
     """Source translation, and the connection's entry.
 
-    Uses   w.tracking, w.connection, w.route    Sets  src, sport (SNAT); on leg 1 RESULT.connection, NEW
+    Uses   w.tracking, w.connection, w.route, w.marked, w.arrived_*
+    Sets   src, sport (SNAT; of answers from a service's endpoint UNDNAT); on leg 1 RESULT.connection, NEW
     Drops  SNAT_PORTS_EXHAUSTED
     """
     cdef Tuple original, reply
@@ -123,6 +131,8 @@ cdef inline bint translate(Core* core, Walk* w) noexcept nogil:
         original = tuple_now(w)
         if not bind(core, w, &original, &reply):
             return drop(core, w, STAGE_TRANSLATE, DROP_SNAT_PORTS_EXHAUSTED, w.id, 0)
+        if w.redirected:
+            original.dst, original.dport = w.arrived_dst, w.arrived_dport
         state = CONNECTION_NEW
         if original.protocol == PROTOCOL_TCP:
             state = TCP_TRANSITIONS[0][TCP_CLASSES[w.packet.tcp_flags & 63]][CONNECTION_NONE]
@@ -133,6 +143,8 @@ cdef inline bint translate(Core* core, Walk* w) noexcept nogil:
             w.result.connection = c.ordinal
             w.result.flags |= RESULT_FLAG_NEW
     elif w.tracking != TRACK_ORIGINAL:
+        if w.tracking == TRACK_REPLY and redirected(c):
+            put_back(w)
         return True
     if translated(c):
         w.result.src = c.reply_dst

@@ -27,6 +27,13 @@ cdef struct Tables:
     const Index* indexes
     const uint32_t* maps
     const uint64_t* bits
+    const uint32_t* interfaces       # [router][device]: guard, read where ROUTER_FLAG_GUARDED is set
+    const Guard* guards
+    const Frontend* frontends        # of services
+    const Service* services
+    const Backend* backends
+    const Range* ranges
+    uint32_t frontend_mask           # 0: there is no service
     uint32_t atom_words              # of one peer
     uint32_t class_count
     uint32_t resident_count
@@ -49,6 +56,9 @@ cdef struct Core:
     uint32_t connection_count
     uint32_t connection_room
     uint32_t* ordinals               # [router][conntrack, fabric]: the last one given
+    Affinity* affinities             # open addressing, expires 0: empty
+    uint32_t affinity_mask
+    uint32_t affinity_count
     const Pmtu* paths                # what stacks have learnt of paths, sorted
     uint32_t path_count
     # counters
@@ -78,6 +88,7 @@ cdef struct Carry:
     uint32_t sender                  # router that sent the frame, 0 none
     uint32_t outer_length
     uint16_t outer_sport
+    uint16_t outer_dport
     uint16_t outer_fragment
     uint8_t device                   # it comes in by; LOOPBACK: hook OUTPUT
     uint8_t encap
@@ -148,12 +159,18 @@ cdef enum:
 cdef enum:
     ERROR_NET_UNREACHABLE = 0x0300
     ERROR_HOST_UNREACHABLE = 0x0301
+    ERROR_PORT_UNREACHABLE = 0x0303
     ERROR_FRAG_NEEDED = 0x0304
     ERROR_TTL_EXCEEDED = 0x0B00
 
 
 cdef enum Tracking:
-    TRACK_NEW, TRACK_ORIGINAL, TRACK_REPLY, TRACK_INVALID
+    TRACK_NEW, TRACK_ORIGINAL, TRACK_REPLY, TRACK_INVALID, TRACK_NOT
+
+
+# What becomes of a packet to a service that gets no endpoint.
+cdef enum Refusal:
+    REFUSAL_NONE, REFUSAL_REJECTED, REFUSAL_DROPPED, REFUSAL_FIREWALL
 
 
 # The header that the network between the nodes sees: the outer one if there is one.
@@ -187,12 +204,20 @@ cdef struct Walk:
     Tracking tracking
     Connection* connection           # of ORIGINAL and REPLY, of NEW once it is confirmed
     Header* quote                    # of an ICMP error, else NULL
+    bint accepted                    # by a guard's untracked or preDNAT policy: its filter policy is not asked
     uint64_t hash                    # of the conntrack tuple
     const Wrapped* inside            # NULL: the packet is what it is
     uint32_t error                   # the ICMP error that the router would send if the packet ends here, 0 none
     uint32_t error_mtu
     uint8_t error_ttl                # in the quote
+    uint32_t error_src               # 0: its kernel chooses
     bint error_inside                # about the inner packet, although it is encapsulated already
+    Refusal refusal
+    const Frontend* frontend         # that refuses it
+    bint marked                      # to be masqueraded (KUBE-MARK-MASQ)
+    bint redirected                  # of a service: it came in to another destination, arrived_*
+    uint32_t arrived_dst
+    uint16_t arrived_dport
     uint32_t limit                   # CONTINUED: the longest piece, 0 where it is held as one itself
     uint32_t resume                  # the Stage at which its offspring goes on
     uint32_t resume_at
@@ -205,7 +230,7 @@ cdef inline Wire wire_of(const Walk* w) noexcept nogil:
     if w.carry.encap:
         encap = &ENCAPSULATIONS[w.carry.encap]
         wire.src, wire.dst = w.result.outer_src, w.result.outer_dst
-        wire.sport, wire.dport = w.carry.outer_sport, encap.port
+        wire.sport, wire.dport = w.carry.outer_sport, w.carry.outer_dport
         wire.length, wire.fragment = w.carry.outer_length, w.carry.outer_fragment
         wire.protocol = encap.protocol
     else:

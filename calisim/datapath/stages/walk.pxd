@@ -2,12 +2,14 @@
 from libc.stdint cimport uint32_t
 from calisim._vocabulary cimport *
 from calisim.datapath.stages.types cimport *
+from calisim.datapath.stages.balance cimport balance, served
 from calisim.datapath.stages.conntrack cimport conntrack, tuple_now
 from calisim.datapath.stages.deliver cimport to_pod
 from calisim.datapath.stages.emit cimport emit
 from calisim.datapath.stages.encapsulate cimport decapsulate, encapsulate, tunnel_link
 from calisim.datapath.stages.fabric cimport fabric
 from calisim.datapath.stages.groups cimport acl, egress, ingress
+from calisim.datapath.stages.hosts cimport forward_in, host_in, host_out, pre_dnat, untracked
 from calisim.datapath.stages.lookup cimport answers, class_of, lookup, resolve
 from calisim.datapath.stages.police cimport police
 from calisim.datapath.stages.source_check cimport source_check
@@ -43,12 +45,16 @@ cdef inline bint choose_source(Core* core, Walk* w) noexcept nogil:
 cdef inline bint local_in(Core* core, Walk* w) noexcept nogil:
     """Addressed to the node itself.
 
-    Drops  as POLICY, POLICY_EGRESS (defaultEndpointToHostAction), SNAT_PORTS_EXHAUSTED
+    Drops  as POLICY, POLICY_EGRESS (defaultEndpointToHostAction), as BALANCE, SNAT_PORTS_EXHAUSTED
     """
+    if w.router.flags & ROUTER_FLAG_GUARDED and not host_in(core, w):
+        return False
     if not police(core, w):
         return False
     if w.carry.device == DEVICE_VETH and w.router.flags & ROUTER_FLAG_HOST_ACTION_DROP and w.connection is NULL:
         return drop(core, w, STAGE_LOCAL_IN, DROP_POLICY_EGRESS, w.id, w.router.detail)
+    if not served(core, w, False):
+        return False
     if w.inside is not NULL:
         return unknown(core, w, STAGE_DECAPSULATE, w.id, 0)
     return translate(core, w) and end(core, w, VERDICT_DELIVERED, STAGE_DELIVER, w.id)
@@ -85,18 +91,33 @@ cdef inline bint fabric_out(Core* core, Walk* w) noexcept nogil:
     return egress(core, w, &wire)
 
 
+cdef inline bint policed(Core* core, Walk* w) noexcept nogil:
+    """POLICY of what is forwarded, or leaves the node.      Drops  as POLICY, and as guards do"""
+    if not w.router.flags & ROUTER_FLAG_GUARDED:
+        return police(core, w)
+    return forward_in(core, w) and police(core, w) and host_out(core, w)
+
+
 cdef inline bint tracked(Core* core, Walk* w) noexcept nogil:
     """From CONNTRACK to FRAGMENT, of whole packets.      Drops  CT_INVALID of ICMP errors, and the stages'"""
     if core.headers is not NULL and is_error(w.packet):
         w.quote = &core.headers[w.carry.row]
-    if not conntrack(core, w) or not lookup(core, w, w.result.dst):
+    w.accepted = False
+    if w.router.flags & ROUTER_FLAG_GUARDED and not untracked(core, w):
+        return False
+    if not w.accepted and not conntrack(core, w):
+        return False
+    if w.router.flags & ROUTER_FLAG_GUARDED and not pre_dnat(core, w):
+        return False
+    balance(core, w)
+    if not lookup(core, w, w.result.dst):
         return False
     if (w.quote is not NULL and w.tracking == TRACK_INVALID and w.router.flags & ROUTER_FLAG_CALICO_FILTER
             and w.carry.device != DEVICE_LOOPBACK and (w.route.kind != ADJACENCY_LOCAL or w.route.endpoint)):
         return drop(core, w, STAGE_CONNTRACK, DROP_CT_INVALID, w.id, 0)
     if w.route.kind == ADJACENCY_LOCAL and not w.route.endpoint:
         return local_in(core, w)
-    if not ttl_and_mtu(core, w) or not police(core, w) or not translate(core, w):
+    if not ttl_and_mtu(core, w) or not policed(core, w) or not served(core, w, True) or not translate(core, w):
         return False
     if w.packet.length > w.route.mtu or came_in_pieces(core, w):
         return proceed(core, w, STAGE_FRAGMENT, w.id, w.route.mtu, STAGE_FRAGMENT, w.id)
@@ -163,7 +184,7 @@ cdef inline bint passing(Core* core, Walk* w, uint32_t start) noexcept nogil:
     packet.protocol, packet.tcp_flags = ENCAPSULATIONS[inside.encap].protocol, 0
     packet.length, packet.fragment = w.carry.outer_length, w.carry.outer_fragment
     outer.src, outer.dst, outer.ttl = result.outer_src, result.outer_dst, w.carry.outer_ttl
-    outer.sport, outer.dport = w.carry.outer_sport, ENCAPSULATIONS[inside.encap].port
+    outer.sport, outer.dport = w.carry.outer_sport, w.carry.outer_dport
     w.inside, w.packet, w.result, w.glance, w.carry.encap, w.carry.tos = &inside, &packet, &outer, &glance, 0, w.carry.outer_tos
     glance.dst, glance.into.tuple.flags, glance.out.tuple.flags = outer.dst, 0, 0      # foresees nothing
     resolve(&core.fib, w.id, outer.dst, class_of(&core.fib, outer.dst), &glance.route)
@@ -172,7 +193,8 @@ cdef inline bint passing(Core* core, Walk* w, uint32_t start) noexcept nogil:
     w.hash = glance.hash = hash_of(&t)
     goes_on = onward(core, w, start)
     outer.outer_src, outer.outer_dst = outer.src, outer.dst
-    w.carry.outer_ttl, w.carry.outer_sport, w.carry.encap, w.carry.tos = outer.ttl, outer.sport, inside.encap, inside.tos
+    w.carry.outer_ttl, w.carry.encap, w.carry.tos = outer.ttl, inside.encap, inside.tos
+    w.carry.outer_sport, w.carry.outer_dport = outer.sport, outer.dport
     outer.src, outer.dst, outer.sport, outer.dport, outer.ttl = result.src, result.dst, result.sport, result.dport, result.ttl
     result[0] = outer
     w.packet, w.result, w.inside = inside.packet, result, NULL

@@ -9,9 +9,11 @@ from collections.abc import Mapping
 from typing import Any
 
 from ...errors import Mark
-from ...quantities import Prefix, network_of, parse_address, parse_interface
+from ...quantities import PROTOCOLS, Prefix, network_of, parse_address, parse_interface
 from ..documents import Path
-from ..resources import BGPConfiguration, FelixConfiguration, IPAMConfiguration, IPPool, NodeResource
+from ..resources import (
+    INBOUND, OUTBOUND, BGPConfiguration, FailsafePort, FelixConfiguration, IPAMConfiguration, IPPool, NodeResource,
+)
 from .felix import ACTIONS
 from .ipam import DEFAULT_BLOCK_SIZE
 from .rules import Fault
@@ -78,8 +80,22 @@ def felix(document: Mapping[str, Any], mark: Mark) -> FelixConfiguration:
         allow_vxlan_from_workloads=bool(spec.get("allowVXLANPacketsFromWorkloads")),
         aws_src_dst_check=spec.get("awsSrcDstCheck") or "DoNothing",
         program_cluster_routes=spec.get("programClusterRoutes") or None,
+        failsafe_inbound=_failsafes(spec, "failsafeInboundHostPorts", INBOUND),
+        failsafe_outbound=_failsafes(spec, "failsafeOutboundHostPorts", OUTBOUND),
         mark=mark,
     )
+
+
+def _failsafes(spec: Spec, name: str, usual: tuple[FailsafePort, ...]) -> tuple[FailsafePort, ...]:
+    """Not said: Calico's own. An empty list is none. Ports towards IPv6 nets say nothing of IPv4."""
+    said = spec.get(name)
+    if said is None:
+        return usual
+    for_ipv4 = [one for one in said if ":" not in (one.get("net") or "")]
+    return tuple(
+        FailsafePort(
+            PROTOCOLS[(one.get("protocol") or "TCP").lower()], one["port"], prefix(one["net"]) if one.get("net") else None)
+        for one in for_ipv4)
 
 
 def bgp(document: Mapping[str, Any], mark: Mark) -> BGPConfiguration:

@@ -251,8 +251,6 @@ spec: {node: nowhere, interfaceName: eth0}
 
 
 def test_what_is_left_aside_is_told():
-    _, warnings = read(policy("x", "{doNotTrack: true, applyOnForward: true}"))
-    assert any("host endpoints only" in warning for warning in warnings)
     _, warnings = read(policy("x", "{ingress: [{action: Allow, http: {methods: [GET]}}]}"))
     assert any("http" in warning for warning in warnings)
 

@@ -3,13 +3,11 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Callable
 from random import Random
 
 import numpy as np
 import pytest
 
-from calisim.datapath.reference.engine import ReferenceEngine
 from calisim.quantities import parse_address, parse_prefix
 from calisim.traffic.batch import ACK, SYN
 from calisim.vocabulary import HEADER, DropReason, ResultFlag, Stage
@@ -22,12 +20,6 @@ N1, N2, N3, API = "10.0.1.11", "10.0.1.12", "10.0.2.13", "203.0.113.10"
 TCP, UDP, ICMP, SECOND = 6, 17, 1, 1_000_000_000
 NODE_PORT = 30080
 PODS = {"pods": (parse_prefix("10.244.0.0/16"),)}
-
-
-@pytest.fixture
-def net() -> Callable[[Cluster], Net]:
-    """The reference engine."""
-    return lambda cluster: Net(cluster, "reference")
 
 
 def cluster(*backends: str, **service: object) -> Cluster:
@@ -115,7 +107,7 @@ def test_a_connection_keeps_its_endpoint_though_the_service_has_lost_it(net):
     network = net(cluster(P3))
     assert text(open_to(network, "default/p1")["dst"]) == P3
     network.reply()
-    network.engine = ReferenceEngine(cluster(P5).build())
+    network.become(cluster(P5))
     assert text(open_to(network, "default/p1", tcp_flags=ACK)["dst"]) == P3
     assert text(open_to(network, "default/p1", sport=40001)["dst"]) == P5
 
@@ -149,7 +141,7 @@ def test_affinity_is_of_a_client_at_a_router_and_ends_with_the_endpoint(net):
             open_to(network, sender, sport=port)
     assert len(network.state.affinities()) == 3
     gone = text(next(row for row in network.state.affinities() if text(row["client"]) == P1)["address"])
-    network.engine = ReferenceEngine(cluster(*{P2, P3, P5} - {gone}, affinity=100 * SECOND).build())
+    network.become(cluster(*{P2, P3, P5} - {gone}, affinity=100 * SECOND))
     assert text(open_to(network, "default/p1", sport=42000)["dst"]) != gone
 
 
@@ -361,6 +353,19 @@ def test_two_services_of_one_endpoint_answer_each_in_its_own_name(net):
     for service, sport in ((SERVICE, 40000), (SECOND_SERVICE, 40001)):
         open_to(network, "default/p1", dst=service, sport=sport)
         assert seen(network.reply()) == (service, 80, P1, sport)
+
+
+def test_each_of_many_services_is_found(net):
+    made = three_zones()
+    for number in range(700):
+        made.service(f"10.96.{number // 100}.{number % 100}", [P3], port=80 + number % 3, target=10000 + number)
+    network = net(made)
+    wave = [
+        network.packet("default/p1", text(one.address), dport=one.port + near, sport=40000 + number, tcp_flags=SYN)
+        for number, one in enumerate(made.frontends) for near in (0, 3)]
+    found = network.send_wave(*wave)
+    assert found["dport"][::2].tolist() == list(range(10000, 10700))
+    assert not (found["flags"][1::2] & ResultFlag.DNAT).any()
 
 
 # ---- what holds whatever the services are ---------------------------------------------------------------------------------
