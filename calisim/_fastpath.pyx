@@ -256,7 +256,7 @@ def adjacency(Tables tables not None, uint32_t router, uint32_t address):
     cdef Route route
     if not 1 <= router <= tables.core.fib.router_count:
         raise ValueError(f"there is no router {router}")
-    resolve(&tables.core.fib, router, address, &route)
+    resolve(&tables.core.fib, router, address, class_of(&tables.core.fib, address), &route)
     return route.kind, route.device, route.encap, route.reason, route.next_hop, route.mtu, route.detail, route.endpoint
 
 

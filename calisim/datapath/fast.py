@@ -8,6 +8,7 @@ from ..errors import StaleBuildError, UsageError
 from ..fib.image import FibImage
 from ..vocabulary import BORN, EVENT, HEADER, PACKET, RESULT, DropReason, PacketFlag, Relation, Verdict
 from ..vocabulary.declarations import digest
+from .lines import aligned
 from .results import Born, Results
 
 try:
@@ -28,7 +29,8 @@ class FastEngine:
     def __init__(self, image: FibImage) -> None:
         image.check()
         self.image = image
-        self._tables = Tables(**image.arrays, places=image.places, objects=image.objects)
+        self._tables = Tables(
+            **{name: aligned(array) for name, array in image.arrays.items()}, places=image.places, objects=image.objects)
 
     def new_state(self) -> State:
         return State(self.image)

@@ -14,6 +14,7 @@ from .._fastpath import FRAME, INDEX_PER_CONNECTION, LEAST_AFFINITIES, WAVE_NUMB
 from ..fib.image import FibImage
 from ..vocabulary import AFFINITY, CONNECTION, PMTU, ConnectionFlag, Device, DropReason, Verdict
 from .fragments import Fragments
+from .lines import zeros
 
 _FIRST_ROOM = 4 * FRAME
 _LEAST_PATH_MTU = 552                      # net.ipv4.route.min_pmtu
@@ -35,9 +36,9 @@ class State:
         self.hits = np.zeros(image.objects + 1, np.uint64)
         self._image = image
         self.ordinals = np.zeros((len(self.keys), 2), np.uint32)      # the last one given: by conntrack, by the groups
-        self.records = np.zeros(_FIRST_ROOM, CONNECTION)
-        self.index = np.zeros(_FIRST_ROOM * INDEX_PER_CONNECTION, np.uint64)
-        self.sessions = np.zeros(LEAST_AFFINITIES, AFFINITY)          # an open-addressing table
+        self.records = zeros(_FIRST_ROOM, CONNECTION)
+        self.index = zeros(_FIRST_ROOM * INDEX_PER_CONNECTION, np.dtype(np.uint64))
+        self.sessions = zeros(LEAST_AFFINITIES, AFFINITY)             # an open-addressing table
         self.session_count = 0
         self.icmp_tokens: dict[tuple[int, int], tuple[int, int]] = {}  # (router key, or place after the last), to whom
         self._known_paths: dict[tuple[int, int], tuple[int, int]] = {}      # source, destination: MTU, until when
@@ -99,9 +100,9 @@ class State:
         room = len(self.records)
         while room < 2 * len(alive) + _FIRST_ROOM:
             room *= 2
-        self.records = np.zeros(room, CONNECTION)
+        self.records = zeros(room, CONNECTION)
         self.records[:len(alive)] = alive
-        self.index = np.zeros(room * INDEX_PER_CONNECTION, np.uint64)
+        self.index = zeros(room * INDEX_PER_CONNECTION, np.dtype(np.uint64))
         self.count = len(alive)
         reindex(self.records, self.count, self.index)
 

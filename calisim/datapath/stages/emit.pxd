@@ -4,6 +4,10 @@ from calisim._vocabulary cimport *
 from calisim.datapath.stages.types cimport Core, Walk, is_error
 
 
+cdef extern from *:
+    bint unlikely(bint condition) nogil        # Cython's own: what follows is compiled apart
+
+
 cdef inline void emit(
     Core* core, Walk* w, uint32_t device, uint32_t direction, uint32_t stage, uint32_t endpoint, uint32_t detail,
 ) noexcept nogil:
@@ -12,7 +16,7 @@ cdef inline void emit(
     cdef uint64_t* link = &core.links[((<size_t>w.id * DEVICE_COUNT + device) * 2 + direction) * 2]
     link[0] += 1
     link[1] += length
-    if core.wants_events:
+    if unlikely(core.wants_events):
         record(core, w, device, direction, stage, endpoint, detail)
 
 

@@ -41,9 +41,12 @@ cdef inline uint8_t wire_ttl(const Walk* w) noexcept nogil:
 cdef inline bint fits_leg(Core* core, Walk* w, const Wire* wire, uint32_t owner, uint32_t place) noexcept nogil:
     """A Linux router's leg may be narrower than the rest; without DF the router cuts.      Drops  FABRIC_MTU"""
     cdef const Endpoint* endpoint = &core.fib.endpoints[owner]
-    cdef uint32_t subnet = core.fib.routers[endpoint.router].subnet if endpoint.kind == ENDPOINT_NODE else endpoint.subnet
-    cdef uint32_t limit = core.fib.subnets[subnet].mtu
-    if not core.fib.fabric.flags & FABRIC_FLAG_DECREMENTS_TTL or wire.length <= min(limit, core.fib.fabric.mtu):
+    cdef uint32_t subnet, limit
+    if not core.fib.fabric.flags & FABRIC_FLAG_DECREMENTS_TTL:
+        return True
+    subnet = core.fib.routers[endpoint.router].subnet if endpoint.kind == ENDPOINT_NODE else endpoint.subnet
+    limit = core.fib.subnets[subnet].mtu
+    if wire.length <= min(limit, core.fib.fabric.mtu):
         return True
     if wire.fragment & PACKET_FLAG_DF:         # the rest was measured before (age)
         if not limit or wire.length <= limit:

@@ -7,8 +7,9 @@ from libc.stdint cimport uint32_t, uint64_t
 from calisim._vocabulary cimport *
 from calisim.datapath.stages.types cimport *
 from calisim.datapath.stages.conntrack cimport tuple_now
-from calisim.datapath.stages.lookup cimport resolve
-from calisim.datapath.stages.track cimport hash_of, tuple_of
+from calisim.datapath.stages.lookup cimport class_of, may_reside, resident, resolve
+from calisim.datapath.stages.groups cimport group_tuple
+from calisim.datapath.stages.track cimport hash_of
 
 cdef extern from "intrinsics.h":
     void prefetch_read(const void* address) nogil
@@ -34,7 +35,10 @@ cdef inline void ask_for(Core* core, uint64_t hash) noexcept nogil:
 
 
 cdef inline void ask_for_record(Core* core, uint64_t hash) noexcept nogil:
-    cdef uint64_t slot = core.index[hash & core.index_mask]
+    cdef uint64_t at = hash & core.index_mask, slot = core.index[at]
+    while slot and slot >> 32 != hash >> 32:
+        at = (at + 1) & core.index_mask
+        slot = core.index[at]
     if slot:
         prefetch_write(&core.connections[<uint32_t>slot - 1])
 
@@ -47,58 +51,77 @@ cdef inline void ask_for_senders(Core* core, Py_ssize_t first, Py_ssize_t last) 
             prefetch_read(&core.fib.endpoints[core.packets[i].ingress])
 
 
-cdef inline uint64_t group_hash(Core* core, Walk* w, bint outbound) noexcept nogil:
-    """Of the tuple that the security groups will ask for, as far as it can be known (without NAT)."""
+cdef inline void foresee(Core* core, Walk* w, bint outbound, Foresight* foreseen) noexcept nogil:
+    """The tuple that the security groups will ask for, as far as it can be known (without NAT)."""
     cdef Wire wire
-    cdef Tuple t
     if outbound and w.route.kind == ADJACENCY_TUNNEL:
-        t = tuple_of(w.router.key, w.router.address, w.route.next_hop, 0, ENCAPSULATIONS[w.route.encap].port,
-                     ENCAPSULATIONS[w.route.encap].protocol, CONNECTION_FLAG_TRACKED_BY_FABRIC)
+        wire.src, wire.dst = w.router.address, w.route.next_hop
+        wire.sport, wire.dport, wire.protocol = 0, ENCAPSULATIONS[w.route.encap].port, ENCAPSULATIONS[w.route.encap].protocol
     else:
         if outbound:
             w.carry.encap = 0
         wire = wire_of(w)
-        t = tuple_of(w.router.key, wire.src, wire.dst, wire.sport, wire.dport, wire.protocol, CONNECTION_FLAG_TRACKED_BY_FABRIC)
-    return hash_of(&t)
+    foreseen.tuple = group_tuple(w.router, &wire)
+    foreseen.hash = hash_of(&foreseen.tuple)
+    ask_for(core, foreseen.hash)
 
 
 cdef inline void glance(Core* core, const Carry* carries, uint32_t count, Glance* glances) noexcept nogil:
     """Uses the carries of one frame.      Sets  their glances"""
-    cdef uint64_t into[FRAME_SIZE]
-    cdef uint64_t out[FRAME_SIZE]
+    cdef const Tables* fib = &core.fib
     cdef uint64_t* counters
+    cdef const Carry* carry
+    cdef const Result* result
+    cdef const Class* c
     cdef uint32_t i
     cdef Glance* g
     cdef Tuple t
     cdef Walk w
-    for i in range(count):
-        g = &glances[i]
-        g.dst = core.results[carries[i].row].dst
-        resolve(&core.fib, carries[i].router, g.dst, &g.route)
-        counters = &core.links[<size_t>carries[i].router * DEVICE_COUNT * 4]
+    for i in range(count):                     # addresses are classified
+        g, carry = &glances[i], &carries[i]
+        result = &core.results[carry.row]
+        prefetch_read(&core.fib.routers[carry.router])
+        prefetch_read(&core.fib.routers[carry.router].groups)
+        counters = &core.links[<size_t>carry.router * DEVICE_COUNT * 4]
         prefetch_write(counters)
         prefetch_write(counters + 8)
         prefetch_write(counters + 16)
-        if carries[i].device == DEVICE_VETH:
-            prefetch_read(&core.fib.endpoints[core.packets[carries[i].row].ingress])
+        g.dst, g.class_of_dst = result.dst, class_of(fib, result.dst)
+        prefetch_read(&fib.classes[g.class_of_dst])
+        if carry.device == DEVICE_VETH:
+            prefetch_read(&fib.endpoints[core.packets[carry.row].ingress])
+        elif carry.device != DEVICE_LOOPBACK:
+            g.class_of_src = class_of(fib, result.src)
+            prefetch_read(&fib.classes[g.class_of_src])
+    for i in range(count):                     # who has the destination
+        g, carry = &glances[i], &carries[i]
+        c = &fib.classes[g.class_of_dst]
+        if may_reside(c, carry.router):
+            prefetch_read(&fib.residents[c.residents + (g.dst - c.base)])
     for i in range(count):
-        if carries[i].device != DEVICE_VETH and carries[i].device != DEVICE_LOOPBACK:
-            resolve(&core.fib, carries[i].router, core.results[carries[i].row].src, &glances[i].back)
-    for i in range(count):
-        resume(core, &w, &carries[i])
+        g, carry = &glances[i], &carries[i]
+        c = &fib.classes[g.class_of_dst]
+        if may_reside(c, carry.router):
+            prefetch_read(&fib.endpoints[resident(fib, c, g.dst)])
+        resume(core, &w, carry)
         t = tuple_now(&w)
-        glances[i].hash = hash_of(&t)
-        ask_for(core, glances[i].hash)
-        into[i] = out[i] = glances[i].hash
-        if w.router.groups:
-            w.route = glances[i].route
-            if w.carry.device == DEVICE_ETHERNET:
-                into[i] = group_hash(core, &w, False)
-                ask_for(core, into[i])
-            if w.route.kind >= ADJACENCY_ATTACHED:
-                out[i] = group_hash(core, &w, True)
-                ask_for(core, out[i])
+        g.hash = hash_of(&t)
+        ask_for(core, g.hash)
+        g.into.hash = g.out.hash = g.hash
+        g.into.tuple.flags = g.out.tuple.flags = 0         # the groups' tuples have one: nothing is foreseen yet
+        if w.router.groups and w.carry.device == DEVICE_ETHERNET:
+            foresee(core, &w, False, &g.into)
     for i in range(count):
-        ask_for_record(core, glances[i].hash)
-        ask_for_record(core, into[i])
-        ask_for_record(core, out[i])
+        g, carry = &glances[i], &carries[i]
+        resolve(fib, carry.router, g.dst, g.class_of_dst, &g.route)
+        if carry.device != DEVICE_VETH and carry.device != DEVICE_LOOPBACK:
+            resolve(fib, carry.router, core.results[carry.row].src, g.class_of_src, &g.back)
+        ask_for_record(core, g.hash)
+        ask_for_record(core, g.into.hash)
+        if g.route.kind >= ADJACENCY_ATTACHED and fib.routers[carry.router].groups:
+            resume(core, &w, carry)
+            w.route = g.route
+            foresee(core, &w, True, &g.out)
+    for i in range(count):
+        if glances[i].out.hash != glances[i].hash:
+            ask_for_record(core, glances[i].out.hash)

@@ -3,7 +3,7 @@ from libc.stdint cimport uint32_t, uint64_t
 from calisim._vocabulary cimport *
 from calisim.datapath.stages.types cimport *
 from calisim.datapath.stages.lookup cimport class_of
-from calisim.datapath.stages.track cimport enter, fabric_timeout, find, hash_of, inverse, is_original, later, tuple_of
+from calisim.datapath.stages.track cimport enter, equal, fabric_timeout, find, hash_of, inverse, is_original, later, tuple_of
 from calisim.datapath.stages.verdict cimport drop
 
 
@@ -25,6 +25,12 @@ cdef inline uint64_t groups_of(const Tables* fib, uint32_t address) noexcept nog
     return fib.routers[owner].groups if owner and fib.endpoints[owner].kind == ENDPOINT_NODE else 0
 
 
+cdef inline Tuple group_tuple(const Router* router, const Wire* wire) noexcept nogil:
+    """The key of the groups' tracking at a router."""
+    return tuple_of(
+        router.key, wire.src, wire.dst, wire.sport, wire.dport, wire.protocol, CONNECTION_FLAG_TRACKED_BY_FABRIC)
+
+
 cdef inline void refresh(Connection* c, bint original, uint64_t expires) noexcept nogil:
     """One packet more of something that is let through."""
     if original:
@@ -35,44 +41,49 @@ cdef inline void refresh(Connection* c, bint original, uint64_t expires) noexcep
     c.expires = expires
 
 
-cdef inline bint admitted(
-    Core* core, Walk* w, const Wire* wire, uint32_t first, uint32_t count, uint32_t peer, uint64_t peer_groups,
-) noexcept nogil:
-    """Whether the security groups of the router let it pass: its own direction has passed,
-    or the other one in an earlier wave (none answers another of its wave), or a rule allows it."""
-    cdef Tuple t = tuple_of(
-        w.router.key, wire.src, wire.dst, wire.sport, wire.dport, wire.protocol, CONNECTION_FLAG_TRACKED_BY_FABRIC)
-    cdef Tuple reply
-    cdef uint64_t time = w.packet.time, span = fabric_timeout(wire.protocol)
-    cdef Connection* c = find(core, &t, hash_of(&t), time)
-    cdef uint32_t i
-    cdef bint original = c is not NULL and is_original(c, &t)
-    if c is not NULL and (original or c.wave < core.wave):
-        refresh(c, original, later(time, span))
-        return True
+cdef inline bint allowed(Core* core, const Walk* w, const Wire* wire, bint outbound) noexcept nogil:
+    """By a rule of the router's security groups; membership is that of the other interface."""
+    cdef uint32_t first = w.router.rules_out if outbound else w.router.rules_in
+    cdef uint32_t count = w.router.rules_out_count if outbound else w.router.rules_in_count
+    cdef uint32_t peer = wire.dst if outbound else wire.src, i
+    cdef uint64_t peer_groups = groups_of(&core.fib, wire.dst) if outbound else core.fib.routers[w.carry.sender].groups
     for i in range(first, first + count):
         if matches(&core.fib.rules[i], wire, peer, peer_groups):
-            if c is not NULL:
-                refresh(c, False, later(time, span))
-            else:
-                reply = inverse(&t)
-                enter(core, &t, &reply, w.id, CONNECTION_NEW, time, span)
             return True
     return False
 
 
+cdef inline bint admitted(Core* core, Walk* w, const Wire* wire, bint outbound) noexcept nogil:
+    """Whether the security groups of the router let it pass: its own direction has passed,
+    or the other one in an earlier wave (none answers another of its wave), or a rule allows it."""
+    cdef Tuple t = group_tuple(w.router, wire), reply
+    cdef uint64_t time = w.packet.time, span = fabric_timeout(wire.protocol)
+    cdef const Foresight* foreseen = &w.glance.out if outbound else &w.glance.into
+    cdef Connection* c = find(core, &t, foreseen.hash if equal(&foreseen.tuple, &t) else hash_of(&t), time)
+    cdef bint original = c is not NULL and is_original(c, &t)
+    if c is not NULL and (original or c.wave < core.wave):
+        refresh(c, original, later(time, span))
+        return True
+    if not allowed(core, w, wire, outbound):
+        return False
+    if c is not NULL:
+        refresh(c, False, later(time, span))
+    else:
+        reply = inverse(&t)
+        enter(core, &t, &reply, w.id, CONNECTION_NEW, time, span)
+    return True
+
+
 cdef inline bint egress(Core* core, Walk* w, const Wire* wire) noexcept nogil:
     """Security groups at the sending interface.      Drops  SG_EGRESS"""
-    if w.router.groups and not admitted(
-            core, w, wire, w.router.rules_out, w.router.rules_out_count, wire.dst, groups_of(&core.fib, wire.dst)):
+    if w.router.groups and not admitted(core, w, wire, True):
         return drop(core, w, STAGE_FABRIC_OUT, DROP_SG_EGRESS, w.id, w.router.group_detail)
     return True
 
 
 cdef inline bint ingress(Core* core, Walk* w, const Wire* wire) noexcept nogil:
-    """Security groups at the receiving interface; membership is the sending interface's.      Drops  SG_INGRESS"""
-    if w.router.groups and not admitted(
-            core, w, wire, w.router.rules_in, w.router.rules_in_count, wire.src, core.fib.routers[w.carry.sender].groups):
+    """Security groups at the receiving interface.      Drops  SG_INGRESS"""
+    if w.router.groups and not admitted(core, w, wire, False):
         return drop(core, w, STAGE_FABRIC_IN, DROP_SG_INGRESS, w.id, w.router.group_detail)
     return True
 

@@ -62,7 +62,7 @@ cdef inline bint untracked(Core* core, Walk* w) noexcept nogil:
         if w.carry.device == DEVICE_VETH:
             return True
         return ask_guard(core, w, guard, guard.untracked_ingress, guard.failsafe_untracked_in, False, &w.accepted)
-    resolve(&core.fib, w.id, w.result.dst, &route)
+    resolve(&core.fib, w.id, w.result.dst, class_of(&core.fib, w.result.dst), &route)
     if route.kind == ADJACENCY_DROP or (route.device != DEVICE_LOOPBACK and nobody(w.result.dst)):
         return True
     guard = guard_of(core, w, route.device)

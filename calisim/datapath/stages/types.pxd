@@ -110,12 +110,33 @@ cdef struct Route:
     uint32_t endpoint                # LOCAL: the pod, 0 the router itself
 
 
+# A direction of a connection at a router: the key of conntrack and of the groups' tracking.
+cdef struct Tuple:
+    uint32_t key
+    uint32_t src
+    uint32_t dst
+    uint16_t sport
+    uint16_t dport
+    uint8_t protocol
+    uint16_t flags                   # ConnectionFlag
+
+
+# A tuple that the groups will probably ask for.
+cdef struct Foresight:
+    Tuple tuple
+    uint64_t hash
+
+
 # What is known of a packet before its turn: the FIB does not change within a leg, so that lookups of a whole frame
 # overlap their cache misses; for connections only the memory is fetched, since the order of packets counts there.
 cdef struct Glance:
     Route route                      # to the destination
     Route back                       # to the source (not for what comes in by VETH or OUTPUT)
+    Foresight into                   # at the interface that it comes in by, and at the one that it leaves by (without NAT)
+    Foresight out
     uint32_t dst
+    uint32_t class_of_dst
+    uint32_t class_of_src            # not for what comes in by VETH or OUTPUT
     uint64_t hash                    # of the conntrack tuple
 
 
@@ -150,17 +171,6 @@ cdef enum Tracking:
 # What becomes of a packet to a service that gets no endpoint.
 cdef enum Refusal:
     REFUSAL_NONE, REFUSAL_REJECTED, REFUSAL_DROPPED, REFUSAL_FIREWALL
-
-
-# A direction of a connection at a router: the key of conntrack and of the groups' tracking.
-cdef struct Tuple:
-    uint32_t key
-    uint32_t src
-    uint32_t dst
-    uint16_t sport
-    uint16_t dport
-    uint8_t protocol
-    uint16_t flags                   # ConnectionFlag
 
 
 # The header that the network between the nodes sees: the outer one if there is one.

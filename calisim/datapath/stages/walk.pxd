@@ -10,7 +10,7 @@ from calisim.datapath.stages.encapsulate cimport decapsulate, encapsulate, tunne
 from calisim.datapath.stages.fabric cimport fabric
 from calisim.datapath.stages.groups cimport acl, egress, ingress
 from calisim.datapath.stages.hosts cimport forward_in, host_in, host_out, pre_dnat, untracked
-from calisim.datapath.stages.lookup cimport answers, lookup, resolve
+from calisim.datapath.stages.lookup cimport answers, class_of, lookup, resolve
 from calisim.datapath.stages.police cimport police
 from calisim.datapath.stages.source_check cimport source_check
 from calisim.datapath.stages.track cimport hash_of
@@ -186,9 +186,9 @@ cdef inline bint passing(Core* core, Walk* w, uint32_t start) noexcept nogil:
     outer.src, outer.dst, outer.ttl = result.outer_src, result.outer_dst, w.carry.outer_ttl
     outer.sport, outer.dport = w.carry.outer_sport, w.carry.outer_dport
     w.inside, w.packet, w.result, w.glance, w.carry.encap, w.carry.tos = &inside, &packet, &outer, &glance, 0, w.carry.outer_tos
-    glance.dst = outer.dst
-    resolve(&core.fib, w.id, outer.dst, &glance.route)
-    resolve(&core.fib, w.id, outer.src, &glance.back)
+    glance.dst, glance.into.tuple.flags, glance.out.tuple.flags = outer.dst, 0, 0      # foresees nothing
+    resolve(&core.fib, w.id, outer.dst, class_of(&core.fib, outer.dst), &glance.route)
+    resolve(&core.fib, w.id, outer.src, class_of(&core.fib, outer.src), &glance.back)
     t = tuple_now(w)
     w.hash = glance.hash = hash_of(&t)
     goes_on = onward(core, w, start)
