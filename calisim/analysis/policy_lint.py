@@ -19,7 +19,7 @@ from ..control.policy.scopes import policy_selector
 from ..errors import Mark
 from ..quantities import Prefix, format_address, parse_address
 from ..scenario.policy_documents import TIERS
-from ..scenario.resources import Policy, PolicyRule, Tier
+from ..scenario.resources import EntityRule, Policy, PolicyRule, Tier
 from .lint import Finding
 from .policy_applies import pods_by_policy
 from .policy_book import WAYS, Book, name_of
@@ -62,6 +62,19 @@ class Facts:
                         found[parse_address(str(text))] = f"{document.namespace}/{document.name}"
                     except ValueError:
                         continue                 # None, headless, or IPv6
+        return found
+
+    @cached_property
+    def tunnels(self) -> dict[str, list[tuple[str, int, int]]]:
+        """By variant of the comparison: (node, address, tunnel address) of each node that has a tunnel there."""
+        from .network import Network
+
+        found = {}
+        for variant in self.book.network.scenario.variant_ids:
+            routers = Network(self.book.network.scenario, variant).intent.routers
+            found[variant] = [
+                (router.name, router.address, tunnel) for router in routers
+                for tunnel in (router.ipip_address, router.vxlan_address) if tunnel]
         return found
 
     def pods_in(self, net: Prefix) -> int:
@@ -233,6 +246,31 @@ def _net_covers_pods(facts: Facts) -> Iterator[Finding]:
                     f"say who is meant: pods by their labels, and {net} except the pods' pools for the rest", written.mark)
 
 
+def _nodes_without_tunnels(facts: Facts) -> Iterator[Finding]:
+    """Who lets nodes in by their addresses needs their tunnel addresses, too, in variants that have tunnels."""
+    nodes = [router.address for router in facts.book.network.intent.routers]
+    for policy, way, written in _rules(facts):
+        if way != "ingress" or written.action != "Allow" or not any(_is_in(written.source, node) for node in nodes):
+            continue
+        allowed = [rule.source for rule in policy.ingress if rule.action == "Allow"]
+        for variant, tunnels in facts.tunnels.items():
+            lacking = [
+                (name, tunnel) for name, address, tunnel in tunnels
+                if _is_in(written.source, address) and not any(_is_in(side, tunnel) for side in allowed)]
+            if lacking:
+                (name, tunnel), others = lacking[0], f" and {len(lacking) - 1:,} more" if len(lacking) > 1 else ""
+                yield Finding(
+                    "NODES_BY_ADDRESS", "warning",
+                    f"{_rule(policy, written)} lets nodes in by their addresses; under {variant} what they send through a "
+                    f"tunnel comes from its address ({name}: {format_address(tunnel)}{others}), which it does not allow",
+                    "allow the tunnel addresses, too (calisim ipam shows them), or choose a variant without tunnels", written.mark)
+
+
+def _is_in(side: EntityRule, address: int) -> bool:
+    """Whether the side names nets that hold the address."""
+    return any(address in net for net in side.nets) and not any(address in net for net in side.not_nets)
+
+
 def _pass_in_last_tier(facts: Facts) -> Iterator[Finding]:
     tiers = ordered_tiers(_tiers(facts).values())
     used = {policy.tier for policy in facts.book.policies if not policy.staged} | {"default"}
@@ -281,5 +319,5 @@ def _tiers(facts: Facts) -> dict[str, Tier]:
 
 _CHECKS: tuple[Callable[[Facts], Iterator[Finding]], ...] = (
     _selects_nothing, _rule_selects_nothing, _names_service, _log_only, _equal_order, _no_such_port, _net_covers_pods,
-    _pass_in_last_tier, _implied_ingress,
+    _nodes_without_tunnels, _pass_in_last_tier, _implied_ingress,
 )

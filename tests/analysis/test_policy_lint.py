@@ -51,6 +51,9 @@ CASES = {
     "NET_COVERS_PODS": (
         ingress("{from: [{ipBlock: {cidr: 10.0.0.0/8}}]}"),
         ingress("{from: [{ipBlock: {cidr: 10.0.0.0/8, except: [10.0.0.0/16]}}]}")),
+    "NODES_BY_ADDRESS": (
+        ingress("{from: [{ipBlock: {cidr: 172.20.0.0/16}}]}"),
+        ingress("{from: [{ipBlock: {cidr: 172.20.0.0/16}}, {ipBlock: {cidr: 10.0.0.0/8}}]}")),
     "OTHER_SIDE_DENIES": (
         kubernetes("db", "{podSelector: {matchLabels: {app: db}}}")
         + kubernetes("p", DENY_OUT % (TO_DB + ", {ports: [{port: 53, protocol: UDP}]}")),
