@@ -263,7 +263,7 @@ def _nodes_without_tunnels(facts: Facts) -> Iterator[Finding]:
                     "NODES_BY_ADDRESS", "warning",
                     f"{_rule(policy, written)} lets nodes in by their addresses; under {variant} what they send through a "
                     f"tunnel comes from its address ({name}: {format_address(tunnel)}{others}), which it does not allow",
-                    "allow the tunnel addresses, too (calisim ipam shows them), or choose a variant without tunnels", written.mark)
+                    "allow the tunnel addresses, too (calisim ipam shows them), or take a variant without tunnels", written.mark)
 
 
 def _is_in(side: EntityRule, address: int) -> bool:
