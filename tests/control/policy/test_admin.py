@@ -124,3 +124,32 @@ def test_equal_priorities_are_told_and_decided_by_name():
     text = admin("b", 5, rule("Allow")) + admin("a", 5, rule("Deny")) + admin("c", 6, rule("Allow"))
     assert any("AdminNetworkPolicy b, a: of equal priority 5" in warning for warning in read(text)[1])
     assert not world(text, PODS).ingress("blue/a", "red/b").allowed
+
+
+def test_what_isolates_a_pod_hides_the_baseline_from_it():
+    """No word of the NetworkPolicy is a denial, even where the baseline would allow."""
+    made = world(baseline(rule("Allow")) + NETWORK_POLICY, PODS)
+    assert not made.ingress("blue/a", "red/b", "tcp", 81).allowed
+    assert world(baseline(rule("Allow")), PODS).ingress("blue/a", "red/b", "tcp", 81).allowed
+
+
+def test_a_subject_of_pods_asks_for_the_namespace_too():
+    pods = [pod("blue/a", app="b"), pod("red/b", app="b"), pod("red/c", app="c")]
+    subject = ("{pods: {namespaceSelector: {matchLabels: {kubernetes.io/metadata.name: red}}, "
+               "podSelector: {matchLabels: {app: b}}}}")
+    made = world(admin("x", 1, rule("Deny"), subject=subject), pods)
+    denied = {one for one in ("blue/a", "red/b", "red/c") for other in ("blue/a", "red/c")
+              if one != other and not made.ingress(other, one).allowed}
+    assert denied == {"red/b"}
+
+
+def test_each_of_the_networks_counts():
+    peer = 'to: [{networks: ["192.0.2.0/25", "198.51.100.0/24"]}]'
+    made = world(admin("x", 1, rule("Deny", peer), direction="egress"), PODS)
+    assert not made.egress("red/b", "192.0.2.9").allowed and not made.egress("red/b", "198.51.100.9").allowed
+    assert made.egress("red/b", "192.0.2.129").allowed
+
+
+def test_a_range_without_protocol_is_tcp():
+    made = world(admin("x", 1, rule("Deny", more="ports: [{portRange: {start: 80, end: 82}}]")), PODS)
+    assert not made.ingress("blue/a", "red/b", "tcp", 81).allowed and made.ingress("blue/a", "red/b", "udp", 81).allowed

@@ -287,3 +287,8 @@ def test_a_policy_applies_to_whom_its_selectors_choose_together(selector, police
     account = "---\napiVersion: v1\nkind: ServiceAccount\nmetadata: {name: robot, namespace: other, labels: {role: bot}}\n"
     made = world(OTHER + account + policy("x", f"{{{selector}, ingress: []}}"), PODS)
     assert [one.id for one in PODS if not made.ingress("8.8.8.8", one.id).allowed] == policed.split()
+
+
+def test_udplite_is_a_protocol_of_its_own():
+    made = world(policy("lite", "{selector: app == 'db', ingress: [{action: Allow, protocol: UDPLite}]}"), PODS)
+    assert made.ingress("other/web", "shop/db", 136).allowed and not made.ingress("other/web", "shop/db", "udp").allowed

@@ -136,3 +136,9 @@ def test_an_ipv6_block_matches_no_ipv4_packet_and_is_told():
     text = policy("{podSelector: {}, ingress: [{from: [{ipBlock: {cidr: 'fd00::/8'}}]}]}")
     assert any("IPv6" in warning for warning in read(text)[1])
     assert not world(text, PODS).ingress("8.8.8.8", "shop/web").allowed
+
+
+def test_one_name_for_ports_of_two_containers_means_both():
+    pods = [pod("shop/web", app="web"), pod("shop/db", app="db", ports=[("pg", "TCP", 5432), ("pg", "TCP", 5433)])]
+    made = world(policy("{podSelector: {matchLabels: {app: db}}, ingress: [{ports: [{port: pg}]}]}"), pods)
+    assert [port for port in range(5431, 5435) if made.ingress("shop/web", "shop/db", "tcp", port).allowed] == [5432, 5433]

@@ -110,3 +110,11 @@ def test_no_order_is_last_and_ties_go_by_name():
     policies = ordered_policies(
         [Policy("NetworkPolicy", "p", "b"), Policy("NetworkPolicy", "p", "a"), Policy("X", "z", order=-1.0)])
     assert [(one.name, one.namespace) for one in policies] == [("z", ""), ("p", "a"), ("p", "b")]
+
+
+def test_ties_go_by_name_before_namespace_and_kind():
+    found = ordered_policies([
+        Policy("NetworkPolicy", "q", "a"), Policy("GlobalNetworkPolicy", "r"), Policy("NetworkPolicy", "p", "b")])
+    assert [one.name for one in found] == ["p", "q", "r"]
+    found = ordered_policies([Policy("NetworkPolicy", "p", "b"), Policy("GlobalNetworkPolicy", "q")])
+    assert [one.name for one in found] == ["p", "q"]
