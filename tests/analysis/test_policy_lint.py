@@ -113,3 +113,11 @@ def test_a_named_port_of_an_admin_policy_needs_one_protocol_only(tmp_path: Path)
     rules = "ingress: [{action: Allow, from: [{namespaces: {}}], ports: [{namedPort: %s}]}]"
     codes = [[one.code for one in findings(small(tmp_path, admin("p", 5, rules % name)))] for name in ("pg", "gp")]
     assert "NO_SUCH_PORT" not in codes[0] and codes[1].count("NO_SUCH_PORT") == 1
+
+
+def test_what_a_lonely_pod_sends_to_itself_is_no_refusal_by_the_other_end(tmp_path: Path) -> None:
+    closed = kubernetes("closed", "{podSelector: {matchLabels: {app: db}}, policyTypes: [Egress]}")
+    own = ingress("{from: [{podSelector: {matchLabels: {app: db}}}]}")
+    assert "OTHER_SIDE_DENIES" not in {one.code for one in findings(small(tmp_path, closed + own))}
+    pair = [pod("shop/db", count=2)]
+    assert "OTHER_SIDE_DENIES" in {one.code for one in findings(small(tmp_path, closed + own, pair))}
