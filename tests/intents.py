@@ -10,6 +10,7 @@ from __future__ import annotations
 from copy import copy
 from dataclasses import dataclass, field, replace
 from functools import cache
+from typing import Any
 
 from calisim.control.intent import (
     Adjacency, Advert, Backend, Block, Endpoint, Fabric, FabricGroup, FabricRoute, FabricSubnet, FilterRule, Frontend, Intent,
@@ -303,4 +304,16 @@ def three_zones(
             cluster.pod(f"10.244.{number}.{pod + 2}", number)
     cluster.host("203.0.113.10", name="host/api")
     cluster.host("10.0.3.20", name="host/near")
+    return cluster
+
+
+def behind_linux(*, narrow: int = 0, internet_mtu: int = 1500, **more: Any) -> Cluster:
+    """:func:`three_zones` with a Linux router between the subnets and to the outside; its leg into n3's may carry less."""
+    cluster = three_zones(**{"public": None, "pod_mtu": 1500, **more})
+    cluster.fabric = {
+        "decrements_ttl": True, "internet_mtu": internet_mtu, "outside_address": parse_address("203.0.113.1")}
+    cluster.tables = [[]]
+    cluster.cloud_route("10.0.0.0/16")
+    cluster.cloud_route("0.0.0.0/0", TargetKind.OUTSIDE)
+    cluster.subnets[1] = replace(cluster.subnets[1], mtu=narrow)
     return cluster

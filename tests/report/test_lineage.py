@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
 from random import Random
 
 import numpy as np
@@ -14,23 +13,17 @@ from calisim.quantities import parse_address
 from calisim.report.frames import Tunnels
 from calisim.report.lineage import Lineage
 from calisim.traffic.batch import packet
-from calisim.vocabulary import HEADER, Relation, TargetKind, Verdict
+from calisim.vocabulary import HEADER, Relation, Verdict
 from calisim.wire import icmp, ipv4, udp
 from calisim.wire.dissect import dissect
 from calisim.wire.fragments import fragment, reassemble
-from tests.intents import three_zones
+from tests.intents import behind_linux
 
 P1, P5, API = "10.244.1.2", "10.244.3.2", "203.0.113.10"
 
 
-def linux(*, narrow: int = 0, **more):
-    cluster = three_zones(**{"public": None, "pod_mtu": 1500, **more})
-    cluster.fabric = {"decrements_ttl": True, "internet_mtu": 1300, "outside_address": parse_address("203.0.113.1")}
-    cluster.tables = [[]]
-    cluster.cloud_route("10.0.0.0/16")
-    cluster.cloud_route("0.0.0.0/0", TargetKind.OUTSIDE)
-    cluster.subnets[1] = replace(cluster.subnets[1], mtu=narrow)
-    return cluster.build()
+def linux(**more):
+    return behind_linux(internet_mtu=1300, **more).build()
 
 
 def datagram(dst: str, size: int, *, identification: int = 7, ttl: int = 64) -> bytes:
