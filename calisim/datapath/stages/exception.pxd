@@ -63,7 +63,7 @@ cdef inline void complain(Core* core, const Walk* w) noexcept nogil:
         source = quoted.dst
     if quoted.fragment & PACKET_FLAG_OFFSET:
         return
-    if quoted.protocol == PROTOCOL_ICMP and quoted.dport >> 8 != 0 and quoted.dport >> 8 != 8:
+    if quoted.protocol == PROTOCOL_ICMP and not is_echo(quoted.dport):
         return
     if not where or nobody(quoted.src) or nobody(quoted.dst) or broadcast(&core.fib, where, quoted.dst):
         return

@@ -15,7 +15,7 @@ from calisim.datapath.stages.verdict cimport drop
 cdef inline uint32_t masquerade_to(const Core* core, const Walk* w) noexcept nogil:
     """New source address, or 0: the packet keeps its own."""
     cdef uint32_t src = w.result.src, address = device_address(w.router, w.route.device)
-    if w.route.kind == ADJACENCY_LOCAL and not w.route.endpoint:
+    if for_node(&w.route):
         # to the node itself: what came in by a device never passes POSTROUTING, what is its own does, by lo
         return address if w.marked and w.carry.device == DEVICE_LOOPBACK else 0
     if w.marked:
