@@ -1,7 +1,7 @@
 """What a router (a node) does with a packet: one leg, in the order that Linux was measured to keep.
 
-    in by eth0:  groups, checks → decapsulate → source check → conntrack → lookup
-    own packet:                                               conntrack → lookup
+    in by eth0:  groups, checks → decapsulate → source check → conntrack → balance → lookup
+    own packet:                                               conntrack → balance → lookup
     then:        deliver here, or TTL → MTU → policy → translate → encapsulate → out by eth0
 """
 
