@@ -70,7 +70,9 @@ class HostPolicy:
 
     def forward_in(self, walk: Walk, router: Router, connection: Connection | None, adjacency: Adjacency) -> None:
         """FORWARD, before the chains of pods."""
-        if not (walk.accepted or walk.device is Device.LOOPBACK or is_known(connection) or to_itself(walk, adjacency, connection)):
+        if walk.accepted or walk.device is Device.LOOPBACK or is_known(connection):
+            return
+        if not to_itself(walk, adjacency, connection):
             self._ask(walk, router, walk.device, FORWARD_IN, invalid=connection is None and not walk.untracked)
 
     def leaving(self, walk: Walk, router: Router, connection: Connection | None, adjacency: Adjacency) -> None:
