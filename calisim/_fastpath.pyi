@@ -8,6 +8,8 @@ import numpy as np
 VOCABULARY: str                # digest of the vocabulary that the core was built from
 FRAME: int                     # packets that are walked together; rooms are checked once a frame
 CARRY_SIZE: int                # bytes per packet of the buffer that is carried from leg to leg
+CONNECTION_ROOM: int           # records that one frame more may take in one leg
+EVENT_ROOM: int                # likewise of events
 LEAST_AFFINITIES: int          # slots of the smallest table of affinities
 INDEX_PER_CONNECTION: int      # slots of the index for each connection there is room for
 WAVE_NUMBER: int               # the bits of CONNECTION.wave that are the wave's number

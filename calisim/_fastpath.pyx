@@ -26,6 +26,8 @@ cdef enum:
 VOCABULARY = VOCABULARY_DIGEST.decode()
 FRAME = FRAME_SIZE
 CARRY_SIZE = sizeof(Carry)
+CONNECTION_ROOM = CONNECTIONS_A_LEG * FRAME_SIZE
+EVENT_ROOM = EVENTS_A_LEG * FRAME_SIZE
 LEAST_AFFINITIES = 4 * FRAME_SIZE    # at most three slots of four are taken after one frame more
 INDEX_PER_CONNECTION = 4             # at most three slots of four are taken
 WAVE_NUMBER = SUPERSEDED - 1         # the bits of CONNECTION.wave that are the number

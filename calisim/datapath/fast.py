@@ -12,7 +12,7 @@ from .lines import aligned
 from .results import Born, Results
 
 try:
-    from .._fastpath import CARRY_SIZE, FRAME, VOCABULARY, Tables, police, step
+    from .._fastpath import CARRY_SIZE, CONNECTION_ROOM, EVENT_ROOM, FRAME, VOCABULARY, Tables, police, step
     from .state import State
 except (ImportError, ValueError) as error:        # ValueError: a record's layout is another one
     raise StaleBuildError(
@@ -20,7 +20,7 @@ except (ImportError, ValueError) as error:        # ValueError: a record's layou
 if VOCABULARY != digest():
     raise StaleBuildError("the packet core was built from another vocabulary: run pip install -e .")
 
-_EVENT_ROOM = 16 * FRAME
+_FIRST_EVENTS = 2 * EVENT_ROOM
 
 
 class FastEngine:
@@ -65,7 +65,7 @@ class FastEngine:
         state.fit(self.image)
         state.wave += 1
         results = np.empty(len(wave), RESULT)
-        journal = _Rows(_EVENT_ROOM if events else 0, EVENT)
+        journal = _Rows(_FIRST_EVENTS if events else 0, EVENT)
         nursery = _Rows(4 * FRAME if offspring else 0, PACKET, HEADER, BORN)
         if len(wave):
             self._walk(wave, headers, results, state, journal, nursery)
@@ -93,11 +93,11 @@ class FastEngine:
                     active)
                 if position == active:
                     break
-                if len(state.records) - state.count < 3 * FRAME:
+                if len(state.records) - state.count < CONNECTION_ROOM:
                     state.grow(earliest)
                 if state.session_count > len(state.sessions) // 2:
                     state.grow_sessions(earliest)
-                journal.make_room(8 * FRAME)
+                journal.make_room(EVENT_ROOM)
                 nursery.make_room(FRAME)
             active, leg = kept, leg + 1
         state.latest = max(state.latest, int(wave["time"].max()))

@@ -112,7 +112,7 @@ class State:
         room = LEAST_AFFINITIES
         while room < 4 * len(alive):
             room *= 2
-        self.sessions, self.session_count = np.zeros(room, AFFINITY), len(alive)
+        self.sessions, self.session_count = zeros(room, AFFINITY), len(alive)
         remember(alive, self.sessions)
 
     def fit(self, image: FibImage) -> None:

@@ -55,7 +55,7 @@ class Balancer:
         if connection is None:
             return UNTOUCHED
         handling = UNTOUCHED
-        if not connection.ordinal and walk.quote is None:
+        if not connection.is_confirmed and walk.quote is None:
             handling = self._open(walk, router, connection)
         if connection.is_redirected and not walk.is_reply:
             self._redirect(walk, connection)

@@ -9,7 +9,7 @@ from ...vocabulary import AdjacencyKind, Device, DropReason, Encap, RouterFlag
 from ...vocabulary.encaps import encapsulation
 from .police import Flow, Judgement, Police
 from .state import ReferenceState
-from .tracking import Connection
+from .tracking import Connection, is_known
 from .walk import ECHO_REQUEST, ICMP, TCP, UDP, Header, Walk, drop
 
 
@@ -21,7 +21,7 @@ class Checkpoint:
 
     def check(self, walk: Walk, router: Router, connection: Connection | None, adjacency: Adjacency | None) -> None:
         """``adjacency`` None: to the node itself. What is ESTABLISHED or RELATED was accepted before."""
-        known = connection is not None and bool(connection.ordinal)
+        known = is_known(connection)
         if not router.flags & RouterFlag.CALICO_FILTER or to_itself(walk, adjacency, connection):
             return
         if known and (walk.quote is not None or not self.intent.policy.cuts):

@@ -14,7 +14,7 @@ from .checkpoint import flow_of, to_itself
 from .police import Police
 from .routes import Routes
 from .state import ReferenceState
-from .tracking import Connection
+from .tracking import Connection, is_known
 from .walk import Header, Walk, drop, is_nobody
 
 
@@ -53,13 +53,13 @@ class HostPolicy:
 
     def pre_dnat(self, walk: Walk, router: Router, connection: Connection | None) -> None:
         """The mangle table."""
-        if walk.untracked or _known(connection) or walk.device is Device.LOOPBACK:
+        if walk.untracked or is_known(connection) or walk.device is Device.LOOPBACK:
             return
         walk.accepted = self._ask(walk, router, walk.device, PRE_DNAT, invalid=connection is None)
 
     def local_in(self, walk: Walk, router: Router, connection: Connection | None) -> None:
         """The filter table's INPUT, and OUTPUT before it of what the node says to itself."""
-        if walk.accepted or walk.device is Device.VETH or _known(connection):
+        if walk.accepted or walk.device is Device.VETH or is_known(connection):
             return
         invalid = connection is None and not walk.untracked
         if walk.device is Device.LOOPBACK:
@@ -70,12 +70,14 @@ class HostPolicy:
 
     def forward_in(self, walk: Walk, router: Router, connection: Connection | None, adjacency: Adjacency) -> None:
         """FORWARD, before the chains of pods."""
-        if not (walk.accepted or walk.device is Device.LOOPBACK or _known(connection) or to_itself(walk, adjacency, connection)):
+        if walk.accepted or walk.device is Device.LOOPBACK or is_known(connection):
+            return
+        if not to_itself(walk, adjacency, connection):
             self._ask(walk, router, walk.device, FORWARD_IN, invalid=connection is None and not walk.untracked)
 
     def leaving(self, walk: Walk, router: Router, connection: Connection | None, adjacency: Adjacency) -> None:
         """FORWARD, behind them; OUTPUT of the node's own packets."""
-        if _known(connection) or to_itself(walk, adjacency, connection):
+        if is_known(connection) or to_itself(walk, adjacency, connection):
             return
         device = Device.VETH if adjacency.kind is AdjacencyKind.LOCAL else adjacency.device
         invalid = connection is None and not walk.untracked
@@ -127,10 +129,6 @@ class HostPolicy:
         if judgement.allowed and judgement.decided_by:
             self.state.hits[judgement.decided_by] += np.uint64(1)
         return judgement.allowed
-
-
-def _known(connection: Connection | None) -> bool:
-    return connection is not None and bool(connection.ordinal)
 
 
 def _of_tunnel(header: Header, router: Router) -> bool:

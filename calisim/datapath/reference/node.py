@@ -1,7 +1,7 @@
 """What a router (a node) does with a packet: one leg, in the order that Linux was measured to keep.
 
-    in by eth0:  groups, checks → decapsulate → source check → conntrack → lookup
-    own packet:                                               conntrack → lookup
+    in by eth0:  groups, checks → decapsulate → source check → conntrack → balance → lookup
+    own packet:                                               conntrack → balance → lookup
     then:        deliver here, or TTL → MTU → policy → translate → encapsulate → out by eth0
 """
 
@@ -23,13 +23,12 @@ from .journal import Journal
 from .routes import Routes
 from .state import ReferenceState
 from .tcp import Effect
-from .tracking import Connection, PortChooser, opening_state, opening_timeout
+from .tracking import Connection, PortChooser, is_known, opening_state, opening_timeout
 from .tunnels import DEVICES, ECN, merged_ecn, outer_ecn, tunnel_address, vxlan_source_port
 from .walk import (
     ICMP, LONGEST, TCP, UDP, Complaint, Flow, Header, Onward, Walk, cut, drop, hold, is_nobody, is_this_host, refuse_longer,
     succeed, undetermined,
 )
-
 
 
 class NodeWalker:
@@ -237,7 +236,7 @@ class NodeWalker:
             return
         if connection is None:
             return
-        if not connection.ordinal:
+        if not connection.is_confirmed:
             self._confirm(walk, router, connection, masquerade)
         if walk.is_reply:
             self.balancer.put_back(walk, connection)
@@ -299,7 +298,7 @@ class NodeWalker:
         """The node itself receives; not masqueraded, since it passes INPUT and not POSTROUTING (measured) – but by lo both."""
         self.hosts.local_in(walk, router, connection)
         self.checkpoint.check(walk, router, connection, None)
-        if walk.device is Device.VETH and router.flags & RouterFlag.HOST_ACTION_DROP and not _is_known(connection):
+        if walk.device is Device.VETH and router.flags & RouterFlag.HOST_ACTION_DROP and not is_known(connection):
             drop(DropReason.POLICY_EGRESS, router.id, router.decided_by, stage=Stage.LOCAL_IN)
         self.balancer.refuse(walk, router, handling, forwarded=False, quote=walk.wire)
         if walk.outer is not None:                   # from one of its own pods, or from itself
@@ -419,7 +418,3 @@ class NodeWalker:
             drop(DropReason.SOURCE_CHECK, router.id, router.decided_by)
         self.fabric.check_groups(walk, router, inbound=False)
         self.fabric.from_router(walk, router, next_hop)
-
-
-def _is_known(connection: Connection | None) -> bool:
-    return connection is not None and bool(connection.ordinal)

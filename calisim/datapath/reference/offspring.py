@@ -11,20 +11,19 @@ from ...control.intent import Intent
 from ...vocabulary import BORN, HEADER, PACKET, PacketFlag, Relation, Stage, Verdict
 from ...vocabulary.chance import draw
 from ..results import Born
-from .fabric import FabricWalker
+from .fabric import FRAG_NEEDED, NET_UNREACHABLE, FabricWalker
 from .fragments import HEADER_LENGTH, Key, Piece, cut, largest, merged, piece_of
 from .rows import header_row, packet_row, records
 from .state import ReferenceState
+from .tracking import SECOND
 from .walk import ICMP, Complaint, Header, JourneyEnds, Onward, Walk, is_nobody
 
 MILLISECOND = 1_000_000
-SECOND = 1_000_000_000
 BURST = 6                              # XRLIM_BURST_FACTOR
 SILENCE = 60 * SECOND                  # before the first error (inet_getpeer)
 NO_ROUTE_BURST = 5 * SECOND            # ip_rt_error_burst; its cost is a second
 LATEST = 2**64 - 1
 LONGEST_QUOTE = 548                    # an ICMP error has at most 576 bytes (RFC 1812 §4.3.2.3)
-FRAG_NEEDED, NET_UNREACHABLE = (3, 4), (3, 0)
 TOS, RT_TOS = 0xC0, 0x1E               # internetwork control, and four bits of what it is about (icmp_send)
 
 

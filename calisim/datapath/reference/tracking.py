@@ -36,6 +36,11 @@ class Connection:
     history: ConnectionHistory = ConnectionHistory(0)      # of TCP
 
     @property
+    def is_confirmed(self) -> bool:
+        """Whether it is in the table: not so while its first packet is under way through the router."""
+        return self.ordinal > 0
+
+    @property
     def translated(self) -> Flow:
         """The original direction as it leaves the router."""
         return self.reply.inverse
@@ -83,6 +88,11 @@ class Connection:
         if self.original.protocol == GRE and answered:
             return 180
         return _first_timeout(self.original.protocol)
+
+
+def is_known(connection: Connection | None) -> bool:
+    """What is ESTABLISHED or RELATED, neither opening nor INVALID nor untracked."""
+    return connection is not None and connection.is_confirmed
 
 
 class ConnectionTable:

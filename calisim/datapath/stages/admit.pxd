@@ -59,14 +59,14 @@ cdef inline bint wrap(Core* core, Walk* w) noexcept nogil:
 cdef inline bint is_understood(const Core* core, const Walk* w) noexcept nogil:
     """An ICMP packet that is an echo, or an error that quotes neither a later piece nor another error."""
     cdef const Header* header
-    if w.packet.dport >> 8 == 0 or w.packet.dport >> 8 == 8:
+    if is_echo(w.packet.dport):
         return True
     if core.headers is NULL or not is_error(w.packet):
         return False
     header = &core.headers[w.carry.row]
     if header.quote_length < 20 or header.quote_fragment & PACKET_FLAG_OFFSET:
         return False
-    return header.quote_protocol != PROTOCOL_ICMP or header.quote_dport >> 8 == 0 or header.quote_dport >> 8 == 8
+    return header.quote_protocol != PROTOCOL_ICMP or is_echo(header.quote_dport)
 
 
 cdef inline bint no_piece(uint32_t length, uint32_t fragment) noexcept nogil:

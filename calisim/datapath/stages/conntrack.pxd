@@ -3,7 +3,7 @@ from libc.stdint cimport uint8_t, uint32_t, uint64_t
 from calisim._vocabulary cimport *
 from calisim.datapath.stages.types cimport *
 from calisim.datapath.stages.track cimport (
-    find, hash_of, inverse, is_original, later, redirected, timeout, translated, tuple_of)
+    answer_to, find, hash_of, inverse, is_original, later, redirected, timeout, translated, tuple_of)
 from calisim.datapath.stages.tcp cimport follow_tcp, Fate, FATE_BELONGS, FATE_INVALID, FATE_OPENS
 from calisim.datapath.stages.verdict cimport drop
 
@@ -99,9 +99,6 @@ cdef inline bint conntrack(Core* core, Walk* w) noexcept nogil:
         if redirected(c):
             w.redirected, w.arrived_dst, w.arrived_dport = True, w.result.dst, w.result.dport
         w.result.dst = c.src
-        if c.protocol == PROTOCOL_ICMP:
-            w.result.sport = c.sport
-        elif c.protocol == PROTOCOL_TCP or c.protocol == PROTOCOL_UDP:
-            w.result.dport = c.sport
+        answer_to(c.protocol, &w.result.sport, &w.result.dport, c.sport)
         w.result.flags |= RESULT_FLAG_UNNAT
     return True

@@ -2,8 +2,9 @@
 and what is cut or held.
 
 Stages only flag what they would say (:func:`object_to`); here it becomes a PACKET, its HEADER and a BORN. None is due about
-an ICMP error, nor about what came from or went to nobody in particular. The rate limit is the door's. Of what goes on as
-something else (:func:`proceed`) the packet as it is now is written down; :mod:`calisim.datapath.fragments` makes the rest.
+an ICMP error, nor about what came from or went to nobody in particular. The rate limit is :mod:`calisim.datapath.fast`'s.
+Of what goes on as something else (:func:`proceed`) the packet as it is now is written down; :mod:`calisim.datapath.fragments`
+makes the rest.
 """
 from libc.stdint cimport uint8_t, uint16_t, uint32_t
 from libc.string cimport memset
@@ -63,7 +64,7 @@ cdef inline void complain(Core* core, const Walk* w) noexcept nogil:
         source = quoted.dst
     if quoted.fragment & PACKET_FLAG_OFFSET:
         return
-    if quoted.protocol == PROTOCOL_ICMP and quoted.dport >> 8 != 0 and quoted.dport >> 8 != 8:
+    if quoted.protocol == PROTOCOL_ICMP and not is_echo(quoted.dport):
         return
     if not where or nobody(quoted.src) or nobody(quoted.dst) or broadcast(&core.fib, where, quoted.dst):
         return

@@ -5,7 +5,7 @@ from calisim.datapath.stages.types cimport *
 from calisim.datapath.stages.deliver cimport to_host, to_router
 from calisim.datapath.stages.groups cimport acl
 from calisim.datapath.stages.lookup cimport class_of, dead, neighbour, resident
-from calisim.datapath.stages.verdict cimport drop, end, object_to, proceed, too_big, unknown
+from calisim.datapath.stages.verdict cimport drop, end, object_to, proceed, unknown
 
 
 cdef enum:
@@ -27,11 +27,17 @@ cdef inline void set_wire_destination(Walk* w, uint32_t address) noexcept nogil:
         w.result.dst = address
 
 
-cdef inline bint complains(Core* core, Walk* w, uint32_t error, uint8_t ttl, uint32_t mtu) noexcept nogil:
+cdef inline void complains(Core* core, Walk* w, uint32_t error, uint8_t ttl, uint32_t mtu) noexcept nogil:
     """A Linux router tells the sender of the loss that follows, AWS is silent. ``ttl``: of the quote."""
     if core.fib.fabric.flags & FABRIC_FLAG_DECREMENTS_TTL:
         object_to(w, error, ttl, mtu)
-    return False
+
+
+cdef inline bint too_big(Core* core, Walk* w, const Wire* wire, uint32_t place, uint32_t detail) noexcept nogil:
+    """Longer than a cloud takes: lost with DF, else the fragments' fate is unknown.      Drops  FABRIC_MTU"""
+    if wire.fragment & PACKET_FLAG_DF:
+        return drop(core, w, STAGE_FABRIC, DROP_FABRIC_MTU, place, detail)
+    return unknown(core, w, STAGE_FABRIC, place, 0)
 
 
 cdef inline uint8_t wire_ttl(const Walk* w) noexcept nogil:
@@ -46,16 +52,13 @@ cdef inline bint fits_leg(Core* core, Walk* w, const Wire* wire, uint32_t owner,
         return True
     subnet = core.fib.routers[endpoint.router].subnet if endpoint.kind == ENDPOINT_NODE else endpoint.subnet
     limit = core.fib.subnets[subnet].mtu
-    if wire.length <= min(limit, core.fib.fabric.mtu):
-        return True
-    if wire.fragment & PACKET_FLAG_DF:         # the rest was measured before (age)
-        if not limit or wire.length <= limit:
-            return True
-        complains(core, w, ERROR_FRAG_NEEDED, wire_ttl(w) + 1, limit)
-        return drop(core, w, STAGE_FABRIC, DROP_FABRIC_MTU, place, core.fib.fabric.detail)
-    limit = min(limit, core.fib.fabric.mtu) if limit else core.fib.fabric.mtu
+    if not limit or limit > core.fib.fabric.mtu:
+        limit = core.fib.fabric.mtu            # which what has DF was measured by before (age)
     if wire.length <= limit:
         return True
+    if wire.fragment & PACKET_FLAG_DF:
+        complains(core, w, ERROR_FRAG_NEEDED, wire_ttl(w) + 1, limit)
+        return drop(core, w, STAGE_FABRIC, DROP_FABRIC_MTU, place, core.fib.fabric.detail)
     if endpoint.kind == ENDPOINT_NODE:
         return proceed(core, w, STAGE_FABRIC, place, limit, STAGE_FABRIC_IN, endpoint.router)
     return proceed(core, w, STAGE_FABRIC, place, limit, STAGE_DELIVER, owner)
@@ -150,7 +153,7 @@ cdef inline bint internet(Core* core, Walk* w, Wire* wire, const Target* target)
     if not router.flags & ROUTER_FLAG_PUBLIC or router.address != wire.src:
         return drop(core, w, STAGE_FABRIC, DROP_IGW_NO_PUBLIC_ADDRESS, target.place, target.detail)
     if wire.length > core.fib.fabric.internet_mtu:
-        return too_big(core, w, wire.fragment, STAGE_FABRIC, DROP_FABRIC_MTU, target.place, target.detail)
+        return too_big(core, w, wire, target.place, target.detail)
     if router.public_address:
         set_wire_source(w, router.public_address)
     return outside(core, w, wire, target, target.place)
@@ -211,7 +214,7 @@ cdef inline bint fabric(Core* core, Walk* w, uint32_t from_subnet, uint32_t next
         return drop(core, w, STAGE_FABRIC, DROP_FABRIC_PROTOCOL, subnet.place, core.fib.fabric.detail)
     # a Linux router looks at the TTL first (age)
     if wire.length > core.fib.fabric.mtu and (next_hop or flags != FABRIC_FLAG_DECREMENTS_TTL):
-        return too_big(core, w, wire.fragment, STAGE_FABRIC, DROP_FABRIC_MTU, subnet.place, core.fib.fabric.detail)
+        return too_big(core, w, &wire, subnet.place, core.fib.fabric.detail)
     if next_hop:
         owner = neighbour(&core.fib, from_subnet, next_hop)
         if core.fib.endpoints[owner].kind == ENDPOINT_NODE:

@@ -56,7 +56,6 @@ cdef inline bint untracked(Core* core, Walk* w) noexcept nogil:
     """The raw table, before conntrack.      Sets  w.accepted and, with it, w.tracking      Drops  POLICY_*"""
     cdef const Guard* guard = guard_of(core, w, w.carry.device)
     cdef Route route
-    cdef bint goes_on
     w.tracking = TRACK_NOT                     # nothing is INVALID yet
     if w.carry.device != DEVICE_LOOPBACK:
         if w.carry.device == DEVICE_VETH:
@@ -66,8 +65,7 @@ cdef inline bint untracked(Core* core, Walk* w) noexcept nogil:
     if route.kind == ADJACENCY_DROP or (route.device != DEVICE_LOOPBACK and nobody(w.result.dst)):
         return True
     guard = guard_of(core, w, route.device)
-    goes_on = ask_guard(core, w, guard, guard.untracked_egress, guard.failsafe_untracked_out, True, &w.accepted)
-    return goes_on
+    return ask_guard(core, w, guard, guard.untracked_egress, guard.failsafe_untracked_out, True, &w.accepted)
 
 
 cdef inline bint pre_dnat(Core* core, Walk* w) noexcept nogil:

@@ -1,7 +1,7 @@
 """LOOKUP: own addresses, then one walk down the shared 16-8-8 table, then the row of the router's FIB group."""
 from libc.stdint cimport uint32_t
 from calisim._vocabulary cimport *
-from calisim.datapath.stages.types cimport Core, Route, Tables, Walk, own_address
+from calisim.datapath.stages.types cimport Core, Route, Tables, Walk, for_node, own_address
 from calisim.datapath.stages.verdict cimport drop
 
 
@@ -115,7 +115,7 @@ cdef inline bint lookup(Core* core, Walk* w, uint32_t address) noexcept nogil:
         w.route = w.glance.route
     else:                                      # translated back
         resolve(&core.fib, w.id, address, class_of(&core.fib, address), route)
-    if route.kind == ADJACENCY_LOCAL and not route.endpoint:
+    if for_node(route):
         pass
     elif nobody(address):
         return drop(core, w, STAGE_LOOKUP, DROP_NO_ROUTE, w.id, 0)

@@ -105,9 +105,22 @@ cdef inline void point(Core* core, const Tuple* t, const Tuple* other, uint64_t 
     core.index[at] = (hash >> 32) << 32 | (position + 1)
 
 
+cdef inline uint16_t translated_port(const Connection* c) noexcept nogil:
+    """Port (of ICMP the identifier) that the source leaves with."""
+    return c.reply_sport if c.protocol == PROTOCOL_ICMP else c.reply_dport
+
+
+cdef inline void answer_to(uint8_t protocol, uint16_t* sport, uint16_t* dport, uint16_t port) noexcept nogil:
+    """Makes an answer's ports those of one to ``port``: ICMP has it in the identifier, other protocols have none."""
+    if protocol == PROTOCOL_ICMP:
+        sport[0] = port
+    elif protocol == PROTOCOL_TCP or protocol == PROTOCOL_UDP:
+        dport[0] = port
+
+
 cdef inline bint translated(const Connection* c) noexcept nogil:
     """SNATed: the answer goes to another address or port than the packet came from."""
-    return c.reply_dst != c.src or (c.reply_sport if c.protocol == PROTOCOL_ICMP else c.reply_dport) != c.sport
+    return c.reply_dst != c.src or translated_port(c) != c.sport
 
 
 cdef inline bint redirected(const Connection* c) noexcept nogil:

@@ -4,17 +4,18 @@ from calisim._vocabulary cimport *
 from calisim.datapath.stages.types cimport *
 from calisim.datapath.stages.balance cimport put_back
 from calisim.datapath.stages.chance cimport draw5
-from calisim.datapath.stages.conntrack cimport tuple_now
+from calisim.datapath.stages.conntrack cimport has_ports, tuple_now
 from calisim.datapath.stages.lookup cimport class_of
 from calisim.datapath.stages.track cimport (
-    enter, find, hash_of, inverse, later, record_of, redirected, source_slot, tcp_timeout, timeout, translated)
+    answer_to, enter, find, hash_of, inverse, later, record_of, redirected, source_slot, tcp_timeout, timeout, translated,
+    translated_port)
 from calisim.datapath.stages.verdict cimport drop
 
 
 cdef inline uint32_t masquerade_to(const Core* core, const Walk* w) noexcept nogil:
     """New source address, or 0: the packet keeps its own."""
     cdef uint32_t src = w.result.src, address = device_address(w.router, w.route.device)
-    if w.route.kind == ADJACENCY_LOCAL and not w.route.endpoint:
+    if for_node(&w.route):
         # to the node itself: what came in by a device never passes POSTROUTING, what is its own does, by lo
         return address if w.marked and w.carry.device == DEVICE_LOOPBACK else 0
     if w.marked:
@@ -27,14 +28,6 @@ cdef inline uint32_t masquerade_to(const Core* core, const Walk* w) noexcept nog
     if w.carry.device == DEVICE_LOOPBACK or own_address(w.router, src):
         return address
     return 0
-
-
-cdef inline void set_port(Tuple* reply, uint32_t port) noexcept nogil:
-    """The translated port as the answer has it."""
-    if reply.protocol == PROTOCOL_ICMP:
-        reply.sport = port
-    elif reply.protocol == PROTOCOL_TCP or reply.protocol == PROTOCOL_UDP:
-        reply.dport = port
 
 
 cdef inline bint is_free(Core* core, const Tuple* reply, uint64_t time) noexcept nogil:
@@ -52,7 +45,7 @@ cdef inline bint sticky(Core* core, const Tuple* original, Tuple* reply, uint64_
     c = record_of(core, slot[0])
     if c.expires <= time or c.reply_dst != reply.dst:
         return False
-    set_port(reply, c.reply_sport if c.protocol == PROTOCOL_ICMP else c.reply_dport)
+    answer_to(reply.protocol, &reply.sport, &reply.dport, translated_port(c))
     return is_free(core, reply, time)
 
 
@@ -73,7 +66,7 @@ cdef inline bint search(Core* core, const Tuple* original, Tuple* reply, uint64_
             core.fib.fabric.seed, original.key, <uint64_t>original.src << 32 | original.dst,
             <uint64_t>original.sport << 32 | <uint64_t>original.dport << 16 | original.protocol, turn) % span
         for i in range(attempts):
-            set_port(reply, low + (offset + i) % span)
+            answer_to(reply.protocol, &reply.sport, &reply.dport, low + (offset + i) % span)
             if is_free(core, reply, time):
                 return True
         attempts >>= 1
@@ -107,10 +100,7 @@ cdef inline bint translate_error(Walk* w) noexcept nogil:
     if w.tracking != TRACK_ORIGINAL or not translated(c):
         return True
     w.result.src = w.quote.quote_dst = c.reply_dst
-    if c.protocol == PROTOCOL_ICMP:
-        w.quote.quote_sport = c.reply_sport
-    elif c.protocol == PROTOCOL_TCP or c.protocol == PROTOCOL_UDP:
-        w.quote.quote_dport = c.reply_dport
+    answer_to(c.protocol, &w.quote.quote_sport, &w.quote.quote_dport, translated_port(c))
     w.result.flags |= RESULT_FLAG_SNAT
     return True
 
@@ -148,9 +138,7 @@ cdef inline bint translate(Core* core, Walk* w) noexcept nogil:
         return True
     if translated(c):
         w.result.src = c.reply_dst
-        if c.protocol == PROTOCOL_ICMP:
-            w.result.sport = c.reply_sport
-        elif c.protocol == PROTOCOL_TCP or c.protocol == PROTOCOL_UDP:
-            w.result.sport = c.reply_dport
+        if has_ports(c.protocol):
+            w.result.sport = translated_port(c)
         w.result.flags |= RESULT_FLAG_SNAT
     return True

@@ -260,6 +260,16 @@ cdef inline bint is_piece(uint32_t fragment) noexcept nogil:
     return fragment & (PACKET_FLAG_MF | PACKET_FLAG_OFFSET) != 0
 
 
+cdef inline bint is_echo(uint32_t dport) noexcept nogil:
+    """Of ICMP: a request or a reply."""
+    return dport >> 8 == 0 or dport >> 8 == 8
+
+
+cdef inline bint for_node(const Route* route) noexcept nogil:
+    """The packet is for the router itself."""
+    return route.kind == ADJACENCY_LOCAL and not route.endpoint
+
+
 cdef inline bint is_error(const Packet* packet) noexcept nogil:
     """ICMP unreachable or time exceeded; a later piece says nothing."""
     return (packet.protocol == PROTOCOL_ICMP and (packet.dport >> 8 == 3 or packet.dport >> 8 == 11)

@@ -33,15 +33,6 @@ cdef inline void object_to(Walk* w, uint32_t error, uint8_t ttl, uint32_t mtu) n
     w.error, w.error_ttl, w.error_mtu = error, ttl, mtu
 
 
-cdef inline bint too_big(
-    Core* core, Walk* w, uint32_t fragment, uint32_t stage, uint32_t reason, uint32_t where, uint32_t detail,
-) noexcept nogil:
-    """Longer than what takes it, where nobody cuts: lost with DF, else the fragments' fate is unknown."""
-    if fragment & PACKET_FLAG_DF:
-        return drop(core, w, stage, reason, where, detail)
-    return unknown(core, w, stage, where, 0)
-
-
 cdef inline bint proceed(
     Core* core, Walk* w, uint32_t stage, uint32_t where, uint32_t limit, uint32_t resume, uint32_t resume_at,
 ) noexcept nogil:

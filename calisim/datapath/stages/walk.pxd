@@ -113,9 +113,9 @@ cdef inline bint tracked(Core* core, Walk* w) noexcept nogil:
     if not lookup(core, w, w.result.dst):
         return False
     if (w.quote is not NULL and w.tracking == TRACK_INVALID and w.router.flags & ROUTER_FLAG_CALICO_FILTER
-            and w.carry.device != DEVICE_LOOPBACK and (w.route.kind != ADJACENCY_LOCAL or w.route.endpoint)):
+            and w.carry.device != DEVICE_LOOPBACK and not for_node(&w.route)):
         return drop(core, w, STAGE_CONNTRACK, DROP_CT_INVALID, w.id, 0)
-    if w.route.kind == ADJACENCY_LOCAL and not w.route.endpoint:
+    if for_node(&w.route):
         return local_in(core, w)
     if not ttl_and_mtu(core, w) or not policed(core, w) or not served(core, w, True) or not translate(core, w):
         return False
@@ -128,7 +128,7 @@ cdef inline bint look_again(Core* core, Walk* w, bint outbound) noexcept nogil:
     """The route of what was cut here. ``outbound``: into a tunnel.      Sets  w.route      Drops  as LOOKUP"""
     if not lookup(core, w, w.result.dst):
         return False
-    if w.route.kind != ADJACENCY_TUNNEL if outbound else w.route.kind == ADJACENCY_LOCAL and not w.route.endpoint:
+    if w.route.kind != ADJACENCY_TUNNEL if outbound else for_node(&w.route):
         return drop(core, w, STAGE_LOOKUP, DROP_NO_ROUTE, w.id, 0)
     return True
 
