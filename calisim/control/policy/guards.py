@@ -26,7 +26,8 @@ _OF_EVERY = (Device.ETHERNET, Device.IPIP, Device.VXLAN, Device.LOOPBACK, Device
 def labelled(resources: PolicyResources) -> tuple[HostEndpoint, ...]:
     """The host endpoints with the labels that their profiles apply."""
     of_profiles = labels_of(resources.profiles)
-    return tuple(replace(host, labels={**applied(of_profiles, host.profiles), **host.labels}) for host in resources.host_endpoints)
+    return tuple(
+        replace(host, labels={**applied(of_profiles, host.profiles), **host.labels}) for host in resources.host_endpoints)
 
 
 @dataclass(slots=True)
