@@ -286,4 +286,4 @@ def _prefixes(texts: Iterable[str]) -> Iterator[Prefix]:
 
 def protocol_of(name: str) -> int:
     """TCP, UDP or SCTP as a number."""
-    return 132 if name == "SCTP" else PROTOCOLS[name.lower()]
+    return PROTOCOLS[name.lower()]
