@@ -380,9 +380,9 @@ class Intent:
     @cached_property
     def service_addresses(self) -> dict[int, str]:
         """Services (``svc/NAMESPACE/NAME``) by the addresses under which they are found, the nodes' own ones aside."""
-        named = {port.decided_by: port.name.rpartition(":")[0] for port in self.services.ports}
+        ports = self.services.ports
         return {
-            frontend.address: f"svc/{named[self.services.ports[frontend.service - 1].decided_by]}"
+            frontend.address: f"svc/{ports[frontend.service - 1].name.rpartition(':')[0]}"
             for frontend in self.services.frontends if frontend.address}
 
     @cached_property

@@ -211,6 +211,9 @@ class _Conversion:
         sliced = {(found.namespace, found.service) for found in self.service_endpoints}
         mirrored = (found for found in self.plain_endpoints if (found.namespace, found.service) not in sliced)
         return (*self.service_endpoints, *mirrored)
+
+    # --- policy -----------------------------------------------------------------------------------------------------
+
     def read_policy(self, document: Document) -> None:
         self.policy.read(document)
 

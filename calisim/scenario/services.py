@@ -1,7 +1,7 @@
 """Services and what they rest on → resources: Service, EndpointSlice, Endpoints, KubeProxyConfiguration, ServiceCIDR.
 
 What kube-proxy and Kubernetes' validation read must be right; other fields pass. IPv6 entries are left aside. Which
-endpoints a selector chooses is :mod:`calisim.control.endpoints`' business.
+endpoints a selector chooses is :mod:`calisim.control.services`' business.
 """
 
 from __future__ import annotations
@@ -286,4 +286,4 @@ def _prefixes(texts: Iterable[str]) -> Iterator[Prefix]:
 
 def protocol_of(name: str) -> int:
     """TCP, UDP or SCTP as a number."""
-    return 132 if name == "SCTP" else PROTOCOLS[name.lower()]
+    return PROTOCOLS[name.lower()]

@@ -13,6 +13,7 @@ from ...scenario.resources import FailsafePort, FelixConfiguration, HostEndpoint
 from ...vocabulary import Device, PolicyAction
 from ..intent import Router
 from ..policing import Chain, Failsafes, Guard, Program, ProgramTier, RuleMatch, SideMatch
+from .labels import applied, labels_of
 from .order import ordered_policies, ordered_tiers
 from .programs import Programs
 from .scopes import policy_selector
@@ -24,14 +25,9 @@ _OF_EVERY = (Device.ETHERNET, Device.IPIP, Device.VXLAN, Device.LOOPBACK, Device
 
 def labelled(resources: PolicyResources) -> tuple[HostEndpoint, ...]:
     """The host endpoints with the labels that their profiles apply."""
-    inherited = {profile.name: profile.labels for profile in resources.profiles}
-    made = []
-    for host in resources.host_endpoints:
-        labels: dict[str, str] = {}
-        for name in host.profiles:
-            labels |= inherited.get(name, {})
-        made.append(replace(host, labels=labels | dict(host.labels)) if labels else host)
-    return tuple(made)
+    of_profiles = labels_of(resources.profiles)
+    return tuple(
+        replace(host, labels={**applied(of_profiles, host.profiles), **host.labels}) for host in resources.host_endpoints)
 
 
 @dataclass(slots=True)

@@ -7,17 +7,18 @@ no selector mentions and ports that no rule names are not seen: pods that differ
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 
 from ...model.entities import Pod
-from ...scenario.resources import PolicyResources
+from ...scenario.resources import PolicyResources, Profile
 from .sight import ACCOUNT_PREFIX, NAME, NAMESPACE, NAMESPACE_PREFIX, ORCHESTRATOR, SERVICE_ACCOUNT, Sight, sight
 
 PROTOCOLS = {"TCP": 6, "UDP": 17, "SCTP": 132}
 _LONGEST_ACCOUNT = 63                     # a longer name is no label value
 
 NamedPort = tuple[str, int, int]          # (name, protocol, number)
+LabelsOf = Mapping[str, Mapping[str, str]]  # by name of the profile
 
 
 @dataclass(frozen=True, slots=True)
@@ -33,7 +34,7 @@ def workloads(
     pods: Iterable[Pod], namespaces: Mapping[str, Mapping[str, str]], resources: PolicyResources,
 ) -> tuple[list[Workload], list[int]]:
     """The distinct workloads, and for each pod the number (from 1) of its own."""
-    look = _Look(namespaces, resources, sight(resources))
+    look = _Look(namespaces, resources.accounts, labels_of(resources.profiles), sight(resources))
     found: dict[tuple[object, ...], int] = {}
     known: dict[tuple[object, ...], int] = {}       # by identity of the objects: pods of one group share them
     made: list[Workload] = []
@@ -57,7 +58,8 @@ class _Look:
     """How pods look to policy; what they inherit is put together once for each namespace, account and list of profiles."""
 
     namespaces: Mapping[str, Mapping[str, str]]
-    resources: PolicyResources
+    accounts: Mapping[tuple[str, str], Mapping[str, str]]
+    of_profiles: LabelsOf
     sight: Sight
     inherited: dict[tuple[object, ...], dict[str, str]] = field(default_factory=dict)
 
@@ -73,15 +75,24 @@ class _Look:
             {**self.inherited[key], **own, **calico}, tuple(port for port in ports if port[0] in self.sight.ports), profiles)
 
     def inherit(self, namespace: str, account: str, profiles: tuple[str, ...]) -> dict[str, str]:
-        labels: dict[str, str] = {}
-        for profile in self.resources.profiles:
-            if profile.name in profiles:
-                labels |= profile.labels
+        labels = applied(self.of_profiles, profiles)
         of_namespace = {**self.namespaces.get(namespace, {}), NAME: namespace}
-        of_account = {**self.resources.accounts.get((namespace, account), {}), NAME: account}
+        of_account = {**self.accounts.get((namespace, account), {}), NAME: account}
         labels |= {NAMESPACE_PREFIX + key: value for key, value in of_namespace.items()}
         labels |= {ACCOUNT_PREFIX + key: value for key, value in of_account.items()}
         return {label: value for label, value in labels.items() if label in self.sight.labels}
+
+
+def labels_of(profiles: Iterable[Profile]) -> LabelsOf:
+    return {profile.name: profile.labels for profile in profiles}
+
+
+def applied(labels: LabelsOf, profiles: Sequence[str]) -> dict[str, str]:
+    """What profiles apply to who lists them; of two that say the same label the first in the list counts (Felix)."""
+    found: dict[str, str] = {}
+    for name in reversed(profiles):
+        found |= labels.get(name, {})
+    return found
 
 
 def _of_calico(pod: Pod) -> dict[str, str]:

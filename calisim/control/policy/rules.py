@@ -65,15 +65,15 @@ class Chains:
     def add_service(self, namespace: str, name: str, sets: list[int], port_sets: list[int] | None) -> None:
         """As a source the addresses of its backends, as a destination (``port_sets``) their ports as well."""
         backends = self.services.get((namespace, name))
-        title = f"service {namespace}/{name}"
+        shown = f"service {namespace}/{name}"
         if backends is None:
-            self.unknown_services[title] = None
+            self.unknown_services[shown] = None
         if not backends:
-            sets.append(self.sets.nobody(title))
+            sets.append(self.sets.nobody(shown))
         elif port_sets is None:
-            sets.append(self.sets.listed(title, (address for address, _, _ in backends)))
+            sets.append(self.sets.listed(shown, (address for address, _, _ in backends)))
         else:
-            port_sets += self.sets.listed_ports(title, backends)
+            port_sets += self.sets.listed_ports(shown, backends)
 
 
 def title(policy: Policy) -> str:

@@ -179,6 +179,27 @@ spec: {labelsToApply: {mark: red}, egress: [{action: Allow}]}
     assert made.ingress("shop/web", "shop/db").allowed and not made.ingress("other/web", "shop/db").allowed
 
 
+@pytest.mark.parametrize("listed", ["red, blue", "blue, red"])
+def test_of_two_profiles_that_apply_one_label_the_first_listed_counts(listed):
+    marks = "".join(policy(name, f"{{labelsToApply: {{mark: {name}}}, egress: [{{action: Allow}}]}}", "Profile")
+                    for name in ("red", "blue"))
+    pod_of = f"""---
+apiVersion: projectcalico.org/v3
+kind: WorkloadEndpoint
+metadata: {{name: n-k8s-web-eth0, namespace: shop}}
+spec: {{pod: web, interfaceName: eth0, profiles: [{listed}]}}
+"""
+    host = f"""---
+apiVersion: projectcalico.org/v3
+kind: HostEndpoint
+metadata: {{name: edge}}
+spec: {{node: n1, expectedIPs: [192.0.2.1], profiles: [{listed}]}}
+"""
+    rules = policy("x", "{selector: app == 'db', ingress: [{action: Allow, source: {selector: mark == 'red'}}]}")
+    made = world(pod_of + host + marks + rules, PODS)
+    assert [made.ingress(one, "shop/db").allowed for one in ("shop/web", "192.0.2.1")] == [listed.startswith("red")] * 2
+
+
 def staged(name, spec, kind="StagedGlobalNetworkPolicy"):
     return policy(name, spec, kind)
 
