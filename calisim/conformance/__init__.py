@@ -17,7 +17,7 @@ from pathlib import Path
 from typing import Any
 
 from ..errors import UsageError
-from .bounded import read_json
+from .files import read_json
 
 Judge = Callable[[dict[str, Any]], str | None]
 

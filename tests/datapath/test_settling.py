@@ -88,6 +88,18 @@ def test_the_first_lost_piece_tells_the_fate(world) -> None:
     assert result["wire"] == 3000 + 2 * 20 and result["path"] >> 3 & 63 == DropReason.FABRIC_NO_ROUTE
 
 
+def test_one_lost_piece_loses_what_was_cut(world) -> None:
+    """Of three pieces one dies behind the cut, two arrive: the packet has the fate of the lost one, in every place."""
+    here = world(ipipMode="Always")
+    for lost in range(3):
+        family = here.family(here.packet(A1, A2))
+        results = family[-1].results.results
+        assert len(results) == 3 and (results["verdict"] == Verdict.DELIVERED).all()
+        results["verdict"][lost], results["reason"][lost] = Verdict.DROPPED, DropReason.TTL_EXCEEDED
+        [result] = settled(family)
+        assert (result["verdict"], result["reason"]) == (Verdict.DROPPED, DropReason.TTL_EXCEEDED)
+
+
 def test_a_mixed_wave_keeps_its_rows_apart(world) -> None:
     here = world(ipipMode="Always")
     wave = [here.packet(A1, A2, sport=port, length=length) for port, length in ((1, 100), (2, 3000), (3, 9000), (4, 60))]

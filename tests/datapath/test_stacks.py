@@ -14,7 +14,7 @@ from calisim.quantities import format_address
 from calisim.scenario.load import load
 from calisim.scenario.scenario import Scenario
 from calisim.traffic.batch import packet
-from calisim.vocabulary import Relation, Verdict
+from calisim.vocabulary import RESULT, Relation, Verdict
 from calisim.wire.tcp import Flag
 
 SCENARIO = """
@@ -92,6 +92,27 @@ def test_an_answer_comes_back_through_the_translation(network) -> None:
     """To the outside host the packet came from the node; its answer finds the pod."""
     fate, _, [back] = exchange(network, "api", protocol="icmp")
     assert fate is Verdict.DELIVERED and back["dst"] == network.intent.endpoint(network.endpoint_id("asks")).address
+
+
+def heard(network: Network, **fields) -> tuple[np.ndarray, np.ndarray]:
+    """RESULT and answers where this packet to pod web was delivered as it is."""
+    wave = packet(dst=network.intent.endpoint(network.endpoint_id("web")).address, **fields)
+    results = np.zeros(1, RESULT)
+    results["verdict"], results["dst"], results["dport"] = Verdict.DELIVERED, wave["dst"], wave["dport"]
+    results, born = Stacks(network.intent).answers(wave, results)
+    return results, born.packets
+
+
+@pytest.mark.parametrize("port", [80, 81])
+def test_a_reset_is_never_answered(network, port) -> None:
+    results, said = heard(network, dport=port, tcp_flags=Flag.RST)
+    assert results["verdict"] == Verdict.DELIVERED and not len(said)
+
+
+def test_an_error_keeps_the_type_of_service_without_its_precedence(network) -> None:
+    """icmp_send: precedence 6, of the packet's own byte bits 1 to 4."""
+    _, said = heard(network, protocol="udp", dport=54, tos=0x3F)
+    assert said["tos"].tolist() == [0xDE]
 
 
 def test_silent_is_the_default(network) -> None:

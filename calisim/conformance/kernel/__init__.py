@@ -15,10 +15,9 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from ...errors import UsageError
 from ...wire.dissect import dissect
 from ...wire.ipv4 import Ipv4
-from ..bounded import read_json
+from ..files import case_folders, read_json
 from . import case as cases
 from .decode import text
 from .judge import Difference, Drawn, differs
@@ -56,19 +55,7 @@ class KernelResult:
 
 def run(directory: str | os.PathLike[str], names: Iterable[str] | None = None) -> list[KernelResult]:
     """Every case of the folder (or those named), in the order of their names."""
-    folders = _folders(Path(directory), None if names is None else list(names))
-    return [judged(folder) for folder in folders]
-
-
-def _folders(directory: Path, names: Sequence[str] | None) -> list[Path]:
-    if not directory.is_dir():
-        raise UsageError(f"{directory} is no folder; kernel cases are a folder with one folder a case")
-    found = {path.parent.name: path.parent for path in sorted(directory.glob("*/case.json"))}
-    if not found:
-        raise UsageError(f"{directory} holds no CASE/case.json")
-    if unknown := [name for name in names or () if name not in found]:
-        raise UsageError(f"{directory} has no case {', '.join(unknown)}; it has {', '.join(found)}")
-    return [found[name] for name in names or found]
+    return [judged(folder) for folder in case_folders(Path(directory), "case.json", "kernel", names)]
 
 
 def judged(folder: Path) -> KernelResult:

@@ -26,7 +26,7 @@ from ...datapath.deparse import Tunnels
 from ...scenario.resources import IPPool
 from ...vocabulary import Encap, EndpointKind, RouterFlag, RpFilter, TargetKind
 from ...vocabulary.chance import fnv1a_32
-from ..bounded import read_json
+from ..files import read_json
 
 MAX_BYTES = 16 << 20
 ERA = (3, 26)                          # BIRD writes the routes of ipip and unencapsulated pools

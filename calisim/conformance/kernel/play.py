@@ -137,6 +137,7 @@ class Player:
             if hop.kind == "self" and addressed and hop.direction == IN and header.protocol != ipv4.IPIP and not header.offset:
                 return hop.data
         return None
+
     def _forward(self, spec: Mapping[str, Any], number: int, whole: bytes, time: int) -> Prediction:
         sent = packets.split(whole, spec)
         going, refused = self._accepted(spec, sent)

@@ -7,14 +7,13 @@ engines, and only this judge reads what is expected. A case of a feature that is
 
 from __future__ import annotations
 
-import json
 import os
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
-from ...errors import UsageError
+from ..files import case_folders, read_json
 from .case import MODELS, Model, read
 from .travel import ENGINES, Sides, Travel
 
@@ -66,19 +65,8 @@ def run(
     engines: Sequence[str] = ENGINES,
 ) -> list[PolicyResult]:
     """Every case of the folder (or those named), in the order of their names."""
-    folders = _folders(Path(directory), None if names is None else list(names))
+    folders = case_folders(Path(directory), "cluster.yaml", "policy", names)
     return [judged(folder, models, engines) for folder in folders]
-
-
-def _folders(directory: Path, names: Sequence[str] | None) -> list[Path]:
-    if not directory.is_dir():
-        raise UsageError(f"{directory} is no folder; policy cases are a folder with one folder a case")
-    found = {path.parent.name: path.parent for path in sorted(directory.glob("*/cluster.yaml"))}
-    if not found:
-        raise UsageError(f"{directory} holds no CASE/cluster.yaml")
-    if unknown := [name for name in names or () if name not in found]:
-        raise UsageError(f"{directory} has no case {', '.join(unknown)}")
-    return [found[name] for name in names or found]
 
 
 def judged(folder: Path, models: Sequence[Model] = MODELS, engines: Sequence[str] = ENGINES) -> PolicyResult:
@@ -102,9 +90,7 @@ def judged(folder: Path, models: Sequence[Model] = MODELS, engines: Sequence[str
 
 
 def _expected(path: Path) -> dict[str, Any]:
-    if path.stat().st_size > MAX_BYTES:
-        raise ValueError(f"{path} has more than {MAX_BYTES:,} bytes")
-    found = json.loads(path.read_bytes())
+    found = read_json(path, MAX_BYTES)
     assert isinstance(found, dict) and isinstance(found["flows"], list)
     return found
 

@@ -29,7 +29,9 @@ from ...scenario.load import load
 from ...scenario.policy_documents import PolicyDocuments
 from ...scenario.scenario import Scenario
 from ...scenario.sources import Sources
+from ..files import read_bytes
 
+MAX_BYTES = 16 << 20
 _LOADER: type = getattr(yaml, "CSafeLoader", yaml.SafeLoader)
 _CALICO = "projectcalico.org/v3"
 
@@ -63,7 +65,7 @@ class Case:
 
 def read(folder: Path, model: Model, outside: Sequence[str] = ()) -> Case:
     """``outside``: addresses beyond the cluster that packets will come from or go to."""
-    cluster = yaml.load((folder / "cluster.yaml").read_text(), _LOADER)
+    cluster = yaml.load(read_bytes(folder / "cluster.yaml", MAX_BYTES), _LOADER)
     with TemporaryDirectory() as made:
         written = Path(made, "cluster.yaml")
         written.write_text("\n---\n".join(map(json.dumps, documents(cluster, model, outside))))
@@ -181,7 +183,7 @@ def _around(address: str) -> str:
 
 def _lawfully_named(policies: Path, rewritten: Path) -> list[str]:
     """The file itself, or a copy with names in lower case; none where it holds nothing."""
-    found = [document for document in yaml.load_all(policies.read_text(), _LOADER) if document]
+    found = [document for document in yaml.load_all(read_bytes(policies, MAX_BYTES), _LOADER) if document]
     resources = [one for document in found for one in (document.get("items", [document]))]
     unlawful = [one["metadata"] for one in resources if one["metadata"]["name"] != one["metadata"]["name"].lower()]
     if not unlawful:
