@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
@@ -138,13 +137,8 @@ def pods_by_policy(book: Book) -> dict[Object, int]:
     chains: dict[int, set[int]] = {}
     for number, identity in enumerate(policing.identities, 1):
         for program in {identity.ingress, identity.egress, identity.staged_ingress, identity.staged_egress}:
-            for chain in _chains(policing.programs[program - 1]) if program else ():
+            for chain in policing.programs[program - 1].chains if program else ():
                 chains.setdefault(policing.chains[chain - 1].decided_by, set()).add(number)
     return {book.object(number): int(sum(amounts[one] for one in found)) for number, found in chains.items()}
-
-
-def _chains(program: Program) -> Iterator[int]:
-    for tier in program.tiers:
-        yield from tier.chains
 
 

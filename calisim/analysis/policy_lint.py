@@ -85,12 +85,11 @@ class Facts:
         """Every chain of a policy with its direction, in the order of their numbers."""
         seen = set()
         for program, way in self._programs():
-            for tier in self.book.policing.programs[program - 1].tiers:
-                for chain in tier.chains:
-                    owner = self.book.owner_of(chain)
-                    if chain not in seen and isinstance(owner, Policy):
-                        seen.add(chain)
-                        yield chain, way, owner
+            for chain in self.book.policing.programs[program - 1].chains:
+                owner = self.book.owner_of(chain)
+                if chain not in seen and isinstance(owner, Policy):
+                    seen.add(chain)
+                    yield chain, way, owner
 
     def _programs(self) -> Iterator[tuple[int, str]]:
         pairs = {(getattr(identity, f"{prefix}{way}"), way) for identity in self.book.policing.identities for way in WAYS
