@@ -50,7 +50,7 @@ class Book:
     def _written(self) -> dict[Object, Policy | Profile]:
         resources = self.network.topology.resources.policy
         found: dict[Object, Policy | Profile] = {Object("Profile", one.name, one.mark): one for one in resources.profiles}
-        found |= {Object(policy.kind, name_of(policy), policy.mark): policy for policy in resources.policies}
+        found |= {object_of(policy): policy for policy in resources.policies}
         return found
 
     def object(self, number: int) -> Object:
@@ -93,6 +93,11 @@ class Book:
 
 def name_of(policy: Policy) -> str:
     return f"{policy.namespace}/{policy.name}" if policy.namespace else policy.name
+
+
+def object_of(policy: Policy) -> Object:
+    """As the Intent names it."""
+    return Object(policy.kind, name_of(policy), policy.mark)
 
 
 def written(one: Object) -> bool:

@@ -17,7 +17,7 @@ from ..scenario.policy_documents import PolicyDocuments
 from ..scenario.reader import parse
 from ..scenario.resources import Policy
 from ..scenario.unpack import unpack
-from .policy_book import Book
+from .policy_book import Book, object_of
 from .policy_words import protocol_name
 from .policy_walk import Side
 
@@ -62,7 +62,7 @@ def cure_of_side(book: Book, side: Side) -> PolicyCure:
 def _before(book: Book, side: Side, asked: _Flow) -> PolicyCure:
     """Something that is asked before the policy whose rule denies."""
     assert side.policy is not None and side.decided_by is not None and side.tier is not None
-    denier = next(one for one in book.policies if (one.kind, one.mark) == (side.policy.kind, side.policy.mark))
+    denier = next(one for one in book.policies if object_of(one) == side.policy)
     if denier.kind in _WITH_PRIORITY and denier.order and (document := asked.admin(denier)) is not None:
         return PolicyCure(_text(document))
     if denier.kind not in (*_WITH_PRIORITY, "BaselineAdminNetworkPolicy"):

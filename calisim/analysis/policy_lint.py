@@ -22,7 +22,7 @@ from ..scenario.policy_documents import TIERS
 from ..scenario.resources import EntityRule, Policy, PolicyRule, Tier
 from .lint import Finding
 from .policy_applies import pods_by_policy
-from .policy_book import WAYS, Book, name_of
+from .policy_book import WAYS, Book, name_of, object_of
 from .policy_words import peer_words, protocol_name, subject_words
 
 if TYPE_CHECKING:
@@ -114,7 +114,7 @@ def findings(network: Network, progress: Progress | None = None) -> list[Finding
 def _selects_nothing(facts: Facts) -> Iterator[Finding]:
     hosts = facts.book.network.topology.resources.policy.host_endpoints
     for policy in facts.book.policies:
-        if facts.pods.get(Object(policy.kind, name_of(policy), policy.mark)):
+        if facts.pods.get(object_of(policy)):
             continue
         selector = policy_selector(policy)
         if any(selector.matches(host.labels) for host in hosts) or policy.staged == "Delete":

@@ -15,7 +15,7 @@ from ..control.intent import Object
 from ..datapath.reference.police import Flow
 from ..traffic.owners import AddressOwners
 from ..vocabulary import EndpointKind
-from .policy_book import name_of
+from .policy_book import object_of
 from .policy_names import Names
 from .policy_space import Space, World
 from .policy_walk import Side, Walker
@@ -68,7 +68,7 @@ def staged(network: Network, traffic: str | None = None, progress: Progress | No
                 progress(one.name, packets)
         shifts = (_shift(names, walker, one.name, key, count, flow) for key, (count, *flow) in counts.items())
         found += [shift for shift in shifts if shift is not None]
-    policies = tuple(Object(policy.kind, name_of(policy), policy.mark) for policy in walker.book.policies if policy.staged)
+    policies = tuple(object_of(policy) for policy in walker.book.policies if policy.staged)
     return StagedReport(policies, tuple(sorted(found, key=lambda shift: -shift.packets)), packets, unplaced)
 
 
