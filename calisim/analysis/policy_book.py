@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING
 from ..control.intent import Endpoint, Object
 from ..control.policing import Policing, RuleMatch
 from ..control.policy.order import ordered_policies, ordered_tiers
-from ..scenario.resources import UNWRITTEN, Policy, PolicyRule, Profile
+from ..scenario.resources import Policy, PolicyRule, Profile
 from ..vocabulary import EndpointKind
 
 if TYPE_CHECKING:
@@ -98,8 +98,3 @@ def name_of(policy: Policy) -> str:
 def object_of(policy: Policy) -> Object:
     """As the Intent names it."""
     return Object(policy.kind, name_of(policy), policy.mark)
-
-
-def written(one: Object) -> bool:
-    """Whether somebody wrote it: built-in tiers and namespaces' profiles stand in no file."""
-    return one.mark != UNWRITTEN

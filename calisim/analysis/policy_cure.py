@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any
 
 import yaml
 
+from ..datapath.reference.police import ICMP
 from ..quantities import format_address
 from ..scenario.policy_documents import PolicyDocuments
 from ..scenario.reader import parse
@@ -140,7 +141,7 @@ class _Flow:
     def calico(self, tier: str, order: float | None) -> dict[str, Any]:
         flow, ingress = self.side.flow, self.side.way == "ingress"
         rule: dict[str, Any] = {"action": "Allow", "protocol": _calico_protocol(flow.protocol)}
-        if flow.protocol in (1, 58):
+        if flow.protocol in ICMP:
             rule["icmp"] = {"type": flow.icmp[0], "code": flow.icmp[1]}
         far: dict[str, Any] = {"nets": [f"{format_address(self.far_address)}/32"]}
         if self.far is not None:

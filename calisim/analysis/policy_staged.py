@@ -18,7 +18,7 @@ from ..vocabulary import EndpointKind
 from .policy_book import object_of
 from .policy_names import Names
 from .policy_space import Space, World
-from .policy_walk import Side, Walker
+from .policy_walk import Side, Walker, flow_between
 from .policy_words import service_of
 
 if TYPE_CHECKING:
@@ -112,11 +112,10 @@ def _shift(names: Names, walker: Walker, traffic: str, key: tuple[int, ...], cou
         and (bool(own) or bool(space.outcome(destination, source, "ingress", world).allowed & bit)) for world in (0, 1)]
     if verdicts[0] is verdicts[1]:
         return None
-    src, dst, protocol, sport, dport = flow
-    example = Flow(src, dst, protocol, sport, dport, (dport >> 8, dport & 255) if protocol in (1, 58) else (0, 0))
+    example = flow_between(*flow)
     return Shift(
         traffic, names.of(source), names.of(destination), service_of(example), count, verdicts[0], example,
-        (names.address(src), names.address(dst)), _decisive(walker, example, bool(own), verdicts[0]))
+        (names.address(example.src), names.address(example.dst)), _decisive(walker, example, bool(own), verdicts[0]))
 
 
 def _decisive(walker: Walker, flow: Flow, own: bool, allowed_now: bool) -> Side:
