@@ -181,7 +181,7 @@ class _Narrator:
         self.events = mine.results.events[mine.results.events["row"] == row]
         self.largest = int(mine.headers["largest"][row]) if mine.headers is not None else 0
         self.flags: int = int(self.result["flags"]) | (before.flags if before else 0)
-        self.headers: tuple[Header, ...] = before.headers if before else (_sent_header(intent, self.packet),)
+        self.headers: tuple[Header, ...] = before.headers if before else (_sent_header(self.packet),)
         self._place: int = before._place if before else 0
 
     def steps(self) -> Iterator[Step]:
@@ -363,7 +363,7 @@ def _fragment(word: int) -> tuple[bool, int, bool]:
     return bool(word & PacketFlag.DF), 8 * int(word & PacketFlag.OFFSET), bool(word & PacketFlag.MF)
 
 
-def _sent_header(intent: Intent, packet: np.void) -> Header:
+def _sent_header(packet: np.void) -> Header:
     return Header(
         "inner", int(packet["src"]), int(packet["dst"]), int(packet["protocol"]), int(packet["sport"]), int(packet["dport"]),
         int(packet["ttl"]), int(packet["length"]), *_fragment(packet["fragment"]))

@@ -11,8 +11,9 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from ..vocabulary import DropReason, EndpointKind, Relation, Verdict
+from ..vocabulary import EndpointKind, Relation, Verdict
 from .losses import named, place_name
+from .run import REASONS
 
 if TYPE_CHECKING:
     from ..datapath.generations import Generation
@@ -45,8 +46,7 @@ def _said(network: Network, packet: np.void, header: np.void, cause: np.void) ->
 def _arrived(network: Network, result: np.void) -> str:
     intent, verdict = network.intent, Verdict(int(result["verdict"]))
     if verdict is Verdict.DROPPED:
-        reason = next(reason for reason in DropReason if reason == result["reason"])
-        return f"which is lost at {place_name(intent, int(result['where']))} ({reason.name})"
+        return f"which is lost at {place_name(intent, int(result['where']))} ({REASONS[int(result['reason'])].name})"
     owner = intent.address_owners.get(int(result["dst"]), 0)
     if verdict is Verdict.DELIVERED and owner and intent.endpoint(owner).kind is EndpointKind.NODE:
         return "which tells nobody behind it"

@@ -99,7 +99,7 @@ def loss_of(intent: Intent, packet: np.void, result: np.void, headers: tuple[Hea
     size, limit = sizes(intent, packet, result, headers[0])
     facts = _Facts(
         src=named(intent, headers[0].src), dst=named(intent, headers[0].dst), where=where, size=f"{size:,}",
-        limit=f"{limit:,}", protocol=service_of(headers[0]), what=_what(reason, stage, decider, encap), instance=where)
+        limit=f"{limit:,}", protocol=service_of(headers[0]), what=_what(reason, stage, decider), instance=where)
     sentence = reason.sentence.format_map(facts)
     if reason is DropReason.ADDRESS_UNUSED and stage is Stage.ENDPOINT:
         sentence = f"{where} has no address, so it cannot send: {'; '.join(intent.failures) or 'IPAM gave it none'}"
@@ -118,7 +118,7 @@ class _Facts(dict[str, str]):
         return ""
 
 
-def _what(reason: DropReason, stage: Stage, decider: Object | None, encap: Encap) -> str:
+def _what(reason: DropReason, stage: Stage, decider: Object | None) -> str:
     if reason is DropReason.MTU_EXCEEDED:
         return {Stage.ENDPOINT: "the interface", Stage.ENCAPSULATE: "eth0"}.get(stage, "the outgoing interface")
     if reason is DropReason.FABRIC_MTU:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
@@ -13,7 +12,7 @@ from ..control.policing import Program
 from ..errors import UsageError
 from ..scenario.resources import Policy
 from ..vocabulary import EndpointKind, PolicyAction
-from .policy_book import Book, name_of
+from .policy_book import Book, name_of, object_of
 from .policy_words import rule_words, subject_words
 
 if TYPE_CHECKING:
@@ -86,17 +85,14 @@ def _direction(book: Book, endpoint: int, way: str) -> DirectionApplied:
     numbers = [book.program_of(one, way, staged=staged) for staged in (False, True)]
     now, then = (book.policing.programs[number - 1] if number else Program((), ()) for number in numbers)
     tiers = [*then.tiers, *(tier for tier in now.tiers if tier.decided_by not in {other.decided_by for other in then.tiers})]
+    ranks = {object_of(policy): rank for rank, policy in enumerate(book.policies)}
     found = []
     for tier in tiers:
         chains = dict.fromkeys(chain for program in (then, now) for other in program.tiers if other.decided_by == tier.decided_by
                                for chain in other.chains)
-        policies = sorted((_policy(book, chain, way) for chain in chains), key=lambda policy: _rank(book, policy.object))
+        policies = sorted((_policy(book, chain, way) for chain in chains), key=lambda policy: ranks[policy.object])
         found.append(TierApplied(book.object(tier.decided_by), tuple(policies), tier.end))
     return DirectionApplied(way, tuple(found), tuple(_policy(book, chain, way) for chain in now.profiles))
-
-
-def _rank(book: Book, one: Object) -> int:
-    return next(rank for rank, policy in enumerate(book.policies) if (policy.kind, policy.mark) == (one.kind, one.mark))
 
 
 def _policy(book: Book, chain: int, way: str) -> PolicyApplied:
@@ -127,7 +123,7 @@ def listed(network: Network) -> list[Listed]:
     book = Book(network)
     pods = pods_by_policy(book)
     return [
-        Listed(policy, name_of(policy), subject_words(policy), pods.get(Object(policy.kind, name_of(policy), policy.mark), 0),
+        Listed(policy, name_of(policy), subject_words(policy), pods.get(object_of(policy), 0),
                len(policy.ingress) + len(policy.egress)) for policy in book.policies]
 
 
@@ -138,13 +134,8 @@ def pods_by_policy(book: Book) -> dict[Object, int]:
     chains: dict[int, set[int]] = {}
     for number, identity in enumerate(policing.identities, 1):
         for program in {identity.ingress, identity.egress, identity.staged_ingress, identity.staged_egress}:
-            for chain in _chains(policing.programs[program - 1]) if program else ():
+            for chain in policing.programs[program - 1].chains if program else ():
                 chains.setdefault(policing.chains[chain - 1].decided_by, set()).add(number)
     return {book.object(number): int(sum(amounts[one] for one in found)) for number, found in chains.items()}
-
-
-def _chains(program: Program) -> Iterator[int]:
-    for tier in program.tiers:
-        yield from tier.chains
 
 

@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING
 from ..control.intent import Endpoint, Object
 from ..control.policing import Policing, RuleMatch
 from ..control.policy.order import ordered_policies, ordered_tiers
-from ..scenario.resources import UNWRITTEN, Policy, PolicyRule, Profile
+from ..scenario.resources import Policy, PolicyRule, Profile
 from ..vocabulary import EndpointKind
 
 if TYPE_CHECKING:
@@ -50,7 +50,7 @@ class Book:
     def _written(self) -> dict[Object, Policy | Profile]:
         resources = self.network.topology.resources.policy
         found: dict[Object, Policy | Profile] = {Object("Profile", one.name, one.mark): one for one in resources.profiles}
-        found |= {Object(policy.kind, name_of(policy), policy.mark): policy for policy in resources.policies}
+        found |= {object_of(policy): policy for policy in resources.policies}
         return found
 
     def object(self, number: int) -> Object:
@@ -95,6 +95,6 @@ def name_of(policy: Policy) -> str:
     return f"{policy.namespace}/{policy.name}" if policy.namespace else policy.name
 
 
-def written(one: Object) -> bool:
-    """Whether somebody wrote it: built-in tiers and namespaces' profiles stand in no file."""
-    return one.mark != UNWRITTEN
+def object_of(policy: Policy) -> Object:
+    """As the Intent names it."""
+    return Object(policy.kind, name_of(policy), policy.mark)

@@ -12,12 +12,13 @@ from typing import TYPE_CHECKING, Any
 
 import yaml
 
+from ..datapath.reference.police import ICMP
 from ..quantities import format_address
 from ..scenario.policy_documents import PolicyDocuments
 from ..scenario.reader import parse
 from ..scenario.resources import Policy
 from ..scenario.unpack import unpack
-from .policy_book import Book
+from .policy_book import Book, object_of
 from .policy_words import protocol_name
 from .policy_walk import Side
 
@@ -62,7 +63,7 @@ def cure_of_side(book: Book, side: Side) -> PolicyCure:
 def _before(book: Book, side: Side, asked: _Flow) -> PolicyCure:
     """Something that is asked before the policy whose rule denies."""
     assert side.policy is not None and side.decided_by is not None and side.tier is not None
-    denier = next(one for one in book.policies if (one.kind, one.mark) == (side.policy.kind, side.policy.mark))
+    denier = next(one for one in book.policies if object_of(one) == side.policy)
     if denier.kind in _WITH_PRIORITY and denier.order and (document := asked.admin(denier)) is not None:
         return PolicyCure(_text(document))
     if denier.kind not in (*_WITH_PRIORITY, "BaselineAdminNetworkPolicy"):
@@ -140,7 +141,7 @@ class _Flow:
     def calico(self, tier: str, order: float | None) -> dict[str, Any]:
         flow, ingress = self.side.flow, self.side.way == "ingress"
         rule: dict[str, Any] = {"action": "Allow", "protocol": _calico_protocol(flow.protocol)}
-        if flow.protocol in (1, 58):
+        if flow.protocol in ICMP:
             rule["icmp"] = {"type": flow.icmp[0], "code": flow.icmp[1]}
         far: dict[str, Any] = {"nets": [f"{format_address(self.far_address)}/32"]}
         if self.far is not None:

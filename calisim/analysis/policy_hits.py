@@ -76,7 +76,7 @@ def _chains(book: Book) -> list[tuple[int, str]]:
     """Chains in force in the order in which policies are asked, profiles last."""
     ranks = {id(policy): rank for rank, policy in enumerate(book.policies)}
     found = {(chain, way) for program, way in _programs(book)
-             for chain in (*(chain for tier in program.tiers for chain in tier.chains), *program.profiles)}
+             for chain in (*program.chains, *program.profiles)}
     return sorted(found, key=lambda one: (ranks.get(id(book.owner_of(one[0])), len(ranks)), one[1] == "egress", one[0]))
 
 

@@ -22,7 +22,7 @@ from ..scenario.policy_documents import TIERS
 from ..scenario.resources import EntityRule, Policy, PolicyRule, Tier
 from .lint import Finding
 from .policy_applies import pods_by_policy
-from .policy_book import WAYS, Book, name_of
+from .policy_book import WAYS, Book, name_of, object_of
 from .policy_words import peer_words, protocol_name, subject_words
 
 if TYPE_CHECKING:
@@ -85,12 +85,11 @@ class Facts:
         """Every chain of a policy with its direction, in the order of their numbers."""
         seen = set()
         for program, way in self._programs():
-            for tier in self.book.policing.programs[program - 1].tiers:
-                for chain in tier.chains:
-                    owner = self.book.owner_of(chain)
-                    if chain not in seen and isinstance(owner, Policy):
-                        seen.add(chain)
-                        yield chain, way, owner
+            for chain in self.book.policing.programs[program - 1].chains:
+                owner = self.book.owner_of(chain)
+                if chain not in seen and isinstance(owner, Policy):
+                    seen.add(chain)
+                    yield chain, way, owner
 
     def _programs(self) -> Iterator[tuple[int, str]]:
         pairs = {(getattr(identity, f"{prefix}{way}"), way) for identity in self.book.policing.identities for way in WAYS
@@ -115,7 +114,7 @@ def findings(network: Network, progress: Progress | None = None) -> list[Finding
 def _selects_nothing(facts: Facts) -> Iterator[Finding]:
     hosts = facts.book.network.topology.resources.policy.host_endpoints
     for policy in facts.book.policies:
-        if facts.pods.get(Object(policy.kind, name_of(policy), policy.mark)):
+        if facts.pods.get(object_of(policy)):
             continue
         selector = policy_selector(policy)
         if any(selector.matches(host.labels) for host in hosts) or policy.staged == "Delete":

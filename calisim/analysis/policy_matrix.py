@@ -5,12 +5,14 @@ Rows are pods while there are few, then the groups that the scenario counts pods
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Iterable
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 import numpy as np
 
+from ..datapath.reference.police import WITH_PORTS
 from ..errors import UsageError
 from ..traffic.batch import protocol_number
 from .policy_names import Names
@@ -92,7 +94,7 @@ def truth_table(
             space.outcome(pair[0].klass, pair[1].klass, "egress").allowed & bit) for pair in pairs])
         ingress.append([None if _itself(*pair) else bool(
             space.outcome(pair[1].klass, pair[0].klass, "ingress").allowed & bit) for pair in pairs])
-    said = f"{protocol.upper()} {port}" if number in (6, 17, 132) else protocol.upper()
+    said = f"{protocol.upper()} {port}" if number in WITH_PORTS else protocol.upper()
     return TruthTable(level, said, sources, destinations, egress, ingress)
 
 
@@ -168,11 +170,11 @@ def _workloads(names: Names, chosen: dict[int, np.ndarray]) -> list[Unit]:
         for member in members:
             key = names.workload(int(member)), number
             found[key] = found.get(key, 0) + 1
-    names_of = [name for name, _ in found]
+    classes_of = Counter(name for name, _ in found)
     units = []
     for (name, number), count in found.items():
         first = names.endpoint(int(chosen[number][0]))
-        shown = name if names_of.count(name) == 1 else f"{name} [{first} …]"
+        shown = name if classes_of[name] == 1 else f"{name} [{first} …]"
         units.append(Unit(first if count == 1 else shown, number, names.space.classes[number].count == 1))
     return [*units, *_outside(names, chosen)]
 

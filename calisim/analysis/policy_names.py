@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from functools import cached_property
 
-from ..datapath.reference.police import Flow
+from ..datapath.reference.police import ICMP, Flow
 from ..quantities import format_address, plural
 from .policy_book import Book
 from .policy_services import Service
@@ -69,7 +69,7 @@ class Names:
         sport = _EPHEMERAL if low <= _EPHEMERAL <= high else low
         first_port, last_port = service.dports
         dport = min(max(first_port, 1), last_port)
-        if service.protocol in (1, 58):
+        if service.protocol in ICMP:
             dport = service.icmp[0] << 8 | service.icmp[1]
             sport = 0
         return Flow(src, dst, service.number, sport, dport, service.icmp)

@@ -20,7 +20,6 @@ from ..errors import UsageError
 from .policy_words import protocol_name
 
 MOST = 1 << 20
-_ALL_PORTS = (0, 65535)
 
 
 @dataclass(frozen=True, slots=True)

@@ -9,8 +9,7 @@ from __future__ import annotations
 
 from bisect import bisect_right
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass, field
-from functools import cached_property
+from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -70,13 +69,13 @@ class Space:
         self.classes: list[AddressClass] = []
         self.class_of_endpoint = np.zeros(0, np.int64)
         self._add_pods()
-        self.pods = len(self.classes)
         self._add_outside()
         self._identity = [np.array([one.identities[world] for one in self.classes], np.int64) for world in range(len(worlds))]
         self._nets = [
             np.array([self._position(one.addresses[world]) for one in self.classes], np.int64) for world in range(len(worlds))]
         self._matches: dict[tuple[object, ...], np.ndarray] = {}
         self._named: dict[tuple[object, ...], _PortsOf] = {}
+        self._programs: dict[tuple[int, int], list[RuleMatch]] = {}
         self._results: dict[tuple[object, ...], tuple[np.ndarray, list[Outcome]]] = {}
 
     # --- classes ----------------------------------------------------------------------------------------------------
@@ -167,7 +166,7 @@ class Space:
         number = self.program(own, way, world)
         if not number:
             return np.zeros(len(self.classes), np.int64), [Outcome(self.services.everything, {}, {})]
-        rules = self._rules[world, number, way]
+        rules = self._rules(number, world)
         near, far = ("source", "destination") if way == "egress" else ("destination", "source")
         mine = tuple(bool(self._holds(getattr(rule, near), world)[own]) for rule in rules)
         ports = tuple(self._ports(getattr(rule, near), world)[own] for rule in rules)
@@ -181,9 +180,14 @@ class Space:
         policed = self.worlds[world].policing.identities[identity - 1] if identity else None
         return getattr(policed, f"staged_{way}" if self.worlds[world].staged else way) if policed else 0
 
-    @cached_property
-    def _rules(self) -> _Flattened:
-        return _Flattened(self.worlds)
+    def _rules(self, number: int, world: int) -> list[RuleMatch]:
+        """All rules of a program in the order in which they are asked."""
+        if (world, number) not in self._programs:
+            policing = self.worlds[world].policing
+            program = policing.programs[number - 1]
+            self._programs[world, number] = [
+                rule for chain in (*program.chains, *program.profiles) for rule in policing.chains[chain - 1].rules]
+        return self._programs[world, number]
 
     def _outcomes(
         self, number: int, way: str, world: int, rules: list[RuleMatch], mine: tuple[bool, ...], ports: tuple[PortsAsked, ...],
@@ -326,23 +330,6 @@ def _grouped(ports: _PortsOf) -> Iterator[tuple[PortsAsked, np.ndarray | None]]:
         return
     for named in dict.fromkeys(ports.each):
         yield named, np.array([one == named for one in ports.each])
-
-
-@dataclass
-class _Flattened:
-    """All rules of a program in the order in which they are asked."""
-
-    worlds: tuple[World, ...]
-    known: dict[tuple[int, int], list[RuleMatch]] = field(default_factory=dict)
-
-    def __getitem__(self, key: tuple[int, int, str]) -> list[RuleMatch]:
-        world, number, _ = key
-        if (world, number) not in self.known:
-            policing = self.worlds[world].policing
-            program = policing.programs[number - 1]
-            chains = [*(chain for tier in program.tiers for chain in tier.chains), *program.profiles]
-            self.known[world, number] = [rule for chain in chains for rule in policing.chains[chain - 1].rules]
-        return self.known[world, number]
 
 
 def _nets(policing: Policing) -> Iterator[Prefix]:

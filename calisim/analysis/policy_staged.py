@@ -13,11 +13,12 @@ import numpy as np
 
 from ..control.intent import Object
 from ..datapath.reference.police import Flow
+from ..traffic.owners import AddressOwners
 from ..vocabulary import EndpointKind
-from .policy_book import Book, name_of
+from .policy_book import object_of
 from .policy_names import Names
 from .policy_space import Space, World
-from .policy_walk import Side, Walker
+from .policy_walk import Side, Walker, flow_between
 from .policy_words import service_of
 
 if TYPE_CHECKING:
@@ -55,51 +56,55 @@ class StagedReport:
 def staged(network: Network, traffic: str | None = None, progress: Progress | None = None) -> StagedReport:
     """Flows of the traffic on which the two differ."""
     space = Space(World(network), World(network, staged=True))
-    traffic_sets = network.traffic_sets(traffic)
+    names, walker, placer = Names(space), Walker(network), _Placer(space)
     found: list[Shift] = []
     packets = unplaced = 0
-    for one in traffic_sets:
+    for one in network.traffic_sets(traffic):
         counts: dict[tuple[int, ...], list[int]] = {}
         for wave in network.waves(one):
             packets += len(wave)
-            unplaced += _count(space, wave, counts)
+            unplaced += placer.count(wave, counts)
             if progress is not None:
                 progress(one.name, packets)
-        shifts = (_shift(space, one.name, key, count, flow) for key, (count, *flow) in counts.items())
+        shifts = (_shift(names, walker, one.name, key, count, flow) for key, (count, *flow) in counts.items())
         found += [shift for shift in shifts if shift is not None]
-    book = Book(network)
-    policies = tuple(Object(policy.kind, name_of(policy), policy.mark) for policy in book.policies if policy.staged)
+    policies = tuple(object_of(policy) for policy in walker.book.policies if policy.staged)
     return StagedReport(policies, tuple(sorted(found, key=lambda shift: -shift.packets)), packets, unplaced)
 
 
-def _count(space: Space, wave: np.ndarray, counts: dict[tuple[int, ...], list[int]]) -> int:
-    """Packets by class of sender, receiver and service, and whether a node sends to its own pod; one flow of each kind."""
-    intent = space.worlds[0].network.intent
-    endpoints = intent.endpoints
-    nodes = np.array([0, *(endpoint.router if endpoint.kind is EndpointKind.NODE else 0 for endpoint in endpoints)])
-    routers = np.array([0, *(endpoint.router for endpoint in endpoints)])
-    addresses = np.array([0, *(endpoint.address for endpoint in endpoints)], np.int64)
-    sources = np.where(wave["src"] == 0, addresses[wave["ingress"]], wave["src"].astype(np.int64))
-    owners = intent.address_owners
-    each, inverse = np.unique(wave["dst"], return_inverse=True)
-    receivers = np.array([owners.get(int(address), 0) for address in each])[inverse.ravel()]
-    own = (nodes[wave["ingress"]] != 0) & (nodes[wave["ingress"]] == routers[receivers])
-    destinations = wave["dst"].astype(np.int64)
-    columns = np.stack([
-        np.where(sources == 0, -1, space.of_addresses(sources)), space.of_addresses(destinations),
-        space.services.positions(wave), own], axis=1)
-    kinds, first, amounts = np.unique(columns, axis=0, return_index=True, return_counts=True)
-    lost = 0
-    for kind, row, amount in zip(kinds.tolist(), first.tolist(), amounts.tolist(), strict=True):
-        if min(kind[:2]) < 0:
-            lost += amount
-            continue
-        flow = [int(sources[row]), int(destinations[row]), *(int(wave[name][row]) for name in ("protocol", "sport", "dport"))]
-        counts.setdefault(tuple(kind), [0, *flow])[0] += amount
-    return lost
+class _Placer:
+    """Where packets belong in a space; what it knows of all endpoints is made once for all waves."""
+
+    def __init__(self, space: Space) -> None:
+        self._space = space
+        endpoints = space.worlds[0].network.intent.endpoints
+        self._owners = AddressOwners(space.worlds[0].network.intent)
+        self._nodes = np.array([0, *(endpoint.router if endpoint.kind is EndpointKind.NODE else 0 for endpoint in endpoints)])
+        self._routers = np.array([0, *(endpoint.router for endpoint in endpoints)])
+        self._addresses = np.array([0, *(endpoint.address for endpoint in endpoints)], np.int64)
+
+    def count(self, wave: np.ndarray, counts: dict[tuple[int, ...], list[int]]) -> int:
+        """Packets by class of sender, receiver and service, and whether a node sends to its own pod; one flow of each kind."""
+        space, nodes = self._space, self._nodes[wave["ingress"]]
+        sources = np.where(wave["src"] == 0, self._addresses[wave["ingress"]], wave["src"].astype(np.int64))
+        destinations = wave["dst"].astype(np.int64)
+        own = (nodes != 0) & (nodes == self._routers[self._owners.of(wave["dst"])])
+        columns = np.stack([
+            np.where(sources == 0, -1, space.of_addresses(sources)), space.of_addresses(destinations),
+            space.services.positions(wave), own], axis=1)
+        kinds, first, amounts = np.unique(columns, axis=0, return_index=True, return_counts=True)
+        lost = 0
+        for kind, row, amount in zip(kinds.tolist(), first.tolist(), amounts.tolist(), strict=True):
+            if min(kind[:2]) < 0:
+                lost += amount
+                continue
+            flow = [int(sources[row]), int(destinations[row]), *(int(wave[name][row]) for name in ("protocol", "sport", "dport"))]
+            counts.setdefault(tuple(kind), [0, *flow])[0] += amount
+        return lost
 
 
-def _shift(space: Space, traffic: str, key: tuple[int, ...], count: int, flow: list[int]) -> Shift | None:
+def _shift(names: Names, walker: Walker, traffic: str, key: tuple[int, ...], count: int, flow: list[int]) -> Shift | None:
+    space = names.space
     source, destination, service, own = key
     bit = 1 << service
     verdicts = [
@@ -107,17 +112,14 @@ def _shift(space: Space, traffic: str, key: tuple[int, ...], count: int, flow: l
         and (bool(own) or bool(space.outcome(destination, source, "ingress", world).allowed & bit)) for world in (0, 1)]
     if verdicts[0] is verdicts[1]:
         return None
-    src, dst, protocol, sport, dport = flow
-    example = Flow(src, dst, protocol, sport, dport, (dport >> 8, dport & 255) if protocol in (1, 58) else (0, 0))
-    names = Names(space)
+    example = flow_between(*flow)
     return Shift(
         traffic, names.of(source), names.of(destination), service_of(example), count, verdicts[0], example,
-        (names.address(src), names.address(dst)), _decisive(space, example, bool(own), verdicts[0]))
+        (names.address(example.src), names.address(example.dst)), _decisive(walker, example, bool(own), verdicts[0]))
 
 
-def _decisive(space: Space, flow: Flow, own: bool, allowed_now: bool) -> Side:
+def _decisive(walker: Walker, flow: Flow, own: bool, allowed_now: bool) -> Side:
     """The side whose staged policy says something else than what is enforced."""
-    walker = Walker(space.worlds[0].network)
     changed = None
     for way in ("egress",) if own else ("egress", "ingress"):
         now, then = walker.side(flow, way), walker.side(flow, way, staged=True)

@@ -68,14 +68,13 @@ def _rules(book: Book) -> tuple[dict[Object, _Use], dict[int, Object]]:
     for identity in book.policing.identities:
         for way in WAYS:
             number = getattr(identity, way)
-            for tier in book.policing.programs[number - 1].tiers if number else ():
-                for chain in tier.chains:
-                    owner = book.owner_of(chain)
-                    for rule in book.policing.chains[chain - 1].rules if isinstance(owner, Policy) else ():
-                        if rule.decided_by not in of_object:
-                            assert isinstance(owner, Policy)
-                            of_object[rule.decided_by] = book.object(rule.decided_by)
-                            uses.setdefault(of_object[rule.decided_by], _Use(owner, way, rule.action))
+            for chain in book.policing.programs[number - 1].chains if number else ():
+                owner = book.owner_of(chain)
+                for rule in book.policing.chains[chain - 1].rules if isinstance(owner, Policy) else ():
+                    if rule.decided_by not in of_object:
+                        assert isinstance(owner, Policy)
+                        of_object[rule.decided_by] = book.object(rule.decided_by)
+                        uses.setdefault(of_object[rule.decided_by], _Use(owner, way, rule.action))
     return uses, of_object
 
 

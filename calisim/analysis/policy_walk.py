@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING
 from ..control.intent import Endpoint, Object
 from ..control.policing import Program, RuleMatch, SideMatch
 from ..control.policy.scopes import entity_selector
-from ..datapath.reference.police import Flow, Police
+from ..datapath.reference.police import ICMP, WITH_PORTS, Flow, Police
 from ..quantities import format_address
 from ..scenario.resources import EntityRule, Policy, PolicyRule
 from ..vocabulary import EndpointKind, PolicyAction, RouterFlag
@@ -26,8 +26,6 @@ if TYPE_CHECKING:
 
     from .losses import Header
     from .network import Network
-
-ICMP = (1, 58)
 
 
 @dataclass(frozen=True, slots=True)
@@ -151,9 +149,8 @@ class Walker:
         """Both ends of a packet that an engine has forwarded: egress on what was sent, as its destination is after DNAT."""
         intent, protocol, dport = self.network.intent, int(packet["protocol"]), int(result["dport"])
         sender = intent.endpoint(int(packet["ingress"])) if packet["ingress"] else None
-        icmp = (dport >> 8, dport & 255) if protocol in ICMP else (0, 0)
         source = int(packet["src"]) or (sender.address if sender else 0)
-        sent = Flow(source, int(result["dst"]), protocol, int(packet["sport"]), dport, icmp)
+        sent = flow_between(source, int(result["dst"]), protocol, int(packet["sport"]), dport)
         arrives = replace(sent, src=int(result["src"]) or source, sport=int(result["sport"]))
         receiver = self.book.owner(sent.dst)
         found = []
@@ -210,7 +207,7 @@ class Walker:
         return f"{pod.id} ({labels}{at}) is not {wanted}"
 
     def _port_miss(self, entity: EntityRule, flow: Flow, address: int, port: int) -> str:
-        if flow.protocol not in (6, 17, 132):
+        if flow.protocol not in WITH_PORTS:
             return f"{protocol_name(flow.protocol)} has no ports, the rule asks for some"
         said = f"{port}, the rule says {ports_words(entity.ports, entity.named_ports) or 'any'}"
         if entity.not_ports or entity.not_named_ports:
@@ -232,8 +229,12 @@ class Walker:
 
 def flow_of(header: Header) -> Flow:
     """What policy sees of a header."""
-    icmp = (header.dport >> 8, header.dport & 255) if header.protocol in ICMP else (0, 0)
-    return Flow(header.src, header.dst, header.protocol, header.sport, header.dport, icmp)
+    return flow_between(header.src, header.dst, header.protocol, header.sport, header.dport)
+
+
+def flow_between(src: int, dst: int, protocol: int, sport: int, dport: int) -> Flow:
+    """What policy sees of a packet whose records hold the type and code of ICMP as its destination port."""
+    return Flow(src, dst, protocol, sport, dport, (dport >> 8, dport & 255) if protocol in ICMP else (0, 0))
 
 
 def _own_node(sender: Endpoint | None, receiver: Endpoint) -> bool:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
 import click
@@ -48,6 +48,14 @@ def command(
     from ..conformance import data_directory
     from ..errors import UsageError
 
+    def answer(parts: Callable[[], list[Any]], content: Callable[[], dict[str, Any]]) -> None:
+        if as_json:
+            from ..report.json import document
+
+            options.answer_lines([document("Conformance", group=group, **content())], output)
+        else:
+            options.answer_text(parts(), output)
+
     where = directory or data_directory(group)
     if group == "kernel":
         from ..conformance import kernel
@@ -55,7 +63,7 @@ def command(
         cases = kernel.run(where, names or None)
         if emit is not None:
             _emit(cases, emit)
-        _answer_kernel(cases, as_json, output)
+        answer(lambda: _kernel_parts(cases), lambda: {"cases": [_case(one) for one in cases], "totals": _totals(cases)})
         ctx.exit(0 if all(one.ok for one in cases) else 1)
     if emit is not None:
         raise UsageError("--emit writes predictions of kernel cases: calisim conformance kernel --emit OUT")
@@ -63,19 +71,15 @@ def command(
         from ..conformance import policy
 
         judged = policy.run(where, names or None)
-        _answer_policy(judged, as_json, output)
+        answer(
+            lambda: _policy_parts(judged),
+            lambda: {"cases": [_policy_case(one) for one in judged], "totals": _policy_totals(judged)})
         ctx.exit(0 if all(one.ok for one in judged) else 1)
     from ..conformance import run
 
     results = run(where, names or None)
-    if as_json:
-        from ..report.json import document
-
-        listed = [
-            {"topic": one.topic, "id": one.id, "ok": one.ok, "message": one.message, "covered": one.covered} for one in results]
-        options.answer_lines([document("Conformance", group=group, cases=listed)], output)
-    else:
-        options.answer_text(_parts(results, failed), output)
+    answer(lambda: _parts(results, failed), lambda: {"cases": [
+        {"topic": one.topic, "id": one.id, "ok": one.ok, "message": one.message, "covered": one.covered} for one in results]})
     if any(one.covered and not one.ok for one in results):
         ctx.exit(1)
 
@@ -117,16 +121,6 @@ def _emit(cases: Sequence[KernelResult], folder: str) -> None:
         except OSError as error:
             raise UsageError(f"{folder} cannot be written: {error.strerror or error}") from None
         options.write_whole(os.path.join(folder, case.name, "golden.json"), emitted(case))
-
-
-def _answer_kernel(cases: Sequence[KernelResult], as_json: bool, output: str | None) -> None:
-    from ..report.json import document
-
-    if as_json:
-        content = {"cases": [_case(one) for one in cases], "totals": _totals(cases)}
-        options.answer_lines([document("Conformance", group="kernel", **content)], output)
-    else:
-        options.answer_text(_kernel_parts(cases), output)
 
 
 def _totals(cases: Sequence[KernelResult]) -> dict[str, int]:
@@ -184,16 +178,6 @@ def _mismatch(case: KernelResult, packet: Any) -> list[str]:
     if difference.field:
         lines.append(f"  first difference: {difference.field}")
     return lines + [f"  {line}" for line in side_by_side(difference)]
-
-
-def _answer_policy(cases: Sequence[PolicyResult], as_json: bool, output: str | None) -> None:
-    from ..report.json import document
-
-    if as_json:
-        content = {"cases": [_policy_case(one) for one in cases], "totals": _policy_totals(cases)}
-        options.answer_lines([document("Conformance", group="policy", **content)], output)
-    else:
-        options.answer_text(_policy_parts(cases), output)
 
 
 def _policy_totals(cases: Sequence[PolicyResult]) -> dict[str, int]:

@@ -16,7 +16,7 @@ would be in force if every staged policy were, and have the same ids where that 
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 
 from ..quantities import Prefix
@@ -103,6 +103,11 @@ class Program:
     tiers: tuple[ProgramTier, ...]
     profiles: tuple[int, ...]             # chains
     end: PolicyAction = PolicyAction.DENY    # where nothing decided; PASS: nothing is said
+
+    @property
+    def chains(self) -> Iterator[int]:
+        """Chains of the tiers, in the order in which they are asked."""
+        return (chain for tier in self.tiers for chain in tier.chains)
 
 
 @dataclass(frozen=True, slots=True)

@@ -17,12 +17,13 @@ import numpy as np
 
 from ..analysis.explain import headers_of, interface_of, where_of
 from ..analysis.losses import loss_of
+from ..analysis.run import REASONS
 from ..analysis.telling import decider
 from ..datapath.deparse import Deparser, Tunnels
 from ..datapath.settling import heirs_of
 from ..errors import UsageError
 from ..traffic.batch import ACK, FIN, SYN, TCP
-from ..vocabulary import EVENT, HEADER, PACKET, RESULT, Device, Direction, DropReason, PacketFlag, Relation, Stage, Verdict
+from ..vocabulary import EVENT, HEADER, PACKET, RESULT, Device, Direction, PacketFlag, Relation, Stage, Verdict
 from ..wire import ipv4, tcp
 from ..wire.frame import Frame
 from ..wire.linktypes import IPV4
@@ -201,7 +202,7 @@ def tunnel_mac(node: str) -> bytes:
 def _fate(result: np.void) -> str:
     verdict = Verdict(int(result["verdict"]))
     if verdict is Verdict.DROPPED:
-        return next(reason.name for reason in DropReason if reason == result["reason"])
+        return REASONS[int(result["reason"])].name
     if verdict is Verdict.CONTINUED:
         return "waits for the rest of its datagram, which never comes"
     return f"{verdict.name.lower()} at stage {Stage(int(result['stage'])).name.lower()}"

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
+from ..datapath.reference.police import WITH_PORTS, Flow
 from ..quantities import format_address
 from .json import document, finding, object_, side
 
@@ -16,7 +17,6 @@ if TYPE_CHECKING:
     from ..analysis.policy_matrix import ConnectionSets, TruthTable
     from ..analysis.policy_services import Service
     from ..analysis.policy_staged import StagedReport
-    from ..datapath.reference.police import Flow
 
 
 def list_document(scenario: str, found: Sequence[Listed]) -> str:
@@ -65,7 +65,7 @@ def _services(bits: int, services: Sequence[Service]) -> list[dict[str, Any]]:
     """The classes of a set; protocol null stands for all that no rule names."""
     return [
         {"protocol": one.protocol if one.protocol < 256 else None, "ports": list(one.dports), "sourcePorts": list(one.sports)}
-        if one.protocol in (6, 17, 132) else {"protocol": one.protocol if one.protocol < 256 else None}
+        if one.protocol in WITH_PORTS else {"protocol": one.protocol if one.protocol < 256 else None}
         for position, one in enumerate(services) if bits >> position & 1]
 
 
