@@ -42,7 +42,8 @@ class Shift:
 
 @dataclass(frozen=True)
 class StagedReport:
-    """``policies`` are the staged ones; ``unplaced`` packets have no address to be judged by."""
+    """``policies`` are the staged ones; ``unplaced`` packets have no address to be judged by: none at all, or that of a service,
+    while policy sees the endpoint that only the datapath chooses."""
 
     policies: tuple[Object, ...]
     shifts: tuple[Shift, ...]
@@ -82,6 +83,9 @@ class _Placer:
         self._nodes = np.array([0, *(endpoint.router if endpoint.kind is EndpointKind.NODE else 0 for endpoint in endpoints)])
         self._routers = np.array([0, *(endpoint.router for endpoint in endpoints)])
         self._addresses = np.array([0, *(endpoint.address for endpoint in endpoints)], np.int64)
+        frontends = space.worlds[0].network.intent.services.frontends
+        self._services = np.array(sorted({one.address for one in frontends if one.address}), np.int64)
+        self._node_ports = np.array(sorted({one.port for one in frontends if not one.address}), np.int64)
 
     def count(self, wave: np.ndarray, counts: dict[tuple[int, ...], list[int]]) -> int:
         """Packets by class of sender, receiver and service, and whether a node sends to its own pod; one flow of each kind."""
@@ -90,7 +94,8 @@ class _Placer:
         destinations = wave["dst"].astype(np.int64)
         own = (nodes != 0) & (nodes == self._routers[self._owners.of(wave["dst"])])
         columns = np.stack([
-            np.where(sources == 0, -1, space.of_addresses(sources)), space.of_addresses(destinations),
+            np.where(sources == 0, -1, space.of_addresses(sources)),
+            np.where(self._is_service(destinations, wave), -1, space.of_addresses(destinations)),
             space.services.positions(wave), own], axis=1)
         kinds, first, amounts = np.unique(columns, axis=0, return_index=True, return_counts=True)
         lost = 0
@@ -101,6 +106,10 @@ class _Placer:
             flow = [int(sources[row]), int(destinations[row]), *(int(wave[name][row]) for name in ("protocol", "sport", "dport"))]
             counts.setdefault(tuple(kind), [0, *flow])[0] += amount
         return lost
+
+    def _is_service(self, destinations: np.ndarray, wave: np.ndarray) -> np.ndarray:
+        to_nodes = self._nodes[self._owners.of(wave["dst"])] != 0
+        return np.isin(destinations, self._services) | to_nodes & np.isin(wave["dport"], self._node_ports)
 
 
 def _shift(names: Names, walker: Walker, traffic: str, key: tuple[int, ...], count: int, flow: list[int]) -> Shift | None:

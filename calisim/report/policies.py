@@ -177,7 +177,7 @@ def staged_parts(found: StagedReport) -> Iterator[Any]:
               "allowed → DENIED" if one.allowed_now else "denied → ALLOWED", f"{one.side.way}: {decider_of(one.side)}"]
              for one in found.shifts[:MOST_SHOWN]))
     yield paragraph("Staged: " + ", ".join(f"{one.kind} {one.name}{place_of(one)}" for one in found.policies))
-    unplaced = f"; {plural(found.unplaced, 'packet')} have no address" if found.unplaced else ""
+    unplaced = f"; {plural(found.unplaced, 'packet')} to a service or without an address left out" if found.unplaced else ""
     yield paragraph(
         f"Of {plural(found.packets, 'packet')} {found.count(allowed_now=True):,} would be denied that are allowed now, "
         f"{found.count(allowed_now=False):,} allowed that are denied now; nothing was enforced{unplaced}", "bold")

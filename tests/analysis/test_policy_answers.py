@@ -144,6 +144,16 @@ def test_a_staged_deletion_would_let_through(tmp_path: Path) -> None:
     assert (report.packets, report.count(allowed_now=False)) == (1, 1)
 
 
+def test_packets_to_a_service_are_counted_but_not_judged_by_its_address(tmp_path: Path) -> None:
+    """Policy sees the endpoint, which the datapath chooses; the service's address would pass for one outside."""
+    service = ("---\napiVersion: v1\nkind: Service\nmetadata: {name: db, namespace: shop}\n"
+               "spec: {clusterIP: 10.96.0.7, selector: {app: db}, ports: [{port: 5432}]}\n")
+    would = calico("out", "{selector: app == 'job', types: [Egress]}", "StagedGlobalNetworkPolicy")
+    to_service = [{"name": "job", "from": "app == 'job'", "to": "svc/shop/db", "port": 5432}]
+    report = staged(small(tmp_path, service + would, PODS, traffic=to_service))
+    assert (report.packets, report.unplaced, report.shifts) == (1, 1, ())
+
+
 def test_a_node_reaches_its_own_pods_whatever_is_staged(tmp_path: Path) -> None:
     would = calico("all", "{types: [Ingress]}", "StagedGlobalNetworkPolicy")
     network = small(tmp_path, would, PODS, traffic=[{"name": "probe", "from": "node/*", "to": "app == 'web'", "port": 80}])
