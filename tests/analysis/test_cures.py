@@ -44,3 +44,9 @@ def test_a_loss_is_told_and_cured(case):
     assert "( )" not in first.loss.sentence and "()" not in first.loss.sentence
     assert first.cure.commands and all(command.strip() for command in first.cure.commands)
     assert blockers.cleared == (case in CURED)
+
+
+@pytest.mark.parametrize("way", ["ingress", "egress"])
+def test_a_security_group_is_opened_in_the_direction_that_lost_the_packet(way):
+    [command] = blockers_of(f"sg_{way}").found[0].cure.commands
+    assert command.startswith(f"aws ec2 authorize-security-group-{way} ")

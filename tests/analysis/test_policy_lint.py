@@ -81,6 +81,19 @@ def test_it_is_silent_where_nothing_is_wrong(tmp_path: Path, code: str) -> None:
     assert code not in {one.code for one in findings(small(tmp_path, CASES[code][1]))}
 
 
+SILENT = {
+    "NAMES_SERVICE": SERVICE + kubernetes("p", DENY_OUT % "{to: [{ipBlock: {cidr: 10.0.0.0/8}}]}"),     # pods are in it, too
+    "LOG_ONLY": calico("t", "{order: 5, defaultAction: Pass}", "Tier")
+    + calico("t.p", "{tier: t, types: [Ingress], ingress: [{action: Log}]}"),                           # goes on to the next tier
+    "EQUAL_ORDER": ranked("a", "Deny", 10) + ranked("b", "Allow", 10).replace("'db'", "'web'"),         # about other pods
+}
+
+
+@pytest.mark.parametrize("code", SILENT)
+def test_it_is_silent_where_what_looks_alike_means_something_else(tmp_path: Path, code: str) -> None:
+    assert code not in {one.code for one in findings(small(tmp_path, SILENT[code]))}
+
+
 def test_equal_priorities_of_admin_policies_are_told_as_undefined(tmp_path: Path) -> None:
     rules = "ingress: [{action: %s, from: [{namespaces: {}}]}]"
     (found,) = [one for one in findings(small(tmp_path, admin("a", 5, rules % "Deny") + admin("b", 5, rules % "Allow")))

@@ -14,7 +14,7 @@ from calisim.analysis.policy_space import Space, World
 from calisim.control.objects import Objects
 from calisim.control.policy.resolve import police
 from calisim.datapath.reference.police import Flow, Police
-from calisim.quantities import format_address
+from calisim.quantities import format_address, parse_address
 from tests.analysis.worlds import calico, kubernetes, pod, small
 
 PODS = [pod("shop/web", count=3, ports=[{"name": "http", "port": 8080}]), pod("shop/db", ports=[{"name": "pg", "port": 5432}]),
@@ -125,3 +125,13 @@ def test_a_rule_that_names_a_service_means_its_backends_with_their_ports(tmp_pat
     web, db, job = (int(space.class_of_endpoint[network.endpoint_id(name)]) for name in ("shop/web-0", "shop/db", "other/job"))
     assert space.services.words(space.pair(web, db)) == "UDP 5353"
     assert space.pair(web, job) == 0
+
+
+def test_the_last_address_of_a_net_is_in_it_whatever_ends_just_before_it(tmp_path: Path) -> None:
+    block = "{ipBlock: {cidr: 203.0.113.0/24, except: [203.0.113.254/32]}}"
+    network = small(tmp_path, kubernetes("p", f"{{podSelector: {{}}, ingress: [{{from: [{block}]}}]}}"), PODS)
+    space = Space(World(network))
+    db = int(space.class_of_endpoint[network.endpoint_id("shop/db")])
+    peers = [parse_address(f"203.0.{end}") for end in ("112.255", "113.0", "113.253", "113.254", "113.255", "114.0")]
+    classes = space.of_addresses(np.array(peers, np.int64)).tolist()
+    assert [bool(space.outcome(db, peer, "ingress").allowed) for peer in classes] == [False, True, True, False, True, False]

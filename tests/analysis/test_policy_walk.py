@@ -12,6 +12,7 @@ from calisim.analysis.policy_walk import Side, Walker
 from calisim.analysis.telling import decision, side_lines
 from calisim.datapath.reference.police import Flow
 from calisim.quantities import parse_address
+from calisim.vocabulary import PolicyAction
 from tests.analysis.worlds import SHOP, admin, calico, kubernetes, pod, small
 
 DB = kubernetes("db", "{podSelector: {matchLabels: {app: db}}, ingress: [{from: [{podSelector: {matchLabels: {app: web}}}], "
@@ -68,6 +69,14 @@ def test_a_pass_leads_through_to_the_tier_that_decides(tmp_path: Path) -> None:
     found = side(small(tmp_path, DB + passing), "shop/web", "shop/db")
     assert [(tier.object.name, tier.action.name, tier.by_default) for tier in found.tiers] == [
         ("adminnetworkpolicy", "PASS", False), ("default", "ALLOW", False)]
+
+
+def test_a_log_rule_is_told_and_the_next_one_decides(tmp_path: Path) -> None:
+    logged = calico("p", "{types: [Ingress], ingress: [{action: Log}, {action: Allow}, {action: Deny}]}")
+    found = side(small(tmp_path, logged), "shop/web", "shop/db")
+    ((asked,),) = (tier.policies for tier in found.tiers)
+    assert ([rule.action.name for rule in asked.rules], asked.action) == (["LOG", "ALLOW"], PolicyAction.ALLOW)
+    assert not found.tiers[0].by_default and found.policy == asked.object
 
 
 def test_what_nobody_isolates_is_allowed_by_its_profile_and_what_is_no_pod_has_no_side(tmp_path: Path) -> None:

@@ -62,6 +62,13 @@ def test_every_code_comes_back(network):
             assert (outcome.reason is DropReason.NONE) == (outcome.verdict is not Verdict.DROPPED)
 
 
+def test_what_is_delivered_and_what_leaves_the_network_is_a_success():
+    codes = np.array([verdict << 3 for verdict in Verdict], np.uint16)
+    assert [verdict for verdict, success in zip(Verdict, successes(codes), strict=True) if success] == [
+        Verdict.DELIVERED, Verdict.EXITED]
+    assert [verdict for verdict in Verdict if verdict.success] == [Verdict.DELIVERED, Verdict.EXITED]
+
+
 def test_replies_come_back_and_are_counted_apart(network):
     run = network().run("out", replies=True)
     assert list(run.tallies) == ["out", "out (replies)"]

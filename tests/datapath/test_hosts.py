@@ -10,12 +10,13 @@ from collections.abc import Callable
 from dataclasses import replace
 from typing import Any
 
+import numpy as np
 import pytest
 
 from calisim.datapath.engine import engine
 from calisim.datapath.state import State
 from calisim.traffic.batch import ACK, SYN
-from calisim.vocabulary import ConnectionFlag, DropReason, ResultFlag, Stage
+from calisim.vocabulary import HEADER, ConnectionFlag, DropReason, ResultFlag, Stage
 from tests import clusters
 from tests.datapath.conftest import DELIVERED, Net, fate_of, stage_of
 from tests.datapath.test_policy import ISOLATED, NODES, TO_DB, World, address, calico, hits, opens
@@ -146,6 +147,49 @@ def test_a_tunnel_passes_and_what_is_in_it_is_policed_at_the_tunnels_device(worl
     assert opens(network, "shop/web", "shop/far") == EGRESS and network.where() == "n-1"
     assert opens(network, "node/n-1", "shop/far") == EGRESS
     assert opens(network, "node/n-1", "shop/db") == DELIVERED
+
+
+SHUT = hosts("shut", "types: [Ingress, Egress]")
+STRANGER = NODES.replace("hosts: [{", "hosts: [{name: box, ip: 172.20.32.200}, {").replace(
+    "      subnets:", "      securityGroups: {open: {ingress: [{from: 0.0.0.0/0}], egress: [{to: 0.0.0.0/0}]}}\n      subnets:").replace(
+    "sourceDestCheck: false", "sourceDestCheck: false, securityGroups: [open]")
+
+
+def test_only_tunnels_between_nodes_pass_a_host_endpoint_that_denies_all(world):
+    """Both ends of the tunnel; of IPIP from or to anybody else, and of VXLAN that the nodes do not speak, it is asked."""
+    network = world(guard("n-1"), guard("m-1"), SHUT, spec=STRANGER)
+    assert opens(network, "shop/web", "shop/far") == DELIVERED and "m-1 tunl0 in" in network.route()
+    node = clusters.address(network.intent, "node/m-1")
+    assert network.fate("node/n-2", node, protocol=4) == DELIVERED
+    assert network.fate("host/box", node, protocol=4) == INGRESS
+    assert network.fate("node/n-1", "172.20.32.200", protocol=4) == EGRESS
+    assert network.fate("host/box", node, protocol=17, dport=4789) == INGRESS
+    assert opens(network, "node/n-1", "node/m-1", 4789, protocol=17) == EGRESS
+    assert opens(network, "node/n-2", "node/m-1", 4789, protocol=17) == INGRESS
+
+
+def test_of_vxlan_between_nodes_only_the_tunnels_port_passes(net):
+    made = World(guard("n-1"), guard("m-1"), SHUT)
+    made.text = made.text.replace("ipipMode: CrossSubnet", "vxlanMode: CrossSubnet")
+    network = net(made)
+    assert opens(network, "shop/web", "shop/far") == DELIVERED and "m-1 vxlan in" in network.route()
+    assert opens(network, "node/n-2", "node/m-1", 4789, protocol=17) == DELIVERED
+    assert opens(network, "node/n-1", "node/m-1", 4790, protocol=17) == EGRESS
+    assert opens(network, "node/n-2", "node/m-1", 4790, protocol=17) == INGRESS
+    assert opens(network, "node/n-2", "node/m-1", protocol=4) == INGRESS
+
+
+@pytest.mark.parametrize(("sender", "receiver"), [("n-1", "n-2"), ("n-2", "n-1")])
+def test_an_error_about_nothing_that_conntrack_knows_is_dropped_by_a_host_endpoint_that_allows_all(world, sender, receiver):
+    """Without one a node's own errors and those to it are let pass."""
+    for documents, fate in (((), DELIVERED), ((guard(more=ALLOW_ALL),), INVALID)):
+        network = world(*documents)
+        about = np.zeros(1, HEADER)
+        about["quote_src"], about["quote_dst"] = address(network, f"node/{receiver}"), address(network, "shop/far")
+        about["quote_protocol"], about["quote_sport"], about["quote_dport"] = 17, 4000, 53
+        about["quote_length"], about["quote_ttl"] = 100, 64
+        assert opens(network, f"node/{sender}", f"node/{receiver}", 0x0301, protocol=1, header=about) == fate
+        assert fate is DELIVERED or (network.where(), stage_of(network.results[0])) == ("n-2", Stage.CONNTRACK)
 
 
 def test_a_host_endpoint_for_all_interfaces_sees_pods_and_lo(world):

@@ -147,3 +147,14 @@ def test_the_outer_packet_is_cut_and_made_whole(world) -> None:
     [result] = settled(family)
     assert Verdict(int(result["verdict"])) is Verdict.DELIVERED and result["wire"] == 1450 and result["hops"] == 3
     assert len(family) == 3 and len(family[1].packets) == 2
+
+
+def test_whether_a_connection_is_new_says_the_first_node_that_has_seen_the_packet(world) -> None:
+    """The sender's node knows the connection and cuts the packet behind conntrack; the receiver's sees it for the first time."""
+    here = world(vxlanMode="Always")
+    family = here.family(here.packet(A1, B1, length=1400, df=True))
+    assert family[0].results.results["hops"][0] > 1
+    family[0].results.results["flags"] &= ~np.uint32(ResultFlag.NEW)
+    family[-1].results.results["flags"] |= np.uint32(ResultFlag.NEW)
+    [result] = settled(family)
+    assert not result["flags"] & ResultFlag.NEW and result["connection"] == family[0].results.results["connection"][0]

@@ -15,7 +15,8 @@ from calisim.analysis.network import Network
 from calisim.errors import UsageError
 from calisim.report import capture
 from calisim.report.capture import Recording, file_names, record, tunnel_mac
-from calisim.vocabulary import Direction, DropReason, Stage, Verdict
+from calisim.traffic.batch import ACK, FIN, SYN, TCP, packet
+from calisim.vocabulary import RESULT, Direction, DropReason, Stage, Verdict
 from calisim.wire import ipv4, pcap, pcapng, tcp
 from calisim.wire.dissect import dissect
 from calisim.wire.fragments import reassemble
@@ -93,6 +94,16 @@ def test_tcp_numbers_follow_the_connection() -> None:
     frames = list(recording.frames())
     sent, back = (tcp.parse(ipv4.parse(frames[position].data)[1])[0] for position in first)
     assert (sent.seq, back.seq, back.ack) == (1, 1, 1 + int(request["length"]) - 40)
+
+
+def test_syn_and_fin_take_a_number_each() -> None:
+    ends = {"src": 1, "dst": 2, "protocol": TCP, "sport": 4000, "dport": 80}
+    wave = np.concatenate([packet(**ends, length=length, tcp_flags=flags)
+                           for length, flags in ((40, SYN), (140, ACK), (50, ACK | FIN), (40, ACK))])
+    results = np.zeros(len(wave), RESULT)
+    for column in ("src", "dst", "sport", "dport"):
+        results[column] = wave[column]
+    assert capture.tcp_numbers(wave, results)[:, 0].tolist() == [0, 1, 101, 112]
 
 
 def test_more_packets_than_a_capture_holds(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -49,6 +49,9 @@ def test_a_staged_policy_is_marked(tmp_path: Path) -> None:
     would = calico("x", "{types: [Ingress]}", "StagedGlobalNetworkPolicy")
     text = "\n".join(policies.pod_lines(applies(small(tmp_path, would, PODS), "db")))
     assert "StagedGlobalNetworkPolicy x, STAGED: not in force" in text
+    assert text.count("not isolated") == 2
+    text = "\n".join(policies.pod_lines(applies(small(tmp_path, would + DB, PODS), "db")))
+    assert text.count("not isolated") == 1
 
 
 @pytest.mark.parametrize("columns", ["80", "200"])
@@ -75,3 +78,22 @@ def test_no_difference_says_how_much_was_compared(tmp_path: Path) -> None:
 
 def test_without_staged_policies_nothing_is_counted(tmp_path: Path) -> None:
     assert "no staged policies" in shown(policies.staged_parts(staged(small(tmp_path, DB, PODS))))
+
+
+def test_a_grid_has_a_dot_for_what_is_allowed_and_an_x_for_what_is_not(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("COLUMNS", "200")
+    lines = list(policies.truth_lines(truth_table(small(tmp_path, DB, PODS), "tcp", 5432, "app in {'web', 'db'}", "app == 'db'")))
+    assert ". allowed, X denied" in lines[0]
+    cells = [line.split()[-1] for line in lines if line.strip().startswith("shop/")]
+    assert cells == [".", ".", "–"] * 3
+    lines = list(policies.truth_lines(truth_table(small(tmp_path, DB, PODS), "tcp", 80, "app == 'web'", "app == 'db'")))
+    assert [line.split()[-1] for line in lines if line.strip().startswith("shop/")] == ["X", "X", ".", ".", "X", "X"]
+
+
+def test_a_change_is_shown_as_it_was_and_as_it_is(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("COLUMNS", "200")
+    (tmp_path / "after").mkdir()
+    web = DB.replace("[{podSelector: {matchLabels: {app: web}}}]", "[{podSelector: {matchLabels: {app: db}}}]")
+    text = shown(policies.diff_parts(diff(small(tmp_path, DB, PODS), small(tmp_path / "after", web, PODS))))
+    assert "was allowed: " in text and "is  denied: " in text
+    assert "was denied" not in text and "is  allowed" not in text
