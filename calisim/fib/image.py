@@ -18,7 +18,7 @@ import numpy as np
 from ..errors import StaleBuildError, UsageError
 from ..vocabulary import (
     ADJACENCY, BACKEND, CLASS, ENDPOINT, FABRIC, FRONTEND, GUARD, INDEX, MATCH, RANGE, ROUTER, RULE, SERVICE, SUBNET, TARGET,
-    TERM, TIER, Device, DropReason, Encap, RouterFlag,
+    TERM, TIER, Device, DropReason, Encap, EndpointKind, RouterFlag,
 )
 
 DTYPES: dict[str, np.dtype] = {
@@ -114,6 +114,7 @@ class FibImage:
             "reasons": (self.adjacencies["reason"], len(DropReason)), "encapsulations": (self.adjacencies["encap"], len(Encap)),
             "devices": (self.adjacencies["device"], len(Device)), "endpoint 0": (endpoints["kind"][:1], 1),
             "longest packet": (routers["mtu"], 1 << 16),
+            "nodes": (np.flatnonzero(endpoints["kind"] == EndpointKind.NODE), len(routers)),      # an id is both's
         }
         for first, count in (("acl_in", "acl_in_count"), ("acl_out", "acl_out_count")):
             bounds[first] = subnets[first].astype(np.int64) + subnets[count], len(self.rules) + 1

@@ -64,6 +64,14 @@ def test_check_wants_nobody_as_endpoint_0(image: FibImage) -> None:
         FibImage(**{**image.arrays, "endpoints": endpoints}, places=image.places, objects=image.objects).check()
 
 
+def test_check_wants_nodes_to_be_routers(image: FibImage) -> None:
+    """A node's endpoint id is its router's: who meets one looks into the routers."""
+    endpoints = image.endpoints.copy()
+    endpoints["kind"][-1] = EndpointKind.NODE
+    with pytest.raises(UsageError, match=r"inconsistent \(nodes\)"):
+        FibImage(**{**image.arrays, "endpoints": endpoints}, places=image.places, objects=image.objects).check()
+
+
 @pytest.mark.parametrize(("table", "field"), [
     ("lpm", None), ("rows", None), ("residents", None), ("target_rows", None), ("adjacencies", "fallback"), ("routers", "group"),
     ("routers", "rules_in"), ("subnets", "table"), ("endpoints", "router"), ("classes", "interface"), ("adjacencies", "reason"),
