@@ -67,8 +67,10 @@ stage ENDPOINT, where 0):
 1a. DEFRAGMENT: an outer piece come in by ETHERNET whose outer destination is one of R's own addresses → CONTINUED,
    stage DEFRAGMENT, where R: R holds it until the packet is whole.
 2. DECAPSULATE, if encapsulated, come in by ETHERNET and the outer destination is one of R's own addresses (otherwise it
-   is forwarded as it is): CALICO_FILTER and outer source not in Intent.tunnel_senders →
-   TUNNEL_UNKNOWN_SENDER; R has no such tunnel address (device absent) → DROPPED ADDRESS_UNUSED stage DECAPSULATE. ECN
+   is forwarded as it is). The outer packet is tracked (see *Tunnels' connections*); one whose destination a known connection
+   changes is forwarded as it is, too. CALICO_FILTER and outer source not in Intent.tunnel_senders →
+   TUNNEL_UNKNOWN_SENDER; the outer packet's connection is confirmed; R has no such tunnel address (device absent) → DROPPED
+   ADDRESS_UNUSED stage DECAPSULATE. ECN
    (RFC 6040): outer CE and inner Not-ECT → ECN_ILLEGAL; outer CE, inner ECT → inner CE; outer ECT(1), inner ECT(0) →
    inner ECT(1). Event IPIP/VXLAN IN (outer fields 0). The packet now comes in by that tunnel device.
 3. SOURCE_CHECK. Source multicast, 255.255.255.255, 0.0.0.0 or 127/8, or destination 0.0.0.0 or 127/8: MARTIAN (the rest
@@ -120,8 +122,9 @@ stage ENDPOINT, where 0):
     32768 + draw(seed, src, dst, protocol << 32 | sport << 16 | dport, …) mod 28232 made symmetric by ordering the two
     addresses and, apart from them, the two ports (measured; __flow_hash_consistentify). The outer header is
     looked up again: ATTACHED if next_hop is in R's link prefix, else REMOTE
-    via the gateway. Outer length > R's mtu, or less if it knows of a *path MTU* (R.address, outer destination): with
-    outer DF MTU_EXCEEDED (stage ENCAPSULATE), else CONTINUED (stage ENCAPSULATE, where R): the outer packet is cut.
+    via the gateway. In this order: outer length > R's mtu, or less if it knows of a *path MTU* (R.address, outer
+    destination), with outer DF: MTU_EXCEEDED (stage ENCAPSULATE); the outer packet is tracked (see *Tunnels' connections*);
+    UNREACHABLE; too long without outer DF: CONTINUED (stage ENCAPSULATE, where R), the outer packet is cut.
     VXLAN's source port of an inner piece is drawn with both ports 0.
 12. FABRIC_OUT: event ETHERNET OUT. RESULT.wire = wire length, set on the first time. Check on and wire source is not
     R.address → SOURCE_CHECK (detail R). Security groups of R, egress. Then FABRIC.
@@ -214,6 +217,15 @@ CHALLENGE, SIMULTANEOUS, UNACKNOWLEDGED, REPLY_UNACKNOWLEDGED (by direction of t
 
 PACKET has no sequence numbers: every packet is taken to be inside the window, every RST to hit its edge, every ACK to
 acknowledge all that came the other way, as between two stacks that lose nothing (Linux calls what is outside INVALID).
+
+*Tunnels' connections* (measured): the outer packets that R makes (ENCAPSULATE) and takes (DECAPSULATE) are to CONNTRACK like
+any other that R sends or gets, by the outer header: IPIP is protocol 4, VXLAN UDP – but under CALICO_FILTER not VXLAN
+(Felix' NOTRACK). They follow the live entry that has their tuple, or else are NEW and confirmed with a *null binding*
+(*Ports*): whose reply tuple is taken moves its source port (R's VXLAN: outer_sport, this packet's and the connection's), or,
+without ports, is lost: SNAT_PORTS_EXHAUSTED, stage TRANSLATE. Neither Intent.nat nor BALANCE nor policy is asked, and RESULT
+(connection, flags) says nothing of it. What DECAPSULATE would take but is the reply to an entry whose source was translated, or
+of the original direction of one whose destination was, is not R's: nothing is tracked there, and it goes on with step 3 like
+what is for somebody else (such packets are pods' own, or a service's).
 
 **Balance** (kube-proxy in iptables mode, Intent.services). At 4a, by whatever device or OUTPUT (whose source is chosen
 before: by the route to the service's address), on the wire's header. Only *the packet that opens a connection* (TCP or
@@ -439,7 +451,7 @@ sorted by row (stable).
 - Deliveries to hosts: event, stage DELIVER, where 0. ADDRESS_UNUSED at a host: stage FABRIC, where place.
 - "In that subnet owns": Fabric.owners has the address, and it lies inside the prefix of R's fabric subnet.
   ENCAPSULATE's second lookup: ATTACHED if next_hop is in R.inputs.link and somebody answers for it, nobody → UNREACHABLE
-  (stage LOOKUP); the same for a HOST's direct destination (stage ENDPOINT, where 0).
+  (stage LOOKUP; in its place of the order); the same for a HOST's direct destination (stage ENDPOINT, where 0).
 - A HOST inside: its next hop is the destination if its subnet's prefix has it and it is not the gateway's address, else
   the gateway. Then FABRIC from 1. on; peer_groups empty.
 - NACLs and groups see the wire's header; protocols without ports: port 0. A NACL rule's peer is the wire's source
