@@ -9,6 +9,8 @@ VOCABULARY: str                # digest of the vocabulary that the core was buil
 FRAME: int                     # packets that are walked together; rooms are checked once a frame
 CARRY_SIZE: int                # bytes per packet of the buffer that is carried from leg to leg
 CONNECTION_ROOM: int           # records that one frame more may take in one leg
+FLOW_SIZE: int                 # bytes of a flow and of what is seldom asked of it
+ASIDE_SIZE: int
 EVENT_ROOM: int                # likewise of events
 LEAST_AFFINITIES: int          # slots of the smallest table of affinities
 INDEX_PER_CONNECTION: int      # slots of the index for each connection there is room for
@@ -26,19 +28,34 @@ class Tables:
         ranges: np.ndarray, places: int, objects: int,
     ) -> None: ...
 
-def step(
-    tables: Tables, packets: np.ndarray, headers: np.ndarray, results: np.ndarray, carries: np.ndarray, index: np.ndarray,
-    connections: np.ndarray, connection_count: int, ordinals: np.ndarray, links: np.ndarray, drops: np.ndarray,
-    verdicts: np.ndarray, hits: np.ndarray, events: np.ndarray, event_count: int, wants_events: bool, paths: np.ndarray,
-    affinities: np.ndarray, affinity_count: int, born_packets: np.ndarray, born_headers: np.ndarray, born: np.ndarray,
-    born_count: int, wave: int, leg: int, position: int, kept: int, active: int,
-) -> tuple[int, int, int, int, int, int]:
-    """Walks ``carries[position:active]`` through leg ``leg`` (0: out of their endpoints), survivors to ``carries[:kept]``.
+class Ledger:
+    """What a State has written down, by the names there; ``flows``, ``asides``: bytes. No flow may be listed."""
 
-    Stops early where connections, affinities, events or offspring (if wanted: its arrays are not empty) lack room for one
-    frame more.
-    Returns position, kept, connection_count, affinity_count, event_count, born_count.
+    counts: tuple[int, int, int]   # connections, affinities, flows
+
+    def __init__(
+        self, connections: np.ndarray, connection_count: int, index: np.ndarray, affinities: np.ndarray, affinity_count: int,
+        paths: np.ndarray, ordinals: np.ndarray, links: np.ndarray, drops: np.ndarray, verdicts: np.ndarray, hits: np.ndarray,
+        flows: np.ndarray, asides: np.ndarray, flow_index: np.ndarray, listed: np.ndarray, flow_count: int,
+    ) -> None: ...
+    def settle(self) -> None:
+        """The counters get the packets that took short cuts."""
+
+def step(
+    tables: Tables, ledger: Ledger, packets: np.ndarray, headers: np.ndarray, results: np.ndarray, carries: np.ndarray,
+    events: np.ndarray, event_count: int, wants_events: bool, born_packets: np.ndarray, born_headers: np.ndarray,
+    born: np.ndarray, born_count: int, wave: int, leg: int, position: int, kept: int, active: int, flows_may_grow: bool,
+) -> tuple[int, int, int, int]:
+    """Walks ``carries[position:active]`` through leg ``leg`` (0: out of their endpoints, and leg 1 where nobody wants
+    offspring), survivors to ``carries[:kept]``.
+
+    Stops early where connections, affinities, flows, events or offspring (if wanted: its arrays are not empty) lack room for
+    one frame more.
+    Returns position, kept, event_count, born_count.
     """
+
+def reflow(flows: np.ndarray, count: int, flow_index: np.ndarray) -> None:
+    """Enters the first ``count`` flows into an empty index."""
 
 def reindex(connections: np.ndarray, count: int, index: np.ndarray) -> None:
     """Enters the first ``count`` records into an empty index, in their order."""

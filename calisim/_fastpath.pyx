@@ -13,8 +13,9 @@ from calisim.datapath.stages.balance cimport affinity_of
 from calisim.datapath.stages.deparse cimport Draft, Tunnels as TunnelDevices, pour, push_inner, push_outer, still_own
 from calisim.datapath.stages.exception cimport complain, hand_on
 from calisim.datapath.stages.glance cimport ask_for_senders, glance, resume
+from calisim.datapath.stages.flows cimport FLOW_LISTED, first_leg, flow_hash, note, retreat, second_leg, seek, settle
 from calisim.datapath.stages.track cimport index_entry
-from calisim.datapath.stages.types cimport FRAME_SIZE, SUPERSEDED, Carry, Core, Glance, Route, Walk
+from calisim.datapath.stages.types cimport FRAME_SIZE, SUPERSEDED, Aside, Carry, Core, Flow, Glance, Route, Walk
 from calisim.datapath.stages.lookup cimport class_of, resident, resolve
 from calisim.datapath.stages.police cimport Suspect, judge, suspect
 from calisim.datapath.stages.walk cimport walk
@@ -26,6 +27,8 @@ cdef enum:
 VOCABULARY = VOCABULARY_DIGEST.decode()
 FRAME = FRAME_SIZE
 CARRY_SIZE = sizeof(Carry)
+FLOW_SIZE = sizeof(Flow)
+ASIDE_SIZE = sizeof(Aside)
 CONNECTION_ROOM = CONNECTIONS_A_LEG * FRAME_SIZE
 EVENT_ROOM = EVENTS_A_LEG * FRAME_SIZE
 LEAST_AFFINITIES = 4 * FRAME_SIZE    # at most three slots of four are taken after one frame more
@@ -84,85 +87,204 @@ cdef class Tables:
         self.core.fib.subnet_count = subnets.shape[0] - 1
 
 
+cdef class Ledger:
+    """What a State has written down: its arrays, checked once and held until one of them becomes another."""
+
+    cdef Core core
+    cdef Py_ssize_t routers, places, objects
+    cdef tuple held
+
+    def __cinit__(
+        self, Connection[::1] connections not None, uint32_t connection_count, uint64_t[::1] index not None,
+        Affinity[::1] affinities not None, uint32_t affinity_count, const Pmtu[::1] paths not None,
+        uint32_t[:, ::1] ordinals not None, uint64_t[:, :, :, ::1] links not None, uint64_t[:, ::1] drops not None,
+        uint64_t[::1] verdicts not None, uint64_t[::1] hits not None, uint8_t[::1] flows not None, uint8_t[::1] asides not None,
+        uint64_t[::1] flow_index not None, uint32_t[::1] listed not None, uint32_t flow_count,
+    ):
+        cdef Py_ssize_t room = listed.shape[0]
+        if (index.shape[0] & (index.shape[0] - 1) or index.shape[0] < connections.shape[0] * INDEX_PER_CONNECTION
+                or not 0 < connections.shape[0] < 0x7FFFFFFF or connection_count > connections.shape[0]):
+            raise ValueError("the connection table is not of a size that works")
+        if affinities.shape[0] & (affinities.shape[0] - 1) or affinities.shape[0] < LEAST_AFFINITIES:
+            raise ValueError("the table of affinities is not of a size that works")
+        if (not 0 < room < 0x7FFFFFFF or flows.shape[0] != room * <Py_ssize_t>sizeof(Flow)
+                or asides.shape[0] != room * <Py_ssize_t>sizeof(Aside) or flow_count > room
+                or flow_index.shape[0] & (flow_index.shape[0] - 1) or flow_index.shape[0] < room * INDEX_PER_CONNECTION):
+            raise ValueError("the flow cache is not of a size that works")
+        if links.shape[1] != DEVICE_COUNT or links.shape[2] != 2 or links.shape[3] != 2 or ordinals.shape[1] != 2 \
+                or drops.shape[1] != DROP_COUNT or verdicts.shape[0] != VERDICT_COUNT:
+            raise ValueError("the counters are not of a size that works")
+        self.held = (connections, index, affinities, paths, ordinals, links, drops, verdicts, hits, flows, asides, flow_index, listed)
+        self.routers, self.places, self.objects = links.shape[0], drops.shape[0], hits.shape[0]
+        if ordinals.shape[0] != self.routers:
+            raise ValueError("the counters are not of a size that works")
+        self.core.index, self.core.index_mask = &index[0], index.shape[0] - 1
+        self.core.connections, self.core.connection_room = &connections[0], connections.shape[0]
+        self.core.connection_count = connection_count
+        self.core.affinities, self.core.affinity_mask, self.core.affinity_count = (
+            &affinities[0], affinities.shape[0] - 1, affinity_count)
+        self.core.paths, self.core.path_count = (&paths[0] if paths.shape[0] else NULL), paths.shape[0]
+        self.core.ordinals, self.core.links, self.core.drops = &ordinals[0, 0], &links[0, 0, 0, 0], &drops[0, 0]
+        self.core.verdicts, self.core.hits = &verdicts[0], &hits[0]
+        self.core.flows, self.core.asides = <Flow*> &flows[0], <Aside*> &asides[0]
+        self.core.flow_index, self.core.flow_index_mask = &flow_index[0], flow_index.shape[0] - 1
+        self.core.listed, self.core.listed_count = &listed[0], 0
+        self.core.flow_count, self.core.flow_room = flow_count, room
+
+    @property
+    def counts(self) -> tuple[int, int, int]:
+        """How many there are: connections, affinities, flows."""
+        return self.core.connection_count, self.core.affinity_count, self.core.flow_count
+
+    def settle(self) -> None:
+        """The counters get the packets that took short cuts."""
+        cdef Core* core = &self.core
+        cdef uint32_t i, number
+        with nogil:
+            for i in range(core.listed_count):
+                number = core.listed[i] - 1
+                settle(core, &core.flows[number], &core.asides[number])
+                core.flows[number].flags &= ~<uint8_t>FLOW_LISTED
+            core.listed_count = 0
+
+
 def step(
-    Tables tables not None, const Packet[::1] packets not None, Header[::1] headers not None,
-    Result[::1] results not None, uint8_t[::1] carries not None,
-    uint64_t[::1] index not None, Connection[::1] connections not None, uint32_t connection_count,
-    uint32_t[:, ::1] ordinals not None, uint64_t[:, :, :, ::1] links not None,
-    uint64_t[:, ::1] drops not None, uint64_t[::1] verdicts not None, uint64_t[::1] hits not None,
-    Event[::1] events not None, uint64_t event_count, bint wants_events,
-    const Pmtu[::1] paths not None, Affinity[::1] affinities not None, uint32_t affinity_count,
-    Packet[::1] born_packets not None, Header[::1] born_headers not None, Born[::1] born not None, uint64_t born_count,
-    uint32_t wave, uint32_t leg, Py_ssize_t position, Py_ssize_t kept, Py_ssize_t active,
+    Tables tables not None, Ledger ledger not None, const Packet[::1] packets not None, Header[::1] headers not None,
+    Result[::1] results not None, uint8_t[::1] carries not None, Event[::1] events not None, uint64_t event_count,
+    bint wants_events, Packet[::1] born_packets not None, Header[::1] born_headers not None, Born[::1] born not None,
+    uint64_t born_count, uint32_t wave, uint32_t leg, Py_ssize_t position, Py_ssize_t kept, Py_ssize_t active,
+    bint flows_may_grow,
 ):
     """Part of a leg: frames from ``position`` on, until ``active`` or until something lacks room: connections, affinities,
-    events, offspring."""
-    cdef Core core = tables.core
+    events, offspring. Leg 0 and leg 1 are one where nobody asks for offspring, whose order would tell."""
+    cdef Core* core = &ledger.core
     cdef Carry* carry = <Carry*> &carries[0] if carries.shape[0] else NULL
-    cdef Glance glances[FRAME_SIZE]
-    cdef Py_ssize_t end, i
-    cdef Walk w
+    cdef Py_ssize_t end, first
     if (results.shape[0] != packets.shape[0] or headers.shape[0] not in (0, packets.shape[0])
-            or carries.shape[0] != packets.shape[0] * sizeof(Carry)
+            or carries.shape[0] < packets.shape[0] * <Py_ssize_t>sizeof(Carry)
             or not 0 <= kept <= position <= active <= packets.shape[0]):
         raise ValueError("results and buffers do not fit the wave")
-    if (ordinals.shape[0] != core.fib.router_count + 1 or ordinals.shape[1] != 2 or links.shape[0] != core.fib.router_count + 1
-            or links.shape[1] != DEVICE_COUNT or links.shape[2] != 2 or links.shape[3] != 2 or drops.shape[0] != tables.places + 1
-            or drops.shape[1] != DROP_COUNT or verdicts.shape[0] != VERDICT_COUNT
-            or hits.shape[0] != tables.objects + 1):
+    if (ledger.routers != tables.core.fib.router_count + 1 or ledger.places != tables.places + 1
+            or ledger.objects != tables.objects + 1):
         raise ValueError("this state belongs to another network")
-    if (index.shape[0] & (index.shape[0] - 1) or index.shape[0] < connections.shape[0] * INDEX_PER_CONNECTION
-            or not 0 < connections.shape[0] < 0x7FFFFFFF or connection_count > connections.shape[0]
-            or event_count > <uint64_t>events.shape[0] or born_count > <uint64_t>born.shape[0]
+    if (event_count > <uint64_t>events.shape[0] or born_count > <uint64_t>born.shape[0]
             or born_packets.shape[0] != born.shape[0] or born_headers.shape[0] != born.shape[0]):
-        raise ValueError("the connection table or the event buffer is not of a size that works")
-    if affinities.shape[0] & (affinities.shape[0] - 1) or affinities.shape[0] < LEAST_AFFINITIES:
-        raise ValueError("the table of affinities is not of a size that works")
+        raise ValueError("the buffers of events and offspring are not of a size that works")
     if active == 0:
-        return position, kept, connection_count, affinity_count, event_count, born_count
+        return position, kept, event_count, born_count
+    core.fib = tables.core.fib
     core.packets, core.results = &packets[0], &results[0]
     core.headers = &headers[0] if headers.shape[0] else NULL
-    core.index, core.index_mask = &index[0], index.shape[0] - 1
-    core.connections, core.connection_count, core.connection_room = &connections[0], connection_count, connections.shape[0]
-    core.ordinals, core.links, core.drops, core.verdicts = &ordinals[0, 0], &links[0, 0, 0, 0], &drops[0, 0], &verdicts[0]
-    core.hits = &hits[0]
     core.events, core.event_count, core.event_room = (&events[0] if events.shape[0] else NULL), event_count, events.shape[0]
     core.wants_events, core.wave, core.leg, core.wants_born = wants_events, wave, leg, born.shape[0] > 0
     if core.wants_born:
         core.born_packets, core.born_headers, core.born = &born_packets[0], &born_headers[0], &born[0]
     core.born_count = born_count
-    core.affinities, core.affinity_mask, core.affinity_count = &affinities[0], affinities.shape[0] - 1, affinity_count
-    core.paths, core.path_count = (&paths[0] if paths.shape[0] else NULL), paths.shape[0]
+    core.caching = not wants_events and core.headers is NULL
     with nogil:
         while position < active:
             end = min(position + FRAME_SIZE, active)
             if (core.connection_room - core.connection_count < CONNECTIONS_A_LEG * FRAME_SIZE
-                    or core.affinity_count > affinities.shape[0] // 2
+                    or core.affinity_count > (core.affinity_mask + 1) // 2
+                    or (flows_may_grow and core.flow_room - core.flow_count < FRAME_SIZE)
                     or (wants_events and core.event_room - core.event_count < EVENTS_A_LEG * FRAME_SIZE)
                     or (core.wants_born and <uint64_t>born.shape[0] - core.born_count < FRAME_SIZE)):
                 break
-            if leg == 0:
-                ask_for_senders(&core, position, end)
-                for i in range(position, end):
-                    start(&core, &w, i)
-                    if admit(&core, &w):
-                        carry[kept] = w.carry
-                        kept += 1
-                    elif core.wants_born:
-                        beget(&core, &w)
+            if leg:
+                kept += walk_frame(core, &carry[position], end - position, &carry[kept])
             else:
-                glance(&core, &carry[position], end - position, glances)
-                for i in range(position, end):
-                    resume(&core, &w, &carry[i])
-                    w.glance = &glances[i - position]
-                    w.hash = w.glance.hash
-                    if walk(&core, &w):
-                        carry[kept] = w.carry
-                        kept += 1
-                    elif core.wants_born:
-                        beget(&core, &w)
+                first = kept
+                kept += admit_frame(core, position, end, &carry[kept])
+                if not core.wants_born:
+                    core.leg = 1
+                    kept = first + walk_frame(core, &carry[first], kept - first, &carry[first])
+                    core.leg = 0
             position = end
-    return position, kept, core.connection_count, core.affinity_count, core.event_count, core.born_count
+    return position, kept, core.event_count, core.born_count
+
+
+cdef Py_ssize_t admit_frame(Core* core, Py_ssize_t first, Py_ssize_t last, Carry* onward) noexcept nogil:
+    """Packets leave their endpoints. Returns how many get to a router, their carries in ``onward``."""
+    cdef uint32_t[FRAME_SIZE] numbers
+    cdef Py_ssize_t kept = 0, i
+    cdef Walk w
+    if core.caching:
+        seek(core, first, last, numbers)
+    else:
+        memset(numbers, 0, sizeof(numbers))
+        ask_for_senders(core, first, last)
+    for i in range(first, last):
+        if numbers[i - first]:
+            onward[kept].row, onward[kept].flow = i, numbers[i - first]
+            kept += 1
+            continue
+        start(core, &w, i)
+        if admit(core, &w):
+            onward[kept] = w.carry
+            onward[kept].trail = w.trail
+            kept += 1
+        elif core.wants_born:
+            beget(core, &w)
+    return kept
+
+
+cdef Py_ssize_t walk_frame(Core* core, const Carry* carries, Py_ssize_t count, Carry* onward) noexcept nogil:
+    """One leg of packets, at a router each, in their order. Returns how many have another leg before them, their carries in
+    ``onward``, which may be where ``carries`` are."""
+    cdef Glance[FRAME_SIZE] glances
+    cdef Py_ssize_t kept = 0, i
+    cdef bint goes_on
+    glance(core, carries, count, glances)
+    for i in range(count):
+        if not carries[i].flow:
+            goes_on = walk_on(core, &carries[i], &onward[kept], &glances[i])
+        elif core.leg == 1:
+            goes_on = False
+            if not first_leg(core, &carries[i], &onward[kept], &goes_on):
+                goes_on = walk_after_all(core, &carries[i], &onward[kept])
+        else:
+            goes_on = not second_leg(core, &carries[i]) and walk_after_all(core, &carries[i], &onward[kept])
+        kept += goes_on
+    return kept
+
+
+cdef bint walk_on(Core* core, const Carry* carry, Carry* onward, const Glance* seen) noexcept nogil:
+    """One leg of one packet. True: there is another one.      Sets  onward, which may be where ``carry`` is"""
+    cdef Result before
+    cdef Walk w
+    if core.leg == 2 and carry.trail.steady:
+        before = core.results[carry.row]
+    resume(core, &w, carry)
+    w.glance = seen
+    w.hash = seen.hash
+    if walk(core, &w):
+        onward[0] = w.carry
+        onward.trail = w.trail
+        return True
+    if w.trail.steady:
+        note(core, &w, carry, &before)
+    if core.wants_born:
+        beget(core, &w)
+    return False
+
+
+cdef bint walk_after_all(Core* core, const Carry* cut, Carry* onward) noexcept nogil:
+    """As ``walk_on``, of a packet whose short cut has come to its end."""
+    cdef Carry carry
+    cdef Glance seen
+    cdef Walk w
+    if core.leg == 1:
+        start(core, &w, cut.row)
+        if not admit(core, &w):
+            if core.wants_born:
+                beget(core, &w)
+            return False
+        carry = w.carry
+        carry.trail = w.trail
+    else:
+        retreat(core, cut, &carry)
+    glance(core, &carry, 1, &seen)
+    return walk_on(core, &carry, onward, &seen)
 
 
 cdef void beget(Core* core, const Walk* w) noexcept nogil:
@@ -180,6 +302,7 @@ cdef inline void start(Core* core, Walk* w, Py_ssize_t row) noexcept nogil:
     memset(w, 0, sizeof(Walk))
     memset(result, 0, sizeof(Result))
     w.packet, w.result, w.carry.row, w.carry.tos = packet, result, row, packet.tos
+    w.trail.steady, w.trail.slack = core.caching, 0xFFFF
     result.src, result.dst, result.sport, result.dport = packet.src, packet.dst, packet.sport, packet.dport
     result.ttl = packet.ttl
 
@@ -197,6 +320,23 @@ def reindex(Connection[::1] connections not None, uint32_t count, uint64_t[::1] 
     with nogil:
         for i in range(count):
             index_entry(&core, i)
+
+
+def reflow(const uint8_t[::1] flows not None, uint32_t count, uint64_t[::1] flow_index not None):
+    """Enter the first ``count`` flows into an empty index."""
+    cdef const Flow* f = <const Flow*> &flows[0]
+    cdef uint64_t mask = flow_index.shape[0] - 1, hash, at
+    cdef uint32_t i
+    if (flow_index.shape[0] & mask or <uint64_t>flow_index.shape[0] < <uint64_t>count * INDEX_PER_CONNECTION
+            or flows.shape[0] < count * <Py_ssize_t>sizeof(Flow)):
+        raise ValueError("the index does not fit the flow cache")
+    with nogil:
+        for i in range(count):
+            hash = flow_hash(f[i].ends, f[i].ports, f[i].kind)
+            at = hash & mask
+            while flow_index[at]:
+                at = (at + 1) & mask
+            flow_index[at] = hash >> 32 << 32 | (i + 1)
 
 
 def remember(const Affinity[::1] known not None, Affinity[::1] room not None):

@@ -12,7 +12,8 @@ from .lines import aligned
 from .results import Born, Results
 
 try:
-    from .._fastpath import CARRY_SIZE, CONNECTION_ROOM, EVENT_ROOM, FRAME, VOCABULARY, Tables, police, step
+    from .._fastpath import CARRY_SIZE, EVENT_ROOM, FRAME, VOCABULARY, Tables, police, step
+    from .flows import MOST
     from .state import State
 except (ImportError, ValueError) as error:        # ValueError: a record's layout is another one
     raise StaleBuildError(
@@ -79,6 +80,7 @@ class FastEngine:
     ) -> None:
         earliest = int(wave["time"].min())
         state.fragments.expire(earliest)
+        state.tidy(earliest)
         carries = np.empty(len(wave) * CARRY_SIZE, np.uint8)
         active, leg = len(wave), 0
         while active:
@@ -86,20 +88,15 @@ class FastEngine:
             while True:
                 rows, = journal.arrays
                 packets, more, born = nursery.arrays
-                position, kept, state.count, state.session_count, journal.count, nursery.count = step(
-                    self._tables, wave, headers, results, carries, state.index, state.records, state.count, state.ordinals,
-                    state.links, state.drops, state.verdicts, state.hits, rows, journal.count, len(rows) > 0, state.paths,
-                    state.sessions, state.session_count, packets, more, born, nursery.count, state.wave, leg, position, kept,
-                    active)
+                position, kept, journal.count, nursery.count = step(
+                    self._tables, state.ledger, wave, headers, results, carries, rows, journal.count, len(rows) > 0, packets, more,
+                    born, nursery.count, state.wave, leg, position, kept, active, state.flows.room < MOST)
                 if position == active:
                     break
-                if len(state.records) - state.count < CONNECTION_ROOM:
-                    state.grow(earliest)
-                if state.session_count > len(state.sessions) // 2:
-                    state.grow_sessions(earliest)
+                state.grow(earliest)
                 journal.make_room(EVENT_ROOM)
                 nursery.make_room(FRAME)
-            active, leg = kept, leg + 1
+            active, leg = kept, leg + (1 if leg or len(born) else 2)
         state.latest = max(state.latest, int(wave["time"].max()))
 
     def _learn(self, wave: np.ndarray, headers: np.ndarray, results: np.ndarray, state: State) -> None:

@@ -10,9 +10,12 @@ from collections.abc import Iterable
 
 import numpy as np
 
-from .._fastpath import FRAME, INDEX_PER_CONNECTION, LEAST_AFFINITIES, WAVE_NUMBER, reindex, remember
+from .._fastpath import (
+    CONNECTION_ROOM, FRAME, INDEX_PER_CONNECTION, LEAST_AFFINITIES, WAVE_NUMBER, Ledger, reindex, remember,
+)
 from ..fib.image import FibImage
 from ..vocabulary import AFFINITY, CONNECTION, PMTU, ConnectionFlag, Device, DropReason, Verdict
+from .flows import MOST, FlowCache
 from .fragments import Fragments
 from .lines import zeros
 
@@ -22,7 +25,8 @@ _PATH_LIFETIME = 600_000_000_000           # net.ipv4.route.mtu_expires, ns
 
 
 class State:
-    """Connections (``records[:count]``, with an ``index`` over them), ordinals, and the counters.
+    """Connections (the first ones of ``records``, with an ``index`` over them), ordinals, the flow cache, and the counters.
+    How many there are of each the ``ledger`` knows, through which the compiled code sees all of it.
 
     ``links``: uint64[routers + 1, devices, 2 directions, (packets, bytes)]; ``drops``: uint64[places + 1, reasons];
     ``verdicts``: uint64[verdicts]; ``hits``: uint64[objects + 1], of the last image.
@@ -30,27 +34,53 @@ class State:
 
     def __init__(self, image: FibImage) -> None:
         self.keys = image.routers["key"]
-        self.links = np.zeros((len(self.keys), len(Device), 2, 2), np.uint64)
-        self.drops = np.zeros((image.places + 1, len(DropReason)), np.uint64)
-        self.verdicts = np.zeros(len(Verdict), np.uint64)
-        self.hits = np.zeros(image.objects + 1, np.uint64)
+        self._links = np.zeros((len(self.keys), len(Device), 2, 2), np.uint64)
+        self._drops = np.zeros((image.places + 1, len(DropReason)), np.uint64)
+        self._verdicts = np.zeros(len(Verdict), np.uint64)
+        self._hits = np.zeros(image.objects + 1, np.uint64)
         self._image = image
         self.ordinals = np.zeros((len(self.keys), 2), np.uint32)      # the last one given: by conntrack, by the groups
         self.records = zeros(_FIRST_ROOM, CONNECTION)
         self.index = zeros(_FIRST_ROOM * INDEX_PER_CONNECTION, np.dtype(np.uint64))
         self.sessions = zeros(LEAST_AFFINITIES, AFFINITY)             # an open-addressing table
-        self.session_count = 0
         self.icmp_tokens: dict[tuple[int, int], tuple[int, int]] = {}  # (router key, or place after the last), to whom
         self._known_paths: dict[tuple[int, int], tuple[int, int]] = {}      # source, destination: MTU, until when
         self.paths = np.zeros(0, PMTU)                                # the same as the compiled code reads it
         self.fragments = Fragments()
-        self.count = 0
+        self.flows = FlowCache()
         self.wave = 0                                                 # number of the last wave
         self.latest = 0                                               # the latest packet time seen
+        self._bind(0, 0, 0)
+
+    def _bind(self, connections: int, sessions: int, flows: int) -> None:
+        """A ledger over the arrays as they are now, with these numbers of records in them. No flow may be listed."""
+        self.ledger = Ledger(
+            self.records, connections, self.index, self.sessions, sessions, self.paths, self.ordinals, self._links, self._drops,
+            self._verdicts, self._hits, self.flows.records, self.flows.asides, self.flows.index, self.flows.listed, flows)
+
+    @property
+    def links(self) -> np.ndarray:
+        self.ledger.settle()
+        return self._links
+
+    @property
+    def drops(self) -> np.ndarray:
+        self.ledger.settle()
+        return self._drops
+
+    @property
+    def verdicts(self) -> np.ndarray:
+        self.ledger.settle()
+        return self._verdicts
+
+    @property
+    def hits(self) -> np.ndarray:
+        self.ledger.settle()
+        return self._hits
 
     def connections(self) -> np.ndarray:
         """What is alive at the latest packet time seen, sorted by router key, kind (conntrack first) and ordinal."""
-        records = self.records[:self.count]
+        records = self.records[:self.ledger.counts[0]]
         alive = records[records["expires"] > self.latest].copy()
         alive["wave"] &= WAVE_NUMBER
         return alive[np.lexsort((alive["ordinal"], alive["flags"] & ConnectionFlag.TRACKED_BY_FABRIC, alive["key"]))]
@@ -76,6 +106,7 @@ class State:
             if told < mtu or (told == mtu and until <= time + _PATH_LIFETIME // 2):
                 self._known_paths[src, dst] = told, expires
         self.paths = np.array([(*path, *known) for path, known in sorted(self._known_paths.items())], PMTU)
+        self._forget_flows()
 
     def may_complain(self, where: int, receiver: int, time: int, span: int, *, no_route: bool) -> bool:
         """Whether one more ICMP error may be sent at ``time``: one each ``span`` ns, six after a silence; for want of a route
@@ -93,44 +124,76 @@ class State:
         self.icmp_tokens[speaker, receiver] = held, max(last, time)
         return allowed
 
-    def grow(self, earliest: int) -> None:
-        """Make room for more connections; forget those that had expired at ``earliest``."""
-        alive = self.records[:self.count]
+    def tidy(self, earliest: int) -> None:
+        """Before a wave: forget connections that had expired at ``earliest`` where they take up much of the table. Afterwards
+        the others stand elsewhere, so that flows are forgotten with them."""
+        connections, sessions, _ = self.ledger.counts
+        if connections <= len(self.records) // 2:
+            return
+        alive = self.records[:connections]
         alive = alive[alive["expires"] > earliest]
-        room = len(self.records)
-        while room < 2 * len(alive) + _FIRST_ROOM:
-            room *= 2
-        self.records = zeros(room, CONNECTION)
-        self.records[:len(alive)] = alive
-        self.index = zeros(room * INDEX_PER_CONNECTION, np.dtype(np.uint64))
-        self.count = len(alive)
-        reindex(self.records, self.count, self.index)
+        if len(alive) <= connections - connections // 4:
+            self._room_for(alive)
+            self._forget_flows(len(alive))
 
-    def grow_sessions(self, earliest: int) -> None:
-        """Make room for more affinities; forget those that had expired at ``earliest``."""
+    def grow(self, earliest: int) -> None:
+        """Make room for one frame more of whatever lacks it. Connections stay where they are."""
+        connections, sessions, flows = self.ledger.counts
+        self.ledger.settle()
+        if len(self.records) - connections < CONNECTION_ROOM:
+            self._room_for(self.records[:connections])
+        if sessions > len(self.sessions) // 2:
+            sessions = self._grow_sessions(earliest)
+        if self.flows.room - flows < FRAME and self.flows.room < MOST:
+            self.flows = self.flows.grown(flows)
+        self._bind(connections, sessions, flows)
+
+    def _room_for(self, kept: np.ndarray) -> None:
+        """A table with these connections, at most half full."""
+        room = len(self.records)
+        while room < 2 * len(kept) + _FIRST_ROOM:
+            room *= 2
+        records = zeros(room, CONNECTION)
+        records[:len(kept)] = kept
+        self.records, self.index = records, zeros(room * INDEX_PER_CONNECTION, np.dtype(np.uint64))
+        reindex(self.records, len(kept), self.index)
+
+    def _grow_sessions(self, earliest: int) -> int:
+        """Room for more affinities; those that had expired at ``earliest`` are forgotten. Returns how many are left."""
         alive = self.sessions[self.sessions["expires"] > earliest]
         room = LEAST_AFFINITIES
         while room < 4 * len(alive):
             room *= 2
-        self.sessions, self.session_count = zeros(room, AFFINITY), len(alive)
+        self.sessions = zeros(room, AFFINITY)
         remember(alive, self.sessions)
+        return len(alive)
+
+    def _forget_flows(self, connections: int | None = None) -> None:
+        """What they rest on has changed. ``connections``: how many there are, if that has changed, too."""
+        self.ledger.settle()
+        known, sessions, _ = self.ledger.counts
+        self.flows = FlowCache(self.flows.room)
+        self._bind(known if connections is None else connections, sessions, 0)
 
     def fit(self, image: FibImage) -> None:
         """Take on the routers and places of another image: what is kept by router follows its key, new routers begin at 0.
         Objects are numbered anew by each image."""
-        if image is not self._image:
-            self._image, self.hits = image, np.zeros(image.objects + 1, np.uint64)
+        if image is self._image:
+            return
+        self.ledger.settle()
+        self._image, self._hits = image, np.zeros(image.objects + 1, np.uint64)
         keys = image.routers["key"]
         if not np.array_equal(keys, self.keys):
             known = {key: number for number, key in enumerate(self.keys.tolist())}
             origin = np.array([known.get(key, -1) for key in keys.tolist()])
-            for name in ("links", "ordinals"):
+            for name in ("_links", "ordinals"):
                 old = getattr(self, name)
                 new = np.zeros((len(keys), *old.shape[1:]), old.dtype)
                 new[origin >= 0] = old[origin[origin >= 0]]
                 setattr(self, name, new)
-            drops = np.zeros((image.places + 1, self.drops.shape[1]), np.uint64)
-            drops[:len(keys)][origin >= 0] = self.drops[origin[origin >= 0]]
-            others = min(len(self.drops) - len(self.keys), len(drops) - len(keys))     # VPC routers and gateways stand last
-            drops[len(keys):len(keys) + others] = self.drops[len(self.keys):len(self.keys) + others]
-            self.keys, self.drops = keys, drops
+            drops = np.zeros((image.places + 1, self._drops.shape[1]), np.uint64)
+            drops[:len(keys)][origin >= 0] = self._drops[origin[origin >= 0]]
+            others = min(len(self._drops) - len(self.keys), len(drops) - len(keys))     # VPC routers and gateways stand last
+            drops[len(keys):len(keys) + others] = self._drops[len(self.keys):len(self.keys) + others]
+            self.keys, self._drops = keys, drops
+        self._forget_flows()

@@ -175,7 +175,7 @@ cdef inline bint admit(Core* core, Walk* w) noexcept nogil:
         return True
     if core.headers is NULL or not core.headers[w.carry.row].flags & HEADER_FLAG_FRAME:
         limit = path_mtu(core, endpoint.address, wire.dst, limit, packet.time)
-    if wire.length > limit:
+    if not fits(w, wire.length, limit):
         if wire.fragment & PACKET_FLAG_DF:
             return drop(core, w, STAGE_ENDPOINT, DROP_MTU_EXCEEDED, where, endpoint.detail)
         return proceed(core, w, STAGE_ENDPOINT, where, limit, 0, 0)

@@ -186,6 +186,7 @@ cdef inline void balance(Core* core, Walk* w) noexcept nogil:
         if core.fib.frontend_mask and (w.packet.protocol == PROTOCOL_TCP or w.packet.protocol == PROTOCOL_UDP):
             frontend = frontend_of(&core.fib, w)
             if frontend is not NULL:
+                unsteady(w)
                 open_service(core, w, frontend)
     elif w.tracking == TRACK_ORIGINAL and redirected(w.connection):
         if w.quote is not NULL:

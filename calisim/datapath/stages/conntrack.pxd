@@ -44,6 +44,19 @@ cdef inline Fate advance(Connection* c, const Packet* packet, bint reply) noexce
     return fate
 
 
+cdef inline bint follows_suit(const Connection* c, const Packet* packet) noexcept nogil:
+    """The packet refreshes the connection and leaves it as it is to all that decides about packets."""
+    return c.protocol != PROTOCOL_TCP or (
+        c.state == CONNECTION_ESTABLISHED and TCP_CLASSES[packet.tcp_flags & 63] == TCP_CLASS_ACK)
+
+
+cdef inline void miss(Walk* w, uint64_t hash) noexcept nogil:
+    """No live connection has the tuple."""
+    if w.trail.absent or not hash:
+        unsteady(w)
+    w.trail.absent = hash
+
+
 cdef inline bint relate(Core* core, Walk* w) noexcept nogil:
     """The connection that an ICMP error is about (RELATED), by its quote; it is not changed.
 
@@ -79,14 +92,22 @@ cdef inline bint conntrack(Core* core, Walk* w) noexcept nogil:
     cdef Connection* c
     cdef Fate fate = FATE_INVALID
     if w.quote is not NULL:
+        unsteady(w)
         return relate(core, w)
     t = tuple_now(w)
     c = find(core, &t, w.hash, w.packet.time)
     if c is not NULL:
         w.tracking = TRACK_ORIGINAL if is_original(c, &t) else TRACK_REPLY
+        if follows_suit(c, w.packet):
+            touch(core, w, c, w.tracking == TRACK_REPLY)
+        else:
+            unsteady(w)
         fate = advance(c, w.packet, w.tracking == TRACK_REPLY)
     elif opens(w.packet):
         fate = FATE_OPENS
+        miss(w, w.hash)
+    else:
+        unsteady(w)
     w.connection = c if fate == FATE_BELONGS else NULL
     if fate != FATE_BELONGS:
         w.tracking = TRACK_NEW if fate == FATE_OPENS else TRACK_INVALID

@@ -1,11 +1,16 @@
 """An interface is crossed: link counters always, an EVENT if somebody wants them."""
 from libc.stdint cimport uint32_t, uint64_t
 from calisim._vocabulary cimport *
-from calisim.datapath.stages.types cimport Core, Walk, is_error
+from calisim.datapath.stages.types cimport Core, Walk, is_error, unsteady
 
 
 cdef extern from *:
     bint unlikely(bint condition) nogil        # Cython's own: what follows is compiled apart
+
+
+# A crossing of Trail.crossings: device << 3 | direction << 2 | encapsulated << 1 | at no router, and a bit that is always set.
+cdef enum:
+    CROSSING = 128
 
 
 cdef inline void emit(
@@ -16,6 +21,10 @@ cdef inline void emit(
     cdef uint64_t* link = &core.links[((<size_t>w.id * DEVICE_COUNT + device) * 2 + direction) * 2]
     link[0] += 1
     link[1] += length
+    if w.trail.crossings >> 24:
+        unsteady(w)
+    w.trail.crossings = (
+        w.trail.crossings << 8 | CROSSING | device << 3 | direction << 2 | (w.carry.encap != 0) << 1 | (w.id == 0))
     if unlikely(core.wants_events):
         record(core, w, device, direction, stage, endpoint, detail)
 

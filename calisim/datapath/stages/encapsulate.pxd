@@ -44,9 +44,11 @@ cdef inline bint encapsulate(Core* core, Walk* w, uint32_t* next_hop) noexcept n
     cdef uint32_t limit = path_mtu(core, w.router.address, w.route.next_hop, w.router.mtu, w.packet.time)
     if w.inside is not NULL:
         return unknown(core, w, STAGE_ENCAPSULATE, w.id, 0)
-    if w.packet.length + <uint32_t>encap.overhead > 0xFFFF:
+    if not fits(w, w.packet.length + <uint32_t>encap.overhead, 0xFFFF):
         return drop(core, w, STAGE_ENCAPSULATE, DROP_MALFORMED, w.id, 0)
     emit(core, w, w.route.device, DIRECTION_OUT, STAGE_ENCAPSULATE, 0, w.route.detail)
+    if core.leg > 1:
+        unsteady(w)                            # it may have been wrapped otherwise before
     w.carry.encap = w.result.encap = w.route.encap
     w.result.outer_src, w.result.outer_dst = w.router.address, w.route.next_hop
     w.carry.outer_ttl = encap.outer_ttl if encap.outer_ttl else w.result.ttl
@@ -59,7 +61,7 @@ cdef inline bint encapsulate(Core* core, Walk* w, uint32_t* next_hop) noexcept n
     w.result.flags |= RESULT_FLAG_ENCAP
     if not tunnel_link(core, w, next_hop):
         return False
-    if w.carry.outer_length > limit:
+    if not fits(w, w.carry.outer_length, limit):
         if not w.carry.outer_fragment:
             return proceed(core, w, STAGE_ENCAPSULATE, w.id, limit, STAGE_FABRIC_OUT, w.id)
         if w.carry.device != DEVICE_LOOPBACK:

@@ -54,7 +54,7 @@ cdef inline bint fits_leg(Core* core, Walk* w, const Wire* wire, uint32_t owner,
     limit = core.fib.subnets[subnet].mtu
     if not limit or limit > core.fib.fabric.mtu:
         limit = core.fib.fabric.mtu            # which what has DF was measured by before (age)
-    if wire.length <= limit:
+    if fits(w, wire.length, limit):
         return True
     if wire.fragment & PACKET_FLAG_DF:
         complains(core, w, ERROR_FRAG_NEEDED, wire_ttl(w) + 1, limit)
@@ -90,7 +90,7 @@ cdef inline bint age(Core* core, Walk* w, const Wire* wire, uint32_t place) noex
     if wire_ttl(w) <= 1:
         complains(core, w, ERROR_TTL_EXCEEDED, wire_ttl(w), 0)
         return drop(core, w, STAGE_FABRIC, DROP_TTL_EXCEEDED, place, 0)
-    if wire.length > core.fib.fabric.mtu and wire.fragment & PACKET_FLAG_DF:
+    if not fits(w, wire.length, core.fib.fabric.mtu) and wire.fragment & PACKET_FLAG_DF:
         complains(core, w, ERROR_FRAG_NEEDED, wire_ttl(w), core.fib.fabric.mtu)
         return drop(core, w, STAGE_FABRIC, DROP_FABRIC_MTU, place, core.fib.fabric.detail)
     if w.carry.encap:
@@ -139,7 +139,7 @@ cdef inline bint outside(Core* core, Walk* w, const Wire* wire, const Target* ta
         return to_router(w, c.public, 0, True)
     if not c.host and not leads_outside(core, w, wire, target, place):
         return False
-    if target.kind == TARGET_OUTSIDE and wire.length > limit and not wire.fragment & PACKET_FLAG_DF:
+    if target.kind == TARGET_OUTSIDE and not fits(w, wire.length, limit) and not wire.fragment & PACKET_FLAG_DF:
         return proceed(core, w, STAGE_FABRIC, place, limit, STAGE_DELIVER, c.host)
     return to_host(core, w, c.host) if c.host else end(core, w, VERDICT_EXITED, STAGE_FABRIC, place)
 
@@ -152,7 +152,7 @@ cdef inline bint internet(Core* core, Walk* w, Wire* wire, const Target* target)
         return False
     if not router.flags & ROUTER_FLAG_PUBLIC or router.address != wire.src:
         return drop(core, w, STAGE_FABRIC, DROP_IGW_NO_PUBLIC_ADDRESS, target.place, target.detail)
-    if wire.length > core.fib.fabric.internet_mtu:
+    if not fits(w, wire.length, core.fib.fabric.internet_mtu):
         return too_big(core, w, wire, target.place, target.detail)
     if router.public_address:
         set_wire_source(w, router.public_address)
@@ -168,7 +168,7 @@ cdef inline bint routed(Core* core, Walk* w, Wire* wire, const Subnet* subnet, u
     cdef uint32_t place = subnet.place, number, owner
     cdef const Target* target
     if (core.fib.fabric.flags & FABRIC_FLAG_DECREMENTS_TTL and subnet.mtu
-            and wire.length > <uint32_t>subnet.mtu + VLAN_TAG):     # its leg takes in no longer frames (is_skb_forwardable)
+            and not fits(w, wire.length, <uint32_t>subnet.mtu + VLAN_TAG)):     # its leg takes in no longer frames (is_skb_forwardable)
         return drop(core, w, STAGE_FABRIC, DROP_FABRIC_MTU, place, core.fib.fabric.detail)
     w.result.flags |= RESULT_FLAG_ROUTED
     number = class_of(&core.fib, wire.dst)
@@ -189,7 +189,7 @@ cdef inline bint routed(Core* core, Walk* w, Wire* wire, const Subnet* subnet, u
     if target.kind == TARGET_INTERNET:
         return internet(core, w, wire, target)
     if target.kind == TARGET_OUTSIDE:
-        if wire.length > core.fib.fabric.internet_mtu and wire.fragment & PACKET_FLAG_DF:
+        if not fits(w, wire.length, core.fib.fabric.internet_mtu) and wire.fragment & PACKET_FLAG_DF:
             complains(core, w, ERROR_FRAG_NEEDED, wire_ttl(w) + 1, core.fib.fabric.internet_mtu)
             return drop(core, w, STAGE_FABRIC, DROP_FABRIC_MTU, place, target.detail)
         return outside(core, w, wire, target, place)
@@ -213,7 +213,7 @@ cdef inline bint fabric(Core* core, Walk* w, uint32_t from_subnet, uint32_t next
     if core.fib.blocked[wire.protocol]:
         return drop(core, w, STAGE_FABRIC, DROP_FABRIC_PROTOCOL, subnet.place, core.fib.fabric.detail)
     # a Linux router looks at the TTL first (age)
-    if wire.length > core.fib.fabric.mtu and (next_hop or flags != FABRIC_FLAG_DECREMENTS_TTL):
+    if (next_hop or flags != FABRIC_FLAG_DECREMENTS_TTL) and not fits(w, wire.length, core.fib.fabric.mtu):
         return too_big(core, w, &wire, subnet.place, core.fib.fabric.detail)
     if next_hop:
         owner = neighbour(&core.fib, from_subnet, next_hop)

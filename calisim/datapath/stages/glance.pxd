@@ -8,6 +8,7 @@ from calisim._vocabulary cimport *
 from calisim.datapath.stages.types cimport *
 from calisim.datapath.stages.conntrack cimport tuple_now
 from calisim.datapath.stages.lookup cimport class_of, may_reside, resident, resolve
+from calisim.datapath.stages.flows cimport ask_for_second_leg
 from calisim.datapath.stages.groups cimport group_tuple
 from calisim.datapath.stages.track cimport hash_of
 
@@ -16,18 +17,29 @@ cdef extern from "intrinsics.h":
     void prefetch_write(const void* address) nogil
 
 
-cdef inline void resume(Core* core, Walk* w, const Carry* carry) noexcept nogil:
-    """A packet at its next router."""
+cdef inline void face(Core* core, Walk* w, const Carry* carry) noexcept nogil:
+    """A packet in front of its next router."""
     w.carry = carry[0]
     w.packet, w.result = &core.packets[carry.row], &core.results[carry.row]
     w.id = carry.router
     w.router = &core.fib.routers[carry.router]
+
+
+cdef inline void resume(Core* core, Walk* w, const Carry* carry) noexcept nogil:
+    """Nothing has happened yet on its leg."""
+    face(core, w, carry)
     w.connection = NULL
     w.inside = NULL
     w.quote = NULL
     w.error = w.error_src = 0
     w.error_inside = w.marked = w.redirected = False
     w.refusal = REFUSAL_NONE
+    w.trail = carry.trail                      # the first router's goes on from the endpoint
+    w.trail.router = carry.router
+    if core.leg > 1:
+        w.trail.count = w.trail.replies = 0
+        w.trail.crossings = w.trail.hits[0] = w.trail.hits[1] = 0
+        w.trail.absent = 0
 
 
 cdef inline void ask_for(Core* core, uint64_t hash) noexcept nogil:
@@ -67,7 +79,7 @@ cdef inline void foresee(Core* core, Walk* w, bint outbound, Foresight* foreseen
 
 
 cdef inline void glance(Core* core, const Carry* carries, uint32_t count, Glance* glances) noexcept nogil:
-    """Uses the carries of one frame.      Sets  their glances"""
+    """Uses the carries of one frame but for short cuts.      Sets  their glances"""
     cdef const Tables* fib = &core.fib
     cdef uint64_t* counters
     cdef const Carry* carry
@@ -79,6 +91,10 @@ cdef inline void glance(Core* core, const Carry* carries, uint32_t count, Glance
     cdef Walk w
     for i in range(count):                     # addresses are classified
         g, carry = &glances[i], &carries[i]
+        if carry.flow:
+            if core.leg > 1:
+                ask_for_second_leg(core, carry)
+            continue
         result = &core.results[carry.row]
         prefetch_read(&core.fib.routers[carry.router])
         prefetch_read(&core.fib.routers[carry.router].groups)
@@ -95,15 +111,19 @@ cdef inline void glance(Core* core, const Carry* carries, uint32_t count, Glance
             prefetch_read(&fib.classes[g.class_of_src])
     for i in range(count):                     # who has the destination
         g, carry = &glances[i], &carries[i]
+        if carry.flow:
+            continue
         c = &fib.classes[g.class_of_dst]
         if may_reside(c, carry.router):
             prefetch_read(&fib.residents[c.residents + (g.dst - c.base)])
     for i in range(count):
         g, carry = &glances[i], &carries[i]
+        if carry.flow:
+            continue
         c = &fib.classes[g.class_of_dst]
         if may_reside(c, carry.router):
             prefetch_read(&fib.endpoints[resident(fib, c, g.dst)])
-        resume(core, &w, carry)
+        face(core, &w, carry)
         t = tuple_now(&w)
         g.hash = hash_of(&t)
         ask_for(core, g.hash)
@@ -113,15 +133,17 @@ cdef inline void glance(Core* core, const Carry* carries, uint32_t count, Glance
             foresee(core, &w, False, &g.into)
     for i in range(count):
         g, carry = &glances[i], &carries[i]
+        if carry.flow:
+            continue
         resolve(fib, carry.router, g.dst, g.class_of_dst, &g.route)
         if carry.device != DEVICE_VETH and carry.device != DEVICE_LOOPBACK:
             resolve(fib, carry.router, core.results[carry.row].src, g.class_of_src, &g.back)
         ask_for_record(core, g.hash)
         ask_for_record(core, g.into.hash)
         if g.route.kind >= ADJACENCY_ATTACHED and fib.routers[carry.router].groups:
-            resume(core, &w, carry)
+            face(core, &w, carry)
             w.route = g.route
             foresee(core, &w, True, &g.out)
     for i in range(count):
-        if glances[i].out.hash != glances[i].hash:
+        if not carries[i].flow and glances[i].out.hash != glances[i].hash:
             ask_for_record(core, glances[i].out.hash)

@@ -62,8 +62,10 @@ cdef inline bint admitted(Core* core, Walk* w, const Wire* wire, bint outbound) 
     cdef Connection* c = find(core, &t, foreseen.hash if equal(&foreseen.tuple, &t) else hash_of(&t), time)
     cdef bint original = c is not NULL and is_original(c, &t)
     if c is not NULL and (original or c.wave < core.wave):
+        touch(core, w, c, not original)
         refresh(c, original, later(time, span))
         return True
+    unsteady(w)
     if not allowed(core, w, wire, outbound):
         return False
     if c is not NULL:

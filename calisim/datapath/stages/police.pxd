@@ -2,6 +2,7 @@
 from libc.stdint cimport uint8_t, uint16_t, uint32_t, uint64_t
 from calisim._vocabulary cimport *
 from calisim.datapath.stages.types cimport (
+    HITS, unsteady,
     Core, Tables, Walk, ECHO_REQUEST, PROTOCOL_ICMP, PROTOCOL_TCP, PROTOCOL_UDP, TRACK_REPLY)
 from calisim.datapath.stages.lookup cimport descend
 from calisim.datapath.stages.verdict cimport drop
@@ -175,6 +176,11 @@ cdef inline bint ask(Core* core, Walk* w, Suspect* s, uint32_t pod, bint ingress
     cdef uint32_t decider
     cdef bint allowed = judge(&core.fib, pod, ingress, s, &decider)
     core.hits[decider] += decider != 0
+    if decider:
+        if w.trail.hits[HITS - 1]:
+            unsteady(w)
+        w.trail.hits[HITS - 1] = w.trail.hits[0]
+        w.trail.hits[0] = decider
     return allowed or drop(core, w, STAGE_POLICY, DROP_POLICY_INGRESS if ingress else DROP_POLICY_EGRESS, w.id, decider)
 
 

@@ -118,6 +118,7 @@ cdef inline bint translate(Core* core, Walk* w) noexcept nogil:
     if w.quote is not NULL:
         return translate_error(w)
     if w.tracking == TRACK_NEW:
+        unsteady(w)
         original = tuple_now(w)
         if not bind(core, w, &original, &reply):
             return drop(core, w, STAGE_TRANSLATE, DROP_SNAT_PORTS_EXHAUSTED, w.id, 0)

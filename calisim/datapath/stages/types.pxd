@@ -1,6 +1,23 @@
 """Tables, state and a packet's walk, as the stages see them: pointers that the door has checked."""
-from libc.stdint cimport uint8_t, uint16_t, uint32_t, uint64_t
+from libc.stdint cimport int32_t, int64_t, uint8_t, uint16_t, uint32_t, uint64_t
 from calisim._vocabulary cimport *
+
+
+cdef enum:
+    PROTOCOL_ICMP = 1
+    PROTOCOL_GRE = 47
+    PROTOCOL_TCP = 6
+    PROTOCOL_UDP = 17
+    ECHO_REQUEST = 0x0800            # type << 8; a reply is 0
+    SYN = 2
+    RST = 4
+    PSH = 8
+    ACK = 16
+    MAX_HOPS = 32
+    FRAME_SIZE = 256
+    TOUCHED = 3                      # on one leg: conntrack's, its of the tunnel, the groups'
+    HITS = 2
+    SUPERSEDED = 0x40000000          # bit of Connection.wave: another translated one of this source was confirmed later
 
 
 # A FibImage.
@@ -61,6 +78,16 @@ cdef struct Core:
     uint32_t affinity_count
     const Pmtu* paths                # what stacks have learnt of paths, sorted
     uint32_t path_count
+    # the flow cache
+    Flow* flows                      # by number - 1
+    Aside* asides
+    uint64_t* flow_index             # open addressing, tag << 32 | number
+    uint64_t flow_index_mask
+    uint32_t* listed                 # numbers of those with packets that the counters do not have yet
+    uint32_t flow_count
+    uint32_t flow_room
+    uint32_t listed_count
+    bint caching                     # packets are plain and nobody wants events
     # counters
     uint64_t* links                  # [router][device][direction][packets, bytes]
     uint64_t* drops                  # [place][reason]
@@ -81,12 +108,27 @@ cdef struct Core:
     uint32_t wave                    # number of the wave, from 1
 
 
+# What a packet has done so far to connections and counters, as long as that is *steady*: what the next one of its flow would do.
+cdef struct Trail:
+    uint64_t absent                  # hash of the tuple that no live connection had, 0: none was missed
+    uint32_t[TOUCHED] touched        # positions of the connections that it has refreshed on this leg, in order
+    uint32_t[HITS] hits              # objects of policy that decided about it
+    uint32_t crossings               # of interfaces, a byte each (see stages/emit.pxd), the last one lowest
+    uint32_t router                  # where the leg is
+    uint16_t slack                   # bytes that it could have been longer
+    uint8_t count                    # of touched
+    uint8_t replies                  # bit by bit: it touched that connection in the answers' direction
+    uint8_t steady
+
+
 # What a packet takes along from leg to leg (addresses, ports and TTL are in its RESULT).
 cdef struct Carry:
     uint32_t row
+    uint32_t flow                    # it takes the short cut of that Flow, 0: it walks
+    Trail trail                      # of the leg before; of a short cut what the second leg touches
     uint32_t router                  # where the next leg is
     uint32_t sender                  # router that sent the frame, 0 none
-    uint32_t outer_length
+    uint16_t outer_length
     uint16_t outer_sport
     uint16_t outer_dport
     uint16_t outer_fragment
@@ -140,21 +182,6 @@ cdef struct Glance:
     uint64_t hash                    # of the conntrack tuple
 
 
-cdef enum:
-    PROTOCOL_ICMP = 1
-    PROTOCOL_GRE = 47
-    PROTOCOL_TCP = 6
-    PROTOCOL_UDP = 17
-    ECHO_REQUEST = 0x0800            # type << 8; a reply is 0
-    SYN = 2
-    RST = 4
-    PSH = 8
-    ACK = 16
-    MAX_HOPS = 32
-    FRAME_SIZE = 256
-    SUPERSEDED = 0x40000000          # bit of Connection.wave: another translated one of this source was confirmed later
-
-
 # ICMP type << 8 | code
 cdef enum:
     ERROR_NET_UNREACHABLE = 0x0300
@@ -192,6 +219,32 @@ cdef struct Wrapped:
     uint8_t tos
 
 
+# The journey of packets that are alike but for their length, time and payload: two cache lines.
+cdef struct Flow:
+    uint64_t ends                    # source and destination,
+    uint64_t ports                   # ports and ingress,
+    uint64_t kind                    # protocol, TTL, TOS, class of the TCP flags, DF: of PACKET
+    uint16_t shortest                # lengths for which it holds
+    uint16_t longest
+    uint32_t[2][TOUCHED] touched     # as of Trail, of both legs
+    uint8_t[2] marks                 # count of touched, replies << 2
+    uint8_t flags
+    uint64_t absent                  # on the last leg
+    Result result                    # as it ends; wire: what is wrapped around a packet, under FLOW_WIRED
+    int64_t bytes                    # of the packets that took the short cut and that the counters do not have yet
+    int32_t packets
+    uint32_t wave                    # of the last one
+
+
+# What is seldom asked of a Flow: for its counters, and for going on afoot.
+cdef struct Aside:
+    Carry carry                      # as the second leg begins; outer_length: without the packet's
+    Result result
+    uint32_t[2] routers              # of the legs
+    uint32_t[2] crossings
+    uint32_t[2][HITS] hits
+
+
 # A packet at one router. ``carry`` is a copy: the next leg's is written when this one has ended well.
 cdef struct Walk:
     const Packet* packet
@@ -218,6 +271,7 @@ cdef struct Walk:
     bint redirected                  # of a service: it came in to another destination, arrived_*
     uint32_t arrived_dst
     uint16_t arrived_dport
+    Trail trail                      # of this leg, the first one's from the start on
     uint32_t limit                   # CONTINUED: the longest piece, 0 where it is held as one itself
     uint32_t resume                  # the Stage at which its offspring goes on
     uint32_t resume_at
@@ -274,3 +328,28 @@ cdef inline bint is_error(const Packet* packet) noexcept nogil:
     """ICMP unreachable or time exceeded; a later piece says nothing."""
     return (packet.protocol == PROTOCOL_ICMP and (packet.dport >> 8 == 3 or packet.dport >> 8 == 11)
             and not packet.fragment & PACKET_FLAG_OFFSET)
+
+
+cdef inline bint fits(Walk* w, uint32_t length, uint32_t limit) noexcept nogil:
+    """Whether a packet that is ``length`` long there passes an MTU.      Sets  w.trail.slack"""
+    if length > limit:
+        return False
+    if limit - length < w.trail.slack:
+        w.trail.slack = limit - length
+    return True
+
+
+cdef inline void unsteady(Walk* w) noexcept nogil:
+    """Of what follows nobody knows whether the next packet would meet the same."""
+    w.trail.steady = False
+
+
+cdef inline void touch(Core* core, Walk* w, const Connection* c, bint reply) noexcept nogil:
+    """The packet has refreshed a connection, as the next one would do."""
+    cdef Trail* trail = &w.trail
+    if trail.count == TOUCHED:
+        trail.steady = False
+        return
+    trail.touched[trail.count] = <uint32_t>(c - core.connections)
+    trail.replies |= <uint8_t>reply << trail.count
+    trail.count += 1

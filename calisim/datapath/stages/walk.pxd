@@ -73,7 +73,7 @@ cdef inline bint ttl_and_mtu(Core* core, Walk* w) noexcept nogil:
             object_to(w, ERROR_TTL_EXCEEDED, w.result.ttl, 0)
             return drop(core, w, STAGE_TTL, DROP_TTL_EXCEEDED, w.id, 0)
         w.result.ttl -= 1
-    if (largest if largest else w.packet.length) > w.route.mtu and w.packet.fragment & PACKET_FLAG_DF:
+    if not fits(w, largest if largest else w.packet.length, w.route.mtu) and w.packet.fragment & PACKET_FLAG_DF:
         if w.carry.device != DEVICE_LOOPBACK:          # of its own packets its own stack learns without an error
             object_to(w, ERROR_FRAG_NEEDED, w.result.ttl + 1, w.route.mtu)
         return drop(core, w, STAGE_MTU, DROP_MTU_EXCEEDED, w.id, w.route.detail)
@@ -103,6 +103,8 @@ cdef inline bint tracked(Core* core, Walk* w) noexcept nogil:
     if core.headers is not NULL and is_error(w.packet):
         w.quote = &core.headers[w.carry.row]
     w.accepted = False
+    if w.router.flags & ROUTER_FLAG_GUARDED:
+        unsteady(w)                            # its programs are not followed
     if w.router.flags & ROUTER_FLAG_GUARDED and not untracked(core, w):
         return False
     if not w.accepted and not conntrack(core, w):
@@ -119,7 +121,7 @@ cdef inline bint tracked(Core* core, Walk* w) noexcept nogil:
         return local_in(core, w)
     if not ttl_and_mtu(core, w) or not policed(core, w) or not served(core, w, True) or not translate(core, w):
         return False
-    if w.packet.length > w.route.mtu or came_in_pieces(core, w):
+    if not fits(w, w.packet.length, w.route.mtu) or came_in_pieces(core, w):
         return proceed(core, w, STAGE_FRAGMENT, w.id, w.route.mtu, STAGE_FRAGMENT, w.id)
     return True
 
@@ -185,6 +187,7 @@ cdef inline bint passing(Core* core, Walk* w, uint32_t start) noexcept nogil:
     packet.length, packet.fragment = w.carry.outer_length, w.carry.outer_fragment
     outer.src, outer.dst, outer.ttl = result.outer_src, result.outer_dst, w.carry.outer_ttl
     outer.sport, outer.dport = w.carry.outer_sport, w.carry.outer_dport
+    unsteady(w)
     w.inside, w.packet, w.result, w.glance, w.carry.encap, w.carry.tos = &inside, &packet, &outer, &glance, 0, w.carry.outer_tos
     glance.dst, glance.into.tuple.flags, glance.out.tuple.flags = outer.dst, 0, 0      # foresees nothing
     resolve(&core.fib, w.id, outer.dst, class_of(&core.fib, outer.dst), &glance.route)

@@ -1,0 +1,32 @@
+"""Room for the compiled engine's flow cache. What a Flow is stands in ``stages/flows.pxd``; here they are bytes."""
+
+from __future__ import annotations
+
+import numpy as np
+
+from .._fastpath import ASIDE_SIZE, FLOW_SIZE, FRAME, INDEX_PER_CONNECTION, reflow
+from .lines import zeros
+
+_FIRST_ROOM = 4 * FRAME
+MOST = 1 << 21                             # 600 MB of them; who has more flows under way has no short cut for the others
+_OCTETS, _NUMBERS, _SLOTS = np.dtype(np.uint8), np.dtype(np.uint32), np.dtype(np.uint64)
+
+
+class FlowCache:
+    """``count`` flows in ``records``, what is seldom asked of them in ``asides``, an open-addressing ``index`` over them;
+    ``listed``: numbers of those with packets that the counters do not have yet."""
+
+    def __init__(self, room: int = _FIRST_ROOM) -> None:
+        self.room = room
+        self.records = zeros(room * FLOW_SIZE, _OCTETS)
+        self.asides = zeros(room * ASIDE_SIZE, _OCTETS)
+        self.index = zeros(room * INDEX_PER_CONNECTION, _SLOTS)
+        self.listed = np.zeros(room, _NUMBERS)
+
+    def grown(self, count: int) -> FlowCache:
+        """Twice the room, with the first ``count`` flows of this one; nothing is listed."""
+        other = FlowCache(2 * self.room)
+        other.records[:count * FLOW_SIZE] = self.records[:count * FLOW_SIZE]
+        other.asides[:count * ASIDE_SIZE] = self.asides[:count * ASIDE_SIZE]
+        reflow(other.records, count, other.index)
+        return other

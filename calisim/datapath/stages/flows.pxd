@@ -1,0 +1,276 @@
+"""The flow cache: a packet like one before it takes the short cut, which only refreshes what that one had refreshed.
+
+A Flow is written when a journey of at most two legs ends in which every step was *steady* (Trail): every connection that was
+asked for was there and was only refreshed, or was missed by a packet that was lost before it could open one. The next packet
+with the same header finds the same routes, verdicts and translations, for tables do not change and connections' translations
+neither. What can change is asked anew each time, on the leg on which it would be asked: that the connections are alive (of
+TCP: ESTABLISHED, an ACK), that what was missed is missing. If not, the packet walks. So the cache holds no meaning of its own:
+with it and without it all results, connections and counters are the same. The counters get their packets later (settle).
+"""
+from libc.stdint cimport int32_t, int64_t, uint8_t, uint16_t, uint32_t, uint64_t
+from calisim._vocabulary cimport *
+from calisim.datapath.stages.types cimport *
+from calisim.datapath.stages.admit cimport shortest
+from calisim.datapath.stages.conntrack cimport advance
+from calisim.datapath.stages.groups cimport refresh
+from calisim.datapath.stages.track cimport fabric_timeout, later, pair
+
+cdef extern from "intrinsics.h":
+    uint64_t fold(uint64_t a, uint64_t b) nogil
+    void prefetch_read(const void* address) nogil
+    void prefetch_write(const void* address) nogil
+
+cdef enum:
+    FLOW_WIRED = 1                   # it reached the first node's Ethernet
+    FLOW_LISTED = 2                  # in Core.listed
+    FLOW_COMPLAINED = 4              # somebody says why it is lost: where that is wanted there is no short cut
+    FLOW_ONWARD = 8                  # it has a second leg
+
+
+cdef inline uint64_t ports_of(const Packet* packet) noexcept nogil:
+    return <uint64_t>packet.ingress << 32 | <uint32_t>packet.dport << 16 | packet.sport
+
+
+cdef inline uint64_t kind_of(const Packet* packet) noexcept nogil:
+    """The rest of what a journey depends on."""
+    cdef uint64_t flags = TCP_CLASSES[packet.tcp_flags & 63] if packet.protocol == PROTOCOL_TCP else 0
+    return (<uint64_t>packet.fragment << 32 | flags << 24 | <uint64_t>packet.tos << 16 | <uint64_t>packet.ttl << 8
+            | packet.protocol)
+
+
+cdef inline uint64_t flow_hash(uint64_t ends, uint64_t ports, uint64_t kind) noexcept nogil:
+    return fold(ends ^ <uint64_t>0x9E3779B97F4A7C15, (ports ^ kind << 24) ^ <uint64_t>0xD1B54A32D192ED03)
+
+
+cdef inline uint32_t number_of(const Core* core, uint64_t hash) noexcept nogil:
+    """Of the Flow that has, most likely, this hash; 0: there is none."""
+    cdef uint64_t at = hash & core.flow_index_mask, slot = core.flow_index[at]
+    while slot and slot >> 32 != hash >> 32:
+        at = (at + 1) & core.flow_index_mask
+        slot = core.flow_index[at]
+    return <uint32_t>slot
+
+
+cdef inline bint fit(const Core* core, const Flow* f, const Packet* packet) noexcept nogil:
+    return f.shortest <= packet.length <= f.longest and not (core.wants_born and f.flags & FLOW_COMPLAINED)
+
+
+cdef inline bint leads(const Core* core, const Flow* f, const Packet* packet) noexcept nogil:
+    """The Flow is this packet's."""
+    return (f.ends == pair(packet.src, packet.dst) and f.ports == ports_of(packet) and f.kind == kind_of(packet)
+            and fit(core, f, packet))
+
+
+cdef inline void seek(Core* core, Py_ssize_t first, Py_ssize_t last, uint32_t* numbers) noexcept nogil:
+    """Numbers of the Flows of a frame's packets, 0: none. Each pass fetches the memory that the next one reads."""
+    cdef uint64_t[FRAME_SIZE] hashes
+    cdef const Packet* packet
+    cdef const Flow* f
+    cdef Py_ssize_t i
+    cdef uint32_t k
+    for i in range(first, last):
+        packet = &core.packets[i]
+        hashes[i - first] = flow_hash(pair(packet.src, packet.dst), ports_of(packet), kind_of(packet))
+        prefetch_read(&core.flow_index[hashes[i - first] & core.flow_index_mask])
+    for i in range(last - first):
+        numbers[i] = number_of(core, hashes[i])
+        f = &core.flows[numbers[i] - 1 if numbers[i] else 0]
+        prefetch_write(f)
+        prefetch_write(&f.result)
+    for i in range(last - first):
+        if numbers[i]:
+            f = &core.flows[numbers[i] - 1]
+            if leads(core, f, &core.packets[first + i]):
+                for k in range(TOUCHED):       # what is not used is 0: somebody's, near enough
+                    prefetch_write(&core.connections[f.touched[0][k]])
+            else:
+                numbers[i] = 0
+
+
+cdef inline bint nobody_has(const Core* core, uint64_t hash) noexcept nogil:
+    """No connection, alive or not, has a tuple of this hash."""
+    cdef uint64_t at = hash & core.index_mask, slot = core.index[at]
+    while slot:
+        if slot >> 32 == hash >> 32:
+            return False
+        at = (at + 1) & core.index_mask
+        slot = core.index[at]
+    return True
+
+
+cdef inline bint keeps(const Connection* c, uint64_t time) noexcept nogil:
+    """Alive, and still one that a packet only refreshes."""
+    return c.expires > time and (c.protocol != PROTOCOL_TCP or c.flags != 0 or c.state == CONNECTION_ESTABLISHED)
+
+
+cdef inline bint again(
+    Core* core, const Packet* packet, const uint32_t* touched, uint32_t marks, uint64_t absent,
+) noexcept nogil:
+    """What a leg does to connections, if it still can be done as before: all of it or nothing."""
+    cdef uint32_t count = marks & 3, k
+    cdef Connection* c
+    for k in range(count):
+        if not keeps(&core.connections[touched[k]], packet.time):
+            return False
+    if absent and not nobody_has(core, absent):
+        return False
+    for k in range(count):
+        c = &core.connections[touched[k]]
+        if c.flags:
+            refresh(c, not marks >> (2 + k) & 1, later(packet.time, fabric_timeout(c.protocol)))
+        else:
+            advance(c, packet, marks >> (2 + k) & 1)
+    return True
+
+
+cdef inline void enlist(Core* core, uint32_t number, int32_t packets, int32_t octets) noexcept nogil:
+    """For the counters, when somebody looks at them."""
+    cdef Flow* f = &core.flows[number - 1]
+    if not f.flags & FLOW_LISTED:
+        f.flags |= FLOW_LISTED
+        core.listed[core.listed_count] = number
+        core.listed_count += 1
+    f.packets += packets
+    f.bytes += octets
+
+
+cdef inline bint first_leg(Core* core, const Carry* carry, Carry* onward, bint* goes_on) noexcept nogil:
+    """The short cut's, and RESULT as a whole. False: the packet has to walk.      Sets  onward, if there is a second leg"""
+    cdef Flow* f = &core.flows[carry.flow - 1]
+    cdef const Packet* packet = &core.packets[carry.row]
+    cdef Result* result = &core.results[carry.row]
+    goes_on[0] = f.flags & FLOW_ONWARD != 0
+    if not fit(core, f, packet):               # since it was looked up it may have become another journey
+        return False
+    if not again(core, packet, f.touched[0], f.marks[0], 0 if goes_on[0] else f.absent):
+        return False
+    result[0] = f.result
+    result.wire += packet.length if f.flags & FLOW_WIRED else 0
+    enlist(core, carry.flow, 1, packet.length)
+    f.wave = core.wave
+    if goes_on[0]:
+        onward.row, onward.flow = carry.row, carry.flow
+        onward.trail.touched, onward.trail.count, onward.trail.absent = f.touched[1], f.marks[1], f.absent
+    return True
+
+
+cdef inline bint second_leg(Core* core, const Carry* carry) noexcept nogil:
+    """False: the packet has to walk."""
+    return again(core, &core.packets[carry.row], carry.trail.touched, carry.trail.count, carry.trail.absent)
+
+
+cdef inline void ask_for_second_leg(const Core* core, const Carry* carry) noexcept nogil:
+    cdef uint32_t k
+    for k in range(TOUCHED):
+        prefetch_write(&core.connections[carry.trail.touched[k]])
+
+
+cdef inline void count(
+    Core* core, const Flow* f, const Aside* aside, uint32_t leg, int64_t packets, int64_t octets,
+) noexcept nogil:
+    """Into the counters: what packets of a Flow met on one of its legs (0, 1)."""
+    cdef uint32_t crossings = aside.crossings[leg], router, k
+    cdef uint64_t* link
+    while crossings:
+        router = 0 if crossings & 1 else aside.routers[leg]
+        link = &core.links[(<size_t>router * DEVICE_COUNT * 2 + (crossings >> 2 & 31)) * 2]
+        link[0] += packets
+        link[1] += octets + (packets * ENCAPSULATIONS[f.result.encap].overhead if crossings & 2 else 0)
+        crossings >>= 8
+    for k in range(HITS):
+        if aside.hits[leg][k]:
+            core.hits[aside.hits[leg][k]] += packets
+
+
+cdef inline void settle(Core* core, Flow* f, const Aside* aside) noexcept nogil:
+    """Into the counters: all packets that took the short cut since."""
+    count(core, f, aside, 0, f.packets, f.bytes)
+    if f.flags & FLOW_ONWARD:
+        count(core, f, aside, 1, f.packets, f.bytes)
+    core.verdicts[f.result.verdict] += f.packets
+    if f.result.verdict == VERDICT_DROPPED:
+        core.drops[<size_t>f.result.where * DROP_COUNT + f.result.reason] += f.packets
+    f.packets = 0
+    f.bytes = 0
+
+
+cdef inline void retreat(Core* core, const Carry* cut, Carry* carry) noexcept nogil:
+    """The second leg has to be walked after all: the packet as it is after the first one.      Sets  carry, RESULT"""
+    cdef const Flow* f = &core.flows[cut.flow - 1]
+    cdef const Aside* aside = &core.asides[cut.flow - 1]
+    cdef uint32_t row = cut.row, length = core.packets[row].length
+    enlist(core, cut.flow, -1, -<int32_t>length)
+    count(core, f, aside, 0, 1, length)
+    carry[0], core.results[row] = aside.carry, aside.result
+    carry.row = row
+    carry.outer_length += length
+    if f.flags & FLOW_WIRED:
+        core.results[row].wire += length
+
+
+cdef inline bint lasting(const Result* result) noexcept nogil:
+    """An end that does not depend on the packet's length or on what else is under way."""
+    if result.verdict == VERDICT_DROPPED:
+        return result.reason not in (
+            DROP_MTU_EXCEEDED, DROP_FABRIC_MTU, DROP_MALFORMED, DROP_SNAT_PORTS_EXHAUSTED, DROP_FORWARDING_LOOP)
+    return result.verdict == VERDICT_DELIVERED or result.verdict == VERDICT_EXITED
+
+
+cdef inline uint32_t place_for(Core* core, const Packet* packet, uint64_t hash) noexcept nogil:
+    """Number of the packet's Flow, which is taken anew, or of another one, which is indexed; 0: there is no room."""
+    cdef uint64_t at = hash & core.flow_index_mask
+    cdef const Flow* f
+    while core.flow_index[at]:
+        if core.flow_index[at] >> 32 == hash >> 32:
+            f = &core.flows[<uint32_t>core.flow_index[at] - 1]
+            if (f.ends == pair(packet.src, packet.dst) and f.ports == ports_of(packet) and f.kind == kind_of(packet)
+                    and f.wave != core.wave):              # who is under way may yet retreat
+                settle(core, &core.flows[<uint32_t>core.flow_index[at] - 1], &core.asides[<uint32_t>core.flow_index[at] - 1])
+                return <uint32_t>core.flow_index[at]
+            return 0                           # the index knows one of a hash
+        at = (at + 1) & core.flow_index_mask
+    if core.flow_count == core.flow_room:
+        return 0
+    core.flow_count += 1
+    core.flow_index[at] = hash >> 32 << 32 | core.flow_count
+    core.flows[core.flow_count - 1].flags = 0
+    return core.flow_count
+
+
+cdef inline void note(Core* core, const Walk* w, const Carry* carry, const Result* result) noexcept nogil:
+    """A journey has ended: the next packets like this one may take it as their short cut. ``carry``, ``result``: as its second
+    leg began, on the second leg."""
+    cdef const Packet* packet = w.packet
+    cdef const Trail* last = &w.trail
+    cdef uint32_t number
+    cdef bint wired = w.result.wire != 0
+    cdef Flow* f
+    cdef Aside* aside
+    if (not last.steady or core.leg > 2 or not lasting(w.result) or packet.fragment & ~<uint32_t>PACKET_FLAG_DF
+            or (core.leg == 2 and wired != (result.wire != 0))):
+        return
+    number = place_for(core, packet, flow_hash(pair(packet.src, packet.dst), ports_of(packet), kind_of(packet)))
+    if not number:
+        return
+    f, aside = &core.flows[number - 1], &core.asides[number - 1]
+    f.ends, f.ports, f.kind = pair(packet.src, packet.dst), ports_of(packet), kind_of(packet)
+    f.shortest, f.longest = shortest(packet.protocol, packet.fragment), min(packet.length + <uint32_t>last.slack, 0xFFFF)
+    f.absent = last.absent
+    f.touched[core.leg - 1], f.marks[core.leg - 1] = last.touched, last.replies << 2 | last.count
+    if core.leg == 2:
+        f.touched[0], f.marks[0] = carry.trail.touched, carry.trail.replies << 2 | carry.trail.count
+    f.flags &= FLOW_LISTED
+    f.flags |= (FLOW_WIRED if wired else 0) | (FLOW_COMPLAINED if w.error else 0) | (FLOW_ONWARD if core.leg == 2 else 0)
+    f.result = w.result[0]
+    f.result.wire -= packet.length if wired else 0
+    f.packets = f.wave = 0
+    f.bytes = 0
+    aside.hits[core.leg - 1] = last.hits
+    aside.routers[core.leg - 1], aside.crossings[core.leg - 1] = last.router, last.crossings
+    if core.leg == 2:
+        aside.carry, aside.result = carry[0], result[0]
+        aside.carry.flow = 0
+        aside.carry.outer_length -= packet.length
+        aside.result.wire -= packet.length if wired else 0
+        aside.routers[0], aside.crossings[0] = carry.trail.router, carry.trail.crossings
+        aside.hits[0] = carry.trail.hits
