@@ -11,9 +11,8 @@ from libc.stdint cimport int32_t, int64_t, uint8_t, uint16_t, uint32_t, uint64_t
 from calisim._vocabulary cimport *
 from calisim.datapath.stages.types cimport *
 from calisim.datapath.stages.admit cimport shortest
-from calisim.datapath.stages.conntrack cimport advance
-from calisim.datapath.stages.groups cimport refresh
-from calisim.datapath.stages.track cimport fabric_timeout, later, pair
+from calisim.datapath.stages.tcp cimport HISTORY_LAST, unacknowledged
+from calisim.datapath.stages.track cimport fabric_timeout, later, pair, tcp_timeout, timeout
 
 cdef extern from "intrinsics.h":
     uint64_t fold(uint64_t a, uint64_t b) nogil
@@ -98,28 +97,41 @@ cdef inline bint nobody_has(const Core* core, uint64_t hash) noexcept nogil:
     return True
 
 
-cdef inline bint keeps(const Connection* c, uint64_t time) noexcept nogil:
-    """Alive, and still one that a packet only refreshes."""
-    return c.expires > time and (c.protocol != PROTOCOL_TCP or c.flags != 0 or c.state == CONNECTION_ESTABLISHED)
+cdef inline bint keeps(const Connection* c, uint64_t time, bint tcp) noexcept nogil:
+    """Alive, and still one that a packet only refreshes. ``tcp``: conntrack knows states of it."""
+    return c.expires > time and (c.state == CONNECTION_ESTABLISHED or not tcp)
+
+
+cdef inline void refresh_again(Connection* c, const Packet* packet, bint reply, bint tcp) noexcept nogil:
+    """One packet more of something that keeps: what conntrack and the groups do with it, and nothing else."""
+    cdef uint64_t span
+    if tcp:
+        c.history = unacknowledged(c, packet.tcp_flags, reply) & ~HISTORY_LAST
+        span = tcp_timeout(c)
+    else:
+        span = fabric_timeout(c.protocol) if c.flags else timeout(c, packet.time)
+        if reply:
+            c.state = CONNECTION_ESTABLISHED
+    c.expires = later(packet.time, span)
+    if reply:
+        c.reply_packets += 1
+    else:
+        c.packets += 1
 
 
 cdef inline bint again(
     Core* core, const Packet* packet, const uint32_t* touched, uint32_t marks, uint64_t absent,
 ) noexcept nogil:
     """What a leg does to connections, if it still can be done as before: all of it or nothing."""
-    cdef uint32_t count = marks & 3, k
-    cdef Connection* c
+    cdef uint32_t count = marks & MARK_COUNT, k
     for k in range(count):
-        if not keeps(&core.connections[touched[k]], packet.time):
+        if not keeps(&core.connections[touched[k]], packet.time, marks >> (MARK_TCP + k) & 1):
             return False
     if absent and not nobody_has(core, absent):
         return False
     for k in range(count):
-        c = &core.connections[touched[k]]
-        if c.flags:
-            refresh(c, not marks >> (2 + k) & 1, later(packet.time, fabric_timeout(c.protocol)))
-        else:
-            advance(c, packet, marks >> (2 + k) & 1)
+        refresh_again(
+            &core.connections[touched[k]], packet, marks >> (MARK_REPLY + k) & 1, marks >> (MARK_TCP + k) & 1)
     return True
 
 
@@ -150,13 +162,13 @@ cdef inline bint first_leg(Core* core, const Carry* carry, Carry* onward, bint* 
     f.wave = core.wave
     if goes_on[0]:
         onward.row, onward.flow = carry.row, carry.flow
-        onward.trail.touched, onward.trail.count, onward.trail.absent = f.touched[1], f.marks[1], f.absent
+        onward.trail.touched, onward.trail.marks, onward.trail.absent = f.touched[1], f.marks[1], f.absent
     return True
 
 
 cdef inline bint second_leg(Core* core, const Carry* carry) noexcept nogil:
     """False: the packet has to walk."""
-    return again(core, &core.packets[carry.row], carry.trail.touched, carry.trail.count, carry.trail.absent)
+    return again(core, &core.packets[carry.row], carry.trail.touched, carry.trail.marks, carry.trail.absent)
 
 
 cdef inline void ask_for_second_leg(const Core* core, const Carry* carry) noexcept nogil:
@@ -256,9 +268,9 @@ cdef inline void note(Core* core, const Walk* w, const Carry* carry, const Resul
     f.ends, f.ports, f.kind = pair(packet.src, packet.dst), ports_of(packet), kind_of(packet)
     f.shortest, f.longest = shortest(packet.protocol, packet.fragment), min(packet.length + <uint32_t>last.slack, 0xFFFF)
     f.absent = last.absent
-    f.touched[core.leg - 1], f.marks[core.leg - 1] = last.touched, last.replies << 2 | last.count
+    f.touched[core.leg - 1], f.marks[core.leg - 1] = last.touched, last.marks
     if core.leg == 2:
-        f.touched[0], f.marks[0] = carry.trail.touched, carry.trail.replies << 2 | carry.trail.count
+        f.touched[0], f.marks[0] = carry.trail.touched, carry.trail.marks
     f.flags &= FLOW_LISTED
     f.flags |= (FLOW_WIRED if wired else 0) | (FLOW_COMPLAINED if w.error else 0) | (FLOW_ONWARD if core.leg == 2 else 0)
     f.result = w.result[0]

@@ -37,7 +37,7 @@ cdef inline void resume(Core* core, Walk* w, const Carry* carry) noexcept nogil:
     w.trail = carry.trail                      # the first router's goes on from the endpoint
     w.trail.router = carry.router
     if core.leg > 1:
-        w.trail.count = w.trail.replies = 0
+        w.trail.marks = 0
         w.trail.crossings = w.trail.hits[0] = w.trail.hits[1] = 0
         w.trail.absent = 0
 
@@ -89,11 +89,17 @@ cdef inline void glance(Core* core, const Carry* carries, uint32_t count, Glance
     cdef Glance* g
     cdef Tuple t
     cdef Walk w
+    cdef uint32_t cuts = 0
+    for i in range(count):
+        if carries[i].flow:
+            cuts += 1
+            if core.leg > 1:
+                ask_for_second_leg(core, &carries[i])
+    if cuts == count:
+        return
     for i in range(count):                     # addresses are classified
         g, carry = &glances[i], &carries[i]
         if carry.flow:
-            if core.leg > 1:
-                ask_for_second_leg(core, carry)
             continue
         result = &core.results[carry.row]
         prefetch_read(&core.fib.routers[carry.router])

@@ -16,6 +16,9 @@ cdef enum:
     MAX_HOPS = 32
     FRAME_SIZE = 256
     TOUCHED = 3                      # on one leg: conntrack's, its of the tunnel, the groups'
+    MARK_COUNT = 3                   # bits of Trail.marks: how many are touched,
+    MARK_REPLY = 2                   # for each from this bit on: in the answers' direction,
+    MARK_TCP = 5                     # from this one on: of TCP, by conntrack
     HITS = 2
     SUPERSEDED = 0x40000000          # bit of Connection.wave: another translated one of this source was confirmed later
 
@@ -116,8 +119,7 @@ cdef struct Trail:
     uint32_t crossings               # of interfaces, a byte each (see stages/emit.pxd), the last one lowest
     uint32_t router                  # where the leg is
     uint16_t slack                   # bytes that it could have been longer
-    uint8_t count                    # of touched
-    uint8_t replies                  # bit by bit: it touched that connection in the answers' direction
+    uint8_t marks                    # MARK_COUNT: of touched; for each of these a bit MARK_REPLY, MARK_TCP
     uint8_t steady
 
 
@@ -227,7 +229,7 @@ cdef struct Flow:
     uint16_t shortest                # lengths for which it holds
     uint16_t longest
     uint32_t[2][TOUCHED] touched     # as of Trail, of both legs
-    uint8_t[2] marks                 # count of touched, replies << 2
+    uint8_t[2] marks
     uint8_t flags
     uint64_t absent                  # on the last leg
     Result result                    # as it ends; wire: what is wrapped around a packet, under FLOW_WIRED
@@ -347,9 +349,11 @@ cdef inline void unsteady(Walk* w) noexcept nogil:
 cdef inline void touch(Core* core, Walk* w, const Connection* c, bint reply) noexcept nogil:
     """The packet has refreshed a connection, as the next one would do."""
     cdef Trail* trail = &w.trail
-    if trail.count == TOUCHED:
+    cdef uint32_t count = trail.marks & MARK_COUNT
+    if count == TOUCHED:
         trail.steady = False
         return
-    trail.touched[trail.count] = <uint32_t>(c - core.connections)
-    trail.replies |= <uint8_t>reply << trail.count
-    trail.count += 1
+    trail.touched[count] = <uint32_t>(c - core.connections)
+    trail.marks += 1
+    trail.marks |= <uint32_t>reply << (MARK_REPLY + count) | <uint32_t>(
+        c.protocol == PROTOCOL_TCP and not c.flags) << (MARK_TCP + count)
