@@ -5,7 +5,7 @@ Stages change a :class:`Walk` and pass it on; the one that ends the journey rais
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import NamedTuple, NoReturn
 
 import numpy as np
@@ -146,6 +146,10 @@ class Walk:
     def wire(self) -> Header:
         """The header that the network between the nodes sees."""
         return self.outer or self.inner
+
+    def complaint(self, kind: tuple[int, int], header: Header, *, mtu: int = 0, delay: int = 0) -> Complaint | None:
+        """An ICMP error of the node that it is at. Of its own packets a node's stack learns without one."""
+        return None if self.device is Device.LOOPBACK else Complaint(*kind, replace(header), mtu, delay)
 
 
 class JourneyEnds(Exception):
