@@ -34,13 +34,15 @@ cdef inline void ask_for(Core* core, uint64_t hash) noexcept nogil:
     prefetch_read(&core.index[hash & core.index_mask])
 
 
-cdef inline void ask_for_record(Core* core, uint64_t hash) noexcept nogil:
+cdef inline void ask_for_records(Core* core, uint64_t hash) noexcept nogil:
+    """Conntrack's and the groups', which lie beside each other."""
     cdef uint64_t at = hash & core.index_mask, slot = core.index[at]
-    while slot and slot >> 32 != hash >> 32:
+    cdef uint64_t one = hash >> 32, other = beside(hash) >> 32
+    while slot:
+        if slot >> 32 == one or slot >> 32 == other:
+            prefetch_write(&core.connections[<uint32_t>slot - 1])
         at = (at + 1) & core.index_mask
         slot = core.index[at]
-    if slot:
-        prefetch_write(&core.connections[<uint32_t>slot - 1])
 
 
 cdef inline void ask_for_senders(Core* core, Py_ssize_t first, Py_ssize_t last) noexcept nogil:
@@ -107,7 +109,7 @@ cdef inline void glance(Core* core, const Carry* carries, uint32_t count, Glance
         t = tuple_now(&w)
         g.hash = hash_of(&t)
         ask_for(core, g.hash)
-        g.into.hash = g.out.hash = g.hash
+        g.into.hash = g.out.hash = beside(g.hash)
         g.into.tuple.flags = g.out.tuple.flags = 0         # the groups' tuples have one: nothing is foreseen yet
         if w.carry.device == DEVICE_ETHERNET and (w.router.groups or w.carry.encap):
             foresee(core, &w, False, &g.into)
@@ -116,16 +118,13 @@ cdef inline void glance(Core* core, const Carry* carries, uint32_t count, Glance
         resolve(fib, carry.router, g.dst, g.class_of_dst, &g.route)
         if carry.device != DEVICE_VETH and carry.device != DEVICE_LOOPBACK:
             resolve(fib, carry.router, core.results[carry.row].src, g.class_of_src, &g.back)
-        ask_for_record(core, g.hash)
-        ask_for_record(core, g.into.hash)
-        if carry.encap and carry.device == DEVICE_ETHERNET:
-            ask_for_record(core, beside(g.into.hash))
+        ask_for_records(core, g.hash)
+        if g.into.hash != beside(g.hash):
+            ask_for_records(core, g.into.hash)
         if g.route.kind == ADJACENCY_TUNNEL or (g.route.kind >= ADJACENCY_ATTACHED and fib.routers[carry.router].groups):
             resume(core, &w, carry)
             w.route = g.route
             foresee(core, &w, True, &g.out)
     for i in range(count):
-        if glances[i].out.hash != glances[i].hash:
-            ask_for_record(core, glances[i].out.hash)
-            if glances[i].route.kind == ADJACENCY_TUNNEL:
-                ask_for_record(core, beside(glances[i].out.hash))
+        if glances[i].out.hash != beside(glances[i].hash):
+            ask_for_records(core, glances[i].out.hash)

@@ -5,9 +5,9 @@ Neither NAT nor services nor policy are asked, and RESULT does not speak of it.
 from libc.stdint cimport uint64_t
 from calisim._vocabulary cimport *
 from calisim.datapath.stages.types cimport Connection, Core, Tuple, Walk
-from calisim.datapath.stages.conntrack cimport advance
+from calisim.datapath.stages.conntrack cimport renew
 from calisim.datapath.stages.lookup cimport class_of
-from calisim.datapath.stages.track cimport beside, find, hash_of, inverse, is_original, redirected, translated, tuple_of
+from calisim.datapath.stages.track cimport beside, find, hash_of, inverse, is_original, redirected, translated
 from calisim.datapath.stages.translate cimport confirm, is_free, search
 from calisim.datapath.stages.verdict cimport drop
 
@@ -19,9 +19,11 @@ cdef inline bint is_tracked(const Walk* w) noexcept nogil:
 
 cdef inline Tuple outer_tuple(const Walk* w) noexcept nogil:
     """The packet's tuple at this router by its outer header."""
-    return tuple_of(
-        w.router.key, w.result.outer_src, w.result.outer_dst, w.carry.outer_sport, w.carry.outer_dport,
-        ENCAPSULATIONS[w.carry.encap].protocol, 0)
+    cdef Tuple t
+    t.key, t.flags, t.protocol = w.router.key, 0, ENCAPSULATIONS[w.carry.encap].protocol
+    t.src, t.dst = w.result.outer_src, w.result.outer_dst
+    t.sport, t.dport = w.carry.outer_sport, w.carry.outer_dport        # of IPIP 0
+    return t
 
 
 cdef inline Connection* open_tunnel(Core* core, Walk* w, const Tuple* original) noexcept nogil:
@@ -49,9 +51,9 @@ cdef inline bint made(Core* core, Walk* w) noexcept nogil:
         if c is NULL:
             return False
     elif is_original(c, &t):
-        advance(c, w.packet, False)
+        renew(c, w.packet.time, False)
     else:
-        advance(c, w.packet, True)
+        renew(c, w.packet.time, True)
         w.result.outer_src, w.result.outer_dst, w.carry.outer_sport, w.carry.outer_dport = c.dst, c.src, c.dport, c.sport
         return True
     w.result.outer_src, w.result.outer_dst = c.reply_dst, c.reply_src
@@ -83,7 +85,7 @@ cdef inline bint taken(Core* core, Walk* w, bint* own) noexcept nogil:
             if translated(c) if reply else redirected(c):
                 own[0] = False
                 return True
-            advance(c, w.packet, reply)
+            renew(c, w.packet.time, reply)
     if not may_send(core, w):
         return drop(core, w, STAGE_DECAPSULATE, DROP_TUNNEL_UNKNOWN_SENDER, w.id, 0)
     return not tracked or c is not NULL or open_tunnel(core, w, &t) is not NULL
