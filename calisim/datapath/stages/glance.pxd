@@ -37,9 +37,9 @@ cdef inline void ask_for(Core* core, uint64_t hash) noexcept nogil:
 cdef inline void ask_for_records(Core* core, uint64_t hash) noexcept nogil:
     """Conntrack's and the groups', which lie beside each other."""
     cdef uint64_t at = hash & core.index_mask, slot = core.index[at]
-    cdef uint64_t one = hash >> 32, other = beside(hash) >> 32
+    cdef uint64_t tag = ~(hash ^ beside(hash)) >> 32 << 32         # what both have alike
     while slot:
-        if slot >> 32 == one or slot >> 32 == other:
+        if (slot ^ hash) & tag == 0:
             prefetch_write(&core.connections[<uint32_t>slot - 1])
         at = (at + 1) & core.index_mask
         slot = core.index[at]
