@@ -75,12 +75,13 @@ class TunnelEnds:
     # ---- the outer packet's connection -------------------------------------------------------------------------
 
     def _track_own(self, walk: Walk, outer: Header, router: Router) -> None:
-        """Hooks OUTPUT and POSTROUTING: a source port that is moved for the first packet is moved for all."""
+        """Hooks OUTPUT and POSTROUTING: it leaves as all packets of its connection do."""
         connection = self._connection(walk, outer, router)
         self._refresh(walk, outer, connection)
         self._confirm(walk, router, connection)
-        if connection is not None and outer.flow == connection.original:
-            outer.sport = connection.translated.sport
+        if connection is not None:
+            forth = outer.flow == connection.original
+            outer.src, outer.dst, outer.sport, outer.dport, _ = connection.translated if forth else connection.original.inverse
 
     def _connection(self, walk: Walk, outer: Header, router: Router) -> Connection | None:
         """The one that the outer packet belongs to or opens; None: Felix exempts VXLAN from conntrack (NOTRACK)."""
