@@ -50,6 +50,7 @@ class State:
         self.flows = FlowCache()
         self.wave = 0                                                 # number of the last wave
         self.latest = 0                                               # the latest packet time seen
+        self._untidy = _FIRST_ROOM                                    # connections from which on it pays to look for dead ones
         self._bind(0, 0, 0)
 
     def _bind(self, connections: int, sessions: int, flows: int) -> None:
@@ -127,14 +128,16 @@ class State:
     def tidy(self, earliest: int) -> None:
         """Before a wave: forget connections that had expired at ``earliest`` where they take up much of the table. Afterwards
         the others stand elsewhere, so that flows are forgotten with them."""
-        connections, sessions, _ = self.ledger.counts
-        if connections <= len(self.records) // 2:
+        connections = self.ledger.counts[0]
+        if connections < self._untidy:
             return
-        alive = self.records[:connections]
-        alive = alive[alive["expires"] > earliest]
-        if len(alive) <= connections - connections // 4:
-            self._room_for(alive)
-            self._forget_flows(len(alive))
+        alive = self.records[:connections]["expires"] > earliest
+        count = int(np.count_nonzero(alive))
+        if count <= connections - connections // 4:
+            self._room_for(self.records[:connections][alive])
+            self._forget_flows(count)
+            connections = count
+        self._untidy = connections + connections // 4 + _FIRST_ROOM
 
     def grow(self, earliest: int) -> None:
         """Make room for one frame more of whatever lacks it. Connections stay where they are."""

@@ -130,7 +130,7 @@ cdef struct Carry:
     Trail trail                      # of the leg before; of a short cut what the second leg touches
     uint32_t router                  # where the next leg is
     uint32_t sender                  # router that sent the frame, 0 none
-    uint16_t outer_length
+    uint32_t outer_length
     uint16_t outer_sport
     uint16_t outer_dport
     uint16_t outer_fragment
