@@ -13,7 +13,7 @@ from calisim.datapath.stages.balance cimport affinity_of
 from calisim.datapath.stages.deparse cimport Draft, Tunnels as TunnelDevices, pour, push_inner, push_outer, still_own
 from calisim.datapath.stages.exception cimport complain, hand_on
 from calisim.datapath.stages.glance cimport ask_for_senders, glance, resume
-from calisim.datapath.stages.flows cimport FLOW_LISTED, first_leg, flow_hash, note, retreat, second_leg, seek, settle
+from calisim.datapath.stages.flows cimport FLOW_LISTED, first_leg, hash_of_key, note, retreat, second_leg, seek, settle
 from calisim.datapath.stages.track cimport index_entry
 from calisim.datapath.stages.types cimport FRAME_SIZE, SUPERSEDED, Aside, Carry, Core, Flow, Glance, Route, Walk
 from calisim.datapath.stages.lookup cimport class_of, resident, resolve
@@ -209,7 +209,7 @@ cdef Py_ssize_t admit_frame(Core* core, Py_ssize_t first, Py_ssize_t last, Carry
     cdef Py_ssize_t kept = 0, i
     cdef Walk w
     if core.caching:
-        seek(core, first, last, numbers)
+        seek(core, &core.packets[first], last - first, numbers)
     else:
         memset(numbers, 0, sizeof(numbers))
         ask_for_senders(core, first, last)
@@ -332,7 +332,7 @@ def reflow(const uint8_t[::1] flows not None, uint32_t count, uint64_t[::1] flow
         raise ValueError("the index does not fit the flow cache")
     with nogil:
         for i in range(count):
-            hash = flow_hash(f[i].ends, f[i].ports, f[i].kind)
+            hash = hash_of_key(&f[i].key)
             at = hash & mask
             while flow_index[at]:
                 at = (at + 1) & mask

@@ -12,7 +12,7 @@ from calisim._vocabulary cimport *
 from calisim.datapath.stages.types cimport *
 from calisim.datapath.stages.admit cimport shortest
 from calisim.datapath.stages.tcp cimport HISTORY_LAST, unacknowledged
-from calisim.datapath.stages.track cimport fabric_timeout, later, pair, tcp_timeout, timeout
+from calisim.datapath.stages.track cimport fabric_timeout, later, tcp_timeout, timeout
 
 cdef extern from "intrinsics.h":
     uint64_t fold(uint64_t a, uint64_t b) nogil
@@ -26,62 +26,65 @@ cdef enum:
     FLOW_ONWARD = 8                  # it has a second leg
 
 
-cdef inline uint64_t ports_of(const Packet* packet) noexcept nogil:
-    return <uint64_t>packet.ingress << 32 | <uint32_t>packet.dport << 16 | packet.sport
+cdef enum:
+    FLAGS_AT = 40                    # bit of Key.head
 
 
-cdef inline uint64_t kind_of(const Packet* packet) noexcept nogil:
-    """The rest of what a journey depends on."""
-    cdef uint64_t flags = TCP_CLASSES[packet.tcp_flags & 63] if packet.protocol == PROTOCOL_TCP else 0
-    return (<uint64_t>packet.fragment << 32 | flags << 24 | <uint64_t>packet.tos << 16 | <uint64_t>packet.ttl << 8
-            | packet.protocol)
+cdef inline Key key_of(const Packet* packet) noexcept nogil:
+    cdef const uint64_t* words = <const uint64_t*> packet
+    cdef uint64_t kind = TCP_CLASSES[packet.tcp_flags & 63] if packet.protocol == PROTOCOL_TCP else 0
+    cdef Key key
+    key.ends, key.rest = words[0], words[2] & ~<uint64_t>0xFFFF
+    key.head = words[1] & ~(<uint64_t>0xFF << FLAGS_AT) | kind << FLAGS_AT
+    return key
 
 
-cdef inline uint64_t flow_hash(uint64_t ends, uint64_t ports, uint64_t kind) noexcept nogil:
-    return fold(ends ^ <uint64_t>0x9E3779B97F4A7C15, (ports ^ kind << 24) ^ <uint64_t>0xD1B54A32D192ED03)
+cdef inline uint64_t hash_of_key(const Key* key) noexcept nogil:
+    return fold(
+        fold(key.ends ^ <uint64_t>0x9E3779B97F4A7C15, key.head ^ <uint64_t>0xD1B54A32D192ED03) ^ key.rest,
+        <uint64_t>0xBF58476D1CE4E5B9)
 
 
-cdef inline uint32_t number_of(const Core* core, uint64_t hash) noexcept nogil:
-    """Of the Flow that has, most likely, this hash; 0: there is none."""
-    cdef uint64_t at = hash & core.flow_index_mask, slot = core.flow_index[at]
-    while slot and slot >> 32 != hash >> 32:
-        at = (at + 1) & core.flow_index_mask
-        slot = core.flow_index[at]
-    return <uint32_t>slot
+cdef inline bint is_key(const Key* a, const Key* b) noexcept nogil:
+    return (a.ends ^ b.ends | a.head ^ b.head | a.rest ^ b.rest) == 0
 
 
 cdef inline bint fit(const Core* core, const Flow* f, const Packet* packet) noexcept nogil:
+    """The Flow's journey is one for packets of this length, and for who wants to hear of losses."""
     return f.shortest <= packet.length <= f.longest and not (core.wants_born and f.flags & FLOW_COMPLAINED)
 
 
-cdef inline bint leads(const Core* core, const Flow* f, const Packet* packet) noexcept nogil:
-    """The Flow is this packet's."""
-    return (f.ends == pair(packet.src, packet.dst) and f.ports == ports_of(packet) and f.kind == kind_of(packet)
-            and fit(core, f, packet))
-
-
-cdef inline void seek(Core* core, Py_ssize_t first, Py_ssize_t last, uint32_t* numbers) noexcept nogil:
+cdef inline void seek(const Core* core, const Packet* packets, uint32_t count, uint32_t* numbers) noexcept nogil:
     """Numbers of the Flows of a frame's packets, 0: none. Each pass fetches the memory that the next one reads."""
+    cdef const uint64_t* index = core.flow_index
+    cdef const Flow* flows = core.flows
+    cdef Connection* connections = core.connections
+    cdef uint64_t mask = core.flow_index_mask, slot, at
     cdef uint64_t[FRAME_SIZE] hashes
-    cdef const Packet* packet
+    cdef Key[FRAME_SIZE] keys
     cdef const Flow* f
-    cdef Py_ssize_t i
-    cdef uint32_t k
-    for i in range(first, last):
-        packet = &core.packets[i]
-        hashes[i - first] = flow_hash(pair(packet.src, packet.dst), ports_of(packet), kind_of(packet))
-        prefetch_read(&core.flow_index[hashes[i - first] & core.flow_index_mask])
-    for i in range(last - first):
-        numbers[i] = number_of(core, hashes[i])
-        f = &core.flows[numbers[i] - 1 if numbers[i] else 0]
-        prefetch_write(f)
-        prefetch_write(&f.result)
-    for i in range(last - first):
+    cdef uint32_t i
+    for i in range(count):
+        keys[i] = key_of(&packets[i])
+        hashes[i] = hash_of_key(&keys[i])
+        prefetch_read(&index[hashes[i] & mask])
+    for i in range(count):
+        at = hashes[i] & mask
+        slot = index[at]
+        while slot and slot >> 32 != hashes[i] >> 32:
+            at = (at + 1) & mask
+            slot = index[at]
+        numbers[i] = <uint32_t>slot
+        if slot:
+            prefetch_write(&flows[numbers[i] - 1])
+            prefetch_write(&flows[numbers[i] - 1].result)
+    for i in range(count):
         if numbers[i]:
-            f = &core.flows[numbers[i] - 1]
-            if leads(core, f, &core.packets[first + i]):
-                for k in range(TOUCHED):       # what is not used is 0: somebody's, near enough
-                    prefetch_write(&core.connections[f.touched[0][k]])
+            f = &flows[numbers[i] - 1]
+            if is_key(&f.key, &keys[i]):
+                prefetch_write(&connections[f.touched[0][0]])      # what is not used is 0: somebody's, near enough
+                prefetch_write(&connections[f.touched[0][1]])
+                prefetch_write(&connections[f.touched[0][2]])
             else:
                 numbers[i] = 0
 
@@ -124,14 +127,15 @@ cdef inline bint again(
 ) noexcept nogil:
     """What a leg does to connections, if it still can be done as before: all of it or nothing."""
     cdef uint32_t count = marks & MARK_COUNT, k
+    cdef Connection* connections = core.connections
+    cdef uint64_t time = packet.time
+    cdef bint kept = True
     for k in range(count):
-        if not keeps(&core.connections[touched[k]], packet.time, marks >> (MARK_TCP + k) & 1):
-            return False
-    if absent and not nobody_has(core, absent):
+        kept &= keeps(&connections[touched[k]], time, marks >> (MARK_TCP + k) & 1)
+    if not kept or (absent and not nobody_has(core, absent)):
         return False
     for k in range(count):
-        refresh_again(
-            &core.connections[touched[k]], packet, marks >> (MARK_REPLY + k) & 1, marks >> (MARK_TCP + k) & 1)
+        refresh_again(&connections[touched[k]], packet, marks >> (MARK_REPLY + k) & 1, marks >> (MARK_TCP + k) & 1)
     return True
 
 
@@ -228,18 +232,19 @@ cdef inline bint lasting(const Result* result) noexcept nogil:
     return result.verdict == VERDICT_DELIVERED or result.verdict == VERDICT_EXITED
 
 
-cdef inline uint32_t place_for(Core* core, const Packet* packet, uint64_t hash) noexcept nogil:
-    """Number of the packet's Flow, which is taken anew, or of another one, which is indexed; 0: there is no room."""
-    cdef uint64_t at = hash & core.flow_index_mask
-    cdef const Flow* f
+cdef inline uint32_t place_for(Core* core, const Key* key) noexcept nogil:
+    """Number of the key's Flow, which is taken anew, or of another one, which is indexed; 0: there is no room."""
+    cdef uint64_t hash = hash_of_key(key), at = hash & core.flow_index_mask
+    cdef uint32_t number
     while core.flow_index[at]:
         if core.flow_index[at] >> 32 == hash >> 32:
-            f = &core.flows[<uint32_t>core.flow_index[at] - 1]
-            if (f.ends == pair(packet.src, packet.dst) and f.ports == ports_of(packet) and f.kind == kind_of(packet)
-                    and f.wave != core.wave):              # who is under way may yet retreat
-                settle(core, &core.flows[<uint32_t>core.flow_index[at] - 1], &core.asides[<uint32_t>core.flow_index[at] - 1])
-                return <uint32_t>core.flow_index[at]
-            return 0                           # the index knows one of a hash
+            number = <uint32_t>core.flow_index[at]
+            if not is_key(&core.flows[number - 1].key, key):
+                return 0                       # the index knows one of a hash
+            if core.flows[number - 1].wave == core.wave:
+                return 0                       # who is under way on it may yet retreat
+            settle(core, &core.flows[number - 1], &core.asides[number - 1])
+            return number
         at = (at + 1) & core.flow_index_mask
     if core.flow_count == core.flow_room:
         return 0
@@ -254,18 +259,19 @@ cdef inline void note(Core* core, const Walk* w, const Carry* carry, const Resul
     leg began, on the second leg."""
     cdef const Packet* packet = w.packet
     cdef const Trail* last = &w.trail
-    cdef uint32_t number
+    cdef Key key = key_of(packet)
     cdef bint wired = w.result.wire != 0
+    cdef uint32_t number
     cdef Flow* f
     cdef Aside* aside
     if (not last.steady or core.leg > 2 or not lasting(w.result) or packet.fragment & ~<uint32_t>PACKET_FLAG_DF
             or (core.leg == 2 and wired != (result.wire != 0))):
         return
-    number = place_for(core, packet, flow_hash(pair(packet.src, packet.dst), ports_of(packet), kind_of(packet)))
+    number = place_for(core, &key)
     if not number:
         return
     f, aside = &core.flows[number - 1], &core.asides[number - 1]
-    f.ends, f.ports, f.kind = pair(packet.src, packet.dst), ports_of(packet), kind_of(packet)
+    f.key = key
     f.shortest, f.longest = shortest(packet.protocol, packet.fragment), min(packet.length + <uint32_t>last.slack, 0xFFFF)
     f.absent = last.absent
     f.touched[core.leg - 1], f.marks[core.leg - 1] = last.touched, last.marks

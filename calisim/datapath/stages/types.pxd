@@ -221,11 +221,16 @@ cdef struct Wrapped:
     uint8_t tos
 
 
+# What of a PACKET a journey depends on but for its length, as it lies in memory.
+cdef struct Key:
+    uint64_t ends                    # addresses
+    uint64_t head                    # ports, protocol, class of the TCP flags, TTL, TOS
+    uint64_t rest                    # PacketFlag bits, ingress
+
+
 # The journey of packets that are alike but for their length, time and payload: two cache lines.
 cdef struct Flow:
-    uint64_t ends                    # source and destination,
-    uint64_t ports                   # ports and ingress,
-    uint64_t kind                    # protocol, TTL, TOS, class of the TCP flags, DF: of PACKET
+    Key key
     uint16_t shortest                # lengths for which it holds
     uint16_t longest
     uint32_t[2][TOUCHED] touched     # as of Trail, of both legs
