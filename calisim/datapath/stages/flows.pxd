@@ -100,42 +100,44 @@ cdef inline bint nobody_has(const Core* core, uint64_t hash) noexcept nogil:
     return True
 
 
-cdef inline bint keeps(const Connection* c, uint64_t time, bint tcp) noexcept nogil:
-    """Alive, and still one that a packet only refreshes. ``tcp``: conntrack knows states of it."""
-    return c.expires > time and (c.state == CONNECTION_ESTABLISHED or not tcp)
+cdef inline bint keeps(const Connection* c, uint64_t time, uint32_t upkeep) noexcept nogil:
+    """Alive, and still one that a packet only refreshes."""
+    return (c.expires > time) & ((c.state == CONNECTION_ESTABLISHED) | (upkeep != UPKEEP_TCP))
 
 
-cdef inline void refresh_again(Connection* c, const Packet* packet, bint reply, bint tcp) noexcept nogil:
-    """One packet more of something that keeps: what conntrack and the groups do with it, and nothing else."""
+cdef inline void refresh_again(Connection* c, const Packet* packet, bint reply, uint32_t upkeep) noexcept nogil:
+    """One packet more of something that keeps: what conntrack and the groups do with it, and nothing else. Directions are computed
+    with, not asked for: one mispredicted branch costs as much as all of this."""
     cdef uint64_t span
-    if tcp:
+    if upkeep == UPKEEP_TCP:
         c.history = unacknowledged(c, packet.tcp_flags, reply) & ~HISTORY_LAST
         span = tcp_timeout(c)
+    elif upkeep < UPKEEP_GROUPS_TCP:
+        span = timeout(c, packet.time)
     else:
-        span = fabric_timeout(c.protocol) if c.flags else timeout(c, packet.time)
-        if reply:
-            c.state = CONNECTION_ESTABLISHED
+        span = fabric_timeout(c.protocol)
+    c.state = CONNECTION_ESTABLISHED if reply else c.state
     c.expires = later(packet.time, span)
-    if reply:
-        c.reply_packets += 1
-    else:
-        c.packets += 1
+    c.packets += not reply
+    c.reply_packets += reply
 
 
 cdef inline bint again(
     Core* core, const Packet* packet, const uint32_t* touched, uint32_t marks, uint64_t absent,
 ) noexcept nogil:
     """What a leg does to connections, if it still can be done as before: all of it or nothing."""
-    cdef uint32_t count = marks & MARK_COUNT, k
+    cdef uint32_t count = marks & MARK_COUNT, each = marks, k
     cdef Connection* connections = core.connections
     cdef uint64_t time = packet.time
     cdef bint kept = True
     for k in range(count):
-        kept &= keeps(&connections[touched[k]], time, marks >> (MARK_TCP + k) & 1)
+        kept &= keeps(&connections[touched[k]], time, each >> MARK_UPKEEP & 7)
+        each >>= MARK_NEXT
     if not kept or (absent and not nobody_has(core, absent)):
         return False
     for k in range(count):
-        refresh_again(&connections[touched[k]], packet, marks >> (MARK_REPLY + k) & 1, marks >> (MARK_TCP + k) & 1)
+        refresh_again(&connections[touched[k]], packet, marks & MARK_REPLY != 0, marks >> MARK_UPKEEP & 7)
+        marks >>= MARK_NEXT
     return True
 
 

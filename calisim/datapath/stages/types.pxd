@@ -16,11 +16,18 @@ cdef enum:
     MAX_HOPS = 32
     FRAME_SIZE = 256
     TOUCHED = 3                      # on one leg: conntrack's, its of the tunnel, the groups'
-    MARK_COUNT = 3                   # bits of Trail.marks: how many are touched,
-    MARK_REPLY = 2                   # for each from this bit on: in the answers' direction,
-    MARK_TCP = 5                     # from this one on: of TCP, by conntrack
+    MARK_COUNT = 3                   # of Trail.marks: the bits that say how many; then, for each,
+    MARK_REPLY = 4                   # that it was touched in the answers' direction,
+    MARK_UPKEEP = 3                  # from this bit on its Upkeep;
+    MARK_NEXT = 4                    # bits further on, the next one's
     HITS = 2
     SUPERSEDED = 0x40000000          # bit of Connection.wave: another translated one of this source was confirmed later
+
+
+# Kinds of connections by what a packet more does to their life: conntrack's by protocol, the groups'.
+cdef enum Upkeep:
+    UPKEEP_TCP, UPKEEP_UDP, UPKEEP_GRE, UPKEEP_ICMP, UPKEEP_OTHER
+    UPKEEP_GROUPS_TCP, UPKEEP_GROUPS_UDP, UPKEEP_GROUPS
 
 
 # A FibImage.
@@ -119,7 +126,7 @@ cdef struct Trail:
     uint32_t crossings               # of interfaces, a byte each (see stages/emit.pxd), the last one lowest
     uint32_t router                  # where the leg is
     uint16_t slack                   # bytes that it could have been longer
-    uint8_t marks                    # MARK_COUNT: of touched; for each of these a bit MARK_REPLY, MARK_TCP
+    uint16_t marks                   # how many are touched (MARK_COUNT), and for each of these MARK_REPLY and its Upkeep
     uint8_t steady
 
 
@@ -231,10 +238,10 @@ cdef struct Key:
 # The journey of packets that are alike but for their length, time and payload: two cache lines.
 cdef struct Flow:
     Key key
-    uint16_t shortest                # lengths for which it holds
-    uint16_t longest
     uint32_t[2][TOUCHED] touched     # as of Trail, of both legs
-    uint8_t[2] marks
+    uint16_t[2] marks
+    uint16_t longest                 # lengths for which it holds: from shortest on
+    uint8_t shortest
     uint8_t flags
     uint64_t absent                  # on the last leg
     Result result                    # as it ends; wire: what is wrapped around a packet, under FLOW_WIRED
@@ -351,6 +358,19 @@ cdef inline void unsteady(Walk* w) noexcept nogil:
     w.trail.steady = False
 
 
+cdef inline uint32_t upkeep_of(const Connection* c) noexcept nogil:
+    """The Upkeep of a connection."""
+    if c.protocol == PROTOCOL_TCP:
+        return UPKEEP_GROUPS_TCP if c.flags else UPKEEP_TCP
+    if c.protocol == PROTOCOL_UDP:
+        return UPKEEP_GROUPS_UDP if c.flags else UPKEEP_UDP
+    if c.flags:
+        return UPKEEP_GROUPS
+    if c.protocol == PROTOCOL_GRE:
+        return UPKEEP_GRE
+    return UPKEEP_ICMP if c.protocol == PROTOCOL_ICMP else UPKEEP_OTHER
+
+
 cdef inline void touch(Core* core, Walk* w, const Connection* c, bint reply) noexcept nogil:
     """The packet has refreshed a connection, as the next one would do."""
     cdef Trail* trail = &w.trail
@@ -360,5 +380,4 @@ cdef inline void touch(Core* core, Walk* w, const Connection* c, bint reply) noe
         return
     trail.touched[count] = <uint32_t>(c - core.connections)
     trail.marks += 1
-    trail.marks |= <uint32_t>reply << (MARK_REPLY + count) | <uint32_t>(
-        c.protocol == PROTOCOL_TCP and not c.flags) << (MARK_TCP + count)
+    trail.marks |= ((MARK_REPLY if reply else 0) | upkeep_of(c) << MARK_UPKEEP) << MARK_NEXT * count
