@@ -81,7 +81,7 @@ cdef inline void seek(const Core* core, const Packet* packets, uint32_t count, u
     for i in range(count):
         if numbers[i]:
             f = &flows[numbers[i] - 1]
-            if is_key(&f.key, &keys[i]):
+            if is_key(&f.key, &keys[i]) and fit(core, f, &packets[i]):
                 prefetch_write(&connections[f.touched[0][0]])      # what is not used is 0: somebody's, near enough
                 prefetch_write(&connections[f.touched[0][1]])
                 prefetch_write(&connections[f.touched[0][2]])
