@@ -8,10 +8,12 @@ import numpy as np
 VOCABULARY: str                # digest of the vocabulary that the core was built from
 FRAME: int                     # packets that are walked together; rooms are checked once a frame
 CARRY_SIZE: int                # bytes per packet of the buffer that is carried from leg to leg
+TAKEN_SIZE: int                # bytes that remember which of 64 ports are taken
 CONNECTION_ROOM: int           # records that one frame more may take in one leg
 EVENT_ROOM: int                # likewise of events
 LEAST_AFFINITIES: int          # slots of the smallest table of affinities
 INDEX_PER_CONNECTION: int      # slots of the index for each connection there is room for
+CONNECTIONS_PER_TAKEN: int     # room for so many connections to each such memory
 WAVE_NUMBER: int               # the bits of CONNECTION.wave that are the wave's number
 
 class Tables:
@@ -28,10 +30,10 @@ class Tables:
 
 def step(
     tables: Tables, packets: np.ndarray, headers: np.ndarray, results: np.ndarray, carries: np.ndarray, index: np.ndarray,
-    connections: np.ndarray, connection_count: int, ordinals: np.ndarray, links: np.ndarray, drops: np.ndarray,
-    verdicts: np.ndarray, hits: np.ndarray, events: np.ndarray, event_count: int, wants_events: bool, paths: np.ndarray,
-    affinities: np.ndarray, affinity_count: int, born_packets: np.ndarray, born_headers: np.ndarray, born: np.ndarray,
-    born_count: int, wave: int, leg: int, position: int, kept: int, active: int,
+    connections: np.ndarray, connection_count: int, taken: np.ndarray, ordinals: np.ndarray, links: np.ndarray,
+    drops: np.ndarray, verdicts: np.ndarray, hits: np.ndarray, events: np.ndarray, event_count: int, wants_events: bool,
+    paths: np.ndarray, affinities: np.ndarray, affinity_count: int, born_packets: np.ndarray, born_headers: np.ndarray,
+    born: np.ndarray, born_count: int, wave: int, leg: int, position: int, kept: int, active: int,
 ) -> tuple[int, int, int, int, int, int]:
     """Walks ``carries[position:active]`` through leg ``leg`` (0: out of their endpoints), survivors to ``carries[:kept]``.
 

@@ -14,7 +14,7 @@ from calisim.datapath.stages.deparse cimport Draft, Tunnels as TunnelDevices, po
 from calisim.datapath.stages.exception cimport complain, hand_on
 from calisim.datapath.stages.glance cimport ask_for_senders, glance, resume
 from calisim.datapath.stages.track cimport index_entry
-from calisim.datapath.stages.types cimport FRAME_SIZE, SUPERSEDED, Carry, Core, Glance, Route, Walk
+from calisim.datapath.stages.types cimport FRAME_SIZE, WATCHED, Carry, Core, Glance, Route, Taken, Walk
 from calisim.datapath.stages.lookup cimport class_of, resident, resolve
 from calisim.datapath.stages.police cimport Suspect, judge, suspect
 from calisim.datapath.stages.walk cimport walk
@@ -26,11 +26,13 @@ cdef enum:
 VOCABULARY = VOCABULARY_DIGEST.decode()
 FRAME = FRAME_SIZE
 CARRY_SIZE = sizeof(Carry)
+TAKEN_SIZE = sizeof(Taken)
 CONNECTION_ROOM = CONNECTIONS_A_LEG * FRAME_SIZE
 EVENT_ROOM = EVENTS_A_LEG * FRAME_SIZE
 LEAST_AFFINITIES = 4 * FRAME_SIZE    # at most three slots of four are taken after one frame more
 INDEX_PER_CONNECTION = 4             # at most three slots of four are taken
-WAVE_NUMBER = SUPERSEDED - 1         # the bits of CONNECTION.wave that are the number
+CONNECTIONS_PER_TAKEN = 16           # of 64 ports, so that few of different ranges displace each other
+WAVE_NUMBER = WATCHED - 1            # the bits of CONNECTION.wave that are the number
 
 
 cdef class Tables:
@@ -88,7 +90,7 @@ def step(
     Tables tables not None, const Packet[::1] packets not None, Header[::1] headers not None,
     Result[::1] results not None, uint8_t[::1] carries not None,
     uint64_t[::1] index not None, Connection[::1] connections not None, uint32_t connection_count,
-    uint32_t[:, ::1] ordinals not None, uint64_t[:, :, :, ::1] links not None,
+    uint8_t[::1] taken not None, uint32_t[:, ::1] ordinals not None, uint64_t[:, :, :, ::1] links not None,
     uint64_t[:, ::1] drops not None, uint64_t[::1] verdicts not None, uint64_t[::1] hits not None,
     Event[::1] events not None, uint64_t event_count, bint wants_events,
     const Pmtu[::1] paths not None, Affinity[::1] affinities not None, uint32_t affinity_count,
@@ -100,7 +102,7 @@ def step(
     cdef Core core = tables.core
     cdef Carry* carry = <Carry*> &carries[0] if carries.shape[0] else NULL
     cdef Glance glances[FRAME_SIZE]
-    cdef Py_ssize_t end, i
+    cdef Py_ssize_t end, i, slots = taken.shape[0] // <Py_ssize_t>sizeof(Taken)
     cdef Walk w
     if (results.shape[0] != packets.shape[0] or headers.shape[0] not in (0, packets.shape[0])
             or carries.shape[0] != packets.shape[0] * sizeof(Carry)
@@ -112,6 +114,7 @@ def step(
             or hits.shape[0] != tables.objects + 1):
         raise ValueError("this state belongs to another network")
     if (index.shape[0] & (index.shape[0] - 1) or index.shape[0] < connections.shape[0] * INDEX_PER_CONNECTION
+            or slots == 0 or slots & (slots - 1) or taken.shape[0] != slots * sizeof(Taken)
             or not 0 < connections.shape[0] < 0x7FFFFFFF or connection_count > connections.shape[0]
             or event_count > <uint64_t>events.shape[0] or born_count > <uint64_t>born.shape[0]
             or born_packets.shape[0] != born.shape[0] or born_headers.shape[0] != born.shape[0]):
@@ -125,6 +128,7 @@ def step(
     core.index, core.index_mask = &index[0], index.shape[0] - 1
     core.connections, core.connection_count, core.connection_room = &connections[0], connection_count, connections.shape[0]
     core.ordinals, core.links, core.drops, core.verdicts = &ordinals[0, 0], &links[0, 0, 0, 0], &drops[0, 0], &verdicts[0]
+    core.taken, core.taken_mask = <Taken*> &taken[0], slots - 1
     core.hits = &hits[0]
     core.events, core.event_count, core.event_room = (&events[0] if events.shape[0] else NULL), event_count, events.shape[0]
     core.wants_events, core.wave, core.leg, core.wants_born = wants_events, wave, leg, born.shape[0] > 0
@@ -196,6 +200,7 @@ def reindex(Connection[::1] connections not None, uint32_t count, uint64_t[::1] 
     core.index, core.index_mask, core.connections = &index[0], index.shape[0] - 1, &connections[0]
     with nogil:
         for i in range(count):
+            connections[i].wave &= ~WATCHED        # what searches knew goes with the old index
             index_entry(&core, i)
 
 

@@ -10,7 +10,8 @@ from collections.abc import Iterable
 
 import numpy as np
 
-from .._fastpath import FRAME, INDEX_PER_CONNECTION, LEAST_AFFINITIES, WAVE_NUMBER, reindex, remember
+from .._fastpath import (
+    CONNECTIONS_PER_TAKEN, FRAME, INDEX_PER_CONNECTION, LEAST_AFFINITIES, TAKEN_SIZE, WAVE_NUMBER, reindex, remember)
 from ..fib.image import FibImage
 from ..vocabulary import AFFINITY, CONNECTION, PMTU, ConnectionFlag, Device, DropReason, Verdict
 from .fragments import Fragments
@@ -36,8 +37,7 @@ class State:
         self.hits = np.zeros(image.objects + 1, np.uint64)
         self._image = image
         self.ordinals = np.zeros((len(self.keys), 2), np.uint32)      # the last one given: by conntrack, by the groups
-        self.records = zeros(_FIRST_ROOM, CONNECTION)
-        self.index = zeros(_FIRST_ROOM * INDEX_PER_CONNECTION, np.dtype(np.uint64))
+        self._furnish(_FIRST_ROOM)
         self.sessions = zeros(LEAST_AFFINITIES, AFFINITY)             # an open-addressing table
         self.session_count = 0
         self.icmp_tokens: dict[tuple[int, int], tuple[int, int]] = {}  # (router key, or place after the last), to whom
@@ -100,11 +100,16 @@ class State:
         room = len(self.records)
         while room < 2 * len(alive) + _FIRST_ROOM:
             room *= 2
-        self.records = zeros(room, CONNECTION)
+        self._furnish(room)
         self.records[:len(alive)] = alive
-        self.index = zeros(room * INDEX_PER_CONNECTION, np.dtype(np.uint64))
         self.count = len(alive)
         reindex(self.records, self.count, self.index)
+
+    def _furnish(self, room: int) -> None:
+        """Empty tables for that many connections; ``taken``: which ports searches have found taken."""
+        self.records = zeros(room, CONNECTION)
+        self.index = zeros(room * INDEX_PER_CONNECTION, np.dtype(np.uint64))
+        self.taken = zeros(room // CONNECTIONS_PER_TAKEN * TAKEN_SIZE, np.dtype(np.uint8))
 
     def grow_sessions(self, earliest: int) -> None:
         """Make room for more affinities; forget those that had expired at ``earliest``."""

@@ -3,7 +3,7 @@ from libc.stdint cimport uint8_t, uint32_t, uint64_t
 from calisim._vocabulary cimport *
 from calisim.datapath.stages.types cimport *
 from calisim.datapath.stages.track cimport (
-    answer_to, find, hash_of, inverse, is_original, later, redirected, timeout, translated, tuple_of)
+    answer_to, find, hash_of, inverse, is_original, later, redirected, timeout, translated, tuple_of, unwatch)
 from calisim.datapath.stages.tcp cimport follow_tcp, Fate, FATE_BELONGS, FATE_INVALID, FATE_OPENS
 from calisim.datapath.stages.verdict cimport drop
 
@@ -26,9 +26,11 @@ cdef inline bint has_ports(uint8_t protocol) noexcept nogil:
     return protocol == PROTOCOL_TCP or protocol == PROTOCOL_UDP or protocol == PROTOCOL_ICMP
 
 
-cdef inline Fate advance(Connection* c, const Packet* packet, bint reply) noexcept nogil:
+cdef inline Fate advance(Core* core, Connection* c, const Packet* packet, bint reply) noexcept nogil:
     """State, expiry and counters after one packet more, if it belongs to the connection."""
     cdef Fate fate = FATE_BELONGS
+    if c.wave & WATCHED:
+        unwatch(core, c)
     if c.protocol == PROTOCOL_TCP:
         fate = follow_tcp(c, packet, reply)
         if fate != FATE_BELONGS:
@@ -84,7 +86,7 @@ cdef inline bint conntrack(Core* core, Walk* w) noexcept nogil:
     c = find(core, &t, w.hash, w.packet.time)
     if c is not NULL:
         w.tracking = TRACK_ORIGINAL if is_original(c, &t) else TRACK_REPLY
-        fate = advance(c, w.packet, w.tracking == TRACK_REPLY)
+        fate = advance(core, c, w.packet, w.tracking == TRACK_REPLY)
     elif opens(w.packet):
         fate = FATE_OPENS
     w.connection = c if fate == FATE_BELONGS else NULL

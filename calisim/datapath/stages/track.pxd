@@ -7,10 +7,11 @@ only when the door rebuilds the index, so among equal tuples the one confirmed f
 from libc.stdint cimport uint8_t, uint16_t, uint32_t, uint64_t
 from calisim._vocabulary cimport *
 from calisim.datapath.stages.types cimport (
-    Core, Tuple, PROTOCOL_GRE, PROTOCOL_ICMP, PROTOCOL_TCP, PROTOCOL_UDP, ECHO_REQUEST, SUPERSEDED)
+    Core, Taken, Tuple, PROTOCOL_GRE, PROTOCOL_ICMP, PROTOCOL_TCP, PROTOCOL_UDP, ECHO_REQUEST, SUPERSEDED, WATCHED)
 
 cdef extern from "intrinsics.h":
     uint64_t fold(uint64_t a, uint64_t b) nogil
+    ctypedef void aside                # of a function that is rarely called
 
 
 cdef inline uint64_t hash_of(const Tuple* t) noexcept nogil:
@@ -94,12 +95,45 @@ cdef inline Connection* find(Core* core, const Tuple* t, uint64_t hash, uint64_t
         at = (at + 1) & core.index_mask
 
 
+cdef inline void answer_to(uint8_t protocol, uint16_t* sport, uint16_t* dport, uint16_t port) noexcept nogil:
+    """Makes an answer's ports those of one to ``port``: ICMP has it in the identifier, other protocols have none."""
+    if protocol == PROTOCOL_ICMP:
+        sport[0] = port
+    elif protocol == PROTOCOL_TCP or protocol == PROTOCOL_UDP:
+        dport[0] = port
+
+
+cdef inline uint16_t port_of(const Tuple* answer) noexcept nogil:
+    """Where an answer goes to; ICMP has it in the identifier."""
+    return answer.sport if answer.protocol == PROTOCOL_ICMP else answer.dport
+
+
+cdef inline Taken* taken_near(Core* core, const Tuple* answer) noexcept nogil:
+    """Where it is kept which ports around an answer's are taken, or that of others; a range lies side by side."""
+    cdef uint16_t remote = answer.dport if answer.protocol == PROTOCOL_ICMP else answer.sport
+    cdef uint64_t home = fold(
+        (<uint64_t>answer.src << 24 | <uint64_t>remote << 8 | answer.protocol) ^ <uint64_t>0x9E3779B97F4A7C15,
+        (<uint64_t>answer.dst << 32 | answer.key) ^ <uint64_t>0xBF58476D1CE4E5B9)
+    return &core.taken[(home + (port_of(answer) >> 6)) & core.taken_mask]
+
+
+cdef inline aside unwatch(Core* core, Connection* c) noexcept nogil:
+    """Its expiry changes: whether its port is taken has to be looked up anew."""
+    cdef Tuple reply
+    c.wave &= ~WATCHED
+    reply.key, reply.protocol = c.key, c.protocol
+    reply.src, reply.dst, reply.sport, reply.dport = c.reply_src, c.reply_dst, c.reply_sport, c.reply_dport
+    taken_near(core, &reply).ports &= ~(<uint64_t>1 << (port_of(&reply) & 63))       # perhaps others': they know a port less
+
+
 cdef inline void point(Core* core, const Tuple* t, const Tuple* other, uint64_t hash, uint32_t position) noexcept nogil:
     """A slot that leads to a record; the door keeps the index from filling up. What had one of the tuples is gone for good."""
     cdef uint64_t at = hash & core.index_mask, slot = core.index[at]
     while slot:
         if slot >> 32 == hash >> 32 and (same(record_of(core, slot), t) or same(record_of(core, slot), other)):
             record_of(core, slot).expires = 0
+            if record_of(core, slot).wave & WATCHED:
+                unwatch(core, record_of(core, slot))
         at = (at + 1) & core.index_mask
         slot = core.index[at]
     core.index[at] = (hash >> 32) << 32 | (position + 1)
@@ -108,14 +142,6 @@ cdef inline void point(Core* core, const Tuple* t, const Tuple* other, uint64_t 
 cdef inline uint16_t translated_port(const Connection* c) noexcept nogil:
     """Port (of ICMP the identifier) that the source leaves with."""
     return c.reply_sport if c.protocol == PROTOCOL_ICMP else c.reply_dport
-
-
-cdef inline void answer_to(uint8_t protocol, uint16_t* sport, uint16_t* dport, uint16_t port) noexcept nogil:
-    """Makes an answer's ports those of one to ``port``: ICMP has it in the identifier, other protocols have none."""
-    if protocol == PROTOCOL_ICMP:
-        sport[0] = port
-    elif protocol == PROTOCOL_TCP or protocol == PROTOCOL_UDP:
-        dport[0] = port
 
 
 cdef inline bint translated(const Connection* c) noexcept nogil:
