@@ -88,9 +88,9 @@ class FastEngine:
                 packets, more, born = nursery.arrays
                 position, kept, state.count, state.session_count, journal.count, nursery.count = step(
                     self._tables, wave, headers, results, carries, state.index, state.records, state.count, state.taken,
-                    state.ordinals, state.links, state.drops, state.verdicts, state.hits, rows, journal.count, len(rows) > 0, state.paths,
-                    state.sessions, state.session_count, packets, more, born, nursery.count, state.wave, leg, position, kept,
-                    active)
+                    state.ordinals, state.links, state.drops, state.verdicts, state.hits, rows, journal.count, len(rows) > 0,
+                    state.paths, state.sessions, state.session_count, packets, more, born, nursery.count, state.wave, leg,
+                    position, kept, active)
                 if position == active:
                     break
                 if len(state.records) - state.count < CONNECTION_ROOM:
