@@ -7,7 +7,8 @@ only when the door rebuilds the index, so among equal tuples the one confirmed f
 from libc.stdint cimport uint8_t, uint16_t, uint32_t, uint64_t
 from calisim._vocabulary cimport *
 from calisim.datapath.stages.types cimport (
-    Core, Taken, Tuple, PROTOCOL_GRE, PROTOCOL_ICMP, PROTOCOL_TCP, PROTOCOL_UDP, ECHO_REQUEST, SUPERSEDED, WATCHED)
+    Core, Taken, Tuple, PROTOCOL_GRE, PROTOCOL_ICMP, PROTOCOL_TCP, PROTOCOL_UDP, ECHO_REQUEST, SUPERSEDED, TAKEN_WAYS,
+    TAKEN_WORDS, WATCHED)
 
 cdef extern from "intrinsics.h":
     uint64_t fold(uint64_t a, uint64_t b) nogil
@@ -108,22 +109,38 @@ cdef inline uint16_t port_of(const Tuple* answer) noexcept nogil:
     return answer.sport if answer.protocol == PROTOCOL_ICMP else answer.dport
 
 
-cdef inline Taken* taken_near(Core* core, const Tuple* answer) noexcept nogil:
-    """Where it is kept which ports around an answer's are taken, or that of others; a range lies side by side."""
-    cdef uint16_t remote = answer.dport if answer.protocol == PROTOCOL_ICMP else answer.sport
-    cdef uint64_t home = fold(
-        (<uint64_t>answer.src << 24 | <uint64_t>remote << 8 | answer.protocol) ^ <uint64_t>0x9E3779B97F4A7C15,
-        (<uint64_t>answer.dst << 32 | answer.key) ^ <uint64_t>0xBF58476D1CE4E5B9)
-    return &core.taken[(home + (port_of(answer) >> 6)) & core.taken_mask]
+cdef inline Taken* taken_from(Core* core, const Tuple* first, uint64_t time) noexcept nogil:
+    """Where it is kept which of the 64 ports from the one of this answer on are taken; else a slot for it, others' if need be.
+
+    The words of a range lie side by side, so that none displaces another; those of another range find room further on.
+    """
+    cdef uint16_t remote = first.dport if first.protocol == PROTOCOL_ICMP else first.sport
+    cdef uint64_t at = (port_of(first) >> 6) + fold(
+        (<uint64_t>first.src << 24 | <uint64_t>remote << 8 | first.protocol) ^ <uint64_t>0x9E3779B97F4A7C15,
+        (<uint64_t>first.dst << 32 | first.key) ^ <uint64_t>0xBF58476D1CE4E5B9)
+    cdef Taken* taken
+    cdef Taken* spare = NULL
+    cdef int _
+    for _ in range(TAKEN_WAYS):
+        taken = &core.taken[at & core.taken_mask]
+        if equal(&taken.first, first):
+            return taken
+        if spare is NULL and taken.until <= time:
+            spare = taken
+        at += TAKEN_WORDS
+    return taken if spare is NULL else spare
 
 
 cdef inline aside unwatch(Core* core, Connection* c) noexcept nogil:
     """Its expiry changes: whether its port is taken has to be looked up anew."""
     cdef Tuple reply
+    cdef uint16_t port
     c.wave &= ~WATCHED
-    reply.key, reply.protocol = c.key, c.protocol
+    reply.key, reply.protocol, reply.flags = c.key, c.protocol, c.flags
     reply.src, reply.dst, reply.sport, reply.dport = c.reply_src, c.reply_dst, c.reply_sport, c.reply_dport
-    taken_near(core, &reply).ports &= ~(<uint64_t>1 << (port_of(&reply) & 63))       # perhaps others': they know a port less
+    port = port_of(&reply)
+    answer_to(reply.protocol, &reply.sport, &reply.dport, port & 0xFFC0)
+    taken_from(core, &reply, 0).ports &= ~(<uint64_t>1 << (port & 63))     # perhaps others': they know a port less
 
 
 cdef inline void point(Core* core, const Tuple* t, const Tuple* other, uint64_t hash, uint32_t position) noexcept nogil:

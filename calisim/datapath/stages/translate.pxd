@@ -7,7 +7,7 @@ from calisim.datapath.stages.chance cimport draw4, stir
 from calisim.datapath.stages.conntrack cimport has_ports, tuple_now
 from calisim.datapath.stages.lookup cimport class_of
 from calisim.datapath.stages.track cimport (
-    answer_to, enter, equal, find, hash_of, inverse, is_reply, later, record_of, redirected, source_slot, taken_near,
+    answer_to, enter, equal, find, hash_of, inverse, is_reply, later, record_of, redirected, source_slot, taken_from,
     tcp_timeout, timeout, translated, translated_port)
 from calisim.datapath.stages.verdict cimport drop
 
@@ -62,7 +62,7 @@ cdef inline bint first_free(Core* core, Tuple* reply, uint32_t port, uint32_t co
     cdef Taken* taken
     cdef Connection* c
     answer_to(reply.protocol, &reply.sport, &reply.dport, port & 0xFFC0)
-    first, taken = reply[0], taken_near(core, reply)
+    first, taken = reply[0], taken_from(core, reply, time)
     if taken.until <= time or not equal(&taken.first, &first):
         taken.first, taken.ports, taken.until = first, 0, <uint64_t>-1
     asked &= ~taken.ports

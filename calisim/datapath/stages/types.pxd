@@ -73,7 +73,7 @@ cdef struct Core:
     Connection* connections
     uint32_t connection_count
     uint32_t connection_room
-    Taken* taken                     # direct-mapped
+    Taken* taken                     # a cache: what is not there is looked up
     uint64_t taken_mask
     uint32_t* ordinals               # [router][conntrack, fabric]: the last one given
     Affinity* affinities             # open addressing, expires 0: empty
@@ -161,6 +161,8 @@ cdef enum:
     ACK = 16
     MAX_HOPS = 32
     FRAME_SIZE = 256
+    TAKEN_WAYS = 4                   # places where a Taken may be
+    TAKEN_WORDS = 1024               # Takens of a whole range
     SUPERSEDED = 0x40000000          # bit of Connection.wave: another translated one of this source was confirmed later
     WATCHED = 0x20000000             # likewise: a Taken relies on its expiry; who changes that calls unwatch
 
