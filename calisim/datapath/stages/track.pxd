@@ -125,7 +125,7 @@ cdef inline Taken* taken_from(Core* core, const Tuple* first, uint64_t time) noe
         taken = &core.taken[at & core.taken_mask]
         if equal(&taken.first, first):
             return taken
-        if spare is NULL and taken.until <= time:
+        if spare is NULL and (taken.until <= time or not taken.ports):
             spare = taken
         at += TAKEN_WORDS
     return taken if spare is NULL else spare
