@@ -20,7 +20,7 @@ from calisim.datapath.stages.police cimport Suspect, judge, suspect
 from calisim.datapath.stages.walk cimport walk
 
 cdef enum:
-    CONNECTIONS_A_LEG = 3            # conntrack's, and the groups' in and out
+    CONNECTIONS_A_LEG = 5            # conntrack's, those of the tunnels that end and begin here, and the groups' in and out
     EVENTS_A_LEG = 8                 # interfaces that one packet can cross in one leg, generously
 
 VOCABULARY = VOCABULARY_DIGEST.decode()

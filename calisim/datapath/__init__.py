@@ -220,12 +220,15 @@ acknowledge all that came the other way, as between two stacks that lose nothing
 
 *Tunnels' connections* (measured): the outer packets that R makes (ENCAPSULATE) and takes (DECAPSULATE) are to CONNTRACK like
 any other that R sends or gets, by the outer header: IPIP is protocol 4, VXLAN UDP – but under CALICO_FILTER not VXLAN
-(Felix' NOTRACK). They follow the live entry that has their tuple, or else are NEW and confirmed with a *null binding*
-(*Ports*): whose reply tuple is taken moves its source port (R's VXLAN: outer_sport, this packet's and the connection's), or,
-without ports, is lost: SNAT_PORTS_EXHAUSTED, stage TRANSLATE. Neither Intent.nat nor BALANCE nor policy is asked, and RESULT
-(connection, flags) says nothing of it. What DECAPSULATE would take but is the reply to an entry whose source was translated, or
-of the original direction of one whose destination was, is not R's: nothing is tracked there, and it goes on with step 3 like
-what is for somebody else (such packets are pods' own, or a service's).
+(Felix' NOTRACK: no connection changes it, DECAPSULATE takes it whatever entry has its tuple). They follow the live entry that
+has their tuple, or else are NEW and confirmed with a *null binding* (*Ports*): whose reply tuple is taken moves its source port
+(R's VXLAN: outer_sport, this packet's and the connection's), or, without ports, is lost: SNAT_PORTS_EXHAUSTED, stage TRANSLATE.
+Where the entry's source or destination was translated, what R makes is as any packet of that entry (outer addresses and ports,
+before UNREACHABLE is asked), what R takes keeps its header.
+Neither Intent.nat nor BALANCE nor policy is asked, and RESULT (connection, flags) says nothing of it. What DECAPSULATE would
+take but is the reply to an entry whose source was translated, or of the original direction of one whose destination was, is not
+R's: nothing is tracked there, and it goes on with step 3 like what is for somebody else (such packets are pods' own, or a
+service's).
 
 **Balance** (kube-proxy in iptables mode, Intent.services). At 4a, by whatever device or OUTPUT (whose source is chosen
 before: by the route to the service's address), on the wire's header. Only *the packet that opens a connection* (TCP or

@@ -17,7 +17,7 @@ from ..vocabulary import AFFINITY, CONNECTION, PMTU, ConnectionFlag, Device, Dro
 from .fragments import Fragments
 from .lines import zeros
 
-_FIRST_ROOM = 4 * FRAME
+_FIRST_ROOM = 8 * FRAME                    # a power of two, and no less than one frame of one leg may take up
 _LEAST_PATH_MTU = 552                      # net.ipv4.route.min_pmtu
 _PATH_LIFETIME = 600_000_000_000           # net.ipv4.route.mtu_expires, ns
 

@@ -74,7 +74,8 @@ class DropReason(IntEnum):
         "open the connection first (SYN, echo request); set FelixConfiguration disableConntrackInvalidCheck if paths are "
         "asymmetric")
     SNAT_PORTS_EXHAUSTED = (
-        12, Stage.TRANSLATE, _E, "{where} has no free source port towards {dst} in the class of the sender's port",
+        12, Stage.TRANSLATE, _E, "{where} has no free source port towards {dst} in the class of the sender's port (where there "
+        "are no ports, as in an IP-in-IP tunnel, a single connection takes the place)",
         "spread the connections over more nodes or destinations")
     NO_ENDPOINTS = (
         13, Stage.BALANCE, _E, "the service {dst} has no ready endpoint that {where} may choose",

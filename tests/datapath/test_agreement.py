@@ -351,8 +351,8 @@ def test_growth_changes_nothing() -> None:
     np.testing.assert_array_equal(again["connection"], first["connection"])
     wave["time"] = 10**15
     later = twins.forward(wave)
-    assert (later["connection"] == first["connection"] + 3000).all()
-    assert len(twins.states[0].connections()) == 6000     # at the sender and at the receiver
+    assert (later["connection"] == first["connection"] + 3001).all()     # the tunnel has expired, too
+    assert len(twins.states[0].connections()) == 6002     # at the sender and at the receiver, and the tunnel's at both
 
 
 def test_affinity_grows_with_its_clients() -> None:

@@ -424,7 +424,7 @@ def test_a_wave_goes_leg_by_leg(net):
     results = network.send_wave(network.packet("default/p1", P5), network.packet("default/p5", API))
     entries = network.state.connections()
     on_n3 = entries[entries["key"] == network.intent.router(3).key]
-    assert [text(source) for source in on_n3["src"]] == [P5, P1]
+    assert [text(source) for source in on_n3["src"]] == [P5, "10.0.1.11", P1]        # the tunnel's comes before what is in it
     assert results["connection"].tolist() == [1, 1]
 
 

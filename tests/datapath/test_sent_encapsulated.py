@@ -56,7 +56,7 @@ def test_outer_header_as_it_was_sent(net):
     assert [int(e["outer_ttl"]) for e in (out, arrived)] == [40, 39]
     assert (out["outer_length"], out["outer_fragment"], out["encap"]) == (1020, PacketFlag.DF, Encap.IPIP)
     assert result["flags"] & ResultFlag.ENCAP and result["wire"] == 1020
-    assert [int(c["protocol"]) for c in network.state.connections()] == [4, 6]      # at n1 the outer, at n3 the inner
+    assert [int(c["protocol"]) for c in network.state.connections()] == [4, 4, 6]      # at both ends the outer, at n3 the inner
 
 
 def test_a_stranger_may_send_tunnels_unless_calico_filters(net):

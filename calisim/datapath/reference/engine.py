@@ -135,7 +135,7 @@ class ReferenceEngine:
     def _refuse(self, walk: Walk, header: np.void, where: int) -> None:
         """What is not modelled, and what no stack would send."""
         inner = walk.inner
-        unknown = inner.protocol == ICMP and inner.icmp_type not in (0, 8) and walk.quote is None
+        unknown = inner.protocol == ICMP and inner.icmp_type not in (0, 8) and walk.quoted is None
         if unknown and not inner.is_later_piece:
             undetermined(Stage.CONNTRACK, where)
         unknown_wrapping = walk.outer is None and header["encap"] != Encap.NONE

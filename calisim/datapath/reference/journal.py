@@ -41,8 +41,8 @@ class Journal:
                 "outer_length": walk.outer.length, "outer_fragment": walk.outer.fragment,
                 "outer_sport": walk.outer.sport, "outer_ttl": walk.outer.ttl, "outer_tos": walk.outer.tos,
             }
-        if walk.quote is not None:
-            event |= {f"quote_{name}": getattr(walk.quote, name) for name in ("src", "dst", "sport", "dport")}
+        if walk.quoted is not None:
+            event |= {f"quote_{name}": getattr(walk.quoted, name) for name in ("src", "dst", "sport", "dport")}
         self._events.append(event)
 
     def finish(self, walk: Walk, end: JourneyEnds) -> None:
@@ -60,15 +60,15 @@ class Journal:
         for name, value in result.items():
             self.results[walk.row][name] = value
         if self._is_lesson(walk, end):
-            assert walk.quote is not None
-            self._lessons.append((walk.row, walk.quote, walk.told_mtu, walk.time))
+            assert walk.quoted is not None
+            self._lessons.append((walk.row, walk.quoted, walk.told_mtu, walk.time))
         self._state.verdicts[end.verdict] += np.uint64(1)
         if end.reason is not DropReason.NONE:
             self._state.drops[end.where, end.reason] += np.uint64(1)
 
     def _is_lesson(self, walk: Walk, end: JourneyEnds) -> bool:
         """Whether a stack learns a path MTU: a pod of any packet of its own, a node of the IPIP packets that it made."""
-        quote = walk.quote
+        quote = walk.quoted
         if quote is None or walk.inner.dport != FRAG_NEEDED or end.verdict is not Verdict.DELIVERED or not end.where:
             return False
         if quote.src != walk.inner.dst or walk.sent_encapsulated:

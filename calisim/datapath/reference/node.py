@@ -11,10 +11,9 @@ from dataclasses import replace
 
 from ...control.intent import Adjacency, Intent, Router
 from ...vocabulary import (
-    AdjacencyKind, ConnectionState, Device, Direction, DropReason, Encap, PacketFlag, ResultFlag, RouterFlag,
+    AdjacencyKind, ConnectionState, Device, Direction, DropReason, ResultFlag, RouterFlag,
     RpFilter, Stage, Verdict,
 )
-from ...vocabulary.encaps import encapsulation
 from .balance import Balancer, Handling, attached
 from .checkpoint import Checkpoint
 from .fabric import FRAG_NEEDED, HOST_UNREACHABLE, RESOLVING, TTL_EXCEEDED, FabricWalker
@@ -23,11 +22,11 @@ from .journal import Journal
 from .routes import Routes
 from .state import ReferenceState
 from .tcp import Effect
-from .tracking import Connection, PortChooser, is_known, opening_state, opening_timeout
-from .tunnels import DEVICES, ECN, merged_ecn, outer_ecn, tunnel_address, vxlan_source_port
+from .tracking import Connection, PortChooser, is_known, opening_state
+from .tunnel_ends import TunnelEnds
+from .tunnels import tunnel_address
 from .walk import (
-    ICMP, LONGEST, TCP, UDP, Complaint, Flow, Header, Onward, Walk, cut, drop, hold, is_nobody, is_this_host, refuse_longer,
-    succeed, undetermined,
+    ICMP, TCP, UDP, Complaint, Flow, Header, Onward, Walk, cut, drop, hold, is_nobody, is_this_host, succeed, undetermined,
 )
 
 
@@ -37,6 +36,7 @@ class NodeWalker:
     def __init__(self, intent: Intent, state: ReferenceState, journal: Journal, routes: Routes, fabric: FabricWalker) -> None:
         self.intent, self.state, self.journal, self.routes, self.fabric = intent, state, journal, routes, fabric
         self.balancer = Balancer(intent, state)
+        self.tunnels = TunnelEnds(intent, state, journal)
         self.checkpoint = Checkpoint(intent, state)
         self.hosts = HostPolicy(intent, state, routes, self.checkpoint.police)
 
@@ -61,7 +61,7 @@ class NodeWalker:
             if walk.outer is not None and walk.outer.dst in self.intent.local_addresses(router.id):
                 if stage is Stage.NONE and walk.outer.is_piece:
                     hold(Stage.DECAPSULATE, router.id, walk.device)
-                self._decapsulate(walk, walk.outer, router)
+                self.tunnels.decapsulate(walk, walk.outer, router)
         if walk.device is Device.LOOPBACK:
             self._choose_source(walk, router)
         else:
@@ -98,20 +98,6 @@ class NodeWalker:
         if router.flags & RouterFlag.SOURCE_DEST_CHECK and walk.wire.dst != router.address:
             drop(DropReason.DEST_CHECK, router.id, router.decided_by)
         self.journal.cross(walk, router.id, Device.ETHERNET, Direction.IN, Stage.FABRIC_IN)
-
-    def _decapsulate(self, walk: Walk, outer: Header, router: Router) -> None:
-        """Outer header off; ECN of both headers becomes the inner one's (RFC 6040)."""
-        if router.flags & RouterFlag.CALICO_FILTER and outer.src not in self.intent.tunnel_senders:
-            drop(DropReason.TUNNEL_UNKNOWN_SENDER, router.id)
-        device = DEVICES[walk.encap]
-        if not tunnel_address(router, device):
-            drop(DropReason.ADDRESS_UNUSED, router.id, stage=Stage.DECAPSULATE)
-        inner_ecn = merged_ecn(outer.tos & ECN, walk.inner.tos & ECN)
-        if inner_ecn is None:
-            drop(DropReason.ECN_ILLEGAL, router.id)
-        walk.inner.tos = walk.inner.tos & ~ECN | inner_ecn
-        walk.outer, walk.encap, walk.device = None, Encap.NONE, device
-        self.journal.cross(walk, router.id, device, Direction.IN, Stage.DECAPSULATE)
 
     def _check_source(self, walk: Walk, router: Router) -> None:
         """Martians, Calico's anti-spoofing at a pod's veth, the kernel's reverse path filter."""
@@ -177,7 +163,7 @@ class NodeWalker:
         if state is ConnectionState.NONE:
             self._refuse_invalid(router)
             return None
-        return Connection(flow, flow.inverse, state, walk.time, walk.time + opening_timeout(flow, state), self.state.waves)
+        return Connection.opened(flow, state, walk.time, self.state.waves)
 
     def _refuse_invalid(self, router: Router) -> None:
         if router.flags & RouterFlag.CALICO_FILTER:
@@ -249,18 +235,10 @@ class NodeWalker:
         walk.flags |= ResultFlag.SNAT
 
     def _confirm(self, walk: Walk, router: Router, connection: Connection, masquerade: int) -> None:
-        """Enter a connection into the table under a source port that keeps its answers apart from all others."""
-        table = self.state.conntrack[router.key]
-        ports = PortChooser(table, self.intent.seed, router.key, walk.time)
-        if masquerade:
-            random_fully = bool(router.flags & RouterFlag.RANDOM_FULLY)
-            translated = ports.masquerade(connection.translated, masquerade, random_fully=random_fully)
-        else:
-            translated = ports.bind(connection.translated)
-        if translated is None:
+        """Enter a connection into the table; only a masqueraded one is at the mercy of --random-fully."""
+        ports = PortChooser(self.state.conntrack[router.key], self.intent.seed, router.key, walk.time)
+        if not ports.confirm(connection, masquerade, random_fully=bool(router.flags & RouterFlag.RANDOM_FULLY)):
             drop(DropReason.SNAT_PORTS_EXHAUSTED, router.id)
-        connection.reply = translated.inverse
-        table.enter(connection)
         if walk.legs == 1:
             walk.connection = connection.ordinal
             walk.flags |= ResultFlag.NEW
@@ -288,12 +266,6 @@ class NodeWalker:
         if not self.fabric.answers(subnet, address):
             drop(DropReason.UNREACHABLE, router.id, complaint=complaint)
 
-    def _complaint(
-        self, walk: Walk, kind: tuple[int, int], header: Header, *, mtu: int = 0, delay: int = 0,
-    ) -> Complaint | None:
-        """An ICMP error of this node. Of its own packets its own stack learns without one."""
-        return None if walk.device is Device.LOOPBACK else Complaint(*kind, replace(header), mtu, delay)
-
     def _local_in(self, walk: Walk, router: Router, connection: Connection | None, handling: Handling) -> None:
         """The node itself receives; not masqueraded, since it passes INPUT and not POSTROUTING (measured) – but by lo both."""
         self.hosts.local_in(walk, router, connection)
@@ -314,13 +286,13 @@ class NodeWalker:
         as_it_came = replace(header)
         if walk.device is not Device.LOOPBACK:
             if header.ttl <= 1:
-                complaint = self._complaint(walk, TTL_EXCEEDED, as_it_came)
+                complaint = walk.complaint(TTL_EXCEEDED, as_it_came)
                 drop(DropReason.TTL_EXCEEDED, router.id, complaint=attached(complaint, walk, connection))
             header.ttl -= 1
         local = adjacency.kind is AdjacencyKind.LOCAL
         mtu = self.intent.endpoint(adjacency.endpoint).mtu if local else adjacency.mtu
         if header.df and (walk.largest or header.length) > mtu:
-            complaint = attached(self._complaint(walk, FRAG_NEEDED, as_it_came, mtu=mtu), walk, connection)
+            complaint = attached(walk.complaint(FRAG_NEEDED, as_it_came, mtu=mtu), walk, connection)
             drop(DropReason.MTU_EXCEEDED, router.id, adjacency.decided_by, stage=Stage.MTU, complaint=complaint)
         self.hosts.forward_in(walk, router, connection, adjacency)
         self.checkpoint.check(walk, router, connection, adjacency)
@@ -355,9 +327,12 @@ class NodeWalker:
             succeed(Verdict.DELIVERED, Stage.DELIVER, router.id)
         next_hop = adjacency.next_hop if adjacency.kind is AdjacencyKind.REMOTE else header.dst
         if adjacency.kind is AdjacencyKind.TUNNEL:
-            next_hop = self._encapsulate(walk, router, adjacency, connection)
+            limit = self.tunnels.encapsulate(walk, router, adjacency, connection)
+            next_hop = self._on_link(router, adjacency.next_hop)
+            if walk.wire.length > limit:
+                cut(Stage.ENCAPSULATE, router.id, limit, Onward(Stage.FABRIC_OUT, router.id, walk.device))
         elif adjacency.kind is AdjacencyKind.ATTACHED or next_hop != self.fabric.subnet(router.subnet).gateway:
-            self._resolve_neighbour(router, next_hop, self._complaint(walk, HOST_UNREACHABLE, header, delay=RESOLVING))
+            self._resolve_neighbour(router, next_hop, walk.complaint(HOST_UNREACHABLE, header, delay=RESOLVING))
         self._leave(walk, router, next_hop, adjacency.decided_by)
 
     def _masquerade_address(self, walk: Walk, router: Router, adjacency: Adjacency, *, marked: bool) -> int:
@@ -373,34 +348,6 @@ class NodeWalker:
         return tunnel if hides else 0
 
     # ---- going out -------------------------------------------------------------------------------------------
-
-    def _encapsulate(self, walk: Walk, router: Router, adjacency: Adjacency, connection: Connection | None) -> int:
-        """Outer header on; returns the on-link address to which its own route leads."""
-        if walk.outer is not None:
-            undetermined(Stage.ENCAPSULATE, router.id)
-        inner, layout = walk.inner, encapsulation(adjacency.encap)
-        if inner.length + layout.overhead > LONGEST:
-            drop(DropReason.MALFORMED, router.id, stage=Stage.ENCAPSULATE)
-        self.journal.cross(
-            walk, router.id, adjacency.device, Direction.OUT, Stage.ENCAPSULATE, detail=adjacency.decided_by)
-        walk.outer = walk.last_outer = Header(
-            src=router.address, dst=adjacency.next_hop, protocol=layout.protocol,
-            sport=vxlan_source_port(self.intent.seed, inner) if layout.port else 0, dport=layout.port,
-            ttl=layout.outer_ttl or inner.ttl, tos=outer_ecn(inner.tos & ECN), length=inner.length + layout.overhead,
-            fragment=PacketFlag.DF if inner.df and layout.copies_df else 0)
-        walk.encap = walk.last_encap = adjacency.encap
-        walk.flags |= ResultFlag.ENCAP
-        next_hop = self._on_link(router, adjacency.next_hop)
-        limit = self.state.path_mtu(router.address, adjacency.next_hop, router.inputs.mtu, walk.time)
-        offender = replace(inner)
-        if connection is not None and connection.is_translated and not walk.is_reply:
-            offender.src = connection.original.src     # icmp_ndo_send: who sent it, not who it now seems to come from
-        refuse_longer(
-            walk.outer, limit, DropReason.MTU_EXCEEDED, router.id, adjacency.decided_by, stage=Stage.ENCAPSULATE,
-            complaint=attached(self._complaint(walk, FRAG_NEEDED, offender, mtu=limit - layout.overhead), walk, connection))
-        if walk.outer.length > limit:
-            cut(Stage.ENCAPSULATE, router.id, limit, Onward(Stage.FABRIC_OUT, router.id, walk.device))
-        return next_hop
 
     def _on_link(self, router: Router, address: int) -> int:
         """Where the outer header's own route leads: a neighbour that answers, or the gateway."""

@@ -60,7 +60,7 @@ def _quote(walk: Walk, header: np.void) -> None:
     quote = Header(**fields)
     understood = quote.protocol != ICMP or quote.icmp_type in (0, 8)
     if understood and not quote.is_later_piece:
-        walk.quote, walk.told_mtu = quote, int(header["mtu"])
+        walk.quoted, walk.told_mtu = quote, int(header["mtu"])
 
 
 def packet_row(walk: Walk) -> dict[str, int]:
@@ -76,8 +76,8 @@ def header_row(walk: Walk, onward: Onward) -> dict[str, int]:
     if walk.outer is not None:
         row |= {name: getattr(walk.outer, name.removeprefix("outer_")) for name in OUTER}
         row["outer_length"] = walk.outer.length if walk.outer.is_piece else 0
-    if walk.quote is not None:
-        row |= {f"quote_{name}": getattr(walk.quote, name) for name in ("src", "dst", "sport", "dport")}
+    if walk.quoted is not None:
+        row |= {f"quote_{name}": getattr(walk.quoted, name) for name in ("src", "dst", "sport", "dport")}
     return row | {
         "encap": walk.encap, "id": walk.inner.id, "datagram": walk.inner.datagram, "largest": walk.largest,
         "resume": onward.resume, "resume_at": onward.resume_at, "device": onward.device,

@@ -35,6 +35,11 @@ class Connection:
     reply_packets: int = 0
     history: ConnectionHistory = ConnectionHistory(0)      # of TCP
 
+    @classmethod
+    def opened(cls, flow: Flow, state: ConnectionState, time: int, wave: int) -> Connection:
+        """By the packet that has the flow: not yet confirmed, nor translated."""
+        return cls(flow, flow.inverse, state, time, time + _opening_timeout(flow, state), wave)
+
     @property
     def is_confirmed(self) -> bool:
         """Whether it is in the table: not so while its first packet is under way through the router."""
@@ -54,6 +59,10 @@ class Connection:
     def is_redirected(self) -> bool:
         """Whether its destination does (DNAT)."""
         return (self.translated.dst, self.translated.dport) != (self.original.dst, self.original.dport)
+
+    def changes_destination(self, flow: Flow) -> bool:
+        """Of a packet that has one of its flows: an answer goes to who asked, a first packet to a service's endpoint."""
+        return self.is_redirected if flow == self.original else self.is_translated
 
     def refresh(self, state: ConnectionState, expires: int, *, is_reply: bool) -> None:
         """One more packet in one of the directions."""
@@ -139,7 +148,7 @@ def opening_state(flow: Flow, tcp_flags: int) -> ConnectionState:
     return ConnectionState.NONE if flow.protocol == ICMP and not flow.dport else ConnectionState.NEW
 
 
-def opening_timeout(flow: Flow, state: ConnectionState) -> int:
+def _opening_timeout(flow: Flow, state: ConnectionState) -> int:
     """Nanoseconds that a connection lives if nothing follows its first packet (nf_conntrack_*_timeout)."""
     if flow.protocol == TCP:
         return tcp.TcpTracker(state, ConnectionHistory(0), answered=False).timeout * SECOND
@@ -172,6 +181,18 @@ class PortChooser:
     seed: int
     key: int                               # of the router
     time: int
+
+    def confirm(self, connection: Connection, masquerade: int = 0, *, random_fully: bool = False) -> bool:
+        """Enter a connection under a source port that keeps its answers apart from all others; False: there is none."""
+        if masquerade:
+            translated = self.masquerade(connection.translated, masquerade, random_fully=random_fully)
+        else:
+            translated = self.bind(connection.translated)
+        if translated is None:
+            return False
+        connection.reply = translated.inverse
+        self.table.enter(connection)
+        return True
 
     def masquerade(self, flow: Flow, address: int, *, random_fully: bool) -> Flow | None:
         """``flow`` with its new source address and port; None: no port is free."""

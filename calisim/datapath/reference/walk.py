@@ -5,7 +5,7 @@ Stages change a :class:`Walk` and pass it on; the one that ends the journey rais
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import NamedTuple, NoReturn
 
 import numpy as np
@@ -117,7 +117,7 @@ class Walk:
     inner: Header
     tcp_flags: int
     largest: int = 0               # of the pieces in which it came, bytes; 0: it came whole
-    quote: Header | None = None    # of an ICMP error
+    quoted: Header | None = None   # by an ICMP error
     told_mtu: int = 0              # by a frag-needed
     sent_encapsulated: bool = False
     # the next leg
@@ -146,6 +146,15 @@ class Walk:
     def wire(self) -> Header:
         """The header that the network between the nodes sees."""
         return self.outer or self.inner
+
+    @property
+    def quote(self) -> Header | None:
+        """What is quoted by the ICMP error that a router has before it; None: it has no error, or one inside a tunnel's packet."""
+        return self.quoted if self.outer is None else None
+
+    def complaint(self, kind: tuple[int, int], header: Header, *, mtu: int = 0, delay: int = 0) -> Complaint | None:
+        """An ICMP error of the node that it is at. Of its own packets a node's stack learns without one."""
+        return None if self.device is Device.LOOPBACK else Complaint(*kind, replace(header), mtu, delay)
 
 
 class JourneyEnds(Exception):

@@ -26,23 +26,35 @@ cdef inline bint has_ports(uint8_t protocol) noexcept nogil:
     return protocol == PROTOCOL_TCP or protocol == PROTOCOL_UDP or protocol == PROTOCOL_ICMP
 
 
-cdef inline Fate advance(Core* core, Connection* c, const Packet* packet, bint reply) noexcept nogil:
-    """State, expiry and counters after one packet more, if it belongs to the connection."""
-    cdef Fate fate = FATE_BELONGS
-    if c.wave & WATCHED:
-        unwatch(core, c)
-    if c.protocol == PROTOCOL_TCP:
-        fate = follow_tcp(c, packet, reply)
-        if fate != FATE_BELONGS:
-            return fate
-    else:
-        c.expires = later(packet.time, timeout(c, packet.time))
-        if reply:
-            c.state = CONNECTION_ESTABLISHED
+cdef inline void count(Connection* c, bint reply) noexcept nogil:
+    """One packet more."""
     if reply:
         c.reply_packets += 1
     else:
         c.packets += 1
+
+
+cdef inline void renew(Core* core, Connection* c, uint64_t time, bint reply) noexcept nogil:
+    """State, expiry and counters after one packet more, of any protocol but TCP."""
+    if c.wave & WATCHED:
+        unwatch(core, c)
+    c.expires = later(time, timeout(c, time))
+    if reply:
+        c.state = CONNECTION_ESTABLISHED
+    count(c, reply)
+
+
+cdef inline Fate advance(Core* core, Connection* c, const Packet* packet, bint reply) noexcept nogil:
+    """State, expiry and counters after one packet more, if it belongs to the connection."""
+    cdef Fate fate = FATE_BELONGS
+    if c.protocol != PROTOCOL_TCP:
+        renew(core, c, packet.time, reply)
+        return fate
+    if c.wave & WATCHED:
+        unwatch(core, c)
+    fate = follow_tcp(c, packet, reply)
+    if fate == FATE_BELONGS:
+        count(c, reply)
     return fate
 
 

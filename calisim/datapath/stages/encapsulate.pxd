@@ -5,7 +5,8 @@ from calisim.datapath.stages.types cimport *
 from calisim.datapath.stages.chance cimport draw4
 from calisim.datapath.stages.conntrack cimport tuple_now
 from calisim.datapath.stages.emit cimport emit
-from calisim.datapath.stages.lookup cimport answers, class_of, path_mtu
+from calisim.datapath.stages.lookup cimport answers, path_mtu
+from calisim.datapath.stages.tunnel cimport made, taken
 from calisim.datapath.stages.verdict cimport drop, object_to, proceed, unknown
 
 
@@ -37,7 +38,7 @@ cdef inline bint encapsulate(Core* core, Walk* w, uint32_t* next_hop) noexcept n
     """The outer header, and its own way out.
 
     Uses   w.route, inner header    Sets  outer header, encap, ENCAP; next_hop on the link, 0 the gateway
-    Drops  UNREACHABLE, MTU_EXCEEDED, MALFORMED
+    Drops  MALFORMED, MTU_EXCEEDED, SNAT_PORTS_EXHAUSTED, UNREACHABLE
     """
     cdef const Encapsulation* encap = &ENCAPSULATIONS[w.route.encap]
     cdef uint8_t ecn = w.carry.tos & 3
@@ -57,29 +58,30 @@ cdef inline bint encapsulate(Core* core, Walk* w, uint32_t* next_hop) noexcept n
         core.headers[w.carry.row].outer_id = core.headers[w.carry.row].outer_datagram = 0
     w.carry.outer_sport, w.carry.outer_dport = flow_port(core, w) if encap.port else 0, encap.port
     w.result.flags |= RESULT_FLAG_ENCAP
-    if not tunnel_link(core, w, next_hop):
-        return False
-    if w.carry.outer_length > limit:
-        if not w.carry.outer_fragment:
-            return proceed(core, w, STAGE_ENCAPSULATE, w.id, limit, STAGE_FABRIC_OUT, w.id)
+    if w.carry.outer_length > limit and w.carry.outer_fragment:
         if w.carry.device != DEVICE_LOOPBACK:
             object_to(w, ERROR_FRAG_NEEDED, w.result.ttl, limit - encap.overhead)
             w.error_inside = True
         return drop(core, w, STAGE_ENCAPSULATE, DROP_MTU_EXCEEDED, w.id, w.route.detail)
+    if not made(core, w) or not tunnel_link(core, w, next_hop):
+        return False
+    if w.carry.outer_length > limit:
+        return proceed(core, w, STAGE_ENCAPSULATE, w.id, limit, STAGE_FABRIC_OUT, w.id)
     return True
 
 
 cdef inline bint decapsulate(Core* core, Walk* w) noexcept nogil:
-    """The outer header off; the packet comes in by the tunnel device.
+    """The outer header off; the packet comes in by the tunnel device. It stays on (encap) what is not this router's after all.
 
     Uses   outer header    Sets  w.carry.device, encap, tos
-    Drops  TUNNEL_UNKNOWN_SENDER, ADDRESS_UNUSED, ECN_ILLEGAL
+    Drops  TUNNEL_UNKNOWN_SENDER, SNAT_PORTS_EXHAUSTED, ADDRESS_UNUSED, ECN_ILLEGAL
     """
     cdef uint8_t outer = w.carry.outer_tos & 3, inner = w.carry.tos & 3
-    cdef bint ipip = w.carry.encap == ENCAP_IPIP
-    if (w.router.flags & ROUTER_FLAG_CALICO_FILTER
-            and not core.fib.classes[class_of(&core.fib, w.result.outer_src)].flags & CLASS_FLAG_TUNNEL_SENDER):
-        return drop(core, w, STAGE_DECAPSULATE, DROP_TUNNEL_UNKNOWN_SENDER, w.id, 0)
+    cdef bint ipip = w.carry.encap == ENCAP_IPIP, own
+    if not taken(core, w, &own):
+        return False
+    if not own:
+        return True
     if not (w.router.ipip_address if ipip else w.router.vxlan_address):
         return drop(core, w, STAGE_DECAPSULATE, DROP_ADDRESS_UNUSED, w.id, 0)
     if outer == 3:

@@ -9,7 +9,7 @@ from calisim.datapath.stages.types cimport *
 from calisim.datapath.stages.conntrack cimport tuple_now
 from calisim.datapath.stages.lookup cimport class_of, may_reside, resident, resolve
 from calisim.datapath.stages.groups cimport group_tuple
-from calisim.datapath.stages.track cimport hash_of
+from calisim.datapath.stages.track cimport beside, hash_of
 
 cdef extern from "intrinsics.h":
     void prefetch_read(const void* address) nogil
@@ -34,13 +34,15 @@ cdef inline void ask_for(Core* core, uint64_t hash) noexcept nogil:
     prefetch_read(&core.index[hash & core.index_mask])
 
 
-cdef inline void ask_for_record(Core* core, uint64_t hash) noexcept nogil:
+cdef inline void ask_for_records(Core* core, uint64_t hash) noexcept nogil:
+    """Conntrack's and the groups', which lie beside each other."""
     cdef uint64_t at = hash & core.index_mask, slot = core.index[at]
-    while slot and slot >> 32 != hash >> 32:
+    cdef uint64_t tag = ~(hash ^ beside(hash)) >> 32 << 32         # what both have alike
+    while slot:
+        if (slot ^ hash) & tag == 0:
+            prefetch_write(&core.connections[<uint32_t>slot - 1])
         at = (at + 1) & core.index_mask
         slot = core.index[at]
-    if slot:
-        prefetch_write(&core.connections[<uint32_t>slot - 1])
 
 
 cdef inline void ask_for_senders(Core* core, Py_ssize_t first, Py_ssize_t last) noexcept nogil:
@@ -52,7 +54,7 @@ cdef inline void ask_for_senders(Core* core, Py_ssize_t first, Py_ssize_t last) 
 
 
 cdef inline void foresee(Core* core, Walk* w, bint outbound, Foresight* foreseen) noexcept nogil:
-    """The tuple that the security groups will ask for, as far as it can be known (without NAT)."""
+    """The tuple that the security groups will ask for, and of a tunnel conntrack, as far as it can be known (without NAT)."""
     cdef Wire wire
     if outbound and w.route.kind == ADJACENCY_TUNNEL:
         wire.src, wire.dst = w.router.address, w.route.next_hop
@@ -107,21 +109,22 @@ cdef inline void glance(Core* core, const Carry* carries, uint32_t count, Glance
         t = tuple_now(&w)
         g.hash = hash_of(&t)
         ask_for(core, g.hash)
-        g.into.hash = g.out.hash = g.hash
+        g.into.hash = g.out.hash = beside(g.hash)
         g.into.tuple.flags = g.out.tuple.flags = 0         # the groups' tuples have one: nothing is foreseen yet
-        if w.router.groups and w.carry.device == DEVICE_ETHERNET:
+        if w.carry.device == DEVICE_ETHERNET and (w.router.groups or w.carry.encap):
             foresee(core, &w, False, &g.into)
     for i in range(count):
         g, carry = &glances[i], &carries[i]
         resolve(fib, carry.router, g.dst, g.class_of_dst, &g.route)
         if carry.device != DEVICE_VETH and carry.device != DEVICE_LOOPBACK:
             resolve(fib, carry.router, core.results[carry.row].src, g.class_of_src, &g.back)
-        ask_for_record(core, g.hash)
-        ask_for_record(core, g.into.hash)
-        if g.route.kind >= ADJACENCY_ATTACHED and fib.routers[carry.router].groups:
+        ask_for_records(core, g.hash)
+        if g.into.hash != beside(g.hash):
+            ask_for_records(core, g.into.hash)
+        if g.route.kind == ADJACENCY_TUNNEL or (g.route.kind >= ADJACENCY_ATTACHED and fib.routers[carry.router].groups):
             resume(core, &w, carry)
             w.route = g.route
             foresee(core, &w, True, &g.out)
     for i in range(count):
-        if glances[i].out.hash != glances[i].hash:
-            ask_for_record(core, glances[i].out.hash)
+        if glances[i].out.hash != beside(glances[i].hash):
+            ask_for_records(core, glances[i].out.hash)

@@ -10,6 +10,9 @@ from calisim.datapath.stages.types cimport (
     Core, Taken, Tuple, PROTOCOL_GRE, PROTOCOL_ICMP, PROTOCOL_TCP, PROTOCOL_UDP, ECHO_REQUEST, SUPERSEDED, TAKEN_WAYS,
     TAKEN_WORDS, WATCHED)
 
+cdef enum:
+    FLAGS_SHIFT = 40                           # above every index_mask
+
 cdef extern from "intrinsics.h":
     uint64_t fold(uint64_t a, uint64_t b) nogil
     ctypedef void aside                # of a function that is rarely called
@@ -19,11 +22,18 @@ cdef inline uint64_t hash_of(const Tuple* t) noexcept nogil:
     """Equal for a tuple and its inverse (ICMP: the identifier stays, only the type turns): a product has no order.
 
     The hash is this table's own affair, so it need not be the one that both engines draw by, which costs four times as much.
+    The flags change the tag alone: the groups' entry of a tuple lies beside conntrack's.
     """
     cdef uint64_t a = <uint64_t>t.src << 16 | t.sport
     cdef uint64_t b = <uint64_t>t.dst << 16 | (t.sport if t.protocol == PROTOCOL_ICMP else t.dport)
-    cdef uint64_t rest = <uint64_t>t.key << 32 | <uint64_t>t.flags << 8 | t.protocol
-    return fold(fold(a ^ <uint64_t>0x9E3779B97F4A7C15, b ^ <uint64_t>0x9E3779B97F4A7C15) ^ rest, <uint64_t>0xBF58476D1CE4E5B9)
+    cdef uint64_t rest = <uint64_t>t.key << 32 | t.protocol
+    return <uint64_t>t.flags << FLAGS_SHIFT ^ fold(
+        fold(a ^ <uint64_t>0x9E3779B97F4A7C15, b ^ <uint64_t>0x9E3779B97F4A7C15) ^ rest, <uint64_t>0xBF58476D1CE4E5B9)
+
+
+cdef inline uint64_t beside(uint64_t hash) noexcept nogil:
+    """Hash of a tuple in conntrack of that in the groups' tracking, and the other way round."""
+    return hash ^ <uint64_t>CONNECTION_FLAG_TRACKED_BY_FABRIC << FLAGS_SHIFT
 
 
 cdef inline Tuple inverse(const Tuple* t) noexcept nogil:

@@ -144,6 +144,17 @@ cdef inline bint translate_error(Walk* w) noexcept nogil:
     return True
 
 
+cdef inline Connection* confirm(Core* core, const Walk* w, const Tuple* original, const Tuple* reply) noexcept nogil:
+    """The entry of a connection that the packet opens."""
+    cdef uint8_t state = CONNECTION_NEW
+    cdef Connection* c
+    if original.protocol == PROTOCOL_TCP:
+        state = TCP_TRANSITIONS[0][TCP_CLASSES[w.packet.tcp_flags & 63]][CONNECTION_NONE]
+    c = enter(core, original, reply, w.id, state, w.packet.time, 0)
+    c.expires = later(w.packet.time, tcp_timeout(c) if c.protocol == PROTOCOL_TCP else timeout(c, w.packet.time))
+    return c
+
+
 cdef inline bint translate(Core* core, Walk* w) noexcept nogil:
     """Source translation, and the connection's entry.
 
@@ -153,7 +164,6 @@ cdef inline bint translate(Core* core, Walk* w) noexcept nogil:
     """
     cdef Tuple original, reply
     cdef Connection* c = w.connection
-    cdef uint8_t state
     if w.quote is not NULL:
         return translate_error(w)
     if w.tracking == TRACK_NEW:
@@ -162,12 +172,7 @@ cdef inline bint translate(Core* core, Walk* w) noexcept nogil:
             return drop(core, w, STAGE_TRANSLATE, DROP_SNAT_PORTS_EXHAUSTED, w.id, 0)
         if w.redirected:
             original.dst, original.dport = w.arrived_dst, w.arrived_dport
-        state = CONNECTION_NEW
-        if original.protocol == PROTOCOL_TCP:
-            state = TCP_TRANSITIONS[0][TCP_CLASSES[w.packet.tcp_flags & 63]][CONNECTION_NONE]
-        c = enter(core, &original, &reply, w.id, state, w.packet.time, 0)
-        c.expires = later(w.packet.time, tcp_timeout(c) if c.protocol == PROTOCOL_TCP else timeout(c, w.packet.time))
-        w.connection = c
+        w.connection = c = confirm(core, w, &original, &reply)
         if core.leg == 1:
             w.result.connection = c.ordinal
             w.result.flags |= RESULT_FLAG_NEW
