@@ -8,12 +8,14 @@ import numpy as np
 VOCABULARY: str                # digest of the vocabulary that the core was built from
 FRAME: int                     # packets that are walked together; rooms are checked once a frame
 CARRY_SIZE: int                # bytes per packet of the buffer that is carried from leg to leg
+TAKEN_SIZE: int                # bytes that remember which of 64 ports are taken
 CONNECTION_ROOM: int           # records that one frame more may take in one leg
 FLOW_SIZE: int                 # bytes of a flow and of what is seldom asked of it
 ASIDE_SIZE: int
 EVENT_ROOM: int                # likewise of events
 LEAST_AFFINITIES: int          # slots of the smallest table of affinities
 INDEX_PER_CONNECTION: int      # slots of the index for each connection there is room for
+CONNECTIONS_PER_TAKEN: int     # room for so many connections to each such memory
 WAVE_NUMBER: int               # the bits of CONNECTION.wave that are the wave's number
 
 class Tables:
@@ -34,8 +36,8 @@ class Ledger:
     counts: tuple[int, int, int]   # connections, affinities, flows
 
     def __init__(
-        self, connections: np.ndarray, connection_count: int, index: np.ndarray, affinities: np.ndarray, affinity_count: int,
-        paths: np.ndarray, ordinals: np.ndarray, links: np.ndarray, drops: np.ndarray, verdicts: np.ndarray, hits: np.ndarray,
+        self, connections: np.ndarray, connection_count: int, index: np.ndarray, taken: np.ndarray, affinities: np.ndarray,
+        affinity_count: int, paths: np.ndarray, ordinals: np.ndarray, links: np.ndarray, drops: np.ndarray, verdicts: np.ndarray, hits: np.ndarray,
         flows: np.ndarray, asides: np.ndarray, flow_index: np.ndarray, listed: np.ndarray, flow_count: int,
     ) -> None: ...
     def settle(self) -> None:

@@ -15,7 +15,7 @@ from calisim.datapath.stages.exception cimport complain, hand_on
 from calisim.datapath.stages.glance cimport ask_for_senders, glance, resume
 from calisim.datapath.stages.flows cimport FLOW_LISTED, first_leg, hash_of_key, note, retreat, second_leg, seek, settle
 from calisim.datapath.stages.track cimport index_entry
-from calisim.datapath.stages.types cimport FRAME_SIZE, SUPERSEDED, Aside, Carry, Core, Flow, Glance, Route, Walk
+from calisim.datapath.stages.types cimport FRAME_SIZE, WATCHED, Aside, Carry, Core, Flow, Glance, Route, Taken, Walk
 from calisim.datapath.stages.lookup cimport class_of, resident, resolve
 from calisim.datapath.stages.police cimport Suspect, judge, suspect
 from calisim.datapath.stages.walk cimport walk
@@ -29,11 +29,13 @@ FRAME = FRAME_SIZE
 CARRY_SIZE = sizeof(Carry)
 FLOW_SIZE = sizeof(Flow)
 ASIDE_SIZE = sizeof(Aside)
+TAKEN_SIZE = sizeof(Taken)
 CONNECTION_ROOM = CONNECTIONS_A_LEG * FRAME_SIZE
 EVENT_ROOM = EVENTS_A_LEG * FRAME_SIZE
 LEAST_AFFINITIES = 4 * FRAME_SIZE    # at most three slots of four are taken after one frame more
 INDEX_PER_CONNECTION = 4             # at most three slots of four are taken
-WAVE_NUMBER = SUPERSEDED - 1         # the bits of CONNECTION.wave that are the number
+CONNECTIONS_PER_TAKEN = 16           # of 64 ports, so that few of different ranges displace each other
+WAVE_NUMBER = WATCHED - 1            # the bits of CONNECTION.wave that are the number
 
 
 cdef class Tables:
@@ -96,14 +98,16 @@ cdef class Ledger:
 
     def __cinit__(
         self, Connection[::1] connections not None, uint32_t connection_count, uint64_t[::1] index not None,
+        uint8_t[::1] taken not None,
         Affinity[::1] affinities not None, uint32_t affinity_count, const Pmtu[::1] paths not None,
         uint32_t[:, ::1] ordinals not None, uint64_t[:, :, :, ::1] links not None, uint64_t[:, ::1] drops not None,
         uint64_t[::1] verdicts not None, uint64_t[::1] hits not None, uint8_t[::1] flows not None, uint8_t[::1] asides not None,
         uint64_t[::1] flow_index not None, uint32_t[::1] listed not None, uint32_t flow_count,
     ):
-        cdef Py_ssize_t room = listed.shape[0]
+        cdef Py_ssize_t room = listed.shape[0], slots = taken.shape[0] // <Py_ssize_t>sizeof(Taken)
         if (index.shape[0] & (index.shape[0] - 1) or index.shape[0] < connections.shape[0] * INDEX_PER_CONNECTION
-                or not 0 < connections.shape[0] < 0x7FFFFFFF or connection_count > connections.shape[0]):
+                or not 0 < connections.shape[0] < 0x7FFFFFFF or connection_count > connections.shape[0]
+                or slots == 0 or slots & (slots - 1) or taken.shape[0] != slots * <Py_ssize_t>sizeof(Taken)):
             raise ValueError("the connection table is not of a size that works")
         if affinities.shape[0] & (affinities.shape[0] - 1) or affinities.shape[0] < LEAST_AFFINITIES:
             raise ValueError("the table of affinities is not of a size that works")
@@ -114,13 +118,15 @@ cdef class Ledger:
         if links.shape[1] != DEVICE_COUNT or links.shape[2] != 2 or links.shape[3] != 2 or ordinals.shape[1] != 2 \
                 or drops.shape[1] != DROP_COUNT or verdicts.shape[0] != VERDICT_COUNT:
             raise ValueError("the counters are not of a size that works")
-        self.held = (connections, index, affinities, paths, ordinals, links, drops, verdicts, hits, flows, asides, flow_index, listed)
+        self.held = (
+            connections, index, taken, affinities, paths, ordinals, links, drops, verdicts, hits, flows, asides, flow_index, listed)
         self.routers, self.places, self.objects = links.shape[0], drops.shape[0], hits.shape[0]
         if ordinals.shape[0] != self.routers:
             raise ValueError("the counters are not of a size that works")
         self.core.index, self.core.index_mask = &index[0], index.shape[0] - 1
         self.core.connections, self.core.connection_room = &connections[0], connections.shape[0]
         self.core.connection_count = connection_count
+        self.core.taken, self.core.taken_mask = <Taken*> &taken[0], slots - 1
         self.core.affinities, self.core.affinity_mask, self.core.affinity_count = (
             &affinities[0], affinities.shape[0] - 1, affinity_count)
         self.core.paths, self.core.path_count = (&paths[0] if paths.shape[0] else NULL), paths.shape[0]
@@ -319,6 +325,7 @@ def reindex(Connection[::1] connections not None, uint32_t count, uint64_t[::1] 
     core.index, core.index_mask, core.connections = &index[0], index.shape[0] - 1, &connections[0]
     with nogil:
         for i in range(count):
+            connections[i].wave &= ~WATCHED        # what searches knew goes with the old index
             index_entry(&core, i)
 
 

@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from ..fib.lpm import Intervals
-from ..vocabulary import ResultFlag
+from ..vocabulary import DropReason, ResultFlag
 from . import workloads
 from .digest import columns_of
 from .machine import version, version_of
@@ -234,6 +234,27 @@ def path_row(
         lambda: {"connections": len(forwarding.state.connections())}, bench.rounds)
 
 
+def exhausted_row(bench: Bench) -> Row:
+    """A node has no port left for a destination: each attempt costs Linux' whole search and is lost."""
+    attempts = bench.setting["packets"] // 4
+    packets = workloads.crowd(bench.network.intent, 3 * workloads.NAT_PORTS + attempts)
+    filling, packets = np.split(packets, [3 * workloads.NAT_PORTS])
+    forwarding, rivals = Forwarding(bench, packets), []
+    forwarding.engine.forward(filling, forwarding.state)
+    if "numba" not in bench.absent:
+        from .rivals.jit import Pipeline
+
+        rival = RivalForwarding(Pipeline(bench.cluster), packets)
+        rival.pipeline.forward(filling)
+        rivals.append(rival.contender("numba", version_of("numba")))
+    return Row(
+        "snat-exhausted", "SNAT ports exhausted", "attempts", own(forwarding, attempts), rivals, forwarding.claimed,
+        bench.skipped("numba"), lambda: {
+            "connections": len(forwarding.state.connections()),
+            "lost": int(np.count_nonzero(np.concatenate(forwarding.results)["reason"] == DropReason.SNAT_PORTS_EXHAUSTED))},
+        bench.rounds)
+
+
 class Traffic:
     """The packets of the rows about whole paths, each made when it is first asked for."""
 
@@ -407,6 +428,7 @@ def rows(bench: Bench) -> dict[str, Callable[[], Row]]:
             bench, "snat-established", "100 % SNAT, established", traffic.masked, with_numpy=False),
         "snat-new": lambda: path_row(
             bench, "snat-new", "100 % SNAT, new", traffic.masked, with_numpy=False, fresh=True),
+        "snat-exhausted": lambda: exhausted_row(bench),
         "threads-2": lambda: shaped_row(bench, "threads-2", "two threads", traffic.of(traffic.usual), threads=2),
         "waves-1000": lambda: shaped_row(bench, "waves-1000", "waves of 1,000", traffic.of(traffic.usual), size=1000),
         "run": lambda: run_row(bench, traffic.of(traffic.usual)),
@@ -424,5 +446,6 @@ def rows(bench: Bench) -> dict[str, Callable[[], Row]]:
 
 ROWS = (
     "lookup-uniform", "lookup-zipf", "path-pods-uniform", "path-pods-zipf", "path-uniform", "path-zipf", "snat-established",
-    "snat-new", "threads-2", "waves-1000", "run", "bytes", "build", "rebuild-join", "rebuild-pool", "start-import", "start-help")
+    "snat-new", "snat-exhausted", "threads-2", "waves-1000", "run", "bytes", "build", "rebuild-join", "rebuild-pool",
+    "start-import", "start-help")
 """Ids, in the order of the table."""

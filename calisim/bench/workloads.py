@@ -22,8 +22,9 @@ WAVE = 1 << 16                      # packets, unless a row is about waves
 APPLICATIONS = 30                   # each with one pod on each node
 POLICIES = 100
 FIRST_PORT = 8000                   # of policy 0; nobody listens below
-ACK = 0x18                          # PSH | ACK: in the middle of a connection, which Linux picks up
+SYN, ACK = 0x02, 0x18               # PSH | ACK: in the middle of a connection, which Linux picks up
 TCP, UDP = 6, 17
+FIRST_NAT_PORT, NAT_PORTS = 1024, 64512    # that one address has for one destination
 ZIPF = 1.1                          # exponent of the popularity of flows
 
 _CLUSTER = """\
@@ -137,6 +138,20 @@ def flows(pods: Pods, count: int, *, seed: int = 1, outside: float = 0.0, lost: 
     third = lost / 3
     for number, (field, value) in enumerate((("dport", 22), ("dst", pods.unused), ("ttl", 1))):
         packets[field][(fate >= outside + number * third) & (fate < outside + (number + 1) * third)] = value
+    return packets
+
+
+def crowd(intent: Intent, count: int) -> np.ndarray:
+    """The pods of one node open ``count`` connections to one port of the host outside, from ever other ports."""
+    pods = [one for one in intent.endpoints if one.kind is EndpointKind.POD]
+    pods = [one for one in pods if one.router == pods[0].router]
+    sender, port = np.divmod(np.arange(count), NAT_PORTS)
+    packets = np.zeros(count, PACKET)
+    packets["ingress"] = np.array([one.id for one in pods])[sender % len(pods)]
+    packets["src"] = np.array([one.address for one in pods])[sender % len(pods)]
+    packets["dst"] = next(one.address for one in intent.endpoints if one.kind is EndpointKind.HOST)
+    packets["sport"], packets["dport"], packets["protocol"], packets["tcp_flags"] = FIRST_NAT_PORT + port, 443, TCP, SYN
+    packets["length"], packets["fragment"], packets["ttl"] = 60, PacketFlag.DF, 64
     return packets
 
 

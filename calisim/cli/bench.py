@@ -154,7 +154,8 @@ def _agreement(rival: Mapping[str, Any]) -> str:
 
 def _facts(facts: Mapping[str, Any]) -> str:
     words = {"tableBytes": "tables {:,} bytes", "peakBytes": "peak memory {:,} bytes", "connections": "{:,} connections",
-             "prefixes": "{:,} prefixes", "connectionsKept": "{} % of the connections known before are known after"}
+             "prefixes": "{:,} prefixes", "lost": "{:,} attempts lost",
+             "connectionsKept": "{} % of the connections known before are known after"}
     return ", ".join(words[name].format(value) for name, value in facts.items())
 
 

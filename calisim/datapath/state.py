@@ -11,7 +11,8 @@ from collections.abc import Iterable
 import numpy as np
 
 from .._fastpath import (
-    CONNECTION_ROOM, FRAME, INDEX_PER_CONNECTION, LEAST_AFFINITIES, WAVE_NUMBER, Ledger, reindex, remember,
+    CONNECTION_ROOM, CONNECTIONS_PER_TAKEN, FRAME, INDEX_PER_CONNECTION, LEAST_AFFINITIES, TAKEN_SIZE, WAVE_NUMBER, Ledger,
+    reindex, remember,
 )
 from ..fib.image import FibImage
 from ..vocabulary import AFFINITY, CONNECTION, PMTU, ConnectionFlag, Device, DropReason, Verdict
@@ -40,8 +41,7 @@ class State:
         self._hits = np.zeros(image.objects + 1, np.uint64)
         self._image = image
         self.ordinals = np.zeros((len(self.keys), 2), np.uint32)      # the last one given: by conntrack, by the groups
-        self.records = zeros(_FIRST_ROOM, CONNECTION)
-        self.index = zeros(_FIRST_ROOM * INDEX_PER_CONNECTION, np.dtype(np.uint64))
+        self._furnish(_FIRST_ROOM)
         self.sessions = zeros(LEAST_AFFINITIES, AFFINITY)             # an open-addressing table
         self.icmp_tokens: dict[tuple[int, int], tuple[int, int]] = {}  # (router key, or place after the last), to whom
         self._known_paths: dict[tuple[int, int], tuple[int, int]] = {}      # source, destination: MTU, until when
@@ -56,7 +56,7 @@ class State:
     def _bind(self, connections: int, sessions: int, flows: int) -> None:
         """A ledger over the arrays as they are now, with these numbers of records in them. No flow may be listed."""
         self.ledger = Ledger(
-            self.records, connections, self.index, self.sessions, sessions, self.paths, self.ordinals, self._links, self._drops,
+            self.records, connections, self.index, self.taken, self.sessions, sessions, self.paths, self.ordinals, self._links, self._drops,
             self._verdicts, self._hits, self.flows.records, self.flows.asides, self.flows.index, self.flows.listed, flows)
 
     @property
@@ -156,10 +156,15 @@ class State:
         room = len(self.records)
         while room < 2 * len(kept) + _FIRST_ROOM:
             room *= 2
-        records = zeros(room, CONNECTION)
-        records[:len(kept)] = kept
-        self.records, self.index = records, zeros(room * INDEX_PER_CONNECTION, np.dtype(np.uint64))
+        self._furnish(room)
+        self.records[:len(kept)] = kept
         reindex(self.records, len(kept), self.index)
+
+    def _furnish(self, room: int) -> None:
+        """Empty tables for that many connections; ``taken``: which ports searches have found taken."""
+        self.records = zeros(room, CONNECTION)
+        self.index = zeros(room * INDEX_PER_CONNECTION, np.dtype(np.uint64))
+        self.taken = zeros(room // CONNECTIONS_PER_TAKEN * TAKEN_SIZE, np.dtype(np.uint8))
 
     def _grow_sessions(self, earliest: int) -> int:
         """Room for more affinities; those that had expired at ``earliest`` are forgotten. Returns how many are left."""

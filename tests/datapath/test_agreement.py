@@ -14,7 +14,7 @@ from calisim.datapath.engine import engine
 from calisim.datapath.reference.police import Flow, Police
 from calisim.errors import UsageError
 from calisim.fib.compiler import compile
-from calisim.traffic.batch import SYN, packet
+from calisim.traffic.batch import ACK, FIN, RST, SYN, packet
 from calisim.traffic.flows import reply_wave
 from calisim.vocabulary import HEADER, PACKET, DropReason, HeaderFlag, ResultFlag, RpFilter, Stage, Verdict
 from tests.balancing import asking, served
@@ -303,6 +303,30 @@ def test_port_exhaustion_agrees(random_fully: bool) -> None:
     tuples = set(zip(kept["src"].tolist(), kept["sport"].tolist(), strict=True))
     assert len(tuples) == len(kept) > 450                 # every reply tuple once
     assert (kept["flags"] & ResultFlag.SNAT).all()
+
+
+@pytest.mark.parametrize("protocol", [6, 17])
+@pytest.mark.parametrize("random_fully", [False, True])
+def test_nearly_full_ranges_agree_while_connections_come_live_and_go(protocol: int, random_fully: bool) -> None:
+    """What a search has learnt of a range ends with what it was learnt of: by time (forth and back within a wave), by RST and
+    FIN, by a successor; and packets and answers put ends off."""
+    rng = np.random.default_rng(protocol)
+    intent = three_zones(pods=4, random_fully=random_fully).build()
+    twins, start, lost, back = Twins(intent), SECOND, 0, np.empty(0, PACKET)
+    for _ in range(8):
+        wave = np.concatenate([clashing(intent, f"default/p{pod}", 1100, protocol=protocol) for pod in (1, 2)])
+        wave = rng.choice(wave[wave["sport"] < 1024], 900)
+        if protocol == 6:
+            wave["tcp_flags"] = rng.choice([SYN, ACK, ACK | RST, ACK | FIN], len(wave), p=[0.7, 0.1, 0.1, 0.1])
+        wave = rng.permutation(np.concatenate([wave, back]))
+        wave["time"] = start + rng.integers(0, 40 if protocol == 6 else 15, len(wave)) * SECOND
+        results = twins.forward(wave)
+        lost += np.count_nonzero(results["reason"] == DropReason.SNAT_PORTS_EXHAUSTED)
+        back = rng.permutation(reply_wave(wave, results, intent))[:300]
+        if protocol == 6:
+            back["tcp_flags"] = rng.choice([SYN | ACK, ACK, ACK | RST, ACK | FIN], len(back))
+        start = twins.states[1].latest
+    assert lost > 300
 
 
 def test_who_takes_over_a_tuple_ends_what_had_it() -> None:

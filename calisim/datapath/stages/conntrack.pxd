@@ -3,7 +3,7 @@ from libc.stdint cimport uint8_t, uint32_t, uint64_t
 from calisim._vocabulary cimport *
 from calisim.datapath.stages.types cimport *
 from calisim.datapath.stages.track cimport (
-    answer_to, find, hash_of, inverse, is_original, later, redirected, timeout, translated, tuple_of)
+    answer_to, find, hash_of, inverse, is_original, later, redirected, timeout, translated, tuple_of, unwatch)
 from calisim.datapath.stages.tcp cimport follow_tcp, Fate, FATE_BELONGS, FATE_INVALID, FATE_OPENS
 from calisim.datapath.stages.verdict cimport drop
 
@@ -34,20 +34,24 @@ cdef inline void count(Connection* c, bint reply) noexcept nogil:
         c.packets += 1
 
 
-cdef inline void renew(Connection* c, uint64_t time, bint reply) noexcept nogil:
+cdef inline void renew(Core* core, Connection* c, uint64_t time, bint reply) noexcept nogil:
     """State, expiry and counters after one packet more, of any protocol but TCP."""
+    if c.wave & WATCHED:
+        unwatch(core, c)
     c.expires = later(time, timeout(c, time))
     if reply:
         c.state = CONNECTION_ESTABLISHED
     count(c, reply)
 
 
-cdef inline Fate advance(Connection* c, const Packet* packet, bint reply) noexcept nogil:
+cdef inline Fate advance(Core* core, Connection* c, const Packet* packet, bint reply) noexcept nogil:
     """State, expiry and counters after one packet more, if it belongs to the connection."""
     cdef Fate fate = FATE_BELONGS
     if c.protocol != PROTOCOL_TCP:
-        renew(c, packet.time, reply)
+        renew(core, c, packet.time, reply)
         return fate
+    if c.wave & WATCHED:
+        unwatch(core, c)
     fate = follow_tcp(c, packet, reply)
     if fate == FATE_BELONGS:
         count(c, reply)
@@ -112,7 +116,7 @@ cdef inline bint conntrack(Core* core, Walk* w) noexcept nogil:
             touch(core, w, c, w.tracking == TRACK_REPLY)
         else:
             unsteady(w)
-        fate = advance(c, w.packet, w.tracking == TRACK_REPLY)
+        fate = advance(core, c, w.packet, w.tracking == TRACK_REPLY)
     elif opens(w.packet):
         fate = FATE_OPENS
         miss(w, w.hash)

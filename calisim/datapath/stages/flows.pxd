@@ -12,7 +12,7 @@ from calisim._vocabulary cimport *
 from calisim.datapath.stages.types cimport *
 from calisim.datapath.stages.admit cimport shortest
 from calisim.datapath.stages.tcp cimport HISTORY_LAST, unacknowledged
-from calisim.datapath.stages.track cimport fabric_timeout, later, tcp_timeout, timeout
+from calisim.datapath.stages.track cimport fabric_timeout, later, tcp_timeout, timeout, unwatch
 
 cdef extern from "intrinsics.h":
     uint64_t fold(uint64_t a, uint64_t b) nogil
@@ -105,7 +105,9 @@ cdef inline bint keeps(const Connection* c, uint64_t time, uint32_t upkeep) noex
     return (c.expires > time) & ((c.state == CONNECTION_ESTABLISHED) | (upkeep != UPKEEP_TCP))
 
 
-cdef inline void refresh_again(Connection* c, const Packet* packet, bint reply, uint32_t upkeep) noexcept nogil:
+cdef inline void refresh_again(
+    Core* core, Connection* c, const Packet* packet, bint reply, uint32_t upkeep,
+) noexcept nogil:
     """One packet more of something that keeps: what conntrack and the groups do with it, and nothing else. Directions are computed
     with, not asked for: one mispredicted branch costs as much as all of this."""
     cdef uint64_t span
@@ -116,6 +118,8 @@ cdef inline void refresh_again(Connection* c, const Packet* packet, bint reply, 
         span = timeout(c, packet.time)
     else:
         span = fabric_timeout(c.protocol)
+    if c.wave & WATCHED:
+        unwatch(core, c)
     c.state = CONNECTION_ESTABLISHED if reply else c.state
     c.expires = later(packet.time, span)
     c.packets += not reply
@@ -136,7 +140,7 @@ cdef inline bint again(
     if not kept or (absent and not nobody_has(core, absent)):
         return False
     for k in range(count):
-        refresh_again(&connections[touched[k]], packet, marks & MARK_REPLY != 0, marks >> MARK_UPKEEP & 7)
+        refresh_again(core, &connections[touched[k]], packet, marks & MARK_REPLY != 0, marks >> MARK_UPKEEP & 7)
         marks >>= MARK_NEXT
     return True
 

@@ -1,4 +1,5 @@
-/* What Cython cannot say: ask for a cache line before it is needed, find the lowest bit that is set, multiply to 128 bits. */
+/* What Cython cannot say: ask for a cache line before it is needed, keep a rare function out of its callers, find the lowest bit
+   that is set, multiply to 128 bits. */
 #ifndef CALISIM_INTRINSICS_H
 #define CALISIM_INTRINSICS_H
 
@@ -6,9 +7,11 @@
 #define prefetch_read(address) __builtin_prefetch((address), 0, 3)
 #define prefetch_write(address) __builtin_prefetch((address), 1, 3)
 #define lowest_bit(word) __builtin_ctzll(word)
+#define aside __attribute__((cold)) void
 #else
 #define prefetch_read(address) ((void)(address))
 #define prefetch_write(address) ((void)(address))
+#define aside void
 static inline int lowest_bit(unsigned long long word)
 {
     int bit = 0;

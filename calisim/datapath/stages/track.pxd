@@ -7,13 +7,15 @@ only when the door rebuilds the index, so among equal tuples the one confirmed f
 from libc.stdint cimport uint8_t, uint16_t, uint32_t, uint64_t
 from calisim._vocabulary cimport *
 from calisim.datapath.stages.types cimport (
-    Core, Tuple, PROTOCOL_GRE, PROTOCOL_ICMP, PROTOCOL_TCP, PROTOCOL_UDP, ECHO_REQUEST, SUPERSEDED)
+    Core, Taken, Tuple, PROTOCOL_GRE, PROTOCOL_ICMP, PROTOCOL_TCP, PROTOCOL_UDP, ECHO_REQUEST, SUPERSEDED, TAKEN_WAYS,
+    TAKEN_WORDS, WATCHED)
 
 cdef enum:
     FLAGS_SHIFT = 40                           # above every index_mask
 
 cdef extern from "intrinsics.h":
     uint64_t fold(uint64_t a, uint64_t b) nogil
+    ctypedef void aside                # of a function that is rarely called
 
 
 cdef inline uint64_t hash_of(const Tuple* t) noexcept nogil:
@@ -104,12 +106,61 @@ cdef inline Connection* find(Core* core, const Tuple* t, uint64_t hash, uint64_t
         at = (at + 1) & core.index_mask
 
 
+cdef inline void answer_to(uint8_t protocol, uint16_t* sport, uint16_t* dport, uint16_t port) noexcept nogil:
+    """Makes an answer's ports those of one to ``port``: ICMP has it in the identifier, other protocols have none."""
+    if protocol == PROTOCOL_ICMP:
+        sport[0] = port
+    elif protocol == PROTOCOL_TCP or protocol == PROTOCOL_UDP:
+        dport[0] = port
+
+
+cdef inline uint16_t port_of(const Tuple* answer) noexcept nogil:
+    """Where an answer goes to; ICMP has it in the identifier."""
+    return answer.sport if answer.protocol == PROTOCOL_ICMP else answer.dport
+
+
+cdef inline Taken* taken_from(Core* core, const Tuple* first, uint64_t time) noexcept nogil:
+    """Where it is kept which of the 64 ports from the one of this answer on are taken; else a slot for it, others' if need be.
+
+    The words of a range lie side by side, so that none displaces another; those of another range find room further on.
+    """
+    cdef uint16_t remote = first.dport if first.protocol == PROTOCOL_ICMP else first.sport
+    cdef uint64_t at = (port_of(first) >> 6) + fold(
+        (<uint64_t>first.src << 24 | <uint64_t>remote << 8 | first.protocol) ^ <uint64_t>0x9E3779B97F4A7C15,
+        (<uint64_t>first.dst << 32 | first.key) ^ <uint64_t>0xBF58476D1CE4E5B9)
+    cdef Taken* taken
+    cdef Taken* spare = NULL
+    cdef int _
+    for _ in range(TAKEN_WAYS):
+        taken = &core.taken[at & core.taken_mask]
+        if equal(&taken.first, first):
+            return taken
+        if spare is NULL and (taken.until <= time or not taken.ports):
+            spare = taken
+        at += TAKEN_WORDS
+    return taken if spare is NULL else spare
+
+
+cdef inline aside unwatch(Core* core, Connection* c) noexcept nogil:
+    """Its expiry changes: whether its port is taken has to be looked up anew."""
+    cdef Tuple reply
+    cdef uint16_t port
+    c.wave &= ~WATCHED
+    reply.key, reply.protocol, reply.flags = c.key, c.protocol, c.flags
+    reply.src, reply.dst, reply.sport, reply.dport = c.reply_src, c.reply_dst, c.reply_sport, c.reply_dport
+    port = port_of(&reply)
+    answer_to(reply.protocol, &reply.sport, &reply.dport, port & 0xFFC0)
+    taken_from(core, &reply, 0).ports &= ~(<uint64_t>1 << (port & 63))     # perhaps others': they know a port less
+
+
 cdef inline void point(Core* core, const Tuple* t, const Tuple* other, uint64_t hash, uint32_t position) noexcept nogil:
     """A slot that leads to a record; the door keeps the index from filling up. What had one of the tuples is gone for good."""
     cdef uint64_t at = hash & core.index_mask, slot = core.index[at]
     while slot:
         if slot >> 32 == hash >> 32 and (same(record_of(core, slot), t) or same(record_of(core, slot), other)):
             record_of(core, slot).expires = 0
+            if record_of(core, slot).wave & WATCHED:
+                unwatch(core, record_of(core, slot))
         at = (at + 1) & core.index_mask
         slot = core.index[at]
     core.index[at] = (hash >> 32) << 32 | (position + 1)
@@ -118,14 +169,6 @@ cdef inline void point(Core* core, const Tuple* t, const Tuple* other, uint64_t 
 cdef inline uint16_t translated_port(const Connection* c) noexcept nogil:
     """Port (of ICMP the identifier) that the source leaves with."""
     return c.reply_sport if c.protocol == PROTOCOL_ICMP else c.reply_dport
-
-
-cdef inline void answer_to(uint8_t protocol, uint16_t* sport, uint16_t* dport, uint16_t port) noexcept nogil:
-    """Makes an answer's ports those of one to ``port``: ICMP has it in the identifier, other protocols have none."""
-    if protocol == PROTOCOL_ICMP:
-        sport[0] = port
-    elif protocol == PROTOCOL_TCP or protocol == PROTOCOL_UDP:
-        dport[0] = port
 
 
 cdef inline bint translated(const Connection* c) noexcept nogil:

@@ -3,13 +3,16 @@ from libc.stdint cimport uint8_t, uint16_t, uint32_t, uint64_t
 from calisim._vocabulary cimport *
 from calisim.datapath.stages.types cimport *
 from calisim.datapath.stages.balance cimport put_back
-from calisim.datapath.stages.chance cimport draw5
+from calisim.datapath.stages.chance cimport draw4, stir
 from calisim.datapath.stages.conntrack cimport has_ports, tuple_now
 from calisim.datapath.stages.lookup cimport class_of
 from calisim.datapath.stages.track cimport (
-    answer_to, enter, find, hash_of, inverse, later, record_of, redirected, source_slot, tcp_timeout, timeout, translated,
-    translated_port)
+    answer_to, enter, equal, find, hash_of, inverse, is_reply, later, record_of, redirected, source_slot, taken_from,
+    tcp_timeout, timeout, translated, translated_port)
 from calisim.datapath.stages.verdict cimport drop
+
+cdef extern from "intrinsics.h":
+    int lowest_bit(uint64_t word) nogil
 
 
 cdef inline uint32_t masquerade_to(const Core* core, const Walk* w) noexcept nogil:
@@ -49,10 +52,37 @@ cdef inline bint sticky(Core* core, const Tuple* original, Tuple* reply, uint64_
     return is_free(core, reply, time)
 
 
+cdef inline bint first_free(Core* core, Tuple* reply, uint32_t port, uint32_t count, uint64_t time) noexcept nogil:
+    """Whether one of ``count`` ports from ``port`` on is free, all within the same 64; the first one is in ``reply`` then.
+
+    A range that is full is full for all who come: only what is not known of it yet is looked up, two cache misses a port.
+    """
+    cdef uint64_t asked = <uint64_t>-1 >> (64 - count) << (port & 63)
+    cdef Tuple first
+    cdef Taken* taken
+    cdef Connection* c
+    answer_to(reply.protocol, &reply.sport, &reply.dport, port & 0xFFC0)
+    first, taken = reply[0], taken_from(core, reply, time)
+    if taken.until <= time or not equal(&taken.first, &first):
+        taken.first, taken.ports, taken.until = first, 0, <uint64_t>-1
+    asked &= ~taken.ports
+    while asked:
+        answer_to(reply.protocol, &reply.sport, &reply.dport, (port & 0xFFC0) + lowest_bit(asked))
+        c = find(core, reply, hash_of(reply), time)
+        if c is NULL:
+            return True
+        if is_reply(c, reply):                     # not to be watched otherwise
+            c.wave |= WATCHED
+            taken.ports |= asked & (~asked + 1)
+            taken.until = min(taken.until, c.expires)
+        asked &= asked - 1
+    return False
+
+
 cdef inline bint search(Core* core, const Tuple* original, Tuple* reply, uint64_t time) noexcept nogil:
     """nf_nat_l4proto_unique_tuple: rounds of 128, 64 … 8 tries from a random offset, inside the class of the source port."""
-    cdef uint32_t low = 1024, span = 64512, attempts = 128, turn = 0, i
-    cdef uint64_t offset
+    cdef uint32_t low = 1024, span = 64512, attempts = 128, turn = 0, port, left, count
+    cdef uint64_t chance
     if original.protocol == PROTOCOL_ICMP:
         low, span = 0, 65536
     elif original.protocol != PROTOCOL_TCP and original.protocol != PROTOCOL_UDP:
@@ -61,17 +91,26 @@ cdef inline bint search(Core* core, const Tuple* original, Tuple* reply, uint64_
         low, span = 1, 511
     elif original.sport < 1024:
         low, span = 600, 424
-    while attempts >= 8:
-        offset = draw5(
-            core.fib.fabric.seed, original.key, <uint64_t>original.src << 32 | original.dst,
-            <uint64_t>original.sport << 32 | <uint64_t>original.dport << 16 | original.protocol, turn) % span
-        for i in range(attempts):
-            answer_to(reply.protocol, &reply.sport, &reply.dport, low + (offset + i) % span)
-            if is_free(core, reply, time):
+    chance = draw4(
+        core.fib.fabric.seed, original.key, <uint64_t>original.src << 32 | original.dst,
+        <uint64_t>original.sport << 32 | <uint64_t>original.dport << 16 | original.protocol)
+    port = low + stir(chance, 0) % span
+    answer_to(reply.protocol, &reply.sport, &reply.dport, port)
+    if is_free(core, reply, time):                 # nearly always
+        return True
+    while True:
+        left = attempts
+        while left:
+            count = min(left, 64 - port % 64, low + span - port)
+            if first_free(core, reply, port, count, time):
                 return True
+            left -= count
+            port = port + count if port + count < low + span else low
         attempts >>= 1
+        if attempts < 8:
+            return False
         turn += 1
-    return False
+        port = low + stir(chance, turn) % span
 
 
 cdef inline bint bind(Core* core, Walk* w, const Tuple* original, Tuple* reply) noexcept nogil:

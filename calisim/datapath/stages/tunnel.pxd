@@ -53,10 +53,10 @@ cdef inline bint made(Core* core, Walk* w) noexcept nogil:
             return False
     elif is_original(c, &t):
         touch(core, w, c, False)
-        renew(c, w.packet.time, False)
+        renew(core, c, w.packet.time, False)
     else:
         touch(core, w, c, True)
-        renew(c, w.packet.time, True)
+        renew(core, c, w.packet.time, True)
         w.result.outer_src, w.result.outer_dst, w.carry.outer_sport, w.carry.outer_dport = c.dst, c.src, c.dport, c.sport
         return True
     w.result.outer_src, w.result.outer_dst = c.reply_dst, c.reply_src
@@ -89,7 +89,7 @@ cdef inline bint taken(Core* core, Walk* w, bint* own) noexcept nogil:
                 own[0] = False
                 return True
             touch(core, w, c, reply)
-            renew(c, w.packet.time, reply)
+            renew(core, c, w.packet.time, reply)
         else:
             unsteady(w)
     if not may_send(core, w):

@@ -21,7 +21,10 @@ cdef enum:
     MARK_UPKEEP = 3                  # from this bit on its Upkeep;
     MARK_NEXT = 4                    # bits further on, the next one's
     HITS = 2
+    TAKEN_WAYS = 4                   # places where a Taken may be
+    TAKEN_WORDS = 1024               # Takens of a whole range
     SUPERSEDED = 0x40000000          # bit of Connection.wave: another translated one of this source was confirmed later
+    WATCHED = 0x20000000             # likewise: a Taken relies on its expiry; who changes that calls unwatch
 
 
 # Kinds of connections by what a packet more does to their life: conntrack's by protocol, the groups'.
@@ -70,6 +73,24 @@ cdef struct Tables:
     uint32_t place_count             # the highest id
 
 
+# A direction of a connection at a router: the key of conntrack and of the groups' tracking.
+cdef struct Tuple:
+    uint32_t key
+    uint32_t src
+    uint32_t dst
+    uint16_t sport
+    uint16_t dport
+    uint8_t protocol
+    uint16_t flags                   # ConnectionFlag
+
+
+# What searches for a port have learnt: which of 64 neighbours are taken, each by the answers of a live connection.
+cdef struct Taken:
+    Tuple first                      # of answers to the lowest of the ports
+    uint64_t ports                   # a bit each
+    uint64_t until                   # none of these connections expires earlier
+
+
 # Everything a leg works with: tables, wave, and state with the room that is left in it.
 cdef struct Core:
     Tables fib
@@ -82,6 +103,8 @@ cdef struct Core:
     Connection* connections
     uint32_t connection_count
     uint32_t connection_room
+    Taken* taken                     # a cache: what is not there is looked up
+    uint64_t taken_mask
     uint32_t* ordinals               # [router][conntrack, fabric]: the last one given
     Affinity* affinities             # open addressing, expires 0: empty
     uint32_t affinity_mask
@@ -159,17 +182,6 @@ cdef struct Route:
     uint32_t mtu
     uint32_t detail
     uint32_t endpoint                # LOCAL: the pod, 0 the router itself
-
-
-# A direction of a connection at a router: the key of conntrack and of the groups' tracking.
-cdef struct Tuple:
-    uint32_t key
-    uint32_t src
-    uint32_t dst
-    uint16_t sport
-    uint16_t dport
-    uint8_t protocol
-    uint16_t flags                   # ConnectionFlag
 
 
 # A tuple that the groups will probably ask for.
