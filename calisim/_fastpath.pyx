@@ -119,7 +119,8 @@ cdef class Ledger:
                 or drops.shape[1] != DROP_COUNT or verdicts.shape[0] != VERDICT_COUNT:
             raise ValueError("the counters are not of a size that works")
         self.held = (
-            connections, index, taken, affinities, paths, ordinals, links, drops, verdicts, hits, flows, asides, flow_index, listed)
+            connections, index, taken, affinities, paths, ordinals, links, drops, verdicts, hits, flows, asides, flow_index,
+            listed)
         self.routers, self.places, self.objects = links.shape[0], drops.shape[0], hits.shape[0]
         if ordinals.shape[0] != self.routers:
             raise ValueError("the counters are not of a size that works")

@@ -89,8 +89,8 @@ class FastEngine:
                 rows, = journal.arrays
                 packets, more, born = nursery.arrays
                 position, kept, journal.count, nursery.count = step(
-                    self._tables, state.ledger, wave, headers, results, carries, rows, journal.count, len(rows) > 0, packets, more,
-                    born, nursery.count, state.wave, leg, position, kept, active, state.flows.room < MOST)
+                    self._tables, state.ledger, wave, headers, results, carries, rows, journal.count, len(rows) > 0, packets,
+                    more, born, nursery.count, state.wave, leg, position, kept, active, state.flows.room < MOST)
                 if position == active:
                     break
                 state.grow(earliest)

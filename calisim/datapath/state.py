@@ -56,8 +56,9 @@ class State:
     def _bind(self, connections: int, sessions: int, flows: int) -> None:
         """A ledger over the arrays as they are now, with these numbers of records in them. No flow may be listed."""
         self.ledger = Ledger(
-            self.records, connections, self.index, self.taken, self.sessions, sessions, self.paths, self.ordinals, self._links, self._drops,
-            self._verdicts, self._hits, self.flows.records, self.flows.asides, self.flows.index, self.flows.listed, flows)
+            self.records, connections, self.index, self.taken, self.sessions, sessions, self.paths, self.ordinals, self._links,
+            self._drops, self._verdicts, self._hits, self.flows.records, self.flows.asides, self.flows.index, self.flows.listed,
+            flows)
 
     @property
     def links(self) -> np.ndarray:

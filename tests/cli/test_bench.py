@@ -120,8 +120,8 @@ def test_noise_is_what_touches_or_is_near(before, now, verdict):
 
 @pytest.mark.parametrize("text", ["", "{", "[]", '{"kind": "Run"}', '{"kind": "Benchmark", "rows": [{"id": "run"}]}',
                                   '{"kind": "Benchmark", "rows": [{"id": 1, "digest": "", "nanoseconds": {"min": "a"}}]}',
-                                  '{"kind": "Benchmark", "rows": [{"id": "run", "digest": "", "nanoseconds": {"min": 0, "median": 1, '
-                                  '"max": 1}}]}'])
+                                  '{"kind": "Benchmark", "rows": [{"id": "run", "digest": "", "nanoseconds": {"min": 0, '
+                                  '"median": 1, "max": 1}}]}'])
 def test_a_wrong_file_is_refused_before_anything_is_measured(text, tmp_path):
     earlier = tmp_path / "before.json"
     earlier.write_text(text)

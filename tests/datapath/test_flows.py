@@ -3,11 +3,9 @@
 from random import Random
 
 import numpy as np
-import pytest
 from hypothesis import given, settings
 
 from calisim.control.intent import Intent
-from calisim.datapath.engine import engine
 from calisim.datapath.fast import FastEngine
 from calisim.fib.compiler import compile
 from calisim.traffic.batch import ACK, FIN, PSH, RST, SYN

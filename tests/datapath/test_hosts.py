@@ -151,7 +151,8 @@ def test_a_tunnel_passes_and_what_is_in_it_is_policed_at_the_tunnels_device(worl
 
 SHUT = hosts("shut", "types: [Ingress, Egress]")
 STRANGER = NODES.replace("hosts: [{", "hosts: [{name: box, ip: 172.20.32.200}, {").replace(
-    "      subnets:", "      securityGroups: {open: {ingress: [{from: 0.0.0.0/0}], egress: [{to: 0.0.0.0/0}]}}\n      subnets:").replace(
+    "      subnets:",
+    "      securityGroups: {open: {ingress: [{from: 0.0.0.0/0}], egress: [{to: 0.0.0.0/0}]}}\n      subnets:").replace(
     "sourceDestCheck: false", "sourceDestCheck: false, securityGroups: [open]")
 
 

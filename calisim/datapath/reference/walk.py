@@ -149,7 +149,7 @@ class Walk:
 
     @property
     def quote(self) -> Header | None:
-        """What is quoted by the ICMP error that a router has before it; None: it has no error, or one inside a tunnel's packet."""
+        """What the ICMP error that a router has before it quotes; None: it has none, or one inside a tunnel's packet."""
         return self.quoted if self.outer is None else None
 
     def complaint(self, kind: tuple[int, int], header: Header, *, mtu: int = 0, delay: int = 0) -> Complaint | None:

@@ -168,7 +168,7 @@ cdef inline bint routed(Core* core, Walk* w, Wire* wire, const Subnet* subnet, u
     cdef uint32_t place = subnet.place, number, owner
     cdef const Target* target
     if (core.fib.fabric.flags & FABRIC_FLAG_DECREMENTS_TTL and subnet.mtu
-            and not fits(w, wire.length, <uint32_t>subnet.mtu + VLAN_TAG)):     # its leg takes in no longer frames (is_skb_forwardable)
+            and not fits(w, wire.length, <uint32_t>subnet.mtu + VLAN_TAG)):     # what its leg takes in (is_skb_forwardable)
         return drop(core, w, STAGE_FABRIC, DROP_FABRIC_MTU, place, core.fib.fabric.detail)
     w.result.flags |= RESULT_FLAG_ROUTED
     number = class_of(&core.fib, wire.dst)

@@ -108,8 +108,10 @@ cdef inline bint keeps(const Connection* c, uint64_t time, uint32_t upkeep) noex
 cdef inline void refresh_again(
     Core* core, Connection* c, const Packet* packet, bint reply, uint32_t upkeep,
 ) noexcept nogil:
-    """One packet more of something that keeps: what conntrack and the groups do with it, and nothing else. Directions are computed
-    with, not asked for: one mispredicted branch costs as much as all of this."""
+    """One packet more of something that keeps: what conntrack and the groups do with it, and nothing else.
+
+    Directions are computed with, not asked for: one mispredicted branch costs as much as all of this.
+    """
     cdef uint64_t span
     if upkeep == UPKEEP_TCP:
         c.history = unacknowledged(c, packet.tcp_flags, reply) & ~HISTORY_LAST
