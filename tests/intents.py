@@ -234,7 +234,7 @@ class Cluster:
         nodes = [
             Endpoint(0, EndpointKind.NODE, f"node/{r.name}", r.address, r.id, r.inputs.mtu, "eth0", r.decided_by)
             for r in self.routers]
-        return tuple(replace(endpoint, id=i) for i, endpoint in enumerate([*nodes, *self.hosts, *self.pods], 1))
+        return tuple(endpoint._replace(id=i) for i, endpoint in enumerate([*nodes, *self.hosts, *self.pods], 1))
 
     def _allocations(self, endpoints: tuple[Endpoint, ...]) -> tuple[Block, ...]:
         holders = {e.address: e.id for e in endpoints if e.kind is EndpointKind.POD and e.address}

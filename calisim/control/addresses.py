@@ -9,14 +9,14 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 
-from ..model.entities import Node
+from ..model.entities import Node, Pod
 from ..model.topology import Topology
 from ..quantities import plural
 from ..scenario.resources import IPPool
 from ..selector import parse
 from ..vocabulary import Encap
 from .encapsulation import tunnel_of
-from .ipam import Failure, Ipam
+from .ipam import Assignment, Failure, Ipam
 
 CURES = {
     Failure.NO_QUALIFIED_POOL: "enable an IP pool that selects the node (nodeSelector, namespaceSelector, allowedUses)",
@@ -107,15 +107,20 @@ def _pods(topology: Topology, result: Addresses, unserved: dict[tuple[Failure, s
     pods, ipam = topology.entities.pods, result.ipam
     first = len(topology.entities.nodes) + len(topology.entities.hosts) + 1
     result.pods = [0] * len(pods)
-    for fixed in (True, False):
-        for position, pod in enumerate(pods):
-            if (pod.address is not None) != fixed:
-                continue
-            if pod.address is not None:
-                answer = ipam.assign_address(pod.node, pod.address, first + position)
+
+    def fail(pod: Pod, answer: Assignment) -> None:
+        if answer.failure is not None:
+            unserved.setdefault((answer.failure, answer.message), []).append(f"pod {pod.id}")
+
+    for position, pod in enumerate(pods):
+        if pod.address is not None:
+            answer = ipam.assign_address(pod.node, pod.address, first + position)
+            result.pods[position] = pod.address if answer.failure is None else 0
+            fail(pod, answer)
+    for position, pod in enumerate(pods):
+        if pod.address is None:
+            given = ipam.assign_next(pod.node, pod.namespace, pod.pools, first + position)
+            if isinstance(given, int):
+                result.pods[position] = given
             else:
-                answer = ipam.assign(pod.node, namespace=pod.namespace, pools=pod.pools, handles=(first + position,))
-            if answer.failure is not None:
-                unserved.setdefault((answer.failure, answer.message), []).append(f"pod {pod.id}")
-            else:
-                result.pods[position] = answer.addresses[0]
+                fail(pod, given)

@@ -14,6 +14,8 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from functools import cached_property
+from hashlib import sha1
+from typing import NamedTuple
 
 from ..errors import Mark
 from ..quantities import Prefix
@@ -23,8 +25,7 @@ from ..vocabulary import (
 from .policing import Policing
 
 
-@dataclass(frozen=True, slots=True)
-class Object:
+class Object(NamedTuple):
     """Something that decides: ``kind`` is a word of the field (IPPool, Node, SecurityGroup, Route, NetworkAcl …)."""
 
     kind: str
@@ -152,8 +153,7 @@ class Router:
         return self.rp_filter if own is None else own
 
 
-@dataclass(frozen=True, slots=True)
-class Endpoint:
+class Endpoint(NamedTuple):
     """A thing with an address. ``router`` is 0 for hosts; ``mtu`` is its own interface's, in bytes."""
 
     id: int
@@ -162,10 +162,17 @@ class Endpoint:
     address: int                          # 0: it got none (IPAM exhausted)
     router: int
     mtu: int
-    interface: str = ""                   # cali… of a pod
+    link: str = ""                        # what its interface is called; "" of a pod: as Calico's CNI plugin does
     decided_by: int = 0
     answers: bool = False                 # its stack speaks: echo replies, RST, port unreachable …
     ports: tuple[tuple[int, int], ...] = ()   # (protocol, port) on which it listens; (): on all
+
+    @property
+    def interface(self) -> str:
+        """The name of its interface; of a pod the host's end of the veth."""
+        if self.link or self.kind is not EndpointKind.POD:
+            return self.link
+        return "cali" + sha1(self.name.replace("/", ".", 1).encode(), usedforsecurity=False).hexdigest()[:11]
 
 
 @dataclass(frozen=True, slots=True)

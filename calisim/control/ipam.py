@@ -128,6 +128,7 @@ class Ipam:
         self._plans: dict[tuple[str, str | None, tuple[str, ...], str], _Plan] = {}
         self._room = [0] * len(self.pools)
         self._walked: dict[tuple[str, int], int] = {}        # how far a host has come on its walk for addresses to borrow
+        self._serving: dict[str, dict[tuple[str | None, tuple[str, ...]], AllocationBlock]] = {}     # see assign_next
 
     # -- requests ------------------------------------------------------------------------------------------------
 
@@ -175,6 +176,26 @@ class Ipam:
             tuple(addresses), tuple(addresses[own:]), tuple(new),
             Failure.STRICT_AFFINITY if strict else Failure.NO_FREE_ADDRESS, message)
 
+    def assign_next(self, host: str, namespace: str | None, pools: tuple[str, ...], handle: int) -> int | Assignment:
+        """The address that :meth:`assign` gives to such a workload, or what it says instead.
+
+        Nothing is chosen anew while the host has the same blocks and the one that served the last such request has an address.
+        """
+        serving = self._serving.get(host)
+        block = serving.get((namespace, pools)) if serving else None
+        if block is None or not block.free:
+            answer = self.assign(host, namespace=namespace, pools=pools, handles=(handle,))
+            if answer.failure is not None:
+                return answer
+            found = self.block_of(answer.addresses[0])
+            if found is not None and found.affinity == host:
+                self._serving.setdefault(host, {})[namespace, pools] = found
+            return answer.addresses[0]
+        ordinal = block.free.popleft()
+        block.used[ordinal] = handle
+        self._room[block.pool] -= 1
+        return block.prefix.network + ordinal
+
     def assign_address(self, host: str, address: int, handle: int = 0) -> Assignment:
         """That very address, wherever it lies in an enabled pool; no selector is asked."""
         source = next((source for source in self._sources if address in source.pool.cidr and not source.pool.disabled), None)
@@ -209,6 +230,7 @@ class Ipam:
                 block.free.append(address - block.prefix.network)
                 self._room[block.pool] += 1
         self._walked.clear()
+        self._serving.clear()
 
     def block_of(self, address: int) -> AllocationBlock | None:
         """The block that holds an address, if it exists."""
@@ -285,10 +307,12 @@ class Ipam:
         affine = self._affine.setdefault(host, [])
         affine.append(block)
         affine.sort(key=lambda each: each.sort_key)
+        self._serving.pop(host, None)
         return block
 
     def _delete(self, block: AllocationBlock) -> None:
         del self.blocks[block.prefix]
+        self._serving.pop(block.affinity, None)
         self._room[block.pool] -= len(block.free)
         for source in self._sources:
             number = source.number(block.prefix.network)

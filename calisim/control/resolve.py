@@ -5,13 +5,14 @@ Objects are numbered as they are named; endpoints are the nodes, then the hosts,
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from functools import cache
-from hashlib import sha1
+from itertools import count, repeat
 
 from ..errors import Problem, ScenarioError
 from ..model.entities import NamedPort, Node, Pod
 from ..model.topology import Topology
+from ..parts import collector_paused
 from ..quantities import PROTOCOLS, Prefix, format_address, network_of
 from ..scenario.resources import IPPool
 from ..vocabulary import Encap, EndpointKind, RouterFlag, RpFilter
@@ -31,6 +32,7 @@ from .services import balance
 _RP_FILTERS = {"off": RpFilter.OFF, "strict": RpFilter.STRICT, "loose": RpFilter.LOOSE}
 
 
+@collector_paused()
 def resolve(topology: Topology) -> Intent:
     """All that the control plane decides. Raises ScenarioError where two things would have one address."""
     objects = Objects()
@@ -153,23 +155,29 @@ def _endpoints(
         endpoints.append(Endpoint(
             len(endpoints) + 1, EndpointKind.HOST, f"host/{host.name}", host.address, 0, mtu, "eth0",
             objects.add("Host", host.name, host.mark), usual if host.answers is None else host.answers))
+    return (*endpoints, *_pods(entities.pods, routers, addresses.pods, usual, len(endpoints) + 1, objects))
+
+
+def _pods(
+    pods: Sequence[Pod], routers: Sequence[Router], addresses: Sequence[int], usual: bool, first: int, objects: Objects,
+) -> Iterator[Endpoint]:
+    """Column by column: there may be hundreds of thousands."""
+    if not pods:
+        return iter(())
     by_name = {router.name: router for router in routers}
-    for number, (pod, address) in enumerate(zip(entities.pods, addresses.pods, strict=True), start=len(endpoints) + 1):
-        router = by_name[pod.node]
-        endpoints.append(Endpoint(
-            number, EndpointKind.POD, pod.id, address, router.id, pod.mtu or router.pod_mtu, interface_name(pod),
-            objects.add("Endpoint", pod.id, pod.mark), usual if pod.answers is None else pod.answers, _listening(pod.ports)))
-    return tuple(endpoints)
+    names, spaces, nodes, _, ports, _, _, mtus, _, marks, answers, _ = zip(*pods, strict=True)
+    ids = list(map("/".join, zip(spaces, names, strict=True)))
+    homes = [by_name[node] for node in nodes]
+    return map(Endpoint._make, zip(
+        count(first), repeat(EndpointKind.POD), ids, addresses, [home.id for home in homes],
+        [mtu or home.pod_mtu for mtu, home in zip(mtus, homes, strict=True)], repeat(""),
+        objects.add_all("Endpoint", ids, marks), [usual if said is None else said for said in answers],
+        map(_listening, ports), strict=False))
 
 
 @cache
 def _listening(ports: tuple[NamedPort, ...]) -> tuple[tuple[int, int], ...]:
     return tuple((PROTOCOLS[port.protocol.lower()], port.port) for port in ports)
-
-
-def interface_name(pod: Pod) -> str:
-    """The host's end of a pod's veth, as Calico's CNI plugin names it."""
-    return "cali" + sha1(f"{pod.namespace}.{pod.name}".encode(), usedforsecurity=False).hexdigest()[:11]
 
 
 def _refuse_clashes(

@@ -14,6 +14,7 @@ import numpy as np
 
 from ..control.intent import Adjacency, FilterRule, Intent, Route, Router, RoutingInputs
 from ..errors import CompileError
+from ..parts import collector_paused
 from ..quantities import Prefix, format_address
 from ..vocabulary import (
     ADJACENCY, CLASS, ENDPOINT, FABRIC, ROUTER, RULE, SUBNET, TARGET,
@@ -28,6 +29,7 @@ MOST_CELLS = 1 << 26                  # of rows, of residents: 256 MB each
 MOST_GROUPS = 64                      # security groups are a bit set
 
 
+@collector_paused()
 def compile(intent: Intent) -> FibImage:
     """The tables that the compiled core forwards by."""
     routing = _Routing(intent)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from ..errors import Mark, Problem
@@ -23,11 +23,12 @@ MOST_LISTED = 8          # names in one sentence
 
 
 def nodes(
-    spec: Spec, resources: Resources, profile: Provider, vpcs: Mapping[str, Vpc], subnets: Mapping[str, Subnet],
-    hosts: tuple[Host, ...], problems: list[Problem],
-) -> tuple[Node, ...]:
+    groups: Sequence[NodeGroup], documents: Mapping[str, NodeResource], felix: FelixConfiguration, profile: Provider,
+    vpcs: Mapping[str, Vpc], subnets: Mapping[str, Subnet], hosts: tuple[Host, ...],
+) -> tuple[tuple[Node, ...], list[Problem]]:
     """Every node in order of writing; addresses that nobody fixed are the subnet's next free ones."""
-    wanted = list(_counted(spec, resources))
+    problems: list[Problem] = []
+    wanted = list(_counted(groups, documents))
     free = _Addresses(subnets, profile, hosts, problems)
     for node in wanted:
         if (address := _fixed(node)) is not None:
@@ -35,8 +36,8 @@ def nodes(
     for node in wanted:
         if node.address is None:
             node.address = free.next(node)
-    made = (_node(node, subnets[node.group.subnet], vpcs, profile) for node in wanted)
-    return tuple(_as_felix_sets(node, resources.felix, profile) for node in made)
+    alike = {id(group): _Alike(group, subnets[group.subnet], vpcs, profile, felix) for group in groups}
+    return tuple(_node(node, alike[id(node.group)]) for node in wanted), problems
 
 
 def superfluous(resources: Resources, nodes: tuple[Node, ...]) -> Iterator[str]:
@@ -71,11 +72,11 @@ class _Wanted:
     address: int | None = None
 
 
-def _counted(spec: Spec, resources: Resources) -> Iterator[_Wanted]:
-    for group in spec.nodes:
+def _counted(groups: Sequence[NodeGroup], documents: Mapping[str, NodeResource]) -> Iterator[_Wanted]:
+    for group in groups:
         for number in range(1 if group.count is None else group.count):
             name = group.name if group.count is None else f"{group.name}-{number + 1}"
-            yield _Wanted(name, group, number, resources.nodes.get(name))
+            yield _Wanted(name, group, number, documents.get(name))
 
 
 def _fixed(node: _Wanted) -> tuple[int, Mark] | None:
@@ -137,34 +138,41 @@ class _Addresses:
         return address
 
 
-def _node(node: _Wanted, subnet: Subnet, vpcs: Mapping[str, Vpc], profile: Provider) -> Node:
-    group, document, address = node.group, node.document, node.address or 0
-    length = subnet.prefix.length if group.prefix_length is None else group.prefix_length
+class _Alike:
+    """What all nodes of a group have in common."""
+
+    def __init__(
+        self, group: NodeGroup, subnet: Subnet, vpcs: Mapping[str, Vpc], profile: Provider, felix: FelixConfiguration,
+    ) -> None:
+        self.subnet, self.mark, self.mtu = subnet, group.mark, group.mtu or subnet.mtu
+        self.length = subnet.prefix.length if group.prefix_length is None else group.prefix_length
+        self.check = profile.source_dest_check if group.source_dest_check is None else group.source_dest_check
+        self.check_mark = group.mark_of("source_dest_check")
+        if profile.source_dest_check and felix.aws_src_dst_check != "DoNothing":
+            # awsSrcDstCheck: Felix changes the flag of every node it runs on (felix/aws), where the cloud has such a flag
+            self.check, self.check_mark = felix.aws_src_dst_check == "Enable", felix.mark
+        self.groups = tuple(dict.fromkeys(group.security_groups)) or ((DEFAULT_GROUP,) if profile.security_groups else ())
+        self.public_address = _public(group, vpcs[subnet.vpc], profile)
+        self.labels = _zone_labels(subnet) | group.labels
+
+
+def _node(node: _Wanted, alike: _Alike) -> Node:
+    group, document, address, subnet = node.group, node.document, node.address or 0, alike.subnet
     return Node(
         name=node.name, vpc=subnet.vpc, subnet=subnet.name, zone=subnet.zone, address=address,
-        recorded=document.address if document is not None and document.address is not None else (address, length),
-        source_dest_check=profile.source_dest_check if group.source_dest_check is None else group.source_dest_check,
-        groups=tuple(dict.fromkeys(group.security_groups)) or ((DEFAULT_GROUP,) if profile.security_groups else ()),
-        labels=_labels(node, subnet), mtu=group.mtu or subnet.mtu, public_address=_public(group, vpcs[subnet.vpc], profile),
-        instance_type=group.instance_type, group=group.name, down=group.down,
+        recorded=document.address if document is not None and document.address is not None else (address, alike.length),
+        source_dest_check=alike.check, groups=alike.groups,
+        labels={HOSTNAME_LABEL: node.name, **alike.labels, **(document.labels if document else {})}, mtu=alike.mtu,
+        public_address=alike.public_address, instance_type=group.instance_type, group=group.name, down=group.down,
         ipip_address=document.ipip_address if document else None, vxlan_address=document.vxlan_address if document else None,
-        cluster_id=document.cluster_id if document else "", mark=group.mark, check_mark=group.mark_of("source_dest_check"))
+        cluster_id=document.cluster_id if document else "", mark=alike.mark, check_mark=alike.check_mark)
 
 
-def _as_felix_sets(node: Node, felix: FelixConfiguration, profile: Provider) -> Node:
-    """awsSrcDstCheck: Felix changes the flag of every node it runs on (felix/aws), where the cloud has such a flag."""
-    if not profile.source_dest_check or felix.aws_src_dst_check == "DoNothing":
-        return node
-    return replace(node, source_dest_check=felix.aws_src_dst_check == "Enable", check_mark=felix.mark)
-
-
-def _labels(node: _Wanted, subnet: Subnet) -> dict[str, str]:
-    """What the kubelet and the cloud's controller set, then the scenario's, then the document's."""
-    labels = {HOSTNAME_LABEL: node.name}
-    if subnet.zone:
-        labels[ZONE_LABEL] = subnet.zone
-        labels[REGION_LABEL] = subnet.zone.rstrip("abcdefghijklmnopqrstuvwxyz")
-    return {**labels, **node.group.labels, **(node.document.labels if node.document else {})}
+def _zone_labels(subnet: Subnet) -> dict[str, str]:
+    """What the cloud's controller sets."""
+    if not subnet.zone:
+        return {}
+    return {ZONE_LABEL: subnet.zone, REGION_LABEL: subnet.zone.rstrip("abcdefghijklmnopqrstuvwxyz")}
 
 
 def _public(group: NodeGroup, vpc: Vpc, profile: Provider) -> int | None:
