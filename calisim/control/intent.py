@@ -33,8 +33,7 @@ class Object(NamedTuple):
     mark: Mark
 
 
-@dataclass(frozen=True, slots=True)
-class Adjacency:
+class Adjacency(NamedTuple):
     """What a route does with a packet.
 
     ``next_hop``: REMOTE – the on-link address that gets the frame; TUNNEL – the outer destination;
@@ -52,8 +51,7 @@ class Adjacency:
     decided_by: int = 0                   # object id
 
 
-@dataclass(frozen=True, slots=True)
-class Route:
+class Route(NamedTuple):
     """A row of a node's main table as ``ip route`` shows it, with the adjacency it stands for."""
 
     prefix: Prefix
@@ -355,7 +353,8 @@ class Intent:
     places: tuple[str, ...]               # id = position + 1
     tunnel_senders: frozenset[int]        # addresses that may send tunnels to any node
     remote_route: Callable[[RoutingInputs, Advert], Route | None]
-    local_routes: Callable[[int], tuple[Route, ...]]
+    own_routes: Callable[[int], tuple[Route, ...]]       # of a router: its link's, blackholes of its blocks
+    pod_routes: Callable[[int], tuple[Route, ...]]       # to its pods that have an address; decided by the pod's own object
     assumptions: tuple[str, ...] = ()
     icmp_ratelimit: int = 0               # net.ipv4.icmp_ratelimit, ms; 0: none (the kernel's default is 1000)
     failures: tuple[str, ...] = ()        # outcomes to report: pods without address, routes over quota
@@ -378,6 +377,10 @@ class Intent:
         inputs = self.router(router).inputs
         learnt = (self.remote_route(inputs, advert) for advert in self.adverts if advert.owner != router and advert.exported)
         return self.local_routes(router) + tuple(route for route in learnt if route is not None)
+
+    def local_routes(self, router: int) -> tuple[Route, ...]:
+        """What a node has without hearing of others."""
+        return self.own_routes(router) + self.pod_routes(router)
 
     @cached_property
     def endpoint_ids(self) -> dict[str, int]:

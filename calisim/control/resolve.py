@@ -63,7 +63,7 @@ def resolve(topology: Topology) -> Intent:
         adverts=_adverts(blocks, endpoints, pools, routes_by),
         nat=nat_rule(written, felix.nat_outgoing_exclusions, (_recorded(node) for node in nodes), felix.external_nodes),
         fabric=wiring.fabric, objects=tuple(objects.all), places=wiring.places, tunnel_senders=_senders(topology),
-        remote_route=tables.remote_route, local_routes=tables.local_routes,
+        remote_route=tables.remote_route, own_routes=tables.own_routes, pod_routes=tables.pod_routes,
         assumptions=(*_assumptions(topology, routes_by), *balanced.assumptions), icmp_ratelimit=topology.settings.icmp_ratelimit,
         failures=(*addresses.failures, *wiring.failures), warnings=(*topology.warnings, *policy.warnings), policy=policy,
         services=balanced.services, service_names=balanced.names)

@@ -37,7 +37,7 @@ class Peer:
 
 @dataclass(frozen=True)
 class RoutingTables:
-    """Everything that routes are derived from; :meth:`remote_route` and :meth:`local_routes` are the Intent's callables."""
+    """Everything that routes are derived from; :meth:`remote_route`, :meth:`own_routes` and :meth:`pod_routes` are the Intent's."""
 
     era: tuple[int, int]
     owners: Owners
@@ -83,10 +83,12 @@ class RoutingTables:
             return Route(advert.prefix, adjacency, VXLAN_CALICO, protocol="", scope_link=True)
         return Route(advert.prefix, adjacency, VXLAN_CALICO, peer.vxlan_address, "", onlink=True)
 
-    def local_routes(self, number: int) -> tuple[Route, ...]:
-        """What a node has without hearing of others: default, link, pods, blackholes of its blocks."""
-        router = self.routers[number - 1]
-        return (*self._link(router), *self._blackholes(number), *(self._workload(pod) for pod in self.residents.get(number, ())))
+    def own_routes(self, number: int) -> tuple[Route, ...]:
+        """Default, link, blackholes of the node's blocks."""
+        return (*self._link(self.routers[number - 1]), *self._blackholes(number))
+
+    def pod_routes(self, number: int) -> tuple[Route, ...]:
+        return tuple(self._workload(pod) for pod in self.residents.get(number, ()))
 
     def _link(self, router: Router) -> tuple[Route, ...]:
         inputs, decider = router.inputs, self.subnet_objects[router.subnet - 1]

@@ -8,7 +8,6 @@ looks (residents, pool, subnet, owner) stands in its CLASS record; what depends 
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
-from dataclasses import replace
 
 import numpy as np
 
@@ -40,7 +39,7 @@ def compile(intent: Intent) -> FibImage:
     arrays = {
         "lpm": lpm.build(space.starts, space.classes_of_intervals), "classes": space.records, "residents": space.residents,
         "rows": routing.rows(space), "adjacencies": routing.records(),
-        "routers": _routers(intent, routing, rules), "endpoints": _endpoints(intent, routing, policy),
+        "routers": _routers(intent, routing, rules), "endpoints": _endpoints(intent, policy),
         "subnets": _subnets(intent, rules), "target_rows": target_rows, "targets": targets, "rules": rules.records(),
         "blocked": np.array([p in intent.fabric.blocked_protocols for p in range(256)], np.uint8), "fabric": _fabric(intent),
         "interfaces": _interfaces(intent), **policy.arrays, **compile_services(intent.services),
@@ -50,14 +49,13 @@ def compile(intent: Intent) -> FibImage:
 
 
 class _Routing:
-    """Every router's routes, not written out: uplink routes and FIB group of each, blackholes, deciders of pods' routes."""
+    """Every router's routes, not written out: uplink routes and FIB group of each, blackholes."""
 
     def __init__(self, intent: Intent) -> None:
         self.intent = intent
         self.groups: dict[tuple[RoutingInputs, tuple[Route, ...]], int] = {}
         self.group_of: list[int] = []
         self.holders: dict[Prefix, tuple[int, int]] = {}           # blackholed prefix → router, decider
-        self.deciders: dict[int, int] = {}                         # endpoint → decider of the route to it
         self._adjacencies: dict[tuple[int, ...], int] = {_NOTHING: 0}
         for router in intent.routers:
             self._add(router)
@@ -65,11 +63,8 @@ class _Routing:
 
     def _add(self, router: Router) -> None:
         uplink = []
-        for route in self.intent.local_routes(router.id):
-            kind = route.adjacency.kind
-            if kind is AdjacencyKind.LOCAL:
-                self.deciders[route.adjacency.endpoint] = route.adjacency.decided_by
-            elif kind is AdjacencyKind.DROP:
+        for route in self.intent.own_routes(router.id):
+            if route.adjacency.kind is AdjacencyKind.DROP:
                 other, _ = self.holders.setdefault(route.prefix, (router.id, route.adjacency.decided_by))
                 if other != router.id:
                     raise CompileError(
@@ -103,12 +98,13 @@ class _Routing:
             if advert.exported and (learnt := self.intent.remote_route(inputs, advert)) is not None:
                 routes.append((learnt.prefix, learnt.adjacency, advert.owner))
         intervals = lpm.Intervals([prefix for prefix, _, _ in routes])
+        parents = intervals.parents.tolist()
         numbers = np.zeros(len(routes) + 1, np.uint32)             # the last one, index −1, is *no route*
         for index in sorted(range(len(routes)), key=lambda i: (routes[i][0].length, routes[i][0].network, -i)):    # parents first
             prefix, adjacency, owner = routes[index]
-            parent = intervals.parents[index]
+            parent = parents[index]
             while owner and parent >= 0 and routes[parent][2] == owner:
-                parent = intervals.parents[parent]
+                parent = parents[parent]
             numbers[index] = self._intern(adjacency, prefix.length, owner, int(numbers[parent]) if owner else 0)
         return numbers[intervals.match(space.samples)]
 
@@ -130,12 +126,12 @@ _NOTHING = (AdjacencyKind.DROP, 0, 0, DropReason.NO_ROUTE, 0, 0, 0, 0, 0, 0, 0)
 def _anonymous(route: Route, router: Router) -> Route:
     """The route as every router of the group could have it: the source address is the router's own and only printed."""
     own = route.adjacency.decided_by and route.adjacency.decided_by == router.decided_by
-    return replace(route, source=0, adjacency=replace(route.adjacency, decided_by=_OWN) if own else route.adjacency)
+    return route._replace(source=0, adjacency=route.adjacency._replace(decided_by=_OWN) if own else route.adjacency)
 
 
 def _refuse_nested(holders: Mapping[Prefix, tuple[int, int]]) -> None:
     prefixes = list(holders)
-    for inner, outer in enumerate(lpm.Intervals(prefixes).parents):
+    for inner, outer in enumerate(lpm.Intervals(prefixes).parents.tolist()):
         if outer >= 0 and holders[prefixes[inner]][0] != holders[prefixes[outer]][0]:
             raise CompileError(f"the block {prefixes[inner]} lies inside the block {prefixes[outer]} of another node")
 
@@ -318,19 +314,26 @@ def _interfaces(intent: Intent) -> np.ndarray:
     return table
 
 
-def _endpoints(intent: Intent, routing: _Routing, policy: Policy) -> np.ndarray:
-    rows: list[tuple[int, ...]] = [(0,) * len(ENDPOINT.names or ())]
+def _endpoints(intent: Intent, policy: Policy) -> np.ndarray:
+    table = np.zeros(len(intent.endpoints) + 1, ENDPOINT)
+    if not intent.endpoints:
+        return table
+    ids, kinds, _, addresses, routers, mtus, _, deciders, *_ = zip(*intent.endpoints, strict=True)
+    rows = table[1:]
+    for name, column in (
+        ("address", addresses), ("router", routers), ("mtu", mtus), ("detail", deciders), ("kind", kinds),
+    ):
+        rows[name] = column
+    rows["route_detail"] = np.where((rows["kind"] == EndpointKind.POD) & (rows["address"] != 0), rows["detail"], 0)
+    owners = np.array([intent.fabric.owners.get(address, 0) for address in addresses])
+    inside = np.flatnonzero(owners == np.array(ids))
     homes = lpm.Intervals([subnet.prefix for subnet in intent.fabric.subnets])
-    addresses = np.array([endpoint.address for endpoint in intent.endpoints], np.int64)
-    programs = [(0, 0), *(
-        (policy.programs[identity.ingress], policy.programs[identity.egress]) for identity in intent.policy.identities)]
-    identities = intent.policy.endpoints or (0,) * len(intent.endpoints)
-    for endpoint, identity, home in zip(intent.endpoints, identities, homes.match(addresses) + 1, strict=True):
-        subnet = int(home) if intent.fabric.owners.get(endpoint.address) == endpoint.id else 0
-        rows.append((
-            endpoint.address, endpoint.router, subnet, endpoint.mtu, endpoint.decided_by,
-            routing.deciders.get(endpoint.id, 0), *programs[identity], endpoint.kind))
-    return np.array(rows, ENDPOINT)
+    rows["subnet"][inside] = homes.match(rows["address"][inside].astype(np.int64)) + 1
+    programs = np.array([(0, 0), *(
+        (policy.programs[identity.ingress], policy.programs[identity.egress]) for identity in intent.policy.identities)])
+    if intent.policy.endpoints:
+        rows["ingress"], rows["egress"] = programs[np.array(intent.policy.endpoints)].T
+    return table
 
 
 def _subnets(intent: Intent, rules: _Rules) -> np.ndarray:

@@ -21,41 +21,34 @@ class Intervals:
     """The address space cut where the longest match changes.
 
     ``starts`` (ascending, the first is 0) and ``matches``: index of the longest prefix, −1 where none matches. ``parents``:
-    for each prefix the next shorter one around it, or −1. Of equal prefixes the first given wins.
+    for each prefix the next shorter one around it, or −1. Of equal prefixes the first given wins, the next one is its parent.
     """
 
     def __init__(self, prefixes: Sequence[Prefix]) -> None:
-        self.parents = [-1] * len(prefixes)
-        starts, matches = [0], [-1]
-        open_: list[int] = []
+        networks, lengths = np.array(prefixes, np.int64).reshape(-1, 2).T
+        ends = networks + (1 << 32 - lengths)
+        starts = np.unique(np.concatenate([[0], networks, ends]))
+        self.starts = starts[starts < 1 << 32]
+        self.matches = np.full(len(self.starts), -1, np.int64)
+        self.parents = np.full(len(networks), -1, np.int64)
+        order = np.lexsort((-np.arange(len(networks)), networks, lengths))
+        edges = np.flatnonzero(np.diff(lengths[order])) + 1
+        for alike in np.split(order, edges) if len(order) else ():         # a length at a time, the shortest first
+            self._paint(alike, networks[alike], ends[alike])
 
-        def close(before: int) -> None:
-            while open_ and prefixes[open_[-1]].last < before:
-                end = prefixes[open_.pop()].last + 1
-                _emit(starts, matches, end, open_[-1] if open_ else -1)
-
-        for index in sorted(range(len(prefixes)), key=lambda i: (*prefixes[i], -i)):
-            close(prefixes[index].network)
-            self.parents[index] = open_[-1] if open_ else -1
-            _emit(starts, matches, prefixes[index].network, index)
-            open_.append(index)
-        close(1 << 33)
-        if starts[-1] == 1 << 32:
-            del starts[-1], matches[-1]
-        self.starts = np.array(starts, np.int64)
-        self.matches = np.array(matches, np.int64)
+    def _paint(self, alike: np.ndarray, networks: np.ndarray, ends: np.ndarray) -> None:
+        """Prefixes of one length, by network, of equal ones the first given last: they cover what is shorter."""
+        again = np.append(networks[1:] == networks[:-1], False)
+        self.parents[alike] = self.matches[np.searchsorted(self.starts, networks)]
+        self.parents[alike[1:][again[:-1]]] = alike[again]
+        first, last = np.searchsorted(self.starts, networks[~again]), np.searchsorted(self.starts, ends[~again])
+        sizes = last - first
+        places = np.repeat(first - (np.cumsum(sizes) - sizes), sizes) + np.arange(sizes.sum())
+        self.matches[places] = np.repeat(alike[~again], sizes)
 
     def match(self, addresses: np.ndarray) -> np.ndarray:
         """Index of the longest prefix of each address, −1 where none matches."""
         return self.matches[np.searchsorted(self.starts, addresses, "right") - 1]
-
-
-def _emit(starts: list[int], matches: list[int], start: int, match: int) -> None:
-    if starts[-1] == start:
-        matches[-1] = match
-    else:
-        starts.append(start)
-        matches.append(match)
 
 
 def build(starts: np.ndarray, classes: np.ndarray) -> np.ndarray:

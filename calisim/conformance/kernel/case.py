@@ -144,7 +144,7 @@ def intent_of(case: Mapping[str, Any], mark: Mark) -> Intent:
         adverts=tuple(Advert(block.prefix, block.affinity, block.pool) for block in blocks), nat=nat_rule(written),
         fabric=fabric, objects=tuple(objects.all), places=(*(router.name for router in routers), ROUTER, OUTSIDE),
         tunnel_senders=frozenset(router.address for router in routers),
-        remote_route=tables.remote_route, local_routes=tables.local_routes, icmp_ratelimit=case["icmp_ratelimit"])
+        remote_route=tables.remote_route, own_routes=tables.own_routes, pod_routes=tables.pod_routes, icmp_ratelimit=case["icmp_ratelimit"])
 
 
 def _written(pool: Mapping[str, Any], mark: Mark) -> IPPool:
