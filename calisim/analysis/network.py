@@ -10,6 +10,7 @@ from functools import cached_property
 from typing import TYPE_CHECKING, Any, BinaryIO
 
 from ..errors import UsageError
+from ..parts import Parts
 from ..quantities import parse_duration, plural
 from ..scenario.scenario import Scenario
 
@@ -40,27 +41,30 @@ class Network:
     ``graph`` the networkx graph, ``labels`` of the pods by endpoint id, ``scopes`` who is near whom.
     """
 
-    def __init__(self, scenario: Scenario, variant: str = "as-is", *, step: int = 0, engine: str = "fast") -> None:
+    def __init__(
+        self, scenario: Scenario, variant: str = "as-is", *, step: int = 0, engine: str = "fast", parts: Parts | None = None,
+    ) -> None:
         self.variant, self.step, self.engine_name = variant, step, engine
         self.scenario = (scenario.after_steps(step) if step else scenario).with_variant(variant)
+        self._parts = parts or Parts()
 
     @cached_property
     def topology(self) -> Topology:
         from ..model.topology import build
 
-        return build(self.scenario)
+        return build(self.scenario, self._parts)
 
     @cached_property
     def intent(self) -> Intent:
         from ..control.resolve import resolve
 
-        return resolve(self.topology)
+        return resolve(self.topology, self._parts)
 
     @cached_property
     def image(self) -> FibImage:
         from ..fib.compiler import compile
 
-        return compile(self.intent)
+        return compile(self.intent, self._parts)
 
     @cached_property
     def engine(self) -> Engine:
@@ -104,11 +108,16 @@ class Network:
         for name in ("engine", "image"):
             self.__dict__.pop(name, None)
 
+    def changed(self, scenario: Scenario) -> Network:
+        """The network of a changed scenario (see :meth:`Scenario.edited`), under the same variant and step. What is made of the
+        same as here is taken over, and a state of this network's engine goes on with the other's: connections live on."""
+        return Network(scenario, self.variant, step=self.step, engine=self.engine_name, parts=self._parts.branch())
+
     def altered(self, topology: Topology) -> Network:
         """The same network with another topology: what if one thing were different?"""
         network = Network.__new__(Network)
         network.variant, network.step, network.engine_name = self.variant, self.step, self.engine_name
-        network.scenario = self.scenario
+        network.scenario, network._parts = self.scenario, self._parts.branch()
         network.__dict__["topology"] = topology
         return network
 

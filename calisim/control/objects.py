@@ -2,9 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
-from itertools import repeat
-
 from ..errors import Mark
 from .intent import Object
 
@@ -18,9 +15,3 @@ class Objects:
     def add(self, kind: str, name: str, mark: Mark) -> int:
         self.all.append(Object(kind, name, mark))
         return len(self.all)
-
-    def add_all(self, kind: str, names: Iterable[str], marks: Iterable[Mark]) -> range:
-        """Ids of many of a kind."""
-        first = len(self.all) + 1
-        self.all += map(Object._make, zip(repeat(kind), names, marks, strict=False))
-        return range(first, len(self.all) + 1)

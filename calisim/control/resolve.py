@@ -5,22 +5,23 @@ Objects are numbered as they are named; endpoints are the nodes, then the hosts,
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from functools import cache
 from itertools import count, repeat
+from operator import attrgetter
 
 from ..errors import Problem, ScenarioError
 from ..model.entities import NamedPort, Node, Pod
 from ..model.topology import Topology
-from ..parts import collector_paused
+from ..parts import Parts, collector_paused
 from ..quantities import PROTOCOLS, Prefix, format_address, network_of
 from ..scenario.resources import IPPool
 from ..vocabulary import Encap, EndpointKind, RouterFlag, RpFilter
 from ..vocabulary.chance import fnv1a_32
-from .addresses import Addresses, allocate
+from .addresses import Addresses, Machine, allocate, asked
 from .encapsulation import tunnel_of
 from .fabric import Wiring, wire
-from .intent import Advert, Block, Endpoint, Intent, Pool, Router, RoutingInputs
+from .intent import Advert, Block, Endpoint, Intent, Object, Pool, Router, RoutingInputs
 from .mtu import device_mtu, pod_mtu
 from .nat import nat_rule
 from .objects import Objects
@@ -33,9 +34,12 @@ _RP_FILTERS = {"off": RpFilter.OFF, "strict": RpFilter.STRICT, "loose": RpFilter
 
 
 @collector_paused()
-def resolve(topology: Topology) -> Intent:
-    """All that the control plane decides. Raises ScenarioError where two things would have one address."""
-    objects = Objects()
+def resolve(topology: Topology, parts: Parts | None = None) -> Intent:
+    """All that the control plane decides. Raises ScenarioError where two things would have one address.
+
+    ``parts`` are those of an earlier build (:mod:`calisim.parts`): what is decided from the same is taken over.
+    """
+    objects, parts = Objects(), parts or Parts()
     felix, era = topology.resources.felix, era_of(topology.settings.era)
     written = topology.resources.pools
     pools = tuple(_pool(pool, objects) for pool in written)
@@ -44,23 +48,21 @@ def resolve(topology: Topology) -> Intent:
         Encap.VXLAN: _enabled(felix.vxlan_enabled, pools, Encap.VXLAN)}
     routes_by = owners(era, topology.resources.bgp.program_cluster_routes, felix.program_cluster_routes)
     wiring = wire(topology, objects)
-    addresses = allocate(topology, written, enabled)
+    addresses = _addresses(topology, enabled, parts)
     routers = _routers(topology, wiring, addresses, enabled, objects)
-    endpoints = _endpoints(topology, routers, addresses, objects)
-    _refuse_clashes(topology, endpoints, routers, wiring)
-    affinities = {node.name: number for number, node in enumerate(topology.entities.nodes, start=1)}
-    blocks = _blocks(addresses, affinities)
-    nodes = topology.entities.nodes
+    endpoints = _endpoints(topology, routers, addresses, objects, parts)
+    _refuse_clashes(topology, endpoints, routers, wiring, addresses)
+    nodes, blocks = topology.entities.nodes, addresses.blocks
     balanced = balance(topology, routers, endpoints, objects, _keys)
     policy = police(
         topology.resources.policy, topology.entities, endpoints, objects, balanced.backends, routers, felix,
-        cuts=topology.settings.policy_change == "cut")
+        cuts=topology.settings.policy_change == "cut", parts=parts)
     tables = RoutingTables(
         era, routes_by, pools, [_peer(node, router) for node, router in zip(nodes, routers, strict=True)], routers,
-        [subnet.decided_by for subnet in wiring.fabric.subnets], _by_router(endpoints), _affine(blocks))
+        [subnet.decided_by for subnet in wiring.fabric.subnets], endpoints, _affine(blocks))
     return Intent(
         name=topology.name, seed=topology.seed, routers=routers, endpoints=endpoints, pools=pools, blocks=blocks,
-        adverts=_adverts(blocks, endpoints, pools, routes_by),
+        adverts=parts.of("adverts", _adverts, blocks, endpoints, pools, routes_by),
         nat=nat_rule(written, felix.nat_outgoing_exclusions, (_recorded(node) for node in nodes), felix.external_nodes),
         fabric=wiring.fabric, objects=tuple(objects.all), places=wiring.places, tunnel_senders=_senders(topology),
         remote_route=tables.remote_route, own_routes=tables.own_routes, pod_routes=tables.pod_routes,
@@ -79,6 +81,16 @@ def _pool(pool: IPPool, objects: Objects) -> Pool:
 def _enabled(said: bool | None, pools: Sequence[Pool], encap: Encap) -> bool:
     """Felix' ipipEnabled or vxlanEnabled; not said: on where some pool, disabled ones counted, uses it."""
     return any(tunnel_of(pool.ipip, pool.vxlan)[0] is encap for pool in pools) if said is None else said
+
+
+def _addresses(topology: Topology, enabled: Mapping[Encap, bool], parts: Parts) -> Addresses:
+    entities, resources = topology.entities, topology.resources
+    machines = [Machine(node.name, node.labels, node.ipip_address, node.vxlan_address) for node in entities.nodes]
+    encaps = (tunnel_of(pool.ipip_mode, pool.vxlan_mode)[0] for pool in resources.pools)
+    tunnels = [encap if enabled.get(encap) else Encap.NONE for encap in encaps]
+    return parts.of(
+        "addresses", allocate, machines, entities.pods, len(entities.nodes) + len(entities.hosts),
+        [asked(pool) for pool in resources.pools], tunnels, entities.namespaces, resources.reservations, resources.ipam)
 
 
 def _recorded(node: Node) -> int:
@@ -141,7 +153,7 @@ def _keys(names: Sequence[str]) -> list[int]:
 
 
 def _endpoints(
-    topology: Topology, routers: Sequence[Router], addresses: Addresses, objects: Objects,
+    topology: Topology, routers: Sequence[Router], addresses: Addresses, objects: Objects, parts: Parts,
 ) -> tuple[Endpoint, ...]:
     entities = topology.entities
     usual = topology.settings.stack == "answer"
@@ -155,24 +167,32 @@ def _endpoints(
         endpoints.append(Endpoint(
             len(endpoints) + 1, EndpointKind.HOST, f"host/{host.name}", host.address, 0, mtu, "eth0",
             objects.add("Host", host.name, host.mark), usual if host.answers is None else host.answers))
-    return (*endpoints, *_pods(entities.pods, routers, addresses.pods, usual, len(endpoints) + 1, objects))
+    homes = {router.name: (router.id, router.pod_mtu) for router in routers}
+    pods, deciders = parts.of(
+        "endpoints", _pods, entities.pods, homes, addresses.pods, usual, len(endpoints) + 1, len(objects.all) + 1)
+    objects.all += deciders
+    return parts.of("all endpoints", _together, endpoints, pods)
+
+
+def _together(others: Sequence[Endpoint], pods: Sequence[Endpoint]) -> tuple[Endpoint, ...]:
+    return (*others, *pods)
 
 
 def _pods(
-    pods: Sequence[Pod], routers: Sequence[Router], addresses: Sequence[int], usual: bool, first: int, objects: Objects,
-) -> Iterator[Endpoint]:
-    """Column by column: there may be hundreds of thousands."""
+    pods: Sequence[Pod], homes: Mapping[str, tuple[int, int]], addresses: Sequence[int], usual: bool, first: int,
+    first_object: int,
+) -> tuple[list[Endpoint], list[Object]]:
+    """The endpoints and their objects, column by column: there may be hundreds of thousands."""
     if not pods:
-        return iter(())
-    by_name = {router.name: router for router in routers}
+        return [], []
     names, spaces, nodes, _, ports, _, _, mtus, _, marks, answers, _ = zip(*pods, strict=True)
     ids = list(map("/".join, zip(spaces, names, strict=True)))
-    homes = [by_name[node] for node in nodes]
-    return map(Endpoint._make, zip(
-        count(first), repeat(EndpointKind.POD), ids, addresses, [home.id for home in homes],
-        [mtu or home.pod_mtu for mtu, home in zip(mtus, homes, strict=True)], repeat(""),
-        objects.add_all("Endpoint", ids, marks), [usual if said is None else said for said in answers],
-        map(_listening, ports), strict=False))
+    routers, usual_mtus = zip(*map(homes.__getitem__, nodes), strict=True)
+    endpoints = map(Endpoint._make, zip(
+        count(first), repeat(EndpointKind.POD), ids, addresses, routers,
+        [mtu or other for mtu, other in zip(mtus, usual_mtus, strict=True)], repeat(""), count(first_object),
+        [usual if said is None else said for said in answers], map(_listening, ports), strict=False))
+    return list(endpoints), list(map(Object._make, zip(repeat("Endpoint"), ids, marks, strict=False)))
 
 
 @cache
@@ -181,18 +201,19 @@ def _listening(ports: tuple[NamedPort, ...]) -> tuple[tuple[int, int], ...]:
 
 
 def _refuse_clashes(
-    topology: Topology, endpoints: Sequence[Endpoint], routers: Sequence[Router], wiring: Wiring,
+    topology: Topology, endpoints: Sequence[Endpoint], routers: Sequence[Router], wiring: Wiring, addresses: Addresses,
 ) -> None:
     """A pod or tunnel address that a node, a host or a subnet's router has, too: nothing could tell the two apart."""
     taken = {subnet.gateway: f"the router of subnet {subnet.name}" for subnet in wiring.fabric.subnets}
-    taken.update((endpoint.address, endpoint.name) for endpoint in endpoints if endpoint.kind is not EndpointKind.POD)
+    others = len(endpoints) - len(topology.entities.pods)
+    taken.update((endpoint.address, endpoint.name) for endpoint in endpoints[:others])
     taken.pop(0, None)                                # the address of who has none
     clashes = [
         (address, f"a tunnel device of {router.name}")
         for router in routers for address in (router.ipip_address, router.vxlan_address) if address in taken]
-    clashes += [
-        (endpoint.address, f"pod {endpoint.name}")
-        for endpoint in endpoints if endpoint.kind is EndpointKind.POD and endpoint.address in taken]
+    if not taken.keys().isdisjoint(addresses.pods):
+        clashes += [
+            (endpoint.address, f"pod {endpoint.name}") for endpoint in endpoints[others:] if endpoint.address in taken]
     if not clashes:
         return
     address, name = clashes[0]
@@ -203,37 +224,24 @@ def _refuse_clashes(
         "choose a pool CIDR that overlaps no subnet and no host")])
 
 
-def _blocks(addresses: Addresses, affinities: Mapping[str, int]) -> tuple[Block, ...]:
-    blocks = sorted(addresses.ipam.blocks.values(), key=lambda block: block.prefix)
-    return tuple(
-        Block(block.prefix, block.pool, affinities[block.affinity], dict(sorted(block.used.items())))
-        for block in blocks)
-
-
 def _adverts(
     blocks: Sequence[Block], endpoints: Sequence[Endpoint], pools: Sequence[Pool], routes_by: Owners,
 ) -> tuple[Advert, ...]:
     """Every block of a node, and every address that another node than the block's uses."""
     adverts = []
+    homes = [0, *map(attrgetter("router"), endpoints)]
     for block in blocks:
         pool = pools[block.pool]
         if block.affinity:
             whole = export_allowed(pool, routes_by, inside_own_block=True)
             adverts.append(Advert(block.prefix, block.affinity, block.pool, whole))
-        single = export_allowed(pool, routes_by, inside_own_block=False)
-        for ordinal, endpoint in block.allocations.items():
-            user = endpoints[endpoint - 1].router
-            if user != block.affinity:
-                adverts.append(Advert(Prefix(block.prefix.network + ordinal, 32), user, block.pool, single, borrowed=True))
+        users = [homes[endpoint] for endpoint in block.allocations.values()]
+        if users.count(block.affinity) < len(users):
+            single = export_allowed(pool, routes_by, inside_own_block=False)
+            adverts += [
+                Advert(Prefix(block.prefix.network + ordinal, 32), user, block.pool, single, borrowed=True)
+                for ordinal, user in zip(block.allocations, users, strict=True) if user != block.affinity]
     return tuple(adverts)
-
-
-def _by_router(endpoints: Sequence[Endpoint]) -> dict[int, list[Endpoint]]:
-    pods: dict[int, list[Endpoint]] = {}
-    for endpoint in endpoints:
-        if endpoint.kind is EndpointKind.POD and endpoint.address:
-            pods.setdefault(endpoint.router, []).append(endpoint)
-    return pods
 
 
 def _affine(blocks: Sequence[Block]) -> dict[int, list[Block]]:

@@ -8,13 +8,14 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from functools import cached_property
 
 from ..quantities import Prefix
-from ..vocabulary import AdjacencyKind, Device, DropReason, Encap
+from ..vocabulary import AdjacencyKind, Device, DropReason, Encap, EndpointKind
 from ..vocabulary.encaps import encapsulation
 from .encapsulation import encapsulate
 from .intent import Adjacency, Advert, Block, Endpoint, Pool, Route, Router, RoutingInputs
-from .owners import Owners, kernel_filter
+from .owners import KernelFilter, Owners, kernel_filter
 
 ETHERNET = "eth0"
 TUNL0 = encapsulation(Encap.IPIP).device
@@ -37,7 +38,7 @@ class Peer:
 
 @dataclass(frozen=True)
 class RoutingTables:
-    """Everything that routes are derived from; :meth:`remote_route`, :meth:`own_routes` and :meth:`pod_routes` are the Intent's."""
+    """Everything that routes are derived from. The Intent asks :meth:`remote_route`, :meth:`own_routes`, :meth:`pod_routes`."""
 
     era: tuple[int, int]
     owners: Owners
@@ -45,19 +46,21 @@ class RoutingTables:
     peers: Sequence[Peer]                         # by router id - 1
     routers: Sequence[Router]
     subnet_objects: Sequence[int]                 # object ids by fabric subnet id - 1
-    residents: Mapping[int, Sequence[Endpoint]]   # pods with an address, by router
+    endpoints: Sequence[Endpoint]
     blocks: Mapping[int, Sequence[Block]]         # affine blocks, by router
 
     def remote_route(self, inputs: RoutingInputs, advert: Advert) -> Route | None:
         """The route of a node with these inputs to an advert of another, or None where nobody tells it one."""
         pool, peer = self.pools[advert.pool], self.peers[advert.owner - 1]
-        owner = self.owners.of(pool.ipip, pool.vxlan)
+        owner = self._writers[advert.pool]
         if owner == "bird":
             return self._bird(inputs, advert, pool, peer) if inputs.mesh and inputs.mesh == peer.mesh else None
         return self._felix(inputs, advert, pool, peer) if owner == "felix" else None
 
     def _bird(self, inputs: RoutingInputs, advert: Advert, pool: Pool, peer: Peer) -> Route:
-        rule = kernel_filter(pool.ipip, pool.vxlan, self.owners, inputs.recorded)
+        rule = self._filters.get((pool.name, inputs.recorded)) or kernel_filter(
+            pool.ipip, pool.vxlan, self.owners, inputs.recorded)
+        self._filters[pool.name, inputs.recorded] = rule
         if rule.tunnel_to(peer.address) and inputs.ipip_mtu:
             adjacency = _tunnel(Encap.IPIP, inputs.ipip_mtu, peer, pool)
             return Route(advert.prefix, adjacency, TUNL0, peer.address, "bird", onlink=True)
@@ -83,12 +86,31 @@ class RoutingTables:
             return Route(advert.prefix, adjacency, VXLAN_CALICO, protocol="", scope_link=True)
         return Route(advert.prefix, adjacency, VXLAN_CALICO, peer.vxlan_address, "", onlink=True)
 
+    @cached_property
+    def _writers(self) -> Sequence[str]:
+        """Who writes the routes of each pool."""
+        return [self.owners.of(pool.ipip, pool.vxlan) for pool in self.pools]
+
+    @cached_property
+    def _filters(self) -> dict[tuple[str, Prefix | None], KernelFilter]:
+        """By pool and recorded prefix: asked for once for each advert."""
+        return {}
+
+    @cached_property
+    def _residents(self) -> Mapping[int, Sequence[Endpoint]]:
+        """Pods with an address, by router."""
+        pods: dict[int, list[Endpoint]] = {}
+        for endpoint in self.endpoints:
+            if endpoint.kind is EndpointKind.POD and endpoint.address:
+                pods.setdefault(endpoint.router, []).append(endpoint)
+        return pods
+
     def own_routes(self, number: int) -> tuple[Route, ...]:
         """Default, link, blackholes of the node's blocks."""
         return (*self._link(self.routers[number - 1]), *self._blackholes(number))
 
     def pod_routes(self, number: int) -> tuple[Route, ...]:
-        return tuple(self._workload(pod) for pod in self.residents.get(number, ()))
+        return tuple(self._workload(pod) for pod in self._residents.get(number, ()))
 
     def _link(self, router: Router) -> tuple[Route, ...]:
         inputs, decider = router.inputs, self.subnet_objects[router.subnet - 1]
@@ -107,7 +129,7 @@ class RoutingTables:
         routes = []
         for block in self.blocks.get(number, ()):
             pool = self.pools[block.pool]
-            owner = self.owners.of(pool.ipip, pool.vxlan)
+            owner = self._writers[block.pool]
             if owner and block.prefix.length < 32:
                 drop = Adjacency(
                     AdjacencyKind.DROP, Device.NONE, 0, reason=DropReason.BLACKHOLE, decided_by=pool.decided_by)

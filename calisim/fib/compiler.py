@@ -13,36 +13,43 @@ import numpy as np
 
 from ..control.intent import Adjacency, FilterRule, Intent, Route, Router, RoutingInputs
 from ..errors import CompileError
-from ..parts import collector_paused
+from ..parts import Parts, collector_paused
 from ..quantities import Prefix, format_address
 from ..vocabulary import (
-    ADJACENCY, CLASS, ENDPOINT, FABRIC, ROUTER, RULE, SUBNET, TARGET,
-    AdjacencyFlag, AdjacencyKind, ClassFlag, Device, DropReason, EndpointKind, FabricFlag, RouterFlag, TargetKind,
+    ADJACENCY, ENDPOINT, FABRIC, ROUTER, RULE, SUBNET, TARGET,
+    AdjacencyFlag, AdjacencyKind, Device, DropReason, EndpointKind, FabricFlag, RouterFlag, TargetKind,
 )
 from . import lpm
+from .classes import MOST_CELLS, Classes, Facts
+from .columns import Columns
 from .image import FibImage, freeze
-from .police import Policy, compile_policy
+from .police import compile_policy
 from .services import cluster_cidrs, compile_services, node_port_addresses
 
-MOST_CELLS = 1 << 26                  # of rows, of residents: 256 MB each
 MOST_GROUPS = 64                      # security groups are a bit set
 
 
 @collector_paused()
-def compile(intent: Intent) -> FibImage:
-    """The tables that the compiled core forwards by."""
+def compile(intent: Intent, parts: Parts | None = None) -> FibImage:
+    """The tables that the compiled core forwards by. ``parts`` are those of an earlier build: equal tables are taken over."""
+    parts = parts or Parts()
+    endpoints = parts.of("columns", Columns, intent.endpoints)
     routing = _Routing(intent)
-    space = _AddressSpace(intent, routing)
+    classes = parts.of("classes", Classes, _facts(intent, routing, endpoints))
     rules = _Rules(intent)
-    target_rows, targets = _targets(intent, space)
-    policy = compile_policy(intent.policy)
+    target_rows, targets = _targets(intent, classes.samples)
+    policy = parts.of("policy", compile_policy, intent.policy)
+    programs = [
+        (policy.programs[identity.ingress], policy.programs[identity.egress]) for identity in intent.policy.identities]
     arrays = {
-        "lpm": lpm.build(space.starts, space.classes_of_intervals), "classes": space.records, "residents": space.residents,
-        "rows": routing.rows(space), "adjacencies": routing.records(),
-        "routers": _routers(intent, routing, rules), "endpoints": _endpoints(intent, policy),
+        "lpm": classes.table, "classes": classes.records, "residents": classes.residents,
+        "rows": routing.rows(classes.samples), "adjacencies": routing.records(), "routers": _routers(intent, routing, rules),
+        "endpoints": parts.of(
+            "endpoint records", _endpoints, endpoints, intent.fabric.owners, [subnet.prefix for subnet in intent.fabric.subnets],
+            intent.policy.endpoints, programs),
         "subnets": _subnets(intent, rules), "target_rows": target_rows, "targets": targets, "rules": rules.records(),
         "blocked": np.array([p in intent.fabric.blocked_protocols for p in range(256)], np.uint8), "fabric": _fabric(intent),
-        "interfaces": _interfaces(intent), **policy.arrays, **compile_services(intent.services),
+        "interfaces": _interfaces(intent), **policy.arrays, **parts.of("services", compile_services, intent.services),
     }
     return FibImage(
         **{name: freeze(array) for name, array in arrays.items()}, places=len(intent.places), objects=len(intent.objects))
@@ -81,32 +88,33 @@ class _Routing:
         for _, uplink in self.groups:
             yield from (route.prefix for route in uplink)
 
-    def rows(self, space: _AddressSpace) -> np.ndarray:
-        """FIB group × class → adjacency."""
-        if len(self.groups) * len(space.records) > MOST_CELLS:
+    def rows(self, samples: np.ndarray) -> np.ndarray:
+        """FIB group × class → adjacency; ``samples`` are an address of each class."""
+        if len(self.groups) * len(samples) > MOST_CELLS:
             raise CompileError(
-                f"{len(self.groups):,} different views of {len(space.records):,} prefixes do not fit the table of routes "
+                f"{len(self.groups):,} different views of {len(samples):,} prefixes do not fit the table of routes "
                 f"({MOST_CELLS:,} cells): give the nodes of one subnet the same prefix and MTU")
-        rows = np.zeros((max(len(self.groups), 1), len(space.records)), np.uint32)
+        rows = np.zeros((max(len(self.groups), 1), len(samples)), np.uint32)
         for (inputs, uplink), number in self.groups.items():
-            rows[number] = self._row(inputs, uplink, space)
+            rows[number] = self._row(inputs, uplink, samples)
         return rows
 
-    def _row(self, inputs: RoutingInputs, uplink: tuple[Route, ...], space: _AddressSpace) -> np.ndarray:
+    def _row(self, inputs: RoutingInputs, uplink: tuple[Route, ...], samples: np.ndarray) -> np.ndarray:
         routes: list[tuple[Prefix, Adjacency, int]] = [(route.prefix, route.adjacency, 0) for route in uplink]
         for advert in self.intent.adverts:
             if advert.exported and (learnt := self.intent.remote_route(inputs, advert)) is not None:
                 routes.append((learnt.prefix, learnt.adjacency, advert.owner))
-        intervals = lpm.Intervals([prefix for prefix, _, _ in routes])
+        nets = np.array([prefix for prefix, _, _ in routes], np.int64).reshape(-1, 2)
+        intervals = lpm.Intervals(nets)
         parents = intervals.parents.tolist()
         numbers = np.zeros(len(routes) + 1, np.uint32)             # the last one, index −1, is *no route*
-        for index in sorted(range(len(routes)), key=lambda i: (routes[i][0].length, routes[i][0].network, -i)):    # parents first
+        for index in np.lexsort((-np.arange(len(nets)), *nets.T)).tolist():          # by length: parents first
             prefix, adjacency, owner = routes[index]
             parent = parents[index]
             while owner and parent >= 0 and routes[parent][2] == owner:
                 parent = parents[parent]
             numbers[index] = self._intern(adjacency, prefix.length, owner, int(numbers[parent]) if owner else 0)
-        return numbers[intervals.match(space.samples)]
+        return numbers[intervals.match(samples)]
 
     def _intern(self, adjacency: Adjacency, length: int, owner: int, fallback: int) -> int:
         flags = AdjacencyFlag.OWN_DECIDER if adjacency.decided_by == _OWN else 0
@@ -136,105 +144,15 @@ def _refuse_nested(holders: Mapping[Prefix, tuple[int, int]]) -> None:
             raise CompileError(f"the block {prefixes[inner]} lies inside the block {prefixes[outer]} of another node")
 
 
-class _AddressSpace:
-    """The classes: a partition of all addresses such that every question has one answer per class."""
-
-    def __init__(self, intent: Intent, routing: _Routing) -> None:
-        owners = _owners(intent)
-        blocks = sorted({block.prefix for block in intent.blocks})
-        inside = lpm.Intervals(blocks).match(np.array(list(owners), np.int64)) >= 0 if owners else np.zeros(0, bool)
-        strangers = [Prefix(address, 32) for address, known in zip(owners, inside, strict=True) if not known]
-        slices = sorted(blocks + strangers)
-        public = _public(intent)
-        hosts = {e.address: e.id for e in intent.endpoints if e.kind is EndpointKind.HOST and e.address}
-        interfaces = intent.fabric.owners
-        flagged: dict[ClassFlag, list[Prefix]] = {
-            ClassFlag.POOL: [pool.prefix for pool in intent.pools if not pool.disabled],
-            ClassFlag.MASQUERADE: list(intent.nat.sources),
-            ClassFlag.EXEMPT: [*intent.nat.exempt, *_singles(intent.nat.hosts)],
-            ClassFlag.SUBNET: [subnet.prefix for subnet in intent.fabric.subnets],
-            ClassFlag.TUNNEL_SENDER: _singles(intent.tunnel_senders),
-            ClassFlag.CLUSTER_CIDR: list(cluster_cidrs(intent.services)),
-            ClassFlag.NODE_PORTS: list(node_port_addresses(intent.services)),
-        }
-        union = {
-            *routing.prefixes, *slices, *_singles(public), *_singles(hosts), *_singles(interfaces),
-            *(prefix for prefixes in flagged.values() for prefix in prefixes),
-            *(route.prefix for table in intent.fabric.tables for route in table)}
-        prefixes = sorted(union)
-        intervals = lpm.Intervals(prefixes)
-        self.starts = intervals.starts
-        used, first = np.unique(intervals.matches, return_index=True)     # prefixes that still match something
-        self.samples = np.concatenate([[0], self.starts[first[used >= 0]]])       # an address of each class; class 0 has none
-        numbers = np.zeros(len(prefixes) + 1, np.int64)
-        numbers[used[used >= 0]] = np.arange(1, len(self.samples))
-        self.classes_of_intervals = numbers[intervals.matches]
-        self.records = np.zeros(len(self.samples), CLASS)
-        for flag, prefixes in flagged.items():
-            self._flag(flag, lpm.Intervals(prefixes).match(self.samples) >= 0)
-        for name, values in (("interface", interfaces), ("host", {a: e for a, e in hosts.items() if a not in interfaces}),
-                             ("public", public)):
-            self._set(name, _singles(values), np.fromiter(values.values(), np.int64, len(values)))
-        self._hold(routing)
-        self.residents = self._place(slices, owners)
-        self._scatter(intent)
-        self.records[0] = np.zeros((), CLASS)
-
-    def _flag(self, flag: ClassFlag, where: np.ndarray) -> None:
-        self.records["flags"][where] |= np.uint16(flag)
-
-    def _set(self, name: str, prefixes: list[Prefix], values: np.ndarray) -> None:
-        """Field ``name`` of every class inside a prefix becomes the prefix's value."""
-        found = lpm.Intervals(prefixes).match(self.samples)
-        self.records[name][found >= 0] = values[found[found >= 0]]
-
-    def _hold(self, routing: _Routing) -> None:
-        prefixes = list(routing.holders)
-        holders = np.array([(*routing.holders[p], p.length) for p in prefixes], np.int64).reshape(-1, 3)
-        for column, name in enumerate(("holder", "holder_detail", "holder_length")):
-            self._set(name, prefixes, holders[:, column])
-
-    def _place(self, slices: list[Prefix], owners: Mapping[int, int]) -> np.ndarray:
-        """The residents of each slice (a block, or one address outside all blocks), one after the other."""
-        sizes = np.array([prefix.size for prefix in slices], np.int64)
-        if sizes.sum() > MOST_CELLS:
-            raise CompileError(
-                f"the IPAM blocks hold {sizes.sum():,} addresses, more than the table's {MOST_CELLS:,}: make them smaller")
-        offsets = np.concatenate([[1], 1 + np.cumsum(sizes)])       # index 0 is nobody
-        residents = np.zeros(offsets[-1], np.uint32)
-        intervals = lpm.Intervals(slices)
-        networks = np.array([prefix.network for prefix in slices], np.int64)
-        addresses = np.fromiter(owners, np.int64, len(owners))
-        home = intervals.match(addresses)
-        residents[offsets[home] + addresses - networks[home]] = np.fromiter(owners.values(), np.uint32, len(owners))
-        self._set("base", slices, networks)
-        self._set("residents", slices, offsets[:-1])
-        self._flag(ClassFlag.RESIDENTS, intervals.match(self.samples) >= 0)
-        return residents
-
-    def _scatter(self, intent: Intent) -> None:
-        """Mark the classes with pods of other routers than the holder."""
-        pods = [(e.address, e.router) for e in intent.endpoints if e.kind is EndpointKind.POD and e.address]
-        address, router = np.array(pods, np.int64).reshape(-1, 2).T
-        classes = self.classes_of_intervals[np.searchsorted(self.starts, address, "right") - 1]
-        self._flag(ClassFlag.SCATTERED, classes[self.records["holder"][classes] != router])
-
-
-def _singles(addresses: Iterable[int]) -> list[Prefix]:
-    return [Prefix(address, 32) for address in addresses]
-
-
-def _owners(intent: Intent) -> dict[int, int]:
-    """Who has each address (:attr:`Intent.address_owners`); CompileError if two have one."""
-    owners: dict[int, int] = {}
-    claims = [(endpoint.address, endpoint.id) for endpoint in intent.endpoints if endpoint.address]
-    claims += [(a, router.id) for router in intent.routers for a in (router.ipip_address, router.vxlan_address) if a]
-    for address, endpoint in claims:
-        if owners.setdefault(address, endpoint) != endpoint:
-            raise CompileError(
-                f"{intent.endpoint(owners[address]).name} and {intent.endpoint(endpoint).name} have one address, "
-                f"{format_address(address)}")
-    return owners
+def _facts(intent: Intent, routing: _Routing, endpoints: Columns) -> Facts:
+    fabric = intent.fabric
+    tunnels = [(a, router.id) for router in intent.routers for a in (router.ipip_address, router.vxlan_address) if a]
+    return Facts(
+        endpoints, tunnels, intent.blocks, routing.holders,
+        [*routing.prefixes, *(route.prefix for table in fabric.tables for route in table)],
+        [pool.prefix for pool in intent.pools if not pool.disabled], intent.nat, [subnet.prefix for subnet in fabric.subnets],
+        intent.tunnel_senders, cluster_cidrs(intent.services), node_port_addresses(intent.services), _public(intent),
+        fabric.owners)
 
 
 def _public(intent: Intent) -> dict[int, int]:
@@ -314,25 +232,24 @@ def _interfaces(intent: Intent) -> np.ndarray:
     return table
 
 
-def _endpoints(intent: Intent, policy: Policy) -> np.ndarray:
-    table = np.zeros(len(intent.endpoints) + 1, ENDPOINT)
-    if not intent.endpoints:
-        return table
-    ids, kinds, _, addresses, routers, mtus, _, deciders, *_ = zip(*intent.endpoints, strict=True)
+def _endpoints(
+    endpoints: Columns, interfaces: Mapping[int, int], subnets: list[Prefix], identities: tuple[int, ...],
+    programs: list[tuple[int, int]],
+) -> np.ndarray:
+    """``interfaces``: endpoints by address inside the VPCs; ``programs`` of each identity."""
+    table = np.zeros(len(endpoints.ids) + 1, ENDPOINT)
     rows = table[1:]
     for name, column in (
-        ("address", addresses), ("router", routers), ("mtu", mtus), ("detail", deciders), ("kind", kinds),
+        ("address", endpoints.addresses), ("router", endpoints.routers), ("mtu", endpoints.mtus),
+        ("detail", endpoints.deciders), ("kind", endpoints.kinds),
     ):
         rows[name] = column
-    rows["route_detail"] = np.where((rows["kind"] == EndpointKind.POD) & (rows["address"] != 0), rows["detail"], 0)
-    owners = np.array([intent.fabric.owners.get(address, 0) for address in addresses])
-    inside = np.flatnonzero(owners == np.array(ids))
-    homes = lpm.Intervals([subnet.prefix for subnet in intent.fabric.subnets])
-    rows["subnet"][inside] = homes.match(rows["address"][inside].astype(np.int64)) + 1
-    programs = np.array([(0, 0), *(
-        (policy.programs[identity.ingress], policy.programs[identity.egress]) for identity in intent.policy.identities)])
-    if intent.policy.endpoints:
-        rows["ingress"], rows["egress"] = programs[np.array(intent.policy.endpoints)].T
+    routed = (endpoints.kinds == EndpointKind.POD) & (endpoints.addresses != 0)
+    rows["route_detail"][routed] = endpoints.deciders[routed]
+    inside = np.array([number for address, number in interfaces.items() if endpoints.addresses[number - 1] == address], np.int64)
+    rows["subnet"][inside - 1] = lpm.Intervals(subnets).match(endpoints.addresses[inside - 1]) + 1
+    if identities:
+        rows["ingress"], rows["egress"] = np.array([(0, 0), *programs])[np.array(identities)].T
     return table
 
 
@@ -347,16 +264,16 @@ def _subnets(intent: Intent, rules: _Rules) -> np.ndarray:
     return np.array(rows, SUBNET)
 
 
-def _targets(intent: Intent, space: _AddressSpace) -> tuple[np.ndarray, np.ndarray]:
+def _targets(intent: Intent, samples: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
     """Cloud route table × class → target; the targets."""
     targets: dict[tuple[int, ...], int] = {(TargetKind.NONE, 0, 0, 0): 0}
-    rows = np.zeros((max(len(intent.fabric.tables), 1), len(space.records)), np.uint32)
+    rows = np.zeros((max(len(intent.fabric.tables), 1), len(samples)), np.uint32)
     if rows.size > MOST_CELLS:
-        raise CompileError(f"{len(rows):,} route tables over {len(space.records):,} prefixes do not fit ({MOST_CELLS:,} cells)")
+        raise CompileError(f"{len(rows):,} route tables over {len(samples):,} prefixes do not fit ({MOST_CELLS:,} cells)")
     for number, table in enumerate(intent.fabric.tables):
         table = tuple(sorted(table, key=lambda route: route.prefix))
         numbers = [targets.setdefault((r.target, r.router, r.place, r.decided_by), len(targets)) for r in table]
-        rows[number] = np.array([*numbers, 0], np.uint32)[lpm.Intervals([r.prefix for r in table]).match(space.samples)]
+        rows[number] = np.array([*numbers, 0], np.uint32)[lpm.Intervals([r.prefix for r in table]).match(samples)]
     return rows, np.array(list(targets), TARGET)
 
 

@@ -137,14 +137,15 @@ def intent_of(case: Mapping[str, Any], mark: Mark) -> Intent:
         ERA, owners(ERA, None, None), pools,
         [Peer(router.address, router.vxlan_address, router.inputs.vpc, router.inputs.mesh) for router in routers], routers,
         [subnet.decided_by for subnet in fabric.subnets],
-        {router.id: [e for e in endpoints if e.kind is EndpointKind.POD and e.router == router.id] for router in routers},
+        endpoints,
         {block.affinity: [block] for block in blocks})
     return Intent(
         name=case.get("name", ""), seed=SEED, routers=routers, endpoints=endpoints, pools=tuple(pools), blocks=blocks,
         adverts=tuple(Advert(block.prefix, block.affinity, block.pool) for block in blocks), nat=nat_rule(written),
         fabric=fabric, objects=tuple(objects.all), places=(*(router.name for router in routers), ROUTER, OUTSIDE),
         tunnel_senders=frozenset(router.address for router in routers),
-        remote_route=tables.remote_route, own_routes=tables.own_routes, pod_routes=tables.pod_routes, icmp_ratelimit=case["icmp_ratelimit"])
+        remote_route=tables.remote_route, own_routes=tables.own_routes, pod_routes=tables.pod_routes,
+        icmp_ratelimit=case["icmp_ratelimit"])
 
 
 def _written(pool: Mapping[str, Any], mark: Mark) -> IPPool:
