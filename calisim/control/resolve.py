@@ -11,7 +11,7 @@ from itertools import count, repeat
 from operator import attrgetter
 
 from ..errors import Problem, ScenarioError
-from ..model.entities import NamedPort, Node, Pod
+from ..model.entities import NamedPort, Node, Pod, Subnet
 from ..model.topology import Topology
 from ..parts import Parts, collector_paused
 from ..quantities import PROTOCOLS, Prefix, format_address, network_of
@@ -27,7 +27,7 @@ from .nat import nat_rule
 from .objects import Objects
 from .owners import Owners, era_of, owners
 from .policy.resolve import police
-from .routing import Peer, RoutingTables, export_allowed
+from .routing import OwnRoutes, Peer, PodRoutes, RemoteRoutes, export_allowed
 from .services import balance
 
 _RP_FILTERS = {"off": RpFilter.OFF, "strict": RpFilter.STRICT, "loose": RpFilter.LOOSE}
@@ -49,7 +49,7 @@ def resolve(topology: Topology, parts: Parts | None = None) -> Intent:
     routes_by = owners(era, topology.resources.bgp.program_cluster_routes, felix.program_cluster_routes)
     wiring = wire(topology, objects)
     addresses = _addresses(topology, enabled, parts)
-    routers = _routers(topology, wiring, addresses, enabled, objects)
+    routers = _routers(topology, wiring, addresses, enabled, objects, parts)
     endpoints = _endpoints(topology, routers, addresses, objects, parts)
     _refuse_clashes(topology, endpoints, routers, wiring, addresses)
     nodes, blocks = topology.entities.nodes, addresses.blocks
@@ -57,15 +57,20 @@ def resolve(topology: Topology, parts: Parts | None = None) -> Intent:
     policy = police(
         topology.resources.policy, topology.entities, endpoints, objects, balanced.backends, routers, felix,
         cuts=topology.settings.policy_change == "cut", parts=parts)
-    tables = RoutingTables(
-        era, routes_by, pools, [_peer(node, router) for node, router in zip(nodes, routers, strict=True)], routers,
-        [subnet.decided_by for subnet in wiring.fabric.subnets], endpoints, _affine(blocks))
+    writers = [routes_by.of(pool.ipip, pool.vxlan) for pool in pools]
+    remote = RemoteRoutes(routes_by, writers, pools, [_peer(node, router) for node, router in zip(nodes, routers, strict=True)])
+    own = parts.of(
+        "own routes", OwnRoutes, writers, [pool.decided_by for pool in pools], routers,
+        [subnet.decided_by for subnet in wiring.fabric.subnets], blocks)
+    exports = [
+        (export_allowed(pool, routes_by, inside_own_block=True), export_allowed(pool, routes_by, inside_own_block=False))
+        for pool in pools]
     return Intent(
         name=topology.name, seed=topology.seed, routers=routers, endpoints=endpoints, pools=pools, blocks=blocks,
-        adverts=parts.of("adverts", _adverts, blocks, endpoints, pools, routes_by),
+        adverts=parts.of("adverts", _adverts, blocks, endpoints, exports),
         nat=nat_rule(written, felix.nat_outgoing_exclusions, (_recorded(node) for node in nodes), felix.external_nodes),
         fabric=wiring.fabric, objects=tuple(objects.all), places=wiring.places, tunnel_senders=_senders(topology),
-        remote_route=tables.remote_route, own_routes=tables.own_routes, pod_routes=tables.pod_routes,
+        remote_route=remote.remote_route, own_routes=own.of, pod_routes=PodRoutes(era, endpoints).of,
         assumptions=(*_assumptions(topology, routes_by), *balanced.assumptions), icmp_ratelimit=topology.settings.icmp_ratelimit,
         failures=(*addresses.failures, *wiring.failures), warnings=(*topology.warnings, *policy.warnings), policy=policy,
         services=balanced.services, service_names=balanced.names)
@@ -98,11 +103,23 @@ def _recorded(node: Node) -> int:
 
 
 def _routers(
-    topology: Topology, wiring: Wiring, addresses: Addresses, enabled: Mapping[Encap, bool], objects: Objects,
+    topology: Topology, wiring: Wiring, addresses: Addresses, enabled: Mapping[Encap, bool], objects: Objects, parts: Parts,
 ) -> tuple[Router, ...]:
-    felix, settings, entities = topology.resources.felix, topology.settings, topology.entities
+    felix, entities = topology.resources.felix, topology.entities
     configured = {"ipip": felix.ipip_mtu, "vxlan": felix.vxlan_mtu}
     devices = [name for name, encap in (("ipip", Encap.IPIP), ("vxlan", Encap.VXLAN)) if enabled[encap]]
+    mesh = ("mesh",) if topology.resources.bgp.node_to_node_mesh_enabled else ()
+    routers, deciders = parts.of(
+        "routers", _of_nodes, entities.nodes, entities.subnets, wiring.subnets, addresses.ipip, addresses.vxlan, configured,
+        devices, mesh, _RP_FILTERS[topology.settings.rp_filter], _common_flags(topology),
+        wiring.groups if topology.provider.security_groups else None, len(objects.all) + 1)
+    objects.all += deciders
+    return routers
+
+
+def _common_flags(topology: Topology) -> RouterFlag:
+    """What the settings make of every node."""
+    felix, settings = topology.resources.felix, topology.settings
     common = RouterFlag(0)
     if settings.filter == "calico":
         common |= RouterFlag.CALICO_FILTER
@@ -116,26 +133,37 @@ def _routers(
         common |= RouterFlag.PODS_SEND_IPIP
     if felix.allow_vxlan_from_workloads:
         common |= RouterFlag.PODS_SEND_VXLAN
-    mesh = ("mesh",) if topology.resources.bgp.node_to_node_mesh_enabled else ()
-    keys = _keys([node.name for node in entities.nodes])
+    return common
+
+
+def _of_nodes(
+    nodes: Sequence[Node], subnets: Mapping[str, Subnet], subnet_ids: Mapping[str, int], ipip: Mapping[str, int],
+    vxlan: Mapping[str, int], configured: Mapping[str, int], devices: Sequence[str], mesh: tuple[str, ...], rp_filter: RpFilter,
+    common: RouterFlag, groups: Mapping[tuple[str, str], int] | None, first_object: int,
+) -> tuple[tuple[Router, ...], list[Object]]:
+    """The routers and their objects."""
+    keys = _keys([node.name for node in nodes])
+    known: dict[RoutingInputs, RoutingInputs] = {}                 # nodes that see alike share one
     routers = []
-    for number, node in enumerate(entities.nodes, start=1):
-        subnet = entities.subnets[node.subnet]
+    for number, node in enumerate(nodes, start=1):
+        subnet = subnets[node.subnet]
         mtus = {name: device_mtu(name, node.mtu, configured[name]) if name in devices else 0 for name in configured}
         inputs = RoutingInputs(
             network_of(*node.recorded) if node.recorded else None, subnet.prefix, subnet.gateway, node.mtu,
             mtus["ipip"], mtus["vxlan"], node.vpc, () if node.cluster_id else mesh)
         flags = common
-        flags |= RouterFlag.SOURCE_DEST_CHECK if node.source_dest_check else RouterFlag(0)
-        flags |= RouterFlag.DOWN if node.down else RouterFlag(0)
-        flags |= RouterFlag.PUBLIC if node.public_address is not None else RouterFlag(0)
+        if node.source_dest_check:
+            flags |= RouterFlag.SOURCE_DEST_CHECK
+        if node.down:
+            flags |= RouterFlag.DOWN
+        if node.public_address is not None:
+            flags |= RouterFlag.PUBLIC
         routers.append(Router(
-            number, keys[number - 1], node.name, node.address, inputs, wiring.subnets[node.subnet], node.zone,
-            addresses.ipip.get(node.name, 0), addresses.vxlan.get(node.name, 0), pod_mtu(node.mtu, devices, configured),
-            _RP_FILTERS[settings.rp_filter], flags,
-            tuple(wiring.groups[node.vpc, name] for name in node.groups) if topology.provider.security_groups else (),
-            node.public_address or 0, objects.add("Node", node.name, node.check_mark)))
-    return tuple(routers)
+            number, keys[number - 1], node.name, node.address, known.setdefault(inputs, inputs), subnet_ids[node.subnet],
+            node.zone, ipip.get(node.name, 0), vxlan.get(node.name, 0), pod_mtu(node.mtu, devices, configured), rp_filter, flags,
+            tuple(groups[node.vpc, name] for name in node.groups) if groups is not None else (), node.public_address or 0,
+            first_object + number - 1))
+    return tuple(routers), [Object("Node", node.name, node.check_mark) for node in nodes]
 
 
 def _keys(names: Sequence[str]) -> list[int]:
@@ -225,30 +253,22 @@ def _refuse_clashes(
 
 
 def _adverts(
-    blocks: Sequence[Block], endpoints: Sequence[Endpoint], pools: Sequence[Pool], routes_by: Owners,
+    blocks: Sequence[Block], endpoints: Sequence[Endpoint], exports: Sequence[tuple[bool, bool]],
 ) -> tuple[Advert, ...]:
-    """Every block of a node, and every address that another node than the block's uses."""
+    """Every block of a node, and every address that another node than the block's uses. ``exports``: whether whole blocks and
+    single addresses of each pool are told."""
     adverts = []
     homes = [0, *map(attrgetter("router"), endpoints)]
     for block in blocks:
-        pool = pools[block.pool]
+        whole, single = exports[block.pool]
         if block.affinity:
-            whole = export_allowed(pool, routes_by, inside_own_block=True)
             adverts.append(Advert(block.prefix, block.affinity, block.pool, whole))
         users = [homes[endpoint] for endpoint in block.allocations.values()]
         if users.count(block.affinity) < len(users):
-            single = export_allowed(pool, routes_by, inside_own_block=False)
             adverts += [
                 Advert(Prefix(block.prefix.network + ordinal, 32), user, block.pool, single, borrowed=True)
                 for ordinal, user in zip(block.allocations, users, strict=True) if user != block.affinity]
     return tuple(adverts)
-
-
-def _affine(blocks: Sequence[Block]) -> dict[int, list[Block]]:
-    owned: dict[int, list[Block]] = {}
-    for block in blocks:
-        owned.setdefault(block.affinity, []).append(block)
-    return owned
 
 
 def _peer(node: Node, router: Router) -> Peer:

@@ -37,22 +37,23 @@ class Peer:
 
 
 @dataclass(frozen=True)
-class RoutingTables:
-    """Everything that routes are derived from. The Intent asks :meth:`remote_route`, :meth:`own_routes`, :meth:`pod_routes`."""
+class RemoteRoutes:
+    """What nodes learn of each other's adverts; ``writers`` of each pool's routes: ``bird``, ``felix`` or "" (:mod:`.owners`)."""
 
-    era: tuple[int, int]
     owners: Owners
+    writers: Sequence[str]
     pools: Sequence[Pool]
     peers: Sequence[Peer]                         # by router id - 1
-    routers: Sequence[Router]
-    subnet_objects: Sequence[int]                 # object ids by fabric subnet id - 1
-    endpoints: Sequence[Endpoint]
-    blocks: Mapping[int, Sequence[Block]]         # affine blocks, by router
+
+    @cached_property
+    def _filters(self) -> dict[tuple[str, Prefix | None], KernelFilter]:
+        """By pool and recorded prefix: the question comes with each advert."""
+        return {}
 
     def remote_route(self, inputs: RoutingInputs, advert: Advert) -> Route | None:
         """The route of a node with these inputs to an advert of another, or None where nobody tells it one."""
         pool, peer = self.pools[advert.pool], self.peers[advert.owner - 1]
-        owner = self._writers[advert.pool]
+        owner = self.writers[advert.pool]
         if owner == "bird":
             return self._bird(inputs, advert, pool, peer) if inputs.mesh and inputs.mesh == peer.mesh else None
         return self._felix(inputs, advert, pool, peer) if owner == "felix" else None
@@ -86,31 +87,27 @@ class RoutingTables:
             return Route(advert.prefix, adjacency, VXLAN_CALICO, protocol="", scope_link=True)
         return Route(advert.prefix, adjacency, VXLAN_CALICO, peer.vxlan_address, "", onlink=True)
 
-    @cached_property
-    def _writers(self) -> Sequence[str]:
-        """Who writes the routes of each pool."""
-        return [self.owners.of(pool.ipip, pool.vxlan) for pool in self.pools]
+
+@dataclass(frozen=True)
+class OwnRoutes:
+    """What a node has without hearing of others: default, link, blackholes of its blocks."""
+
+    writers: Sequence[str]                        # of each pool's routes
+    pool_objects: Sequence[int]                   # object ids
+    routers: Sequence[Router]
+    subnet_objects: Sequence[int]                 # object ids by fabric subnet id - 1
+    blocks: Sequence[Block]
 
     @cached_property
-    def _filters(self) -> dict[tuple[str, Prefix | None], KernelFilter]:
-        """By pool and recorded prefix: asked for once for each advert."""
-        return {}
+    def _affine(self) -> Mapping[int, Sequence[Block]]:
+        """Blocks by router."""
+        owned: dict[int, list[Block]] = {}
+        for block in self.blocks:
+            owned.setdefault(block.affinity, []).append(block)
+        return owned
 
-    @cached_property
-    def _residents(self) -> Mapping[int, Sequence[Endpoint]]:
-        """Pods with an address, by router."""
-        pods: dict[int, list[Endpoint]] = {}
-        for endpoint in self.endpoints:
-            if endpoint.kind is EndpointKind.POD and endpoint.address:
-                pods.setdefault(endpoint.router, []).append(endpoint)
-        return pods
-
-    def own_routes(self, number: int) -> tuple[Route, ...]:
-        """Default, link, blackholes of the node's blocks."""
+    def of(self, number: int) -> tuple[Route, ...]:
         return (*self._link(self.routers[number - 1]), *self._blackholes(number))
-
-    def pod_routes(self, number: int) -> tuple[Route, ...]:
-        return tuple(self._workload(pod) for pod in self._residents.get(number, ()))
 
     def _link(self, router: Router) -> tuple[Route, ...]:
         inputs, decider = router.inputs, self.subnet_objects[router.subnet - 1]
@@ -127,14 +124,33 @@ class RoutingTables:
     def _blackholes(self, number: int) -> list[Route]:
         """One for each own block of more than one address; a /32 would hide its pod."""
         routes = []
-        for block in self.blocks.get(number, ()):
-            pool = self.pools[block.pool]
-            owner = self._writers[block.pool]
-            if owner and block.prefix.length < 32:
+        for block in self._affine.get(number, ()):
+            writer = self.writers[block.pool]
+            if writer and block.prefix.length < 32:
                 drop = Adjacency(
-                    AdjacencyKind.DROP, Device.NONE, 0, reason=DropReason.BLACKHOLE, decided_by=pool.decided_by)
-                routes.append(Route(block.prefix, drop, "", protocol="bird" if owner == "bird" else FELIX_PROTOCOL))
+                    AdjacencyKind.DROP, Device.NONE, 0, reason=DropReason.BLACKHOLE, decided_by=self.pool_objects[block.pool])
+                routes.append(Route(block.prefix, drop, "", protocol="bird" if writer == "bird" else FELIX_PROTOCOL))
         return routes
+
+
+@dataclass(frozen=True)
+class PodRoutes:
+    """A node's routes to its pods."""
+
+    era: tuple[int, int]
+    endpoints: Sequence[Endpoint]
+
+    @cached_property
+    def _residents(self) -> Mapping[int, Sequence[Endpoint]]:
+        """Pods with an address, by router."""
+        pods: dict[int, list[Endpoint]] = {}
+        for endpoint in self.endpoints:
+            if endpoint.kind is EndpointKind.POD and endpoint.address:
+                pods.setdefault(endpoint.router, []).append(endpoint)
+        return pods
+
+    def of(self, number: int) -> tuple[Route, ...]:
+        return tuple(self._workload(pod) for pod in self._residents.get(number, ()))
 
     def _workload(self, pod: Endpoint) -> Route:
         local = Adjacency(AdjacencyKind.LOCAL, Device.VETH, pod.mtu, endpoint=pod.id, decided_by=pod.decided_by)

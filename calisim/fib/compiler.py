@@ -7,11 +7,11 @@ looks (residents, pool, subnet, owner) stands in its CLASS record; what depends 
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping, Sequence
 
 import numpy as np
 
-from ..control.intent import Adjacency, FilterRule, Intent, Route, Router, RoutingInputs
+from ..control.intent import Adjacency, FabricGroup, FabricSubnet, FilterRule, Intent, Route, Router, RoutingInputs
 from ..errors import CompileError
 from ..parts import Parts, collector_paused
 from ..quantities import Prefix, format_address
@@ -34,51 +34,59 @@ def compile(intent: Intent, parts: Parts | None = None) -> FibImage:
     """The tables that the compiled core forwards by. ``parts`` are those of an earlier build: equal tables are taken over."""
     parts = parts or Parts()
     endpoints = parts.of("columns", Columns, intent.endpoints)
-    routing = _Routing(intent)
+    groups = parts.of("groups", _Groups, intent.routers, intent.own_routes)
+    routing = _Routing(intent, groups)
     classes = parts.of("classes", Classes, _facts(intent, routing, endpoints))
-    rules = _Rules(intent)
     target_rows, targets = _targets(intent, classes.samples)
     policy = parts.of("policy", compile_policy, intent.policy)
     programs = [
         (policy.programs[identity.ingress], policy.programs[identity.egress]) for identity in intent.policy.identities]
+    filters = parts.of(
+        "filters", _filters, intent.routers, groups.of_router, intent.fabric.groups, intent.fabric.subnets,
+        frozenset(router for router, _ in intent.policy.interfaces), intent.policy.cuts)
     arrays = {
         "lpm": classes.table, "classes": classes.records, "residents": classes.residents,
-        "rows": routing.rows(classes.samples), "adjacencies": routing.records(), "routers": _routers(intent, routing, rules),
+        "rows": routing.rows(classes.samples), "adjacencies": routing.records(),
         "endpoints": parts.of(
             "endpoint records", _endpoints, endpoints, intent.fabric.owners, [subnet.prefix for subnet in intent.fabric.subnets],
             intent.policy.endpoints, programs),
-        "subnets": _subnets(intent, rules), "target_rows": target_rows, "targets": targets, "rules": rules.records(),
+        "target_rows": target_rows, "targets": targets,
         "blocked": np.array([p in intent.fabric.blocked_protocols for p in range(256)], np.uint8), "fabric": _fabric(intent),
-        "interfaces": _interfaces(intent), **policy.arrays, **parts.of("services", compile_services, intent.services),
+        "interfaces": _interfaces(intent), **filters, **policy.arrays, **parts.of("services", compile_services, intent.services),
     }
     return FibImage(
         **{name: freeze(array) for name, array in arrays.items()}, places=len(intent.places), objects=len(intent.objects))
 
 
-class _Routing:
-    """Every router's routes, not written out: uplink routes and FIB group of each, blackholes."""
+class _Groups:
+    """FIB groups: routers that see the same. ``of_router`` each one's, ``holders`` of blackholes (router, decider)."""
 
-    def __init__(self, intent: Intent) -> None:
-        self.intent = intent
-        self.groups: dict[tuple[RoutingInputs, tuple[Route, ...]], int] = {}
-        self.group_of: list[int] = []
-        self.holders: dict[Prefix, tuple[int, int]] = {}           # blackholed prefix → router, decider
-        self._adjacencies: dict[tuple[int, ...], int] = {_NOTHING: 0}
-        for router in intent.routers:
-            self._add(router)
+    def __init__(self, routers: Sequence[Router], own_routes: Callable[[int], tuple[Route, ...]]) -> None:
+        self.groups: dict[tuple[RoutingInputs, tuple[_Uplink, ...]], int] = {}
+        self.of_router: list[int] = []
+        self.holders: dict[Prefix, tuple[int, int]] = {}
+        for router in routers:
+            uplink = []
+            for route in own_routes(router.id):
+                decider = route.adjacency.decided_by
+                if route.adjacency.kind is AdjacencyKind.DROP:
+                    other, _ = self.holders.setdefault(route.prefix, (router.id, decider))
+                    if other != router.id:
+                        raise CompileError(
+                            f"the block {route.prefix} belongs to {routers[other - 1].name} and to {router.name}")
+                else:
+                    own = decider and decider == router.decided_by
+                    uplink.append((route.prefix, route.adjacency._replace(decided_by=_OWN) if own else route.adjacency))
+            self.of_router.append(self.groups.setdefault((router.inputs, tuple(uplink)), len(self.groups)))
         _refuse_nested(self.holders)
 
-    def _add(self, router: Router) -> None:
-        uplink = []
-        for route in self.intent.own_routes(router.id):
-            if route.adjacency.kind is AdjacencyKind.DROP:
-                other, _ = self.holders.setdefault(route.prefix, (router.id, route.adjacency.decided_by))
-                if other != router.id:
-                    raise CompileError(
-                        f"the block {route.prefix} belongs to {self.intent.router(other).name} and to {router.name}")
-            else:
-                uplink.append(_anonymous(route, router))
-        self.group_of.append(self.groups.setdefault((router.inputs, tuple(uplink)), len(self.groups)))
+
+class _Routing:
+    """Every router's routes, not written out: a row of adjacencies for each group."""
+
+    def __init__(self, intent: Intent, groups: _Groups) -> None:
+        self.intent, self.groups, self.holders = intent, groups.groups, groups.holders
+        self._adjacencies: dict[tuple[int, ...], int] = {_NOTHING: 0}
 
     @property
     def prefixes(self) -> Iterable[Prefix]:
@@ -86,7 +94,7 @@ class _Routing:
         yield from self.holders
         yield from (advert.prefix for advert in self.intent.adverts if advert.exported)
         for _, uplink in self.groups:
-            yield from (route.prefix for route in uplink)
+            yield from (prefix for prefix, _ in uplink)
 
     def rows(self, samples: np.ndarray) -> np.ndarray:
         """FIB group × class → adjacency; ``samples`` are an address of each class."""
@@ -99,8 +107,8 @@ class _Routing:
             rows[number] = self._row(inputs, uplink, samples)
         return rows
 
-    def _row(self, inputs: RoutingInputs, uplink: tuple[Route, ...], samples: np.ndarray) -> np.ndarray:
-        routes: list[tuple[Prefix, Adjacency, int]] = [(route.prefix, route.adjacency, 0) for route in uplink]
+    def _row(self, inputs: RoutingInputs, uplink: tuple[_Uplink, ...], samples: np.ndarray) -> np.ndarray:
+        routes: list[tuple[Prefix, Adjacency, int]] = [(prefix, adjacency, 0) for prefix, adjacency in uplink]
         for advert in self.intent.adverts:
             if advert.exported and (learnt := self.intent.remote_route(inputs, advert)) is not None:
                 routes.append((learnt.prefix, learnt.adjacency, advert.owner))
@@ -127,14 +135,9 @@ class _Routing:
         return np.array(list(self._adjacencies), ADJACENCY)
 
 
+_Uplink = tuple[Prefix, Adjacency]
 _OWN = -1                             # decided by the looking router's own object
 _NOTHING = (AdjacencyKind.DROP, 0, 0, DropReason.NO_ROUTE, 0, 0, 0, 0, 0, 0, 0)
-
-
-def _anonymous(route: Route, router: Router) -> Route:
-    """The route as every router of the group could have it: the source address is the router's own and only printed."""
-    own = route.adjacency.decided_by and route.adjacency.decided_by == router.decided_by
-    return route._replace(source=0, adjacency=route.adjacency._replace(decided_by=_OWN) if own else route.adjacency)
 
 
 def _refuse_nested(holders: Mapping[Prefix, tuple[int, int]]) -> None:
@@ -168,16 +171,25 @@ def _public(intent: Intent) -> dict[int, int]:
     return public
 
 
+def _filters(
+    routers: Sequence[Router], of_router: Sequence[int], groups: Sequence[FabricGroup], subnets: Sequence[FabricSubnet],
+    guarded: frozenset[int], cuts: bool,
+) -> dict[str, np.ndarray]:
+    """Routers and subnets, with the rules that security groups and NACLs give them."""
+    rules = _Rules(len(groups))
+    of_routers = _routers(routers, of_router, groups, len(subnets), guarded, cuts, rules)
+    return {"routers": of_routers, "subnets": _subnets(subnets, rules), "rules": rules.records()}
+
+
 class _Rules:
     """The rule table: runs of rules, equal runs once."""
 
-    def __init__(self, intent: Intent) -> None:
+    def __init__(self, groups: int) -> None:
         self._rules: list[tuple[int, ...]] = [(0,) * 8]
         self._runs: dict[tuple[FilterRule, ...], int] = {}
-        if len(intent.fabric.groups) > MOST_GROUPS:
+        if groups > MOST_GROUPS:
             raise CompileError(
-                f"{len(intent.fabric.groups)} security groups, and the packet core knows {MOST_GROUPS}: "
-                "merge groups with equal rules")
+                f"{groups} security groups, and the packet core knows {MOST_GROUPS}: merge groups with equal rules")
 
     def run(self, rules: tuple[FilterRule, ...]) -> tuple[int, int]:
         """Where these rules stand: index of the first, count."""
@@ -193,34 +205,39 @@ class _Rules:
         return np.array(self._rules, RULE)
 
 
-def _routers(intent: Intent, routing: _Routing, rules: _Rules) -> np.ndarray:
+def _routers(
+    routers: Sequence[Router], of_router: Sequence[int], groups: Sequence[FabricGroup], subnets: int, guarded: frozenset[int],
+    cuts: bool, rules: _Rules,
+) -> np.ndarray:
     rows: list[tuple[int, ...]] = [(0,) * len(ROUTER.names or ())]
-    groups = intent.fabric.groups
-    guarded = {router for router, _ in intent.policy.interfaces}
-    for router, group in zip(intent.routers, routing.group_of, strict=True):
-        if not 1 <= router.subnet <= len(intent.fabric.subnets):
+    runs: dict[tuple[int, ...], tuple[int, ...]] = {}              # by membership
+    for router, group in zip(routers, of_router, strict=True):
+        if not 1 <= router.subnet <= subnets:
             raise CompileError(f"{router.name} is in no subnet of the fabric")
-        mine = [groups[number - 1] for number in router.groups]
+        if router.groups not in runs:
+            mine = [groups[number - 1] for number in router.groups]
+            runs[router.groups] = (
+                *rules.run(tuple(rule for g in mine for rule in g.ingress)),
+                *rules.run(tuple(rule for g in mine for rule in g.egress)),
+                sum(1 << number - 1 for number in set(router.groups)), mine[0].decided_by if mine else 0)
+        *own, decider = runs[router.groups]
         inputs = router.inputs
         rows.append((
             router.address, router.key, group, router.subnet, router.ipip_address, router.vxlan_address, router.public_address,
-            inputs.link.network, inputs.link.mask, inputs.mtu, router.decided_by,
-            *rules.run(tuple(rule for g in mine for rule in g.ingress)),
-            *rules.run(tuple(rule for g in mine for rule in g.egress)),
-            sum(1 << number - 1 for number in set(router.groups)), _flags(intent, router, guarded),
-            mine[0].decided_by if mine else 0,
+            inputs.link.network, inputs.link.mask, inputs.mtu, router.decided_by, *own,
+            _flags(router, router.id in guarded, cuts), decider,
             *(router.rp_filter_of(device) for device in (Device.ETHERNET, Device.VETH, Device.IPIP))))
-    keys = {router.key for router in intent.routers}
-    if len(keys) < len(intent.routers):
+    keys = {router.key for router in routers}
+    if len(keys) < len(routers):
         raise CompileError("two nodes' names have one 32-bit hash (FNV-1a): rename one of them")
     return np.array(rows, ROUTER)
 
 
-def _flags(intent: Intent, router: Router, guarded: set[int]) -> RouterFlag:
+def _flags(router: Router, guarded: bool, cuts: bool) -> RouterFlag:
     flags = router.flags
-    if router.flags & RouterFlag.CALICO_FILTER:
-        flags |= RouterFlag.GUARDED if router.id in guarded else RouterFlag(0)
-        flags |= RouterFlag.CUTS if intent.policy.cuts else RouterFlag(0)
+    if flags & RouterFlag.CALICO_FILTER:
+        flags |= RouterFlag.GUARDED if guarded else RouterFlag(0)
+        flags |= RouterFlag.CUTS if cuts else RouterFlag(0)
     return flags
 
 
@@ -253,9 +270,9 @@ def _endpoints(
     return table
 
 
-def _subnets(intent: Intent, rules: _Rules) -> np.ndarray:
+def _subnets(subnets: Sequence[FabricSubnet], rules: _Rules) -> np.ndarray:
     rows: list[tuple[int, ...]] = [(0,) * len(SUBNET.names or ())]
-    for subnet in intent.fabric.subnets:
+    for subnet in subnets:
         rows.append((
             subnet.prefix.network, subnet.prefix.mask, subnet.gateway, subnet.table, subnet.place, subnet.decided_by,
             *rules.run(subnet.acl_in or ()), *rules.run(subnet.acl_out or ()),

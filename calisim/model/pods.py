@@ -37,7 +37,12 @@ def pods(
             problems.append(problem(
                 group, "nodes", f"no node is there to run pod {group.namespace}/{group.name}",
                 "let the selector choose a node" if group.nodes else "add nodes"))
-        groups.append(parts.of(("pods", number), _counted, group, places))
+        ports = tuple(NamedPort(port.name, port.protocol, port.port) for port in group.ports)
+        alike = (
+            group.labels, ports, group.ip, tuple(group.pools), 0, group.name, group.mark, answers(group.stack),
+            group.service_account)
+        groups.append(parts.of(
+            ("pods", number), _counted, group.name, group.namespace, group.count, group.per_node, places, alike))
     groups.append(tuple(_documents(resources, names, turn, problems)))
     made = parts.of("pods", _together, *groups)
     problems += parts.of("twins", _twins, made)
@@ -81,18 +86,18 @@ def _places(group: PodGroup, nodes: tuple[Node, ...], names: list[str], turn: It
     return names
 
 
-def _counted(group: PodGroup, places: list[str]) -> tuple[Pod, ...]:
-    names, nodes = [group.name] * len(places[:1]), places[:1]
-    if group.per_node is not None:
-        nodes = [node for node in places for _ in range(group.per_node)]
-        names = [f"{group.name}-{node}-{number}" for node in places for number in range(group.per_node)]
-    elif group.count is not None:
-        nodes = list(islice(cycle(places), group.count))
-        names = [f"{group.name}-{number}" for number in range(len(nodes))]
-    ports = tuple(NamedPort(port.name, port.protocol, port.port) for port in group.ports)
-    alike = (
-        group.labels, ports, group.ip, tuple(group.pools), 0, group.name, group.mark, answers(group.stack), group.service_account)
-    return tuple(map(Pod._make, zip(names, repeat(group.namespace), nodes, *map(repeat, alike), strict=False)))
+def _counted(
+    name: str, namespace: str, count: int | None, per_node: int | None, places: list[str], alike: tuple[object, ...],
+) -> tuple[Pod, ...]:
+    """The pods of a group; ``alike``: what they have in common."""
+    names, nodes = [name] * len(places[:1]), places[:1]
+    if per_node is not None:
+        nodes = [node for node in places for _ in range(per_node)]
+        names = [f"{name}-{node}-{number}" for node in places for number in range(per_node)]
+    elif count is not None:
+        nodes = list(islice(cycle(places), count))
+        names = [f"{name}-{number}" for number in range(len(nodes))]
+    return tuple(map(Pod._make, zip(names, repeat(namespace), nodes, *map(repeat, alike), strict=False)))
 
 
 def answers(stack: Stack | None) -> bool | None:
