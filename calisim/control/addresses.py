@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
+from operator import attrgetter
 from typing import NamedTuple
 
 from ..model.entities import Pod
@@ -139,14 +140,17 @@ def _serve(
 
     for position, pod in enumerate(pods):
         if pod.address is not None:
-            answer = ipam.assign_address(pod.node, pod.address, first + position)
-            addresses[position] = pod.address if answer.failure is None else 0
-            fail(pod, answer)
-    for position, pod in enumerate(pods):
-        if pod.address is None:
-            given = ipam.assign_next(pod.node, pod.namespace, pod.pools, first + position)
-            if isinstance(given, int):
-                addresses[position] = given
-            else:
-                fail(pod, given)
+            fixed = ipam.assign_address(pod.node, pod.address, first + position)
+            addresses[position] = pod.address if fixed.failure is None else 0
+            fail(pod, fixed)
+    others = [position for position, pod in enumerate(pods) if pod.address is None]
+    free = [pods[position] for position in others] if len(others) < len(pods) else pods
+    given = ipam.assign_each(
+        map(attrgetter("node"), free), map(attrgetter("namespace"), free), map(attrgetter("pools"), free),
+        map(first.__add__, others))
+    for position, answer in zip(others, given, strict=True):
+        if isinstance(answer, int):
+            addresses[position] = answer
+        else:
+            fail(pods[position], answer)
     return addresses

@@ -124,11 +124,14 @@ class Ipam:
             source.overlapping = tuple(
                 other for other in self._sources if other is not source and other.pool.cidr.overlaps(source.pool.cidr))
             source.unclaimed = source.count
+        self._enabled = sorted((one for one in self._sources if not one.pool.disabled), key=lambda source: source.pool.name)
+        self._by_name = {
+            key: source for source in reversed(self._enabled) for key in (source.pool.name, str(source.pool.cidr))}
         self._affine: dict[str, list[AllocationBlock]] = {}
         self._plans: dict[tuple[str, str | None, tuple[str, ...], str], _Plan] = {}
         self._room = [0] * len(self.pools)
         self._walked: dict[tuple[str, int], int] = {}        # how far a host has come on its walk for addresses to borrow
-        self._serving: dict[str, dict[tuple[str | None, tuple[str, ...]], AllocationBlock]] = {}     # see assign_next
+        self._serving: dict[str, dict[tuple[str | None, tuple[str, ...]], AllocationBlock]] = {}     # see assign_each
 
     # -- requests ------------------------------------------------------------------------------------------------
 
@@ -176,25 +179,32 @@ class Ipam:
             tuple(addresses), tuple(addresses[own:]), tuple(new),
             Failure.STRICT_AFFINITY if strict else Failure.NO_FREE_ADDRESS, message)
 
-    def assign_next(self, host: str, namespace: str | None, pools: tuple[str, ...], handle: int) -> int | Assignment:
-        """The address that :meth:`assign` gives to such a workload, or what it says instead.
+    def assign_each(
+        self, hosts: Iterable[str], namespaces: Iterable[str | None], pools: Iterable[tuple[str, ...]], handles: Iterable[int],
+    ) -> Iterator[int | Assignment]:
+        """One workload after the other: the address that :meth:`assign` gives it, or what it says instead.
 
-        Nothing is chosen anew while the host has the same blocks and the one that served the last such request has an address.
+        Nothing is chosen anew while a host has the same blocks and the one that served its last such request has an address.
         """
-        serving = self._serving.get(host)
-        block = serving.get((namespace, pools)) if serving else None
-        if block is None or not block.free:
-            answer = self.assign(host, namespace=namespace, pools=pools, handles=(handle,))
-            if answer.failure is not None:
-                return answer
-            found = self.block_of(answer.addresses[0])
-            if found is not None and found.affinity == host:
-                self._serving.setdefault(host, {})[namespace, pools] = found
-            return answer.addresses[0]
-        ordinal = block.free.popleft()
-        block.used[ordinal] = handle
-        self._room[block.pool] -= 1
-        return block.prefix.network + ordinal
+        known, room = self._serving, self._room
+        for host, namespace, wanted, handle in zip(hosts, namespaces, pools, handles, strict=False):
+            block = serving.get((namespace, wanted)) if (serving := known.get(host)) else None
+            if block is None or not block.free:
+                yield self._assign_first(host, namespace, wanted, handle)
+            else:
+                ordinal = block.free.popleft()
+                block.used[ordinal] = handle
+                room[block.pool] -= 1
+                yield block.prefix.network + ordinal
+
+    def _assign_first(self, host: str, namespace: str | None, pools: tuple[str, ...], handle: int) -> int | Assignment:
+        answer = self.assign(host, namespace=namespace, pools=pools, handles=(handle,))
+        if answer.failure is not None:
+            return answer
+        found = self.block_of(answer.addresses[0])
+        if found is not None and found.affinity == host:
+            self._serving.setdefault(host, {})[namespace, pools] = found
+        return answer.addresses[0]
 
     def assign_address(self, host: str, address: int, handle: int = 0) -> Assignment:
         """That very address, wherever it lies in an enabled pool; no selector is asked."""
@@ -254,17 +264,15 @@ class Ipam:
         return self._plans[key]
 
     def _choose(self, host: str, namespace: str | None, requested: tuple[str, ...], use: str) -> _Plan:
-        enabled = [source for source in self._sources if not source.pool.disabled]
-        enabled.sort(key=lambda source: source.pool.name)
+        enabled = self._enabled
         if not enabled:
             return _Plan((), failure=Failure.NO_QUALIFIED_POOL, message="no IP pool is enabled")
         if requested:
-            by_name = {key: source for source in reversed(enabled) for key in (source.pool.name, str(source.pool.cidr))}
-            unknown = [name for name in requested if name not in by_name]
+            unknown = [name for name in requested if name not in self._by_name]
             if unknown:
                 message = f"pool {', '.join(unknown)} was asked for, but is unknown or disabled"
                 return _Plan((), failure=Failure.NO_QUALIFIED_POOL, message=message)
-            chosen = [by_name[name] for name in requested]
+            chosen = [self._by_name[name] for name in requested]
         else:
             chosen = [source for source in enabled if self._selects(source.pool, host, namespace)]
             if not chosen:

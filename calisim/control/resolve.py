@@ -13,7 +13,7 @@ from operator import attrgetter
 from ..errors import Problem, ScenarioError
 from ..model.entities import NamedPort, Node, Pod, Subnet
 from ..model.topology import Topology
-from ..parts import Parts, collector_paused
+from ..parts import Parts, collector_paused, rows
 from ..quantities import PROTOCOLS, Prefix, format_address, network_of
 from ..scenario.resources import IPPool
 from ..vocabulary import Encap, EndpointKind, RouterFlag, RpFilter
@@ -151,19 +151,20 @@ def _of_nodes(
         inputs = RoutingInputs(
             network_of(*node.recorded) if node.recorded else None, subnet.prefix, subnet.gateway, node.mtu,
             mtus["ipip"], mtus["vxlan"], node.vpc, () if node.cluster_id else mesh)
-        flags = common
-        if node.source_dest_check:
-            flags |= RouterFlag.SOURCE_DEST_CHECK
-        if node.down:
-            flags |= RouterFlag.DOWN
-        if node.public_address is not None:
-            flags |= RouterFlag.PUBLIC
+        flags = common | _own_flags(node.source_dest_check, node.down, node.public_address is not None)
         routers.append(Router(
             number, keys[number - 1], node.name, node.address, known.setdefault(inputs, inputs), subnet_ids[node.subnet],
             node.zone, ipip.get(node.name, 0), vxlan.get(node.name, 0), pod_mtu(node.mtu, devices, configured), rp_filter, flags,
             tuple(groups[node.vpc, name] for name in node.groups) if groups is not None else (), node.public_address or 0,
             first_object + number - 1))
     return tuple(routers), [Object("Node", node.name, node.check_mark) for node in nodes]
+
+
+@cache
+def _own_flags(check: bool, down: bool, public: bool) -> RouterFlag:
+    flags = RouterFlag.SOURCE_DEST_CHECK if check else RouterFlag(0)
+    flags |= RouterFlag.DOWN if down else RouterFlag(0)
+    return flags | RouterFlag.PUBLIC if public else flags
 
 
 def _keys(names: Sequence[str]) -> list[int]:
@@ -216,11 +217,11 @@ def _pods(
     names, spaces, nodes, _, ports, _, _, mtus, _, marks, answers, _ = zip(*pods, strict=True)
     ids = list(map("/".join, zip(spaces, names, strict=True)))
     routers, usual_mtus = zip(*map(homes.__getitem__, nodes), strict=True)
-    endpoints = map(Endpoint._make, zip(
-        count(first), repeat(EndpointKind.POD), ids, addresses, routers,
+    endpoints = rows(
+        Endpoint, count(first), repeat(EndpointKind.POD), ids, addresses, routers,
         [mtu or other for mtu, other in zip(mtus, usual_mtus, strict=True)], repeat(""), count(first_object),
-        [usual if said is None else said for said in answers], map(_listening, ports), strict=False))
-    return list(endpoints), list(map(Object._make, zip(repeat("Endpoint"), ids, marks, strict=False)))
+        [usual if said is None else said for said in answers], map(_listening, ports))
+    return list(endpoints), list(rows(Object, repeat("Endpoint"), ids, marks))
 
 
 @cache

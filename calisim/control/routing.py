@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from functools import cached_property
+from functools import cached_property, lru_cache
 
 from ..quantities import Prefix
 from ..vocabulary import AdjacencyKind, Device, DropReason, Encap, EndpointKind
@@ -110,9 +110,8 @@ class OwnRoutes:
         return (*self._link(self.routers[number - 1]), *self._blackholes(number))
 
     def _link(self, router: Router) -> tuple[Route, ...]:
-        inputs, decider = router.inputs, self.subnet_objects[router.subnet - 1]
-        attached = Adjacency(AdjacencyKind.ATTACHED, Device.ETHERNET, inputs.mtu, decided_by=decider)
-        gateway = Adjacency(AdjacencyKind.REMOTE, Device.ETHERNET, inputs.mtu, inputs.gateway, decided_by=decider)
+        inputs = router.inputs
+        attached, gateway = _towards_link(inputs.mtu, inputs.gateway, self.subnet_objects[router.subnet - 1])
         return (
             Route(Prefix(0, 0), gateway, ETHERNET, inputs.gateway, "dhcp", source=router.address, metric=DHCP_METRIC),
             Route(inputs.link, attached, ETHERNET, scope_link=True, source=router.address),
@@ -131,6 +130,14 @@ class OwnRoutes:
                     AdjacencyKind.DROP, Device.NONE, 0, reason=DropReason.BLACKHOLE, decided_by=self.pool_objects[block.pool])
                 routes.append(Route(block.prefix, drop, "", protocol="bird" if writer == "bird" else FELIX_PROTOCOL))
         return routes
+
+
+@lru_cache(maxsize=1024)
+def _towards_link(mtu: int, gateway: int, decider: int) -> tuple[Adjacency, Adjacency]:
+    """To the link itself, and to its gateway: all nodes of a subnet share them."""
+    return (
+        Adjacency(AdjacencyKind.ATTACHED, Device.ETHERNET, mtu, decided_by=decider),
+        Adjacency(AdjacencyKind.REMOTE, Device.ETHERNET, mtu, gateway, decided_by=decider))
 
 
 @dataclass(frozen=True)

@@ -211,6 +211,7 @@ def _routers(
 ) -> np.ndarray:
     rows: list[tuple[int, ...]] = [(0,) * len(ROUTER.names or ())]
     runs: dict[tuple[int, ...], tuple[int, ...]] = {}              # by membership
+    filters: dict[tuple[object, ...], tuple[int, ...]] = {}        # by what the settings say
     for router, group in zip(routers, of_router, strict=True):
         if not 1 <= router.subnet <= subnets:
             raise CompileError(f"{router.name} is in no subnet of the fabric")
@@ -221,12 +222,16 @@ def _routers(
                 *rules.run(tuple(rule for g in mine for rule in g.egress)),
                 sum(1 << number - 1 for number in set(router.groups)), mine[0].decided_by if mine else 0)
         *own, decider = runs[router.groups]
+        said = router.flags, router.id in guarded, router.rp_filter, router.rp_filter_veth, router.rp_filter_tunnel
+        if said not in filters:
+            filters[said] = (
+                _flags(router, router.id in guarded, cuts),
+                *(router.rp_filter_of(device) for device in (Device.ETHERNET, Device.VETH, Device.IPIP)))
+        flags, *rp_filters = filters[said]
         inputs = router.inputs
         rows.append((
             router.address, router.key, group, router.subnet, router.ipip_address, router.vxlan_address, router.public_address,
-            inputs.link.network, inputs.link.mask, inputs.mtu, router.decided_by, *own,
-            _flags(router, router.id in guarded, cuts), decider,
-            *(router.rp_filter_of(device) for device in (Device.ETHERNET, Device.VETH, Device.IPIP))))
+            inputs.link.network, inputs.link.mask, inputs.mtu, router.decided_by, *own, flags, decider, *rp_filters))
     keys = {router.key for router in routers}
     if len(keys) < len(routers):
         raise CompileError("two nodes' names have one 32-bit hash (FNV-1a): rename one of them")

@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from itertools import chain, cycle, islice, repeat
 from operator import itemgetter
 from typing import TYPE_CHECKING
 
 from ..errors import Problem
-from ..parts import Parts
+from ..parts import Parts, rows
 from ..scenario.faults import problem
 from ..selector import parse
 from .entities import NamedPort, Node, Pod
@@ -45,12 +45,21 @@ def pods(
             ("pods", number), _counted, group.name, group.namespace, group.count, group.per_node, places, alike))
     groups.append(tuple(_documents(resources, names, turn, problems)))
     made = parts.of("pods", _together, *groups)
-    problems += parts.of("twins", _twins, made)
+    if resources.pods or _may_clash(spec.pods):
+        problems += parts.of("twins", _twins, made)
     return made
 
 
 def _together(*groups: tuple[Pod, ...]) -> tuple[Pod, ...]:
     return tuple(chain.from_iterable(groups))
+
+
+def _may_clash(groups: Sequence[PodGroup]) -> bool:
+    """Whether pods of two groups could have one name: names go on with a hyphen after the group's."""
+    names = {(group.namespace, group.name) for group in groups}
+    return len(names) < len(groups) or any(
+        (namespace, name[:position]) in names
+        for namespace, name in names for position, letter in enumerate(name) if letter == "-")
 
 
 def _twins(pods: tuple[Pod, ...]) -> list[Problem]:
@@ -97,7 +106,7 @@ def _counted(
     elif count is not None:
         nodes = list(islice(cycle(places), count))
         names = [f"{name}-{number}" for number in range(len(nodes))]
-    return tuple(map(Pod._make, zip(names, repeat(namespace), nodes, *map(repeat, alike), strict=False)))
+    return tuple(rows(Pod, names, repeat(namespace), nodes, *map(repeat, alike)))
 
 
 def answers(stack: Stack | None) -> bool | None:

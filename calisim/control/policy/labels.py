@@ -38,10 +38,19 @@ def workloads(
     look = _Look(namespaces, accounts, of_profiles, seen)
     found: dict[tuple[object, ...], int] = {}
     known: dict[tuple[object, ...], int] = {}       # by identity of the objects: pods of one group share them
+    last: Pod | None = None
+    number: int | None = None
     made: list[Workload] = []
     numbers = []
     for pod in pods:
-        profiles = pod_profiles.get((pod.namespace, pod.name)) if pod_profiles else None
+        if (
+            last is not None and number and pod.labels is last.labels and pod.ports is last.ports and not pod_profiles
+            and pod.namespace == last.namespace and pod.service_account == last.service_account
+        ):
+            numbers.append(number)                  # as its neighbour of the same group
+            continue
+        last = pod
+        profiles = pod_profiles.get((pod.namespace, pod.name))
         quick = (id(pod.labels), id(pod.ports), pod.namespace, pod.service_account, profiles)
         number = known.get(quick)
         if number is None:
