@@ -129,6 +129,7 @@ class Ipam:
             key: source for source in reversed(self._enabled) for key in (source.pool.name, str(source.pool.cidr))}
         self._affine: dict[str, list[AllocationBlock]] = {}
         self._plans: dict[tuple[str, str | None, tuple[str, ...], str], _Plan] = {}
+        self._chosen: dict[tuple[str, tuple[int, ...]], _Plan] = {}         # by the use and the pools that it may have
         self._room = [0] * len(self.pools)
         self._walked: dict[tuple[str, int], int] = {}        # how far a host has come on its walk for addresses to borrow
         self._serving: dict[str, dict[tuple[str | None, tuple[str, ...]], AllocationBlock]] = {}     # see assign_each
@@ -277,6 +278,13 @@ class Ipam:
             chosen = [source for source in enabled if self._selects(source.pool, host, namespace)]
             if not chosen:
                 return _Plan((), failure=Failure.NO_QUALIFIED_POOL, message="no IP pool selects the node")
+        key = use, tuple(source.index for source in chosen)
+        if key not in self._chosen:
+            self._chosen[key] = self._among(chosen, use)
+        return self._chosen[key]
+
+    def _among(self, chosen: Sequence[_Source], use: str) -> _Plan:
+        """The plan of a request that may have addresses of these pools."""
         usable = tuple(source for source in chosen if use in source.pool.allowed_uses)
         if not usable:
             names = ", ".join(source.pool.name for source in chosen)
@@ -302,8 +310,9 @@ class Ipam:
         reserved = {
             ordinal for taken in self._reservations if taken.overlaps(prefix)
             for ordinal in range(max(taken.network - prefix.network, 0), min(taken.last - prefix.network + 1, source.size))}
-        block = AllocationBlock(
-            prefix, source.index, host, deque(ordinal for ordinal in range(source.size) if ordinal not in reserved), self.now)
+        block = AllocationBlock(prefix, source.index, host, deque(range(source.size)), self.now)
+        if reserved:
+            block.free = deque(ordinal for ordinal in block.free if ordinal not in reserved)
         self.blocks[prefix] = source.blocks[number] = block
         source.unclaimed -= 1
         self._room[source.index] += len(block.free)
@@ -314,7 +323,8 @@ class Ipam:
         self._walked.clear()
         affine = self._affine.setdefault(host, [])
         affine.append(block)
-        affine.sort(key=lambda each: each.sort_key)
+        if len(affine) > 1:
+            affine.sort(key=lambda each: each.sort_key)
         self._serving.pop(host, None)
         return block
 

@@ -122,7 +122,7 @@ def _owners(endpoints: Columns, tunnels: Sequence[tuple[int, int]]) -> np.ndarra
     own = np.flatnonzero(endpoints.addresses)
     claims = np.concatenate([
         np.column_stack([endpoints.addresses[own], endpoints.ids[own]]), np.array(tunnels, np.int64).reshape(-1, 2)])
-    claims = claims[np.argsort(claims[:, 0], kind="stable")]
+    claims = claims[np.sort(claims[:, 0] << 30 | np.arange(len(claims))) & (1 << 30) - 1]       # faster than a stable argsort
     again = claims[1:, 0] == claims[:-1, 0]
     for position in np.flatnonzero(again & (claims[1:, 1] != claims[:-1, 1]))[:1].tolist():
         (address, first), (_, second) = claims[position:position + 2].tolist()

@@ -109,8 +109,9 @@ class _Routing:
 
     def _row(self, inputs: RoutingInputs, uplink: tuple[_Uplink, ...], samples: np.ndarray) -> np.ndarray:
         routes: list[tuple[Prefix, Adjacency, int]] = [(prefix, adjacency, 0) for prefix, adjacency in uplink]
+        learn = self.intent.remote_route
         for advert in self.intent.adverts:
-            if advert.exported and (learnt := self.intent.remote_route(inputs, advert)) is not None:
+            if advert.exported and (learnt := learn(inputs, advert)) is not None:
                 routes.append((learnt.prefix, learnt.adjacency, advert.owner))
         nets = np.array([prefix for prefix, _, _ in routes], np.int64).reshape(-1, 2)
         intervals = lpm.Intervals(nets)
