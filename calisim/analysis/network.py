@@ -35,7 +35,7 @@ DEFAULT_WAIT = 1_000_000        # nanoseconds between two traffic sets
 
 
 class Network:
-    """A scenario under a variant, ready to carry packets.
+    """A scenario under a variant, ready to carry packets. ``parts`` may be those of networks that were built before.
 
     ``topology`` what exists, ``intent`` what the control plane decided, ``image`` the compiled tables,
     ``graph`` the networkx graph, ``labels`` of the pods by endpoint id, ``scopes`` who is near whom.
