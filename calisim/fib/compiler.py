@@ -116,14 +116,14 @@ class _Routing:
         nets = np.array([prefix for prefix, _, _ in routes], np.int64).reshape(-1, 2)
         intervals = lpm.Intervals(nets)
         parents = intervals.parents.tolist()
-        numbers = np.zeros(len(routes) + 1, np.uint32)             # the last one, index −1, is *no route*
+        numbers = [0] * (len(routes) + 1)                          # the last one, index −1, is *no route*
         for index in np.lexsort((-np.arange(len(nets)), *nets.T)).tolist():          # by length: parents first
             prefix, adjacency, owner = routes[index]
             parent = parents[index]
             while owner and parent >= 0 and routes[parent][2] == owner:
                 parent = parents[parent]
-            numbers[index] = self._intern(adjacency, prefix.length, owner, int(numbers[parent]) if owner else 0)
-        return numbers[intervals.match(samples)]
+            numbers[index] = self._intern(adjacency, prefix.length, owner, numbers[parent] if owner else 0)
+        return np.array(numbers, np.uint32)[intervals.match(samples)]
 
     def _intern(self, adjacency: Adjacency, length: int, owner: int, fallback: int) -> int:
         flags = AdjacencyFlag.OWN_DECIDER if adjacency.decided_by == _OWN else 0
