@@ -51,14 +51,14 @@ def resolve(topology: Topology, parts: Parts | None = None) -> Intent:
     addresses = _addresses(topology, enabled, parts)
     routers = _routers(topology, wiring, addresses, enabled, objects, parts)
     endpoints = _endpoints(topology, routers, addresses, objects, parts)
-    _refuse_clashes(topology, endpoints, routers, wiring, addresses)
+    _refuse_clashes(topology, endpoints, routers, wiring, parts.of("addresses of pods", frozenset, addresses.pods))
     nodes, blocks = topology.entities.nodes, addresses.blocks
     balanced = balance(topology, routers, endpoints, objects, _keys)
     policy = police(
         topology.resources.policy, topology.entities, endpoints, objects, balanced.backends, routers, felix,
         cuts=topology.settings.policy_change == "cut", parts=parts)
     writers = [routes_by.of(pool.ipip, pool.vxlan) for pool in pools]
-    remote = RemoteRoutes(routes_by, writers, pools, [_peer(node, router) for node, router in zip(nodes, routers, strict=True)])
+    remote = RemoteRoutes(routes_by, writers, pools, parts.of("peers", _peers, nodes, routers))
     own = parts.of(
         "own routes", OwnRoutes, writers, [pool.decided_by for pool in pools], routers,
         [subnet.decided_by for subnet in wiring.fabric.subnets], blocks)
@@ -230,7 +230,7 @@ def _listening(ports: tuple[NamedPort, ...]) -> tuple[tuple[int, int], ...]:
 
 
 def _refuse_clashes(
-    topology: Topology, endpoints: Sequence[Endpoint], routers: Sequence[Router], wiring: Wiring, addresses: Addresses,
+    topology: Topology, endpoints: Sequence[Endpoint], routers: Sequence[Router], wiring: Wiring, of_pods: frozenset[int],
 ) -> None:
     """A pod or tunnel address that a node, a host or a subnet's router has, too: nothing could tell the two apart."""
     taken = {subnet.gateway: f"the router of subnet {subnet.name}" for subnet in wiring.fabric.subnets}
@@ -240,7 +240,7 @@ def _refuse_clashes(
     clashes = [
         (address, f"a tunnel device of {router.name}")
         for router in routers for address in (router.ipip_address, router.vxlan_address) if address in taken]
-    if not taken.keys().isdisjoint(addresses.pods):
+    if taken.keys() & of_pods:
         clashes += [
             (endpoint.address, f"pod {endpoint.name}") for endpoint in endpoints[others:] if endpoint.address in taken]
     if not clashes:
@@ -272,8 +272,10 @@ def _adverts(
     return tuple(adverts)
 
 
-def _peer(node: Node, router: Router) -> Peer:
-    return Peer(_recorded(node), router.vxlan_address, node.vpc, router.inputs.mesh)
+def _peers(nodes: Sequence[Node], routers: Sequence[Router]) -> list[Peer]:
+    return [
+        Peer(_recorded(node), router.vxlan_address, node.vpc, router.inputs.mesh)
+        for node, router in zip(nodes, routers, strict=True)]
 
 
 def _senders(topology: Topology) -> frozenset[int]:

@@ -46,7 +46,7 @@ class RemoteRoutes:
     peers: Sequence[Peer]                         # by router id - 1
 
     @cached_property
-    def _filters(self) -> dict[tuple[str, Prefix | None], KernelFilter]:
+    def _filters(self) -> dict[tuple[int, Prefix | None], KernelFilter]:
         """By pool and recorded prefix: the question comes with each advert."""
         return {}
 
@@ -59,10 +59,11 @@ class RemoteRoutes:
         return self._felix(inputs, advert, pool, peer) if owner == "felix" else None
 
     def _bird(self, inputs: RoutingInputs, advert: Advert, pool: Pool, peer: Peer) -> Route:
-        rule = self._filters.get((pool.name, inputs.recorded)) or kernel_filter(
-            pool.ipip, pool.vxlan, self.owners, inputs.recorded)
-        self._filters[pool.name, inputs.recorded] = rule
-        if rule.tunnel_to(peer.address) and inputs.ipip_mtu:
+        key = advert.pool, inputs.recorded
+        rule = self._filters.get(key)
+        if rule is None:
+            rule = self._filters[key] = kernel_filter(pool.ipip, pool.vxlan, self.owners, inputs.recorded)
+        if inputs.ipip_mtu and rule.tunnel_to(peer.address):
             adjacency = _tunnel(Encap.IPIP, inputs.ipip_mtu, peer, pool)
             return Route(advert.prefix, adjacency, TUNL0, peer.address, "bird", onlink=True)
         # BIRD resolves the BGP next hop: on the link it is the peer, else whatever the route to the peer goes through

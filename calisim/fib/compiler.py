@@ -163,7 +163,7 @@ def _public(intent: Intent) -> dict[int, int]:
     """Router of each public address that is known."""
     public: dict[int, int] = {}
     for router in intent.routers:
-        if router.flags & RouterFlag.PUBLIC and router.public_address:
+        if router.public_address and router.flags & RouterFlag.PUBLIC:
             other = public.setdefault(router.public_address, router.id)
             if other != router.id:
                 raise CompileError(
