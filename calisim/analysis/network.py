@@ -109,9 +109,12 @@ class Network:
             self.__dict__.pop(name, None)
 
     def changed(self, scenario: Scenario) -> Network:
-        """The network of a changed scenario (see :meth:`Scenario.edited`), under the same variant and step. What is made of the
-        same as here is taken over, and a state of this network's engine goes on with the other's: connections live on."""
-        return Network(scenario, self.variant, step=self.step, engine=self.engine_name, parts=self._parts.branch())
+        """The network of this one's scenario with a change (``network.scenario.edited(…)``: variant and steps are in it already).
+        What is made of the same as here is taken over, and a state of this network's engine goes on with the other's:
+        connections live on."""
+        network = Network(scenario, self.variant, engine=self.engine_name, parts=self._parts.branch())
+        network.step = self.step
+        return network
 
     def altered(self, topology: Topology) -> Network:
         """The same network with another topology: what if one thing were different?"""

@@ -9,11 +9,13 @@ from tempfile import TemporaryDirectory
 
 import numpy as np
 import pytest
-from hypothesis import HealthCheck, given, settings
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 import calisim
 from calisim.analysis.network import Network
+from calisim.parts import Parts
+from calisim.scenario.variants import BUILT_IN
 from calisim.vocabulary import PACKET, EndpointKind, ResultFlag, Verdict
 
 WORLD = """\
@@ -44,12 +46,6 @@ kind: Service
 metadata: {{name: db, namespace: shop}}
 spec: {{selector: {{app: db}}, ports: [{{port: 80, targetPort: pg}}]}}
 """
-POOL = """\
-apiVersion: projectcalico.org/v3
-kind: IPPool
-metadata: {{name: {name}}}
-spec: {{cidr: {cidr}, blockSize: {size}, {mode}, natOutgoing: {nat}, disableBGPExport: {hidden}, nodeSelector: "{nodes}"}}
-"""
 POLICY = """\
 apiVersion: networking.k8s.io/v1
 kind: NetworkPolicy
@@ -60,38 +56,44 @@ spec:
   ingress: [{{from: [{{podSelector: {{matchLabels: {{app: {peer}}}}}}}], ports: [{{port: {port}}}]}}]
 """
 MODES = ("ipipMode: Always", "ipipMode: CrossSubnet", "vxlanMode: Always", "vxlanMode: CrossSubnet", "ipipMode: Never")
-HOST_ENDPOINT = """\
-apiVersion: projectcalico.org/v3
-kind: HostEndpoint
-metadata: {name: first, labels: {role: node}}
-spec: {node: a-1, interfaceName: eth0}
-"""
-FELIX = """\
-apiVersion: projectcalico.org/v3
-kind: FelixConfiguration
-metadata: {name: default}
-spec: {ipipMTU: 1400, natOutgoingExclusions: IPPoolsAndHostIPs, awsSrcDstCheck: Disable}
-"""
-flags = st.sampled_from(["true", "false"])
-pools = st.builds(
-    POOL.format, name=st.sampled_from(["main", "main", "other"]), cidr=st.just("192.168.0.0/24"), size=st.sampled_from([26, 28]),
-    mode=st.sampled_from(MODES), nat=flags, hidden=flags, nodes=st.sampled_from(["all()", "all()", "disk == 'ssd'"]))
-policies = st.builds(
-    POLICY.format, name=st.sampled_from(["p", "q"]), app=st.sampled_from(["web", "db"]), peer=st.sampled_from(["web", "db"]),
-    type=st.sampled_from(["Ingress", "Egress"]), port=st.sampled_from(["80", "pg"]))
-documents = st.one_of(pools.filter(lambda text: "name: main" in text), policies, st.sampled_from([HOST_ENDPOINT, FELIX]))
-assignments = st.one_of(
-    st.builds("nodes.a.count={}".format, st.integers(1, 6)), st.builds("nodes.b.count={}".format, st.integers(1, 6)),
-    st.builds("nodes.{}.down={}".format, st.sampled_from("ab"), flags),
-    st.builds("nodes.{}.sourceDestCheck={}".format, st.sampled_from("ab*"), flags),
-    st.builds("pods.web.perNode={}".format, st.integers(1, 20)), st.builds("pods.db.count={}".format, st.integers(0, 9)),
-    st.builds("settings.rpFilter={}".format, st.sampled_from(["strict", "loose", "off"])),
-    st.builds("settings.filter={}".format, st.sampled_from(["calico", "none"])),
-    st.builds("settings.stack={}".format, st.sampled_from(["answer", "silent"])),
-    st.builds("seed={}".format, st.integers(1, 3)), st.just("provider=linux"), st.just("nodes.a.mtu=1400"))
-worlds = st.builds(
-    WORLD.format, a=st.integers(1, 4), b=st.integers(1, 3), web=st.integers(1, 3), db=st.integers(0, 5),
-    pool=pools.filter(lambda text: "name: main" in text))
+
+
+def document(kind: str, name: str, rest: str, api: str = "projectcalico.org/v3") -> str:
+    return f"apiVersion: {api}\nkind: {kind}\nmetadata: {{name: {name}}}\n{rest}\n"
+
+
+def pool(
+    name: str = "main", mode: str = MODES[1], size: int = 28, more: str = "natOutgoing: true", at: str = "192.168.0.0/24",
+) -> str:
+    return document("IPPool", name, f"spec: {{cidr: {at}, blockSize: {size}, {mode}, {more}}}")
+
+
+CHANGES = (
+    *(pool(mode=mode) for mode in MODES), pool(more="natOutgoing: false"), pool(more="disableBGPExport: true"), pool(size=26),
+    pool(more="disabled: true"), pool(more="nodeSelector: disk == 'ssd'"), pool("other", at="192.168.7.0/24"),
+    pool(more="namespaceSelector: tier == 'gold'"), document("IPReservation", "r", "spec: {reservedCIDRs: [192.168.0.0/28]}"),
+    document("IPAMConfiguration", "default", "spec: {strictAffinity: true, autoAllocateBlocks: true}"),
+    document("FelixConfiguration", "default", "spec: {ipipMTU: 1400, vxlanMTU: 1300}"),
+    document("FelixConfiguration", "default", "spec: {natOutgoingExclusions: IPPoolsAndHostIPs, awsSrcDstCheck: Disable}"),
+    document("FelixConfiguration", "default", "spec: {defaultEndpointToHostAction: Drop, ipipEnabled: false}"),
+    document("BGPConfiguration", "default", "spec: {nodeToNodeMeshEnabled: false}"),
+    document("HostEndpoint", "first", "spec: {node: a-1, interfaceName: eth0}"),
+    document("Profile", "kns.shop", "spec: {labelsToApply: {app: db}}"),
+    document("Namespace", "shop", "", "v1").replace("name: shop", "name: shop, labels: {tier: gold}"),
+    document("ServiceAccount", "default", "", "v1").replace("default}", "default, namespace: shop, labels: {tier: gold}}"),
+    document("Node", "a-1", "spec: {bgp: {ipv4Address: 172.20.0.9/20, ipv4IPIPTunnelAddr: 192.168.0.77}}"),
+    document("GlobalNetworkPolicy", "g", "spec: {namespaceSelector: tier == 'gold', types: [Ingress, Egress]}"),
+    *(POLICY.format(name="p", app=app, peer="web", type=type_, port=port)
+      for app, type_, port in (("web", "Ingress", "80"), ("db", "Egress", "pg"), ("db", "Ingress", "pg"))),
+    "nodes.a.count=1", "nodes.a.count=5", "nodes.b.count=4", "nodes.a.down=true", "nodes.*.sourceDestCheck=false",
+    "nodes.a.mtu=1400", "nodes.a.labels.disk=hdd", "nodes.a.publicIP=false", "pods.web.perNode=1", "pods.web.perNode=20",
+    "pods.db.count=0", "pods.db.labels.app=web", "pods.db.stack=answer", "hosts.api.ip=172.20.0.4", "hosts.api.stack=silent",
+    "settings.rpFilter=loose", "settings.filter=none", "settings.natPorts=keep", "settings.stack=answer",
+    "settings.policyChange=cut", "seed=7", "provider=linux", "vpcs.v.subnets.a.mtu=1450", "vpcs.v.subnets.b.zone=z",
+    "vpcs.v.securityGroups.nodes.ingress=[]", "vpcs.v.cidrs=[172.20.0.0/16, 10.9.0.0/16]")
+TEXT = WORLD.format(a=3, b=2, web=2, db=4, pool=pool(size=28)) + "---\n" + "---\n".join([
+    document("GlobalNetworkPolicy", "seen", "spec: {serviceAccountSelector: tier == 'gold', order: 1}"),
+    POLICY.format(name="q", app="db", peer="web", type="Ingress", port="pg")])
 
 
 @pytest.fixture(scope="module")
@@ -100,10 +102,10 @@ def folder() -> Iterator[Path]:
         yield Path(name)
 
 
-def load(folder: Path, text: str) -> Network:
+def load(folder: Path, text: str, variant: str = "as-is") -> Network:
     path = folder / "world.yaml"
     path.write_text(text)
-    return calisim.load(path).build()
+    return calisim.load(path).build(variant)
 
 
 def assert_same(changed: Network, full: Network) -> None:
@@ -119,36 +121,61 @@ def assert_same(changed: Network, full: Network) -> None:
     assert changed.image.digest == full.image.digest
 
 
-@settings(max_examples=60, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
-@given(text=worlds, changes=st.lists(st.one_of(assignments, documents), min_size=1, max_size=4))
-def test_what_changes_one_after_the_other_is_what_is_built_from_nothing(folder: Path, text: str, changes: Sequence[str]) -> None:
-    network = load(folder, text)
+def changed(network: Network, change: str, folder: Path) -> Network:
+    if "\n" not in change:
+        return network.changed(network.scenario.edited(set=change))
+    path = folder / "change.yaml"
+    path.write_text(change)
+    return network.changed(network.scenario.edited(apply=path))
+
+
+@pytest.mark.parametrize("variant", ["as-is", "overlay-vxlan"])
+def test_each_change_is_what_is_built_from_nothing(folder: Path, variant: str) -> None:
+    network = load(folder, TEXT, variant)
+    assert network.image
+    before = {field.name: getattr(network.intent, field.name) for field in fields(network.intent)}
+    for change in CHANGES:
+        other = changed(network, change, folder)
+        assert_same(other, Network(other.scenario, variant))
+        assert_same(changed(other, "seed=3", folder), Network(other.scenario.edited(set="seed=3"), variant))
+    assert before == {field.name: getattr(network.intent, field.name) for field in fields(network.intent)}
+
+
+@settings(max_examples=30, deadline=None)
+@given(changes=st.lists(st.sampled_from(CHANGES), min_size=2, max_size=5), variant=st.sampled_from(["as-is", *BUILT_IN]))
+def test_changes_one_after_the_other_are_what_is_built_from_nothing(folder: Path, changes: Sequence[str], variant: str) -> None:
+    network = load(folder, TEXT, variant)
     built = [network]
-    for number, change in enumerate(changes):
-        if "\n" in change:
-            path = folder / f"{number}.yaml"
-            path.write_text(change)
-            scenario = network.scenario.edited(apply=path)
-        else:
-            scenario = network.scenario.edited(set=change)
-        network = network.changed(scenario)
+    for change in changes:
         assert network.image
+        network = changed(network, change, folder)
         built.append(network)
     for one in built:                                       # those before are as they were
-        assert_same(one, one.scenario.build())
+        assert_same(one, Network(one.scenario, variant))
+
+
+def test_variants_and_steps_share_what_they_have_in_common(folder: Path) -> None:
+    steps = "steps: [{title: more, set: {nodes.a.count: 4}}, {title: unchecked, set: {nodes.*.sourceDestCheck: false}}]"
+    text = WORLD.format(a=2, b=2, web=2, db=3, pool=pool(mode=MODES[0]))
+    scenario = calisim.load(load(folder, text.replace("\n  hosts:", f"\n  {steps}\n  hosts:")).scenario.path)
+    parts = Parts()
+    for step in (0, 1, 2, 1):
+        for variant in BUILT_IN:
+            assert_same(Network(scenario, variant, step=step, parts=parts), Network(scenario, variant, step=step))
+    second = Network(scenario, "overlay-vxlan", step=1)
+    changed = second.changed(second.scenario.edited(set="nodes.a.count=5"))
+    assert (changed.variant, changed.step, len(changed.intent.routers)) == ("overlay-vxlan", 1, 7)
 
 
 def test_back_to_where_it_was_is_the_same_image(folder: Path) -> None:
-    first = load(folder, WORLD.format(a=2, b=2, web=2, db=3, pool=POOL.format(
-        name="main", cidr="192.168.0.0/24", size=26, mode=MODES[1], nat="true", hidden="false", nodes="all()")))
+    first = load(folder, WORLD.format(a=2, b=2, web=2, db=3, pool=pool()))
     joined = first.changed(first.scenario.edited(set="nodes.a.count=3"))
     assert joined.image.digest != first.image.digest
     assert joined.changed(first.scenario).image.digest == first.image.digest
 
 
 def test_connections_live_on_when_a_node_joins(folder: Path) -> None:
-    text = WORLD.format(a=2, b=2, web=1, db=2, pool=POOL.format(
-        name="main", cidr="192.168.0.0/24", size=26, mode=MODES[1], nat="true", hidden="false", nodes="all()"))
+    text = WORLD.format(a=2, b=2, web=1, db=2, pool=pool())
     first = load(folder, text.replace("labels: {disk: ssd}", "sourceDestCheck: false"))
 
     def packets(network: Network) -> np.ndarray:
