@@ -37,6 +37,7 @@ spec:
   pods:
     - {{name: web, namespace: shop, labels: {{app: web}}, perNode: {web}}}
     - {{name: db, namespace: shop, labels: {{app: db}}, count: {db}, ports: [{{name: pg, port: 5432}}]}}
+    - {{name: red, namespace: shop, labels: {{app: web, color: red}}, count: 2}}
     - {{name: one, labels: {{app: web}}}}
   hosts: [{{name: api, ip: 203.0.113.10}}]
 ---
@@ -71,8 +72,8 @@ def pool(
 CHANGES = (
     *(pool(mode=mode) for mode in MODES), pool(more="natOutgoing: false"), pool(more="disableBGPExport: true"), pool(size=26),
     pool(more="disabled: true"), pool(more="nodeSelector: disk == 'ssd'"), pool("other", at="192.168.7.0/24"),
-    pool(more="namespaceSelector: tier == 'gold'"), document("IPReservation", "r", "spec: {reservedCIDRs: [192.168.0.0/28]}"),
-    document("IPAMConfiguration", "default", "spec: {strictAffinity: true, autoAllocateBlocks: true}"),
+    pool(more="namespaceSelector: tier == 'gold'"), document("IPReservation", "r", "spec: {reservedCIDRs: [192.168.0.0/25]}"),
+    document("IPAMConfiguration", "default", "spec: {autoAllocateBlocks: false}"),
     document("FelixConfiguration", "default", "spec: {ipipMTU: 1400, vxlanMTU: 1300}"),
     document("FelixConfiguration", "default", "spec: {natOutgoingExclusions: IPPoolsAndHostIPs, awsSrcDstCheck: Disable}"),
     document("FelixConfiguration", "default", "spec: {defaultEndpointToHostAction: Drop, ipipEnabled: false}"),
@@ -82,7 +83,7 @@ CHANGES = (
     document("Namespace", "shop", "", "v1").replace("name: shop", "name: shop, labels: {tier: gold}"),
     document("ServiceAccount", "default", "", "v1").replace("default}", "default, namespace: shop, labels: {tier: gold}}"),
     document("Node", "a-1", "spec: {bgp: {ipv4Address: 172.20.0.9/20, ipv4IPIPTunnelAddr: 192.168.0.77}}"),
-    document("GlobalNetworkPolicy", "g", "spec: {namespaceSelector: tier == 'gold', types: [Ingress, Egress]}"),
+    document("GlobalNetworkPolicy", "g", "spec: {selector: color == 'red', types: [Ingress, Egress]}"),
     *(POLICY.format(name="p", app=app, peer="web", type=type_, port=port)
       for app, type_, port in (("web", "Ingress", "80"), ("db", "Egress", "pg"), ("db", "Ingress", "pg"))),
     "nodes.a.count=1", "nodes.a.count=5", "nodes.b.count=4", "nodes.a.down=true", "nodes.*.sourceDestCheck=false",
@@ -93,6 +94,7 @@ CHANGES = (
     "vpcs.v.securityGroups.nodes.ingress=[]", "vpcs.v.cidrs=[172.20.0.0/16, 10.9.0.0/16]")
 TEXT = WORLD.format(a=3, b=2, web=2, db=4, pool=pool(size=28)) + "---\n" + "---\n".join([
     document("GlobalNetworkPolicy", "seen", "spec: {serviceAccountSelector: tier == 'gold', order: 1}"),
+    document("GlobalNetworkPolicy", "known", "spec: {namespaceSelector: tier == 'gold', order: 2}"),
     POLICY.format(name="q", app="db", peer="web", type="Ingress", port="pg")])
 
 
