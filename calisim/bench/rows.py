@@ -100,7 +100,7 @@ class Forwarding:
 
     def work(self) -> None:
         self.results = [self.engine.forward(wave, self.state, threads=self.threads).results for wave in self.waves]
-        self.counted = self.state.links                    # whoever sends so much looks at the counters; only then they are added up
+        self.counted = self.state.links          # who sends so much looks at the counters, and only then they are added up
 
     def output(self) -> Columns:
         """Every field of the results and of the connections, and the counters."""
