@@ -10,7 +10,7 @@ from calisim.datapath.stages.conntrack cimport tuple_now
 from calisim.datapath.stages.lookup cimport class_of, may_reside, resident, resolve
 from calisim.datapath.stages.flows cimport ask_for_second_leg
 from calisim.datapath.stages.groups cimport group_tuple
-from calisim.datapath.stages.track cimport beside, hash_of
+from calisim.datapath.stages.track cimport beside, hash_of, home
 
 cdef extern from "intrinsics.h":
     void prefetch_read(const void* address) nogil
@@ -43,12 +43,12 @@ cdef inline void resume(Core* core, Walk* w, const Carry* carry) noexcept nogil:
 
 
 cdef inline void ask_for(Core* core, uint64_t hash) noexcept nogil:
-    prefetch_read(&core.index[hash & core.index_mask])
+    prefetch_read(&core.index[home(core, hash)])
 
 
 cdef inline void ask_for_records(Core* core, uint64_t hash) noexcept nogil:
     """Conntrack's and the groups', which lie beside each other."""
-    cdef uint64_t at = hash & core.index_mask, slot = core.index[at]
+    cdef uint64_t at = home(core, hash), slot = core.index[at]
     cdef uint64_t tag = ~(hash ^ beside(hash)) >> 32 << 32         # what both have alike
     while slot:
         if (slot ^ hash) & tag == 0:

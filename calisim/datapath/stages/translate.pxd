@@ -44,6 +44,7 @@ cdef inline bint sticky(Core* core, const Tuple* original, Tuple* reply, uint64_
     cdef Connection* c
     if not <uint32_t>slot[0]:
         slot[0] = 0                            # nothing there: give the slot back
+        core.index_count -= 1
         return False
     c = record_of(core, slot[0])
     if c.expires <= time or c.reply_dst != reply.dst:
