@@ -14,7 +14,7 @@ from calisim.datapath.stages.deparse cimport Draft, Tunnels as TunnelDevices, po
 from calisim.datapath.stages.exception cimport complain, hand_on
 from calisim.datapath.stages.glance cimport ask_for_senders, glance, resume
 from calisim.datapath.stages.flows cimport FLOW_LISTED, first_leg, hash_of_key, note, retreat, second_leg, seek, settle
-from calisim.datapath.stages.track cimport index_entry
+from calisim.datapath.stages.track cimport index_again
 from calisim.datapath.stages.types cimport FRAME_SIZE, WATCHED, Aside, Carry, Core, Flow, Glance, Route, Taken, Walk
 from calisim.datapath.stages.lookup cimport class_of, resident, resolve
 from calisim.datapath.stages.police cimport Suspect, judge, suspect
@@ -103,11 +103,11 @@ cdef class Ledger:
         Affinity[::1] affinities not None, uint32_t affinity_count, const Pmtu[::1] paths not None,
         uint32_t[:, ::1] ordinals not None, uint64_t[:, :, :, ::1] links not None, uint64_t[:, ::1] drops not None,
         uint64_t[::1] verdicts not None, uint64_t[::1] hits not None, uint8_t[::1] flows not None, uint8_t[::1] asides not None,
-        uint64_t[::1] flow_index not None, uint32_t[::1] listed not None, uint32_t flow_count,
-        uint64_t index_count,
+        uint64_t[::1] flow_index not None, uint32_t[::1] listed not None, uint32_t flow_count, uint64_t index_count,
     ):
         cdef Py_ssize_t room = listed.shape[0], slots = taken.shape[0] // <Py_ssize_t>sizeof(Taken)
-        if (index.shape[0] & (index.shape[0] - 1) or not LEAST_INDEX <= index.shape[0] <= 1 << 31 or not 0 < connections.shape[0] < 0x7FFFFFFF or connection_count > connections.shape[0]
+        if (index.shape[0] & (index.shape[0] - 1) or not LEAST_INDEX <= index.shape[0] <= 1 << 31
+                or not 0 < connections.shape[0] < 0x7FFFFFFF or connection_count > connections.shape[0]
                 or slots == 0 or slots & (slots - 1) or taken.shape[0] != slots * <Py_ssize_t>sizeof(Taken)):
             raise ValueError("the connection table is not of a size that works")
         if affinities.shape[0] & (affinities.shape[0] - 1) or affinities.shape[0] < LEAST_AFFINITIES:
@@ -221,7 +221,7 @@ cdef Py_ssize_t admit_frame(Core* core, Py_ssize_t first, Py_ssize_t last, Carry
         seek(core, &core.packets[first], last - first, numbers)
     else:
         memset(numbers, 0, sizeof(numbers))
-        ask_for_senders(core, first, last)
+    ask_for_senders(core, first, last, numbers)
     for i in range(first, last):
         if numbers[i - first]:
             onward[kept].row, onward[kept].flow = i, numbers[i - first]
@@ -329,7 +329,7 @@ def reindex(Connection[::1] connections not None, uint32_t count, uint64_t[::1] 
     with nogil:
         for i in range(count):
             connections[i].wave &= ~WATCHED        # what searches knew goes with the old index
-            index_entry(&core, i)
+            index_again(&core, i)
     return core.index_count
 
 

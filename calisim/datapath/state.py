@@ -11,8 +11,8 @@ from collections.abc import Iterable
 import numpy as np
 
 from .._fastpath import (
-    CONNECTION_ROOM, CONNECTIONS_PER_TAKEN, FRAME, LEAST_AFFINITIES, LEAST_INDEX, TAKEN_SIZE, WAVE_NUMBER,
-    Ledger, reindex, remember, widen,
+    CARRY_SIZE, CONNECTION_ROOM, CONNECTIONS_PER_TAKEN, FRAME, LEAST_AFFINITIES, LEAST_INDEX, TAKEN_SIZE, WAVE_NUMBER, Ledger,
+    reindex, remember, widen,
 )
 from ..fib.image import FibImage
 from ..vocabulary import AFFINITY, CONNECTION, PMTU, ConnectionFlag, Device, DropReason, Verdict
@@ -50,6 +50,7 @@ class State:
         self.paths = np.zeros(0, PMTU)                                # the same as the compiled code reads it
         self.fragments = Fragments()
         self.flows = FlowCache()
+        self._carries = np.empty(0, np.uint8)
         self.wave = 0                                                 # number of the last wave
         self.latest = 0                                               # the latest packet time seen
         self._untidy = _FIRST_ROOM                                    # connections from which on it pays to look for dead ones
@@ -183,6 +184,12 @@ class State:
         known, sessions, _, taken = self.ledger.counts
         self.flows = FlowCache(self.flows.room)
         self._bind(*((known, sessions, 0, taken) if connections is None else (connections, sessions, 0, slots)))
+
+    def carries_of(self, packets: int) -> np.ndarray:
+        """Room for what packets take along from leg to leg, the same for wave after wave: fresh memory costs more than a leg."""
+        if len(self._carries) < packets * CARRY_SIZE:
+            self._carries = np.empty(packets * CARRY_SIZE, np.uint8)
+        return self._carries
 
     def fit(self, image: FibImage) -> None:
         """Take on the routers and places of another image: what is kept by router follows its key, new routers begin at 0.

@@ -188,11 +188,15 @@ cdef inline bint redirected(const Connection* c) noexcept nogil:
     return c.reply_src != c.dst or (c.reply_sport != c.dport and c.protocol != PROTOCOL_ICMP)
 
 
-cdef inline uint64_t* source_slot(Core* core, uint32_t key, uint32_t src, uint16_t sport, uint8_t protocol) noexcept nogil:
-    """Slot of the translated connection of this source and port that was confirmed last, or the empty one where it would be."""
-    cdef uint64_t hash = fold(
+cdef inline uint64_t source_hash(uint32_t key, uint32_t src, uint16_t sport, uint8_t protocol) noexcept nogil:
+    return fold(
         (<uint64_t>src << 16 | sport) ^ <uint64_t>0x94D049BB133111EB,
         (<uint64_t>protocol << 32 | key) ^ <uint64_t>0xBF58476D1CE4E5B9)
+
+
+cdef inline uint64_t* source_slot(Core* core, uint32_t key, uint32_t src, uint16_t sport, uint8_t protocol) noexcept nogil:
+    """Slot of the translated connection of this source and port that was confirmed last, or the empty one where it would be."""
+    cdef uint64_t hash = source_hash(key, src, sport, protocol)
     cdef uint64_t at = home(core, hash)
     cdef Connection* c
     while core.index[at]:
@@ -206,28 +210,34 @@ cdef inline uint64_t* source_slot(Core* core, uint32_t key, uint32_t src, uint16
     return &core.index[at]
 
 
-cdef inline void index_entry(Core* core, uint32_t position) noexcept nogil:
+cdef inline void index_entry(
+    Core* core, uint32_t position, const Tuple* original, const Tuple* reply, uint64_t hash, uint64_t back,
+) noexcept nogil:
     """Both directions of a record, and of a translated one its source. SUPERSEDED: a later one has taken over the source."""
     cdef Connection* c = &core.connections[position]
-    cdef Tuple original, reply
-    cdef uint64_t hash, back
     cdef uint64_t* slot
     cdef uint64_t expires = c.expires
-    original.key = reply.key = c.key
-    original.protocol = reply.protocol = c.protocol
-    original.flags = reply.flags = c.flags
-    original.src, original.dst, original.sport, original.dport = c.src, c.dst, c.sport, c.dport
-    reply.src, reply.dst, reply.sport, reply.dport = c.reply_src, c.reply_dst, c.reply_sport, c.reply_dport
-    hash, back = hash_of(&original), hash_of(&reply)
-    point(core, &original, &reply, hash, position)
+    point(core, original, reply, hash, position)
     if back != hash:
-        point(core, &reply, &original, back, position)
+        point(core, reply, original, back, position)
     if translated(c) and not c.flags and not c.wave & SUPERSEDED:
         slot = source_slot(core, c.key, c.src, c.sport, c.protocol)
         if <uint32_t>slot[0]:
             record_of(core, slot[0]).wave |= SUPERSEDED
         slot[0] = slot[0] >> 32 << 32 | (position + 1)
     c.expires = expires
+
+
+cdef inline void index_again(Core* core, uint32_t position) noexcept nogil:
+    """``index_entry`` of what stands in the record."""
+    cdef const Connection* c = &core.connections[position]
+    cdef Tuple original, reply
+    original.key = reply.key = c.key
+    original.protocol = reply.protocol = c.protocol
+    original.flags = reply.flags = c.flags
+    original.src, original.dst, original.sport, original.dport = c.src, c.dst, c.sport, c.dport
+    reply.src, reply.dst, reply.sport, reply.dport = c.reply_src, c.reply_dst, c.reply_sport, c.reply_dport
+    index_entry(core, position, &original, &reply, hash_of(&original), hash_of(&reply))
 
 
 cdef inline uint64_t tcp_timeout(const Connection* c) noexcept nogil:
@@ -263,9 +273,10 @@ cdef inline uint64_t later(uint64_t time, uint64_t span) noexcept nogil:
 
 
 cdef inline Connection* enter(
-    Core* core, const Tuple* original, const Tuple* reply, uint32_t router, uint8_t state, uint64_t time, uint64_t span,
+    Core* core, const Tuple* original, const Tuple* reply, uint64_t hash, uint64_t back, uint32_t router, uint8_t state,
+    uint64_t time, uint64_t span,
 ) noexcept nogil:
-    """A new entry; the door has made room for it."""
+    """A new entry; the door has made room for it. ``hash``, ``back``: of the tuples."""
     cdef uint32_t position = core.connection_count
     cdef Connection* c = &core.connections[position]
     cdef uint32_t* ordinal = &core.ordinals[router * 2 + (original.flags != 0)]
@@ -276,5 +287,5 @@ cdef inline Connection* enter(
     c.reply_src, c.reply_dst, c.reply_sport, c.reply_dport = reply.src, reply.dst, reply.sport, reply.dport
     c.created, c.expires, c.packets, c.reply_packets = time, later(time, span), 1, 0
     c.protocol, c.state, c.flags, c.history, c.wave = original.protocol, state, original.flags, 0, core.wave
-    index_entry(core, position)
+    index_entry(core, position, original, reply, hash, back)
     return c

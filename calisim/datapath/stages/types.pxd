@@ -199,8 +199,9 @@ cdef struct Glance:
     Foresight into                   # at the interface that it comes in by, and at the one that it leaves by (without NAT)
     Foresight out
     uint32_t dst
+    uint32_t src
     uint32_t class_of_dst
-    uint32_t class_of_src            # not for what comes in by VETH or OUTPUT
+    uint32_t class_of_src
     uint64_t hash                    # of the conntrack tuple
 
 
