@@ -14,7 +14,8 @@ FLOW_SIZE: int                 # bytes of a flow and of what is seldom asked of 
 ASIDE_SIZE: int
 EVENT_ROOM: int                # likewise of events
 LEAST_AFFINITIES: int          # slots of the smallest table of affinities
-INDEX_PER_CONNECTION: int      # slots of the index for each connection there is room for
+LEAST_INDEX: int               # slots of the smallest index of connections
+INDEX_PER_FLOW: int            # slots of the index for each flow there is room for
 CONNECTIONS_PER_TAKEN: int     # room for so many connections to each such memory
 WAVE_NUMBER: int               # the bits of CONNECTION.wave that are the wave's number
 
@@ -33,12 +34,13 @@ class Tables:
 class Ledger:
     """What a State has written down, by the names there; ``flows``, ``asides``: bytes. No flow may be listed."""
 
-    counts: tuple[int, int, int]   # connections, affinities, flows
+    counts: tuple[int, int, int, int]    # connections, affinities, flows, slots of the connections' index
 
     def __init__(
         self, connections: np.ndarray, connection_count: int, index: np.ndarray, taken: np.ndarray, affinities: np.ndarray,
         affinity_count: int, paths: np.ndarray, ordinals: np.ndarray, links: np.ndarray, drops: np.ndarray, verdicts: np.ndarray,
         hits: np.ndarray, flows: np.ndarray, asides: np.ndarray, flow_index: np.ndarray, listed: np.ndarray, flow_count: int,
+        index_count: int,
     ) -> None: ...
     def settle(self) -> None:
         """The counters get the packets that took short cuts."""
@@ -59,8 +61,11 @@ def step(
 def reflow(flows: np.ndarray, count: int, flow_index: np.ndarray) -> None:
     """Enters the first ``count`` flows into an empty index."""
 
-def reindex(connections: np.ndarray, count: int, index: np.ndarray) -> None:
-    """Enters the first ``count`` records into an empty index, in their order."""
+def reindex(connections: np.ndarray, count: int, index: np.ndarray) -> int:
+    """Enters the first ``count`` records into an empty index, in their order. Returns how many slots they take."""
+
+def widen(index: np.ndarray, wider: np.ndarray) -> None:
+    """Enters the slots of an index, some of them empty, into a wider empty one."""
 
 def remember(known: np.ndarray, room: np.ndarray) -> None:
     """Enters AFFINITY records, all of different clients, into an empty table."""

@@ -14,7 +14,7 @@ from calisim.datapath.stages.deparse cimport Draft, Tunnels as TunnelDevices, po
 from calisim.datapath.stages.exception cimport complain, hand_on
 from calisim.datapath.stages.glance cimport ask_for_senders, glance, resume
 from calisim.datapath.stages.flows cimport FLOW_LISTED, first_leg, hash_of_key, note, retreat, second_leg, seek, settle
-from calisim.datapath.stages.track cimport index_entry
+from calisim.datapath.stages.track cimport index_again
 from calisim.datapath.stages.types cimport FRAME_SIZE, WATCHED, Aside, Carry, Core, Flow, Glance, Route, Taken, Walk
 from calisim.datapath.stages.lookup cimport class_of, resident, resolve
 from calisim.datapath.stages.police cimport Suspect, judge, suspect
@@ -33,7 +33,8 @@ TAKEN_SIZE = sizeof(Taken)
 CONNECTION_ROOM = CONNECTIONS_A_LEG * FRAME_SIZE
 EVENT_ROOM = EVENTS_A_LEG * FRAME_SIZE
 LEAST_AFFINITIES = 4 * FRAME_SIZE    # at most three slots of four are taken after one frame more
-INDEX_PER_CONNECTION = 4             # at most three slots of four are taken
+INDEX_PER_FLOW = 4
+LEAST_INDEX = 64 * FRAME_SIZE        # at most five slots of eight are taken before one frame more, which takes up to 15 a packet
 CONNECTIONS_PER_TAKEN = 16           # of 64 ports, so that few of different ranges displace each other
 WAVE_NUMBER = WATCHED - 1            # the bits of CONNECTION.wave that are the number
 
@@ -102,10 +103,10 @@ cdef class Ledger:
         Affinity[::1] affinities not None, uint32_t affinity_count, const Pmtu[::1] paths not None,
         uint32_t[:, ::1] ordinals not None, uint64_t[:, :, :, ::1] links not None, uint64_t[:, ::1] drops not None,
         uint64_t[::1] verdicts not None, uint64_t[::1] hits not None, uint8_t[::1] flows not None, uint8_t[::1] asides not None,
-        uint64_t[::1] flow_index not None, uint32_t[::1] listed not None, uint32_t flow_count,
+        uint64_t[::1] flow_index not None, uint32_t[::1] listed not None, uint32_t flow_count, uint64_t index_count,
     ):
         cdef Py_ssize_t room = listed.shape[0], slots = taken.shape[0] // <Py_ssize_t>sizeof(Taken)
-        if (index.shape[0] & (index.shape[0] - 1) or index.shape[0] < connections.shape[0] * INDEX_PER_CONNECTION
+        if (index.shape[0] & (index.shape[0] - 1) or not LEAST_INDEX <= index.shape[0] <= 1 << 31
                 or not 0 < connections.shape[0] < 0x7FFFFFFF or connection_count > connections.shape[0]
                 or slots == 0 or slots & (slots - 1) or taken.shape[0] != slots * <Py_ssize_t>sizeof(Taken)):
             raise ValueError("the connection table is not of a size that works")
@@ -113,7 +114,7 @@ cdef class Ledger:
             raise ValueError("the table of affinities is not of a size that works")
         if (not 0 < room < 0x7FFFFFFF or flows.shape[0] != room * <Py_ssize_t>sizeof(Flow)
                 or asides.shape[0] != room * <Py_ssize_t>sizeof(Aside) or flow_count > room
-                or flow_index.shape[0] & (flow_index.shape[0] - 1) or flow_index.shape[0] < room * INDEX_PER_CONNECTION):
+                or flow_index.shape[0] & (flow_index.shape[0] - 1) or flow_index.shape[0] < room * INDEX_PER_FLOW):
             raise ValueError("the flow cache is not of a size that works")
         if links.shape[1] != DEVICE_COUNT or links.shape[2] != 2 or links.shape[3] != 2 or ordinals.shape[1] != 2 \
                 or drops.shape[1] != DROP_COUNT or verdicts.shape[0] != VERDICT_COUNT:
@@ -124,7 +125,7 @@ cdef class Ledger:
         self.routers, self.places, self.objects = links.shape[0], drops.shape[0], hits.shape[0]
         if ordinals.shape[0] != self.routers:
             raise ValueError("the counters are not of a size that works")
-        self.core.index, self.core.index_mask = &index[0], index.shape[0] - 1
+        self.core.index, self.core.index_mask, self.core.index_count = &index[0], index.shape[0] - 1, index_count
         self.core.connections, self.core.connection_room = &connections[0], connections.shape[0]
         self.core.connection_count = connection_count
         self.core.taken, self.core.taken_mask = <Taken*> &taken[0], slots - 1
@@ -139,9 +140,9 @@ cdef class Ledger:
         self.core.flow_count, self.core.flow_room = flow_count, room
 
     @property
-    def counts(self) -> tuple[int, int, int]:
-        """How many there are: connections, affinities, flows."""
-        return self.core.connection_count, self.core.affinity_count, self.core.flow_count
+    def counts(self) -> tuple[int, int, int, int]:
+        """How many there are: connections, affinities, flows, slots of the connections' index."""
+        return self.core.connection_count, self.core.affinity_count, self.core.flow_count, self.core.index_count
 
     def settle(self) -> None:
         """The counters get the packets that took short cuts."""
@@ -192,6 +193,7 @@ def step(
         while position < active:
             end = min(position + FRAME_SIZE, active)
             if (core.connection_room - core.connection_count < CONNECTIONS_A_LEG * FRAME_SIZE
+                    or core.index_count > (core.index_mask + 1) // 8 * 5
                     or core.affinity_count > (core.affinity_mask + 1) // 2
                     or (flows_may_grow and core.flow_room - core.flow_count < FRAME_SIZE)
                     or (wants_events and core.event_room - core.event_count < EVENTS_A_LEG * FRAME_SIZE)
@@ -219,7 +221,7 @@ cdef Py_ssize_t admit_frame(Core* core, Py_ssize_t first, Py_ssize_t last, Carry
         seek(core, &core.packets[first], last - first, numbers)
     else:
         memset(numbers, 0, sizeof(numbers))
-        ask_for_senders(core, first, last)
+    ask_for_senders(core, first, last, numbers)
     for i in range(first, last):
         if numbers[i - first]:
             onward[kept].row, onward[kept].flow = i, numbers[i - first]
@@ -315,19 +317,38 @@ cdef inline void start(Core* core, Walk* w, Py_ssize_t row) noexcept nogil:
 
 
 def reindex(Connection[::1] connections not None, uint32_t count, uint64_t[::1] index not None):
-    """Enter the first ``count`` records into an empty index, in their order."""
+    """Enter the first ``count`` records into an empty index, in their order. Gives how many slots they take."""
     cdef Core core
     cdef uint32_t i
-    if index.shape[0] < connections.shape[0] * INDEX_PER_CONNECTION or index.shape[0] & (index.shape[0] - 1) \
-            or count > connections.shape[0]:
+    if (index.shape[0] & (index.shape[0] - 1) or index.shape[0] <= count * <Py_ssize_t>3
+            or not 0 <= count <= connections.shape[0]):
         raise ValueError("the index does not fit the connection table")
     if count == 0:
-        return
-    core.index, core.index_mask, core.connections = &index[0], index.shape[0] - 1, &connections[0]
+        return 0
+    core.index, core.index_mask, core.index_count, core.connections = &index[0], index.shape[0] - 1, 0, &connections[0]
     with nogil:
         for i in range(count):
             connections[i].wave &= ~WATCHED        # what searches knew goes with the old index
-            index_entry(&core, i)
+            index_again(&core, i)
+    return core.index_count
+
+
+def widen(const uint64_t[::1] index not None, uint64_t[::1] wider not None):
+    """Enter the slots of an index, some of them empty, into an empty one. From an empty slot on all go in the order in which
+    they came, as far as their homes are the same; reading and writing run along the memory."""
+    cdef uint64_t mask = index.shape[0] - 1, more = wider.shape[0] - 1, slot, at, first = 0, i
+    if index.shape[0] & mask or wider.shape[0] & more or not 0 < index.shape[0] <= wider.shape[0]:
+        raise ValueError("the wider index does not fit the other one")
+    with nogil:
+        while index[first] and first < mask:
+            first += 1
+        for i in range(first + 1, first + 1 + mask):
+            slot = index[i & mask]
+            if slot:
+                at = slot >> 32 & more
+                while wider[at]:
+                    at = (at + 1) & more
+                wider[at] = slot
 
 
 def reflow(const uint8_t[::1] flows not None, uint32_t count, uint64_t[::1] flow_index not None):
@@ -335,7 +356,7 @@ def reflow(const uint8_t[::1] flows not None, uint32_t count, uint64_t[::1] flow
     cdef const Flow* f = <const Flow*> &flows[0]
     cdef uint64_t mask = flow_index.shape[0] - 1, hash, at
     cdef uint32_t i
-    if (flow_index.shape[0] & mask or <uint64_t>flow_index.shape[0] < <uint64_t>count * INDEX_PER_CONNECTION
+    if (flow_index.shape[0] & mask or <uint64_t>flow_index.shape[0] < <uint64_t>count * INDEX_PER_FLOW
             or flows.shape[0] < count * <Py_ssize_t>sizeof(Flow)):
         raise ValueError("the index does not fit the flow cache")
     with nogil:

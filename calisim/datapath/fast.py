@@ -12,7 +12,7 @@ from .lines import aligned
 from .results import Born, Results
 
 try:
-    from .._fastpath import CARRY_SIZE, EVENT_ROOM, FRAME, VOCABULARY, Tables, police, step
+    from .._fastpath import EVENT_ROOM, FRAME, VOCABULARY, Tables, police, step
     from .flows import MOST
     from .state import State
 except (ImportError, ValueError) as error:        # ValueError: a record's layout is another one
@@ -81,7 +81,7 @@ class FastEngine:
         earliest = int(wave["time"].min())
         state.fragments.expire(earliest)
         state.tidy(earliest)
-        carries = np.empty(len(wave) * CARRY_SIZE, np.uint8)
+        carries = state.carries_of(len(wave))
         active, leg = len(wave), 0
         while active:
             position = kept = 0

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 
-from .._fastpath import ASIDE_SIZE, FLOW_SIZE, FRAME, INDEX_PER_CONNECTION, reflow
+from .._fastpath import ASIDE_SIZE, FLOW_SIZE, FRAME, INDEX_PER_FLOW, reflow
 from .lines import zeros
 
 _FIRST_ROOM = 4 * FRAME
@@ -20,7 +20,7 @@ class FlowCache:
         self.room = room
         self.records = zeros(room * FLOW_SIZE, _OCTETS)
         self.asides = zeros(room * ASIDE_SIZE, _OCTETS)
-        self.index = zeros(room * INDEX_PER_CONNECTION, _SLOTS)
+        self.index = zeros(room * INDEX_PER_FLOW, _SLOTS)
         self.listed = np.zeros(room, _NUMBERS)
 
     def grown(self, count: int) -> FlowCache:

@@ -11,8 +11,8 @@ from collections.abc import Iterable
 import numpy as np
 
 from .._fastpath import (
-    CONNECTION_ROOM, CONNECTIONS_PER_TAKEN, FRAME, INDEX_PER_CONNECTION, LEAST_AFFINITIES, TAKEN_SIZE, WAVE_NUMBER, Ledger,
-    reindex, remember,
+    CARRY_SIZE, CONNECTION_ROOM, CONNECTIONS_PER_TAKEN, FRAME, LEAST_AFFINITIES, LEAST_INDEX, TAKEN_SIZE, WAVE_NUMBER, Ledger,
+    reindex, remember, widen,
 )
 from ..fib.image import FibImage
 from ..vocabulary import AFFINITY, CONNECTION, PMTU, ConnectionFlag, Device, DropReason, Verdict
@@ -21,6 +21,7 @@ from .fragments import Fragments
 from .lines import zeros
 
 _FIRST_ROOM = 8 * FRAME                    # a power of two, and no less than one frame of one leg may take up
+_GROWTH = 4                                # of room for records: what nobody has written yet takes no memory
 _LEAST_PATH_MTU = 552                      # net.ipv4.route.min_pmtu
 _PATH_LIFETIME = 600_000_000_000           # net.ipv4.route.mtu_expires, ns
 
@@ -42,23 +43,25 @@ class State:
         self._image = image
         self.ordinals = np.zeros((len(self.keys), 2), np.uint32)      # the last one given: by conntrack, by the groups
         self._furnish(_FIRST_ROOM)
+        self.index = zeros(LEAST_INDEX, np.dtype(np.uint64))          # over the connections, open addressing
         self.sessions = zeros(LEAST_AFFINITIES, AFFINITY)             # an open-addressing table
         self.icmp_tokens: dict[tuple[int, int], tuple[int, int]] = {}  # (router key, or place after the last), to whom
         self._known_paths: dict[tuple[int, int], tuple[int, int]] = {}      # source, destination: MTU, until when
         self.paths = np.zeros(0, PMTU)                                # the same as the compiled code reads it
         self.fragments = Fragments()
         self.flows = FlowCache()
+        self._carries = np.empty(0, np.uint8)
         self.wave = 0                                                 # number of the last wave
         self.latest = 0                                               # the latest packet time seen
         self._untidy = _FIRST_ROOM                                    # connections from which on it pays to look for dead ones
-        self._bind(0, 0, 0)
+        self._bind(0, 0, 0, 0)
 
-    def _bind(self, connections: int, sessions: int, flows: int) -> None:
+    def _bind(self, connections: int, sessions: int, flows: int, slots: int) -> None:
         """A ledger over the arrays as they are now, with these numbers of records in them. No flow may be listed."""
         self.ledger = Ledger(
             self.records, connections, self.index, self.taken, self.sessions, sessions, self.paths, self.ordinals, self._links,
             self._drops, self._verdicts, self._hits, self.flows.records, self.flows.asides, self.flows.index, self.flows.listed,
-            flows)
+            flows, slots)
 
     @property
     def links(self) -> np.ndarray:
@@ -135,36 +138,34 @@ class State:
         alive = self.records[:connections]["expires"] > earliest
         count = int(np.count_nonzero(alive))
         if count <= connections - connections // 4:
-            self._room_for(self.records[:connections][alive])
-            self._forget_flows(count)
+            kept = self.records[:connections][alive]
+            self._furnish(len(self.records))
+            self.records[:count], self.index = kept, zeros(len(self.index), np.dtype(np.uint64))
+            self._forget_flows(count, reindex(self.records, count, self.index))
             connections = count
         self._untidy = connections + connections // 4 + _FIRST_ROOM
 
     def grow(self, earliest: int) -> None:
         """Make room for one frame more of whatever lacks it. Connections stay where they are."""
-        connections, sessions, flows = self.ledger.counts
+        connections, sessions, flows, slots = self.ledger.counts
         self.ledger.settle()
         if len(self.records) - connections < CONNECTION_ROOM:
-            self._room_for(self.records[:connections])
+            known = self.records.view(np.uint8)[:connections * CONNECTION.itemsize]
+            self._furnish(_GROWTH * len(self.records))     # what searches knew is looked up anew
+            self.records.view(np.uint8)[:len(known)] = known
+        if slots > len(self.index) // 8 * 5:
+            wider = zeros(2 * len(self.index), np.dtype(np.uint64))
+            widen(self.index, wider)
+            self.index = wider
         if sessions > len(self.sessions) // 2:
             sessions = self._grow_sessions(earliest)
         if self.flows.room - flows < FRAME and self.flows.room < MOST:
             self.flows = self.flows.grown(flows)
-        self._bind(connections, sessions, flows)
-
-    def _room_for(self, kept: np.ndarray) -> None:
-        """A table with these connections, at most half full."""
-        room = len(self.records)
-        while room < 2 * len(kept) + _FIRST_ROOM:
-            room *= 2
-        self._furnish(room)
-        self.records[:len(kept)] = kept
-        reindex(self.records, len(kept), self.index)
+        self._bind(connections, sessions, flows, slots)
 
     def _furnish(self, room: int) -> None:
         """Empty tables for that many connections; ``taken``: which ports searches have found taken."""
         self.records = zeros(room, CONNECTION)
-        self.index = zeros(room * INDEX_PER_CONNECTION, np.dtype(np.uint64))
         self.taken = zeros(room // CONNECTIONS_PER_TAKEN * TAKEN_SIZE, np.dtype(np.uint8))
 
     def _grow_sessions(self, earliest: int) -> int:
@@ -177,12 +178,18 @@ class State:
         remember(alive, self.sessions)
         return len(alive)
 
-    def _forget_flows(self, connections: int | None = None) -> None:
-        """What they rest on has changed. ``connections``: how many there are, if that has changed, too."""
+    def _forget_flows(self, connections: int | None = None, slots: int = 0) -> None:
+        """What they rest on has changed. ``connections``, ``slots``: how many there are, if that has changed, too."""
         self.ledger.settle()
-        known, sessions, _ = self.ledger.counts
+        known, sessions, _, taken = self.ledger.counts
         self.flows = FlowCache(self.flows.room)
-        self._bind(known if connections is None else connections, sessions, 0)
+        self._bind(*((known, sessions, 0, taken) if connections is None else (connections, sessions, 0, slots)))
+
+    def carries_of(self, packets: int) -> np.ndarray:
+        """Room for what packets take along from leg to leg, the same for wave after wave: fresh memory costs more than a leg."""
+        if len(self._carries) < packets * CARRY_SIZE:
+            self._carries = np.empty(packets * CARRY_SIZE, np.uint8)
+        return self._carries
 
     def fit(self, image: FibImage) -> None:
         """Take on the routers and places of another image: what is kept by router follows its key, new routers begin at 0.

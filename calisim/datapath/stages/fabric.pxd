@@ -4,7 +4,7 @@ from calisim._vocabulary cimport *
 from calisim.datapath.stages.types cimport *
 from calisim.datapath.stages.deliver cimport to_host, to_router
 from calisim.datapath.stages.groups cimport acl
-from calisim.datapath.stages.lookup cimport class_of, dead, neighbour, resident
+from calisim.datapath.stages.lookup cimport class_at, dead, neighbour, resident
 from calisim.datapath.stages.verdict cimport drop, end, object_to, proceed, unknown
 
 
@@ -103,7 +103,7 @@ cdef inline bint age(Core* core, Walk* w, const Wire* wire, uint32_t place) noex
 
 cdef inline bint deliver_anyhow(Core* core, Walk* w, const Wire* wire, uint32_t place, uint32_t sender) noexcept nogil:
     """Provider plain: whoever has the address gets it, pods included.      Drops  FABRIC_NO_OWNER"""
-    cdef const Class* c = &core.fib.classes[class_of(&core.fib, wire.dst)]
+    cdef const Class* c = &core.fib.classes[class_at(core, w, wire.dst)]
     cdef uint32_t owner = resident(&core.fib, c, wire.dst)
     if owner:
         if core.fib.endpoints[owner].kind == ENDPOINT_HOST:
@@ -122,7 +122,7 @@ cdef inline bint is_private(uint32_t address) noexcept nogil:
 
 cdef inline bint leads_outside(Core* core, Walk* w, const Wire* wire, const Target* target, uint32_t place) noexcept nogil:
     """A default route is none for what nobody outside can know: pods, subnets, private addresses.      Drops  FABRIC_NO_ROUTE"""
-    cdef const Class* c = &core.fib.classes[class_of(&core.fib, wire.dst)]
+    cdef const Class* c = &core.fib.classes[class_at(core, w, wire.dst)]
     if not c.host and not c.public and (
             c.flags & (CLASS_FLAG_SUBNET | CLASS_FLAG_POOL) or (target.kind == TARGET_INTERNET and is_private(wire.dst))):
         complains(core, w, ERROR_NET_UNREACHABLE, wire_ttl(w) + 1, 0)
@@ -132,7 +132,7 @@ cdef inline bint leads_outside(Core* core, Walk* w, const Wire* wire, const Targ
 
 cdef inline bint outside(Core* core, Walk* w, const Wire* wire, const Target* target, uint32_t place) noexcept nogil:
     """Beyond the gateway: a host, a public address of ours, or the rest of the world.      Drops  FABRIC_NO_ROUTE"""
-    cdef const Class* c = &core.fib.classes[class_of(&core.fib, wire.dst)]
+    cdef const Class* c = &core.fib.classes[class_at(core, w, wire.dst)]
     cdef uint32_t limit = min(core.fib.fabric.mtu, core.fib.fabric.internet_mtu)
     if c.public and not c.host:
         set_wire_destination(w, core.fib.routers[c.public].address)
@@ -146,7 +146,7 @@ cdef inline bint outside(Core* core, Walk* w, const Wire* wire, const Target* ta
 
 cdef inline bint internet(Core* core, Walk* w, Wire* wire, const Target* target) noexcept nogil:
     """The internet gateway.      Drops  FABRIC_NO_ROUTE, IGW_NO_PUBLIC_ADDRESS, FABRIC_MTU      Sets  the wire's source"""
-    cdef uint32_t owner = core.fib.classes[class_of(&core.fib, wire.src)].interface
+    cdef uint32_t owner = core.fib.classes[class_at(core, w, wire.src)].interface
     cdef const Router* router = &core.fib.routers[owner if owner <= core.fib.router_count else 0]
     if not leads_outside(core, w, wire, target, target.place):
         return False
@@ -171,7 +171,7 @@ cdef inline bint routed(Core* core, Walk* w, Wire* wire, const Subnet* subnet, u
             and not fits(w, wire.length, <uint32_t>subnet.mtu + VLAN_TAG)):     # what its leg takes in (is_skb_forwardable)
         return drop(core, w, STAGE_FABRIC, DROP_FABRIC_MTU, place, core.fib.fabric.detail)
     w.result.flags |= RESULT_FLAG_ROUTED
-    number = class_of(&core.fib, wire.dst)
+    number = class_at(core, w, wire.dst)
     target = &core.fib.targets[core.fib.target_rows[<size_t>subnet.table * core.fib.class_count + number]]
     if target.kind == TARGET_NONE and core.fib.fabric.flags & FABRIC_FLAG_DECREMENTS_TTL and wire_ttl(w) <= 1:
         complains(core, w, ERROR_NET_UNREACHABLE, wire_ttl(w), 0)          # Linux looks for a route first
@@ -230,7 +230,7 @@ cdef inline bint fabric(Core* core, Walk* w, uint32_t from_subnet, uint32_t next
 cdef inline bint from_outside(Core* core, Walk* w) noexcept nogil:
     """A host outside the VPCs sends.      Drops  FABRIC_NO_ROUTE, TTL_EXCEEDED, NACL_IN, FABRIC_NO_OWNER"""
     cdef Wire wire = wire_of(w)
-    cdef const Class* c = &core.fib.classes[class_of(&core.fib, wire.dst)]
+    cdef const Class* c = &core.fib.classes[class_at(core, w, wire.dst)]
     cdef uint32_t place = core.fib.fabric.gateway_place, owner = c.interface
     cdef const Router* router = &core.fib.routers[owner if owner <= core.fib.router_count else 0]
     if core.fib.fabric.flags & FABRIC_FLAG_ROUTES_PODS:
@@ -256,7 +256,7 @@ cdef inline bint from_outside(Core* core, Walk* w) noexcept nogil:
 cdef inline bint from_place(Core* core, Walk* w, uint32_t place) noexcept nogil:
     """The router itself sends: neither aged nor filtered on its way out.      Drops  FABRIC_NO_ROUTE, UNREACHABLE, NACL_IN"""
     cdef Wire wire = wire_of(w)
-    cdef const Class* c = &core.fib.classes[class_of(&core.fib, wire.dst)]
+    cdef const Class* c = &core.fib.classes[class_at(core, w, wire.dst)]
     w.result.flags |= RESULT_FLAG_ROUTED
     if c.interface:
         return to_owner(core, w, c.interface, &wire, place, 0)

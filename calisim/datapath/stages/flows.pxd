@@ -12,7 +12,7 @@ from calisim._vocabulary cimport *
 from calisim.datapath.stages.types cimport *
 from calisim.datapath.stages.admit cimport shortest
 from calisim.datapath.stages.tcp cimport HISTORY_LAST, unacknowledged
-from calisim.datapath.stages.track cimport fabric_timeout, later, tcp_timeout, timeout, unwatch
+from calisim.datapath.stages.track cimport fabric_timeout, home, later, tcp_timeout, timeout, unwatch
 
 cdef extern from "intrinsics.h":
     uint64_t fold(uint64_t a, uint64_t b) nogil
@@ -91,7 +91,7 @@ cdef inline void seek(const Core* core, const Packet* packets, uint32_t count, u
 
 cdef inline bint nobody_has(const Core* core, uint64_t hash) noexcept nogil:
     """No connection, alive or not, has a tuple of this hash."""
-    cdef uint64_t at = hash & core.index_mask, slot = core.index[at]
+    cdef uint64_t at = home(core, hash), slot = core.index[at]
     while slot:
         if slot >> 32 == hash >> 32:
             return False

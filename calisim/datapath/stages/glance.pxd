@@ -6,11 +6,13 @@ what they need. Nothing here decides anything.
 from libc.stdint cimport uint32_t, uint64_t
 from calisim._vocabulary cimport *
 from calisim.datapath.stages.types cimport *
-from calisim.datapath.stages.conntrack cimport tuple_now
+from calisim.datapath.stages.chance cimport stir
+from calisim.datapath.stages.conntrack cimport has_ports, tuple_now
 from calisim.datapath.stages.lookup cimport class_of, may_reside, resident, resolve
 from calisim.datapath.stages.flows cimport ask_for_second_leg
 from calisim.datapath.stages.groups cimport group_tuple
-from calisim.datapath.stages.track cimport beside, hash_of
+from calisim.datapath.stages.track cimport answer_to, beside, hash_of, home, inverse, source_hash
+from calisim.datapath.stages.translate cimport chance_of, range_for
 
 cdef extern from "intrinsics.h":
     void prefetch_read(const void* address) nogil
@@ -43,26 +45,49 @@ cdef inline void resume(Core* core, Walk* w, const Carry* carry) noexcept nogil:
 
 
 cdef inline void ask_for(Core* core, uint64_t hash) noexcept nogil:
-    prefetch_read(&core.index[hash & core.index_mask])
+    prefetch_read(&core.index[home(core, hash)])
 
 
-cdef inline void ask_for_records(Core* core, uint64_t hash) noexcept nogil:
-    """Conntrack's and the groups', which lie beside each other."""
-    cdef uint64_t at = hash & core.index_mask, slot = core.index[at]
+cdef inline bint ask_for_records(Core* core, uint64_t hash) noexcept nogil:
+    """Conntrack's and the groups', which lie beside each other. True: there are some, alive or not."""
+    cdef uint64_t at = home(core, hash), slot = core.index[at]
     cdef uint64_t tag = ~(hash ^ beside(hash)) >> 32 << 32         # what both have alike
+    cdef bint found = False
     while slot:
         if (slot ^ hash) & tag == 0:
             prefetch_write(&core.connections[<uint32_t>slot - 1])
+            found = True
         at = (at + 1) & core.index_mask
         slot = core.index[at]
+    return found
 
 
-cdef inline void ask_for_senders(Core* core, Py_ssize_t first, Py_ssize_t last) noexcept nogil:
-    """The endpoints that a frame of new packets comes from."""
+cdef inline void ask_for_senders(Core* core, Py_ssize_t first, Py_ssize_t last, const uint32_t* flows) noexcept nogil:
+    """The endpoints that a frame of new packets comes from, but for short cuts, and their routers."""
     cdef Py_ssize_t i
     for i in range(first, last):
-        if core.packets[i].ingress <= core.fib.endpoint_count:
+        if not flows[i - first] and core.packets[i].ingress <= core.fib.endpoint_count:
             prefetch_read(&core.fib.endpoints[core.packets[i].ingress])
+    for i in range(first, last):
+        if not flows[i - first] and core.packets[i].ingress <= core.fib.endpoint_count:
+            prefetch_read(&core.fib.routers[core.fib.endpoints[core.packets[i].ingress].router].flags)
+
+
+cdef inline void ask_for_translation(Core* core, const Walk* w, Glance* g) noexcept nogil:
+    """Where the connection that a packet opens will be entered when it is masqueraded, as far as it can be known: with the
+    first port of a search, or with its own. What the security groups will ask for lies beside it."""
+    cdef Tuple original = tuple_now(w), reply = inverse(&original)
+    cdef uint32_t low, span
+    reply.dst = device_address(w.router, g.route.device)
+    if has_ports(original.protocol) and w.router.flags & ROUTER_FLAG_RANDOM_FULLY:
+        range_for(&original, &low, &span)
+        answer_to(reply.protocol, &reply.sport, &reply.dport, low + stir(chance_of(core, &original), 0) % span)
+    g.out.hash = hash_of(&reply)
+    ask_for(core, g.out.hash)
+    ask_for(core, source_hash(original.key, original.src, original.sport, original.protocol))
+    g.out.hash = beside(g.out.hash)
+    g.out.tuple = inverse(&reply)
+    g.out.tuple.flags = CONNECTION_FLAG_TRACKED_BY_FABRIC
 
 
 cdef inline void foresee(Core* core, Walk* w, bint outbound, Foresight* foreseen) noexcept nogil:
@@ -111,12 +136,11 @@ cdef inline void glance(Core* core, const Carry* carries, uint32_t count, Glance
         prefetch_write(counters + 8)
         prefetch_write(counters + 16)
         g.dst, g.class_of_dst = result.dst, class_of(fib, result.dst)
+        g.src, g.class_of_src = result.src, class_of(fib, result.src)
         prefetch_read(&fib.classes[g.class_of_dst])
+        prefetch_read(&fib.classes[g.class_of_src])
         if carry.device == DEVICE_VETH:
             prefetch_read(&fib.endpoints[core.packets[carry.row].ingress])
-        elif carry.device != DEVICE_LOOPBACK:
-            g.class_of_src = class_of(fib, result.src)
-            prefetch_read(&fib.classes[g.class_of_src])
     for i in range(count):                     # who has the destination
         g, carry = &glances[i], &carries[i]
         if carry.flow:
@@ -145,8 +169,13 @@ cdef inline void glance(Core* core, const Carry* carries, uint32_t count, Glance
             continue
         resolve(fib, carry.router, g.dst, g.class_of_dst, &g.route)
         if carry.device != DEVICE_VETH and carry.device != DEVICE_LOOPBACK:
-            resolve(fib, carry.router, core.results[carry.row].src, g.class_of_src, &g.back)
-        ask_for_records(core, g.hash)
+            resolve(fib, carry.router, g.src, g.class_of_src, &g.back)
+        if not ask_for_records(core, g.hash) and (
+                fib.classes[g.class_of_src].flags & CLASS_FLAG_MASQUERADE
+                and not fib.classes[g.class_of_dst].flags & CLASS_FLAG_EXEMPT):
+            face(core, &w, carry)
+            ask_for_translation(core, &w, g)
+            continue
         if g.into.hash != beside(g.hash):
             ask_for_records(core, g.into.hash)
         if g.route.kind == ADJACENCY_TUNNEL or (g.route.kind >= ADJACENCY_ATTACHED and fib.routers[carry.router].groups):

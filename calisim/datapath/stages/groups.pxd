@@ -59,7 +59,8 @@ cdef inline bint admitted(Core* core, Walk* w, const Wire* wire, bint outbound) 
     cdef Tuple t = group_tuple(w.router, wire), reply
     cdef uint64_t time = w.packet.time, span = fabric_timeout(wire.protocol)
     cdef const Foresight* foreseen = &w.glance.out if outbound else &w.glance.into
-    cdef Connection* c = find(core, &t, foreseen.hash if equal(&foreseen.tuple, &t) else hash_of(&t), time)
+    cdef uint64_t hash = foreseen.hash if equal(&foreseen.tuple, &t) else hash_of(&t)
+    cdef Connection* c = find(core, &t, hash, time)
     cdef bint original = c is not NULL and is_original(c, &t)
     if c is not NULL and (original or c.wave < core.wave):
         touch(core, w, c, not original)
@@ -72,7 +73,7 @@ cdef inline bint admitted(Core* core, Walk* w, const Wire* wire, bint outbound) 
         refresh(c, False, later(time, span))
     else:
         reply = inverse(&t)
-        enter(core, &t, &reply, w.id, CONNECTION_NEW, time, span)
+        enter(core, &t, &reply, hash, hash, w.id, CONNECTION_NEW, time, span)
     return True
 
 

@@ -20,6 +20,16 @@ cdef inline uint32_t class_of(const Tables* fib, uint32_t address) noexcept nogi
     return descend(fib.lpm, address)
 
 
+cdef inline uint32_t class_at(const Core* core, const Walk* w, uint32_t address) noexcept nogil:
+    """``class_of``; of the packet's own addresses it is known already."""
+    if w.glance is not NULL:
+        if address == w.glance.dst:
+            return w.glance.class_of_dst
+        if address == w.glance.src:
+            return w.glance.class_of_src
+    return class_of(&core.fib, address)
+
+
 cdef inline uint32_t resident(const Tables* fib, const Class* c, uint32_t address) noexcept nogil:
     """Endpoint that has the address (of class ``c``), 0 nobody."""
     cdef uint32_t at = c.residents + (address - c.base)
@@ -114,7 +124,7 @@ cdef inline bint lookup(Core* core, Walk* w, uint32_t address) noexcept nogil:
     if address == w.glance.dst:
         w.route = w.glance.route
     else:                                      # translated back
-        resolve(&core.fib, w.id, address, class_of(&core.fib, address), route)
+        resolve(&core.fib, w.id, address, class_at(core, w, address), route)
     if for_node(route):
         pass
     elif nobody(address):

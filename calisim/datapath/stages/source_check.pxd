@@ -2,7 +2,7 @@
 from libc.stdint cimport uint8_t, uint32_t
 from calisim._vocabulary cimport *
 from calisim.datapath.stages.types cimport Core, Route, Walk, own_address
-from calisim.datapath.stages.lookup cimport class_of, resolve
+from calisim.datapath.stages.lookup cimport class_at, resolve
 from calisim.datapath.stages.verdict cimport drop
 
 
@@ -29,7 +29,7 @@ cdef inline bint source_check(Core* core, Walk* w) noexcept nogil:
     if rp_filter == RP_FILTER_OFF:
         return True
     if w.carry.device == DEVICE_VETH:
-        resolve(&core.fib, w.id, src, class_of(&core.fib, src), &veth)
+        resolve(&core.fib, w.id, src, class_at(core, w, src), &veth)
         back = &veth
     if back.kind != ADJACENCY_DROP:
         if rp_filter == RP_FILTER_LOOSE and w.carry.device != DEVICE_VETH:      # which has no address: as strict

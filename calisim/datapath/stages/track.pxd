@@ -1,8 +1,9 @@
 """The connection table: dense CONNECTION records and an index that leads both directions to one of them.
 
-A slot of the index is tag << 32 | position + 1, 0 where empty; probing is linear. The hash is symmetric, so that an
-untranslated connection needs one slot; a translated one has a second for its reply tuple. Slots are never freed and records
-only when the door rebuilds the index, so among equal tuples the one confirmed first is met first.
+A slot of the index is tag << 32 | position + 1, 0 where empty; probing is linear. A slot's home is in its tag, so that an
+index grows without a look at the records (``widen``). The hash is symmetric, so that an untranslated connection needs one
+slot; a translated one has a second for its reply tuple. Slots are never freed and records only when the door rebuilds the
+index, so among equal tuples the one confirmed first is met first.
 """
 from libc.stdint cimport uint8_t, uint16_t, uint32_t, uint64_t
 from calisim._vocabulary cimport *
@@ -11,7 +12,7 @@ from calisim.datapath.stages.types cimport (
     TAKEN_WORDS, WATCHED)
 
 cdef enum:
-    FLAGS_SHIFT = 40                           # above every index_mask
+    FLAGS_SHIFT = 56                           # the tag's highest bit, above every index_mask
 
 cdef extern from "intrinsics.h":
     uint64_t fold(uint64_t a, uint64_t b) nogil
@@ -29,6 +30,11 @@ cdef inline uint64_t hash_of(const Tuple* t) noexcept nogil:
     cdef uint64_t rest = <uint64_t>t.key << 32 | t.protocol
     return <uint64_t>t.flags << FLAGS_SHIFT ^ fold(
         fold(a ^ <uint64_t>0x9E3779B97F4A7C15, b ^ <uint64_t>0x9E3779B97F4A7C15) ^ rest, <uint64_t>0xBF58476D1CE4E5B9)
+
+
+cdef inline uint64_t home(const Core* core, uint64_t hash) noexcept nogil:
+    """Where in the index it is looked for first."""
+    return hash >> 32 & core.index_mask
 
 
 cdef inline uint64_t beside(uint64_t hash) noexcept nogil:
@@ -93,7 +99,7 @@ cdef inline bint same(const Connection* c, const Tuple* t) noexcept nogil:
 
 cdef inline Connection* find(Core* core, const Tuple* t, uint64_t hash, uint64_t time) noexcept nogil:
     """The live entry that has this tuple in either direction, or NULL."""
-    cdef uint64_t at = hash & core.index_mask, slot
+    cdef uint64_t at = home(core, hash), slot
     cdef Connection* c
     while True:
         slot = core.index[at]
@@ -155,7 +161,7 @@ cdef inline aside unwatch(Core* core, Connection* c) noexcept nogil:
 
 cdef inline void point(Core* core, const Tuple* t, const Tuple* other, uint64_t hash, uint32_t position) noexcept nogil:
     """A slot that leads to a record; the door keeps the index from filling up. What had one of the tuples is gone for good."""
-    cdef uint64_t at = hash & core.index_mask, slot = core.index[at]
+    cdef uint64_t at = home(core, hash), slot = core.index[at]
     while slot:
         if slot >> 32 == hash >> 32 and (same(record_of(core, slot), t) or same(record_of(core, slot), other)):
             record_of(core, slot).expires = 0
@@ -164,6 +170,7 @@ cdef inline void point(Core* core, const Tuple* t, const Tuple* other, uint64_t 
         at = (at + 1) & core.index_mask
         slot = core.index[at]
     core.index[at] = (hash >> 32) << 32 | (position + 1)
+    core.index_count += 1
 
 
 cdef inline uint16_t translated_port(const Connection* c) noexcept nogil:
@@ -181,12 +188,16 @@ cdef inline bint redirected(const Connection* c) noexcept nogil:
     return c.reply_src != c.dst or (c.reply_sport != c.dport and c.protocol != PROTOCOL_ICMP)
 
 
-cdef inline uint64_t* source_slot(Core* core, uint32_t key, uint32_t src, uint16_t sport, uint8_t protocol) noexcept nogil:
-    """Slot of the translated connection of this source and port that was confirmed last, or the empty one where it would be."""
-    cdef uint64_t hash = fold(
+cdef inline uint64_t source_hash(uint32_t key, uint32_t src, uint16_t sport, uint8_t protocol) noexcept nogil:
+    return fold(
         (<uint64_t>src << 16 | sport) ^ <uint64_t>0x94D049BB133111EB,
         (<uint64_t>protocol << 32 | key) ^ <uint64_t>0xBF58476D1CE4E5B9)
-    cdef uint64_t at = hash & core.index_mask
+
+
+cdef inline uint64_t* source_slot(Core* core, uint32_t key, uint32_t src, uint16_t sport, uint8_t protocol) noexcept nogil:
+    """Slot of the translated connection of this source and port that was confirmed last, or the empty one where it would be."""
+    cdef uint64_t hash = source_hash(key, src, sport, protocol)
+    cdef uint64_t at = home(core, hash)
     cdef Connection* c
     while core.index[at]:
         if core.index[at] >> 32 == hash >> 32:
@@ -195,31 +206,38 @@ cdef inline uint64_t* source_slot(Core* core, uint32_t key, uint32_t src, uint16
                 return &core.index[at]
         at = (at + 1) & core.index_mask
     core.index[at] = (hash >> 32) << 32            # the caller fills in the position
+    core.index_count += 1
     return &core.index[at]
 
 
-cdef inline void index_entry(Core* core, uint32_t position) noexcept nogil:
+cdef inline void index_entry(
+    Core* core, uint32_t position, const Tuple* original, const Tuple* reply, uint64_t hash, uint64_t back,
+) noexcept nogil:
     """Both directions of a record, and of a translated one its source. SUPERSEDED: a later one has taken over the source."""
     cdef Connection* c = &core.connections[position]
-    cdef Tuple original, reply
-    cdef uint64_t hash, back
     cdef uint64_t* slot
     cdef uint64_t expires = c.expires
-    original.key = reply.key = c.key
-    original.protocol = reply.protocol = c.protocol
-    original.flags = reply.flags = c.flags
-    original.src, original.dst, original.sport, original.dport = c.src, c.dst, c.sport, c.dport
-    reply.src, reply.dst, reply.sport, reply.dport = c.reply_src, c.reply_dst, c.reply_sport, c.reply_dport
-    hash, back = hash_of(&original), hash_of(&reply)
-    point(core, &original, &reply, hash, position)
+    point(core, original, reply, hash, position)
     if back != hash:
-        point(core, &reply, &original, back, position)
+        point(core, reply, original, back, position)
     if translated(c) and not c.flags and not c.wave & SUPERSEDED:
         slot = source_slot(core, c.key, c.src, c.sport, c.protocol)
         if <uint32_t>slot[0]:
             record_of(core, slot[0]).wave |= SUPERSEDED
         slot[0] = slot[0] >> 32 << 32 | (position + 1)
     c.expires = expires
+
+
+cdef inline void index_again(Core* core, uint32_t position) noexcept nogil:
+    """``index_entry`` of what stands in the record."""
+    cdef const Connection* c = &core.connections[position]
+    cdef Tuple original, reply
+    original.key = reply.key = c.key
+    original.protocol = reply.protocol = c.protocol
+    original.flags = reply.flags = c.flags
+    original.src, original.dst, original.sport, original.dport = c.src, c.dst, c.sport, c.dport
+    reply.src, reply.dst, reply.sport, reply.dport = c.reply_src, c.reply_dst, c.reply_sport, c.reply_dport
+    index_entry(core, position, &original, &reply, hash_of(&original), hash_of(&reply))
 
 
 cdef inline uint64_t tcp_timeout(const Connection* c) noexcept nogil:
@@ -255,9 +273,10 @@ cdef inline uint64_t later(uint64_t time, uint64_t span) noexcept nogil:
 
 
 cdef inline Connection* enter(
-    Core* core, const Tuple* original, const Tuple* reply, uint32_t router, uint8_t state, uint64_t time, uint64_t span,
+    Core* core, const Tuple* original, const Tuple* reply, uint64_t hash, uint64_t back, uint32_t router, uint8_t state,
+    uint64_t time, uint64_t span,
 ) noexcept nogil:
-    """A new entry; the door has made room for it."""
+    """A new entry; the door has made room for it. ``hash``, ``back``: of the tuples."""
     cdef uint32_t position = core.connection_count
     cdef Connection* c = &core.connections[position]
     cdef uint32_t* ordinal = &core.ordinals[router * 2 + (original.flags != 0)]
@@ -268,5 +287,5 @@ cdef inline Connection* enter(
     c.reply_src, c.reply_dst, c.reply_sport, c.reply_dport = reply.src, reply.dst, reply.sport, reply.dport
     c.created, c.expires, c.packets, c.reply_packets = time, later(time, span), 1, 0
     c.protocol, c.state, c.flags, c.history, c.wave = original.protocol, state, original.flags, 0, core.wave
-    index_entry(core, position)
+    index_entry(core, position, original, reply, hash, back)
     return c

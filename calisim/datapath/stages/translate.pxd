@@ -5,7 +5,7 @@ from calisim.datapath.stages.types cimport *
 from calisim.datapath.stages.balance cimport put_back
 from calisim.datapath.stages.chance cimport draw4, stir
 from calisim.datapath.stages.conntrack cimport has_ports, tuple_now
-from calisim.datapath.stages.lookup cimport class_of
+from calisim.datapath.stages.lookup cimport class_at
 from calisim.datapath.stages.track cimport (
     answer_to, enter, equal, find, hash_of, inverse, is_reply, later, record_of, redirected, source_slot, taken_from,
     tcp_timeout, timeout, translated, translated_port)
@@ -23,8 +23,8 @@ cdef inline uint32_t masquerade_to(const Core* core, const Walk* w) noexcept nog
         return address if w.marked and w.carry.device == DEVICE_LOOPBACK else 0
     if w.marked:
         return address
-    if (core.fib.classes[class_of(&core.fib, src)].flags & CLASS_FLAG_MASQUERADE
-            and not core.fib.classes[class_of(&core.fib, w.result.dst)].flags & CLASS_FLAG_EXEMPT):
+    if (core.fib.classes[class_at(core, w, src)].flags & CLASS_FLAG_MASQUERADE
+            and not core.fib.classes[class_at(core, w, w.result.dst)].flags & CLASS_FLAG_EXEMPT):
         return address
     if w.route.kind != ADJACENCY_TUNNEL or src == address or w.router.flags & ROUTER_FLAG_NO_TUNNEL_MASQUERADE:
         return 0
@@ -33,26 +33,30 @@ cdef inline uint32_t masquerade_to(const Core* core, const Walk* w) noexcept nog
     return 0
 
 
-cdef inline bint is_free(Core* core, const Tuple* reply, uint64_t time) noexcept nogil:
-    """No live entry has the tuple in either direction."""
-    return find(core, reply, hash_of(reply), time) is NULL
+cdef inline bint is_free(Core* core, const Tuple* reply, uint64_t* hash, uint64_t time) noexcept nogil:
+    """No live entry has the tuple in either direction.      Sets  its hash"""
+    hash[0] = hash_of(reply)
+    return find(core, reply, hash[0], time) is NULL
 
 
-cdef inline bint sticky(Core* core, const Tuple* original, Tuple* reply, uint64_t time) noexcept nogil:
+cdef inline bint sticky(Core* core, const Tuple* original, Tuple* reply, uint64_t* back, uint64_t time) noexcept nogil:
     """The port that the source's last translated connection got, if it can be had again."""
     cdef uint64_t* slot = source_slot(core, original.key, original.src, original.sport, original.protocol)
     cdef Connection* c
     if not <uint32_t>slot[0]:
         slot[0] = 0                            # nothing there: give the slot back
+        core.index_count -= 1
         return False
     c = record_of(core, slot[0])
     if c.expires <= time or c.reply_dst != reply.dst:
         return False
     answer_to(reply.protocol, &reply.sport, &reply.dport, translated_port(c))
-    return is_free(core, reply, time)
+    return is_free(core, reply, back, time)
 
 
-cdef inline bint first_free(Core* core, Tuple* reply, uint32_t port, uint32_t count, uint64_t time) noexcept nogil:
+cdef inline bint first_free(
+    Core* core, Tuple* reply, uint64_t* back, uint32_t port, uint32_t count, uint64_t time,
+) noexcept nogil:
     """Whether one of ``count`` ports from ``port`` on is free, all within the same 64; the first one is in ``reply`` then.
 
     A range that is full is full for all who come: only what is not known of it yet is looked up, two cache misses a port.
@@ -68,7 +72,8 @@ cdef inline bint first_free(Core* core, Tuple* reply, uint32_t port, uint32_t co
     asked &= ~taken.ports
     while asked:
         answer_to(reply.protocol, &reply.sport, &reply.dport, (port & 0xFFC0) + lowest_bit(asked))
-        c = find(core, reply, hash_of(reply), time)
+        back[0] = hash_of(reply)
+        c = find(core, reply, back[0], time)
         if c is NULL:
             return True
         if is_reply(c, reply):                     # not to be watched otherwise
@@ -79,30 +84,41 @@ cdef inline bint first_free(Core* core, Tuple* reply, uint32_t port, uint32_t co
     return False
 
 
-cdef inline bint search(Core* core, const Tuple* original, Tuple* reply, uint64_t time) noexcept nogil:
-    """nf_nat_l4proto_unique_tuple: rounds of 128, 64 … 8 tries from a random offset, inside the class of the source port."""
-    cdef uint32_t low = 1024, span = 64512, attempts = 128, turn = 0, port, left, count
-    cdef uint64_t chance
+cdef inline void range_for(const Tuple* original, uint32_t* low, uint32_t* span) noexcept nogil:
+    """The class of the source port."""
+    low[0], span[0] = 1024, 64512
     if original.protocol == PROTOCOL_ICMP:
-        low, span = 0, 65536
-    elif original.protocol != PROTOCOL_TCP and original.protocol != PROTOCOL_UDP:
-        return is_free(core, reply, time)
+        low[0], span[0] = 0, 65536
     elif original.sport < 512:
-        low, span = 1, 511
+        low[0], span[0] = 1, 511
     elif original.sport < 1024:
-        low, span = 600, 424
-    chance = draw4(
+        low[0], span[0] = 600, 424
+
+
+cdef inline uint64_t chance_of(const Core* core, const Tuple* original) noexcept nogil:
+    """What a search for its port draws from."""
+    return draw4(
         core.fib.fabric.seed, original.key, <uint64_t>original.src << 32 | original.dst,
         <uint64_t>original.sport << 32 | <uint64_t>original.dport << 16 | original.protocol)
+
+
+cdef inline bint search(Core* core, const Tuple* original, Tuple* reply, uint64_t* back, uint64_t time) noexcept nogil:
+    """nf_nat_l4proto_unique_tuple: rounds of 128, 64 … 8 tries from a random offset, inside the class of the source port."""
+    cdef uint32_t attempts = 128, turn = 0, low, span, port, left, count
+    cdef uint64_t chance
+    if not has_ports(original.protocol):
+        return is_free(core, reply, back, time)
+    range_for(original, &low, &span)
+    chance = chance_of(core, original)
     port = low + stir(chance, 0) % span
     answer_to(reply.protocol, &reply.sport, &reply.dport, port)
-    if is_free(core, reply, time):                 # nearly always
+    if is_free(core, reply, back, time):                 # nearly always
         return True
     while True:
         left = attempts
         while left:
             count = min(left, 64 - port % 64, low + span - port)
-            if first_free(core, reply, port, count, time):
+            if first_free(core, reply, back, port, count, time):
                 return True
             left -= count
             port = port + count if port + count < low + span else low
@@ -113,7 +129,7 @@ cdef inline bint search(Core* core, const Tuple* original, Tuple* reply, uint64_
         port = low + stir(chance, turn) % span
 
 
-cdef inline bint bind(Core* core, Walk* w, const Tuple* original, Tuple* reply) noexcept nogil:
+cdef inline bint bind(Core* core, Walk* w, const Tuple* original, Tuple* reply, uint64_t* back) noexcept nogil:
     """The reply tuple of a new connection: masqueraded, or as it is unless somebody has that tuple already."""
     cdef uint64_t time = w.packet.time
     cdef uint32_t address = masquerade_to(core, w)
@@ -123,11 +139,11 @@ cdef inline bint bind(Core* core, Walk* w, const Tuple* original, Tuple* reply) 
         reply.dst = address
         own = reply[0]
         if w.router.flags & ROUTER_FLAG_RANDOM_FULLY:
-            return search(core, original, reply, time)
-        if sticky(core, original, reply, time):
+            return search(core, original, reply, back, time)
+        if sticky(core, original, reply, back, time):
             return True
         reply[0] = own
-    return is_free(core, reply, time) or search(core, original, reply, time)
+    return is_free(core, reply, back, time) or search(core, original, reply, back, time)
 
 
 cdef inline bint translate_error(Walk* w) noexcept nogil:
@@ -144,13 +160,15 @@ cdef inline bint translate_error(Walk* w) noexcept nogil:
     return True
 
 
-cdef inline Connection* confirm(Core* core, const Walk* w, const Tuple* original, const Tuple* reply) noexcept nogil:
-    """The entry of a connection that the packet opens."""
+cdef inline Connection* confirm(
+    Core* core, const Walk* w, const Tuple* original, const Tuple* reply, uint64_t hash, uint64_t back,
+) noexcept nogil:
+    """The entry of a connection that the packet opens. ``hash``, ``back``: of the tuples."""
     cdef uint8_t state = CONNECTION_NEW
     cdef Connection* c
     if original.protocol == PROTOCOL_TCP:
         state = TCP_TRANSITIONS[0][TCP_CLASSES[w.packet.tcp_flags & 63]][CONNECTION_NONE]
-    c = enter(core, original, reply, w.id, state, w.packet.time, 0)
+    c = enter(core, original, reply, hash, back, w.id, state, w.packet.time, 0)
     c.expires = later(w.packet.time, tcp_timeout(c) if c.protocol == PROTOCOL_TCP else timeout(c, w.packet.time))
     return c
 
@@ -164,16 +182,17 @@ cdef inline bint translate(Core* core, Walk* w) noexcept nogil:
     """
     cdef Tuple original, reply
     cdef Connection* c = w.connection
+    cdef uint64_t back
     if w.quote is not NULL:
         return translate_error(w)
     if w.tracking == TRACK_NEW:
         unsteady(w)
         original = tuple_now(w)
-        if not bind(core, w, &original, &reply):
+        if not bind(core, w, &original, &reply, &back):
             return drop(core, w, STAGE_TRANSLATE, DROP_SNAT_PORTS_EXHAUSTED, w.id, 0)
         if w.redirected:
             original.dst, original.dport = w.arrived_dst, w.arrived_dport
-        w.connection = c = confirm(core, w, &original, &reply)
+        w.connection = c = confirm(core, w, &original, &reply, w.hash, back)      # what was not found is the original again
         if core.leg == 1:
             w.result.connection = c.ordinal
             w.result.flags |= RESULT_FLAG_NEW

@@ -26,13 +26,14 @@ cdef inline Tuple outer_tuple(const Walk* w) noexcept nogil:
     return t
 
 
-cdef inline Connection* open_tunnel(Core* core, Walk* w, const Tuple* original) noexcept nogil:
+cdef inline Connection* open_tunnel(Core* core, Walk* w, const Tuple* original, uint64_t hash) noexcept nogil:
     """Its new entry, with a null binding.      Drops (NULL)  SNAT_PORTS_EXHAUSTED"""
     cdef Tuple reply = inverse(original)
-    if not is_free(core, &reply, w.packet.time) and not search(core, original, &reply, w.packet.time):
+    cdef uint64_t back
+    if not is_free(core, &reply, &back, w.packet.time) and not search(core, original, &reply, &back, w.packet.time):
         drop(core, w, STAGE_TRANSLATE, DROP_SNAT_PORTS_EXHAUSTED, w.id, 0)
         return NULL
-    return confirm(core, w, original, &reply)
+    return confirm(core, w, original, &reply, hash, back)
 
 
 cdef inline bint made(Core* core, Walk* w) noexcept nogil:
@@ -42,13 +43,15 @@ cdef inline bint made(Core* core, Walk* w) noexcept nogil:
     """
     cdef Tuple t
     cdef Connection* c
+    cdef uint64_t hash
     if not is_tracked(w):
         return True
     t = outer_tuple(w)
-    c = find(core, &t, hash_of(&t), w.packet.time)
+    hash = hash_of(&t)
+    c = find(core, &t, hash, w.packet.time)
     if c is NULL:
         unsteady(w)
-        c = open_tunnel(core, w, &t)
+        c = open_tunnel(core, w, &t, hash)
         if c is NULL:
             return False
     elif is_original(c, &t):
@@ -94,4 +97,4 @@ cdef inline bint taken(Core* core, Walk* w, bint* own) noexcept nogil:
             unsteady(w)
     if not may_send(core, w):
         return drop(core, w, STAGE_DECAPSULATE, DROP_TUNNEL_UNKNOWN_SENDER, w.id, 0)
-    return not tracked or c is not NULL or open_tunnel(core, w, &t) is not NULL
+    return not tracked or c is not NULL or open_tunnel(core, w, &t, beside(w.glance.into.hash)) is not NULL

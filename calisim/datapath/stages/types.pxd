@@ -24,7 +24,7 @@ cdef enum:
     TAKEN_WAYS = 4                   # places where a Taken may be
     TAKEN_WORDS = 1024               # Takens of a whole range
     SUPERSEDED = 0x40000000          # bit of Connection.wave: another translated one of this source was confirmed later
-    WATCHED = 0x20000000             # likewise: a Taken relies on its expiry; who changes that calls unwatch
+    WATCHED = 0x20000000             # likewise: a Taken may rely on its expiry; who changes that calls unwatch
 
 
 # Kinds of connections by what a packet more does to their life: conntrack's by protocol, the groups'.
@@ -100,6 +100,7 @@ cdef struct Core:
     # connections: dense records, an open-addressing index of tag << 32 | position + 1
     uint64_t* index
     uint64_t index_mask
+    uint64_t index_count             # slots that are taken
     Connection* connections
     uint32_t connection_count
     uint32_t connection_room
@@ -198,8 +199,9 @@ cdef struct Glance:
     Foresight into                   # at the interface that it comes in by, and at the one that it leaves by (without NAT)
     Foresight out
     uint32_t dst
+    uint32_t src
     uint32_t class_of_dst
-    uint32_t class_of_src            # not for what comes in by VETH or OUTPUT
+    uint32_t class_of_src
     uint64_t hash                    # of the conntrack tuple
 
 

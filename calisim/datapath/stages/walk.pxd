@@ -189,9 +189,11 @@ cdef inline bint passing(Core* core, Walk* w, uint32_t start) noexcept nogil:
     outer.sport, outer.dport = w.carry.outer_sport, w.carry.outer_dport
     unsteady(w)
     w.inside, w.packet, w.result, w.glance, w.carry.encap, w.carry.tos = &inside, &packet, &outer, &glance, 0, w.carry.outer_tos
-    glance.dst, glance.into.tuple.flags, glance.out.tuple.flags = outer.dst, 0, 0      # foresees nothing
-    resolve(&core.fib, w.id, outer.dst, class_of(&core.fib, outer.dst), &glance.route)
-    resolve(&core.fib, w.id, outer.src, class_of(&core.fib, outer.src), &glance.back)
+    glance.into.tuple.flags = glance.out.tuple.flags = 0       # foresees nothing
+    glance.dst, glance.class_of_dst = outer.dst, class_of(&core.fib, outer.dst)
+    glance.src, glance.class_of_src = outer.src, class_of(&core.fib, outer.src)
+    resolve(&core.fib, w.id, outer.dst, glance.class_of_dst, &glance.route)
+    resolve(&core.fib, w.id, outer.src, glance.class_of_src, &glance.back)
     t = tuple_now(w)
     w.hash = glance.hash = hash_of(&t)
     goes_on = onward(core, w, start)
