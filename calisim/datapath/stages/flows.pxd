@@ -219,8 +219,11 @@ cdef inline void settle(Core* core, Flow* f, const Aside* aside) noexcept nogil:
 
 
 cdef inline void retreat(Core* core, const Carry* cut, Carry* carry) noexcept nogil:
-    """The second leg has to be walked after all: the packet as it is after the first one.      Sets  carry, RESULT"""
-    cdef const Flow* f = &core.flows[cut.flow - 1]
+    """The second leg has to be walked after all: the packet as it is after the first one.      Sets  carry, RESULT
+
+    The Flow is one for nobody any more, so that the next packet walks and can note its journey anew.
+    """
+    cdef Flow* f = &core.flows[cut.flow - 1]
     cdef const Aside* aside = &core.asides[cut.flow - 1]
     cdef uint32_t row = cut.row, length = core.packets[row].length
     enlist(core, cut.flow, -1, -<int32_t>length)
@@ -230,6 +233,7 @@ cdef inline void retreat(Core* core, const Carry* cut, Carry* carry) noexcept no
     carry.outer_length += length
     if f.flags & FLOW_WIRED:
         core.results[row].wire += length
+    f.longest = 0
 
 
 cdef inline bint lasting(const Result* result) noexcept nogil:
