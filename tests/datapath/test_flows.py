@@ -152,9 +152,9 @@ def test_short_cuts_are_taken() -> None:
 P1, P2, P3, P5 = (parse_address(f"10.244.{node}.{last}") for node, last in ((1, 2), (1, 3), (2, 2), (3, 2)))
 
 
-def plain(**node: object) -> Cluster:
+def plain(**more: object) -> Cluster:
     """Nodes n1 and n2 in one subnet whose network carries less than their pods send; nothing is wrapped."""
-    cluster = three_zones(ipip="Never", nat_outgoing=False, **{"pod_mtu": 1500, **node})
+    cluster = three_zones(**{"ipip": "Never", "nat_outgoing": False, "pod_mtu": 1500, **more})
     cluster.fabric = {"mtu": 1400, "internet_mtu": 1400}
     return cluster
 
@@ -379,6 +379,20 @@ def test_connections_that_are_forgotten_take_their_short_cuts_along() -> None:
     before = pair.cutting.ledger.counts[0]
     assert pair.cuts(sent(intent, 200, **tcp), sent(intent, 201, **tcp)) == [0, 1]
     assert pair.cutting.ledger.counts[0] < before
+
+
+def test_ports_that_a_short_cut_gives_up_earlier_can_be_had() -> None:
+    """All 511 ports of a class are taken, and known to be; packets of an earlier time make their connections end earlier."""
+    intent = plain(nat_outgoing=True).build()
+    pair = Pair(intent)
+    flows = np.repeat(sent(intent, 1, destination=parse_address("203.0.113.10")), 511)
+    flows["sport"] = 1 + np.arange(511)
+    other = sent(intent, 20, source=P2, destination=int(flows["dst"][0]), sport=1)
+    assert pair.cuts(flows, flows) == [0, 0]
+    wave = np.concatenate([at(20, flows), other, at(1, flows), at(40, other)])
+    exhausted = [int(reason == DropReason.SNAT_PORTS_EXHAUSTED) for reason in pair.forward(wave)["reason"]]
+    assert exhausted == [0] * 511 + [1] + [0] * 512 and cuts_of(pair.cutting) == 1022
+    pair.compare()
 
 
 def test_another_network_has_other_short_cuts() -> None:

@@ -108,7 +108,8 @@ cdef inline bint keeps(const Connection* c, uint64_t time, uint32_t upkeep) noex
 cdef inline void refresh_again(
     Core* core, Connection* c, const Packet* packet, bint reply, uint32_t upkeep,
 ) noexcept nogil:
-    """One packet more of something that keeps: what conntrack and the groups do with it, and nothing else.
+    """One packet more of something that keeps: what conntrack and the groups do with it, and nothing else. (Its state is what
+    the packet has made it that the flow was noted of.)
 
     Directions are computed with, not asked for: one mispredicted branch costs as much as all of this.
     """
@@ -122,7 +123,6 @@ cdef inline void refresh_again(
         span = fabric_timeout(c.protocol)
     if c.wave & WATCHED:
         unwatch(core, c)
-    c.state = CONNECTION_ESTABLISHED if reply else c.state
     c.expires = later(packet.time, span)
     c.packets += not reply
     c.reply_packets += reply
