@@ -14,7 +14,7 @@ from calisim.fib.compiler import compile
 from calisim.quantities import parse_address
 from calisim.traffic.batch import ACK, FIN, PSH, RST, SYN, packet
 from calisim.traffic.flows import reply_wave
-from calisim.vocabulary import DropReason, Verdict
+from calisim.vocabulary import DropReason, TargetKind, Verdict
 from tests.balancing import asking, served
 from tests.datapath.test_agreement import same_rows
 from tests.generators import SECOND, random_errors, random_intent, random_wave, segments, worlds
@@ -393,6 +393,17 @@ def test_ports_that_a_short_cut_gives_up_earlier_can_be_had() -> None:
     exhausted = [int(reason == DropReason.SNAT_PORTS_EXHAUSTED) for reason in pair.forward(wave)["reason"]]
     assert exhausted == [0] * 511 + [1] + [0] * 512 and cuts_of(pair.cutting) == 1022
     pair.compare()
+
+
+def test_a_third_leg_has_no_short_cut() -> None:
+    """The network hands it to n2, which hands it back."""
+    cluster = plain()
+    cluster.cloud_route("10.244.3.0/26", TargetKind.NODE, router=2)
+    intent = cluster.build()
+    pair = Pair(intent)
+    assert pair.cuts(*(sent(intent, second, destination=P5, ttl=3) for second in (1, 2, 3, 4))) == [0, 0, 0, 0]
+    [result] = pair.forward(sent(intent, 5, destination=P5, ttl=3))
+    assert (DropReason(int(result["reason"])), int(result["hops"])) == (DropReason.TTL_EXCEEDED, 3)
 
 
 def test_another_network_has_other_short_cuts() -> None:

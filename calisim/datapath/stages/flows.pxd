@@ -237,10 +237,9 @@ cdef inline void retreat(Core* core, const Carry* cut, Carry* carry) noexcept no
 
 
 cdef inline bint lasting(const Result* result) noexcept nogil:
-    """An end that does not depend on the packet's length or on what else is under way."""
+    """An end that does not depend on the packet's length."""
     if result.verdict == VERDICT_DROPPED:
-        return result.reason not in (
-            DROP_MTU_EXCEEDED, DROP_FABRIC_MTU, DROP_MALFORMED, DROP_SNAT_PORTS_EXHAUSTED, DROP_FORWARDING_LOOP)
+        return result.reason not in (DROP_MTU_EXCEEDED, DROP_FABRIC_MTU, DROP_MALFORMED)
     return result.verdict == VERDICT_DELIVERED or result.verdict == VERDICT_EXITED
 
 
@@ -276,8 +275,7 @@ cdef inline void note(Core* core, const Walk* w, const Carry* carry, const Resul
     cdef uint32_t number
     cdef Flow* f
     cdef Aside* aside
-    if (not last.steady or core.leg > 2 or not lasting(w.result) or packet.fragment & ~<uint32_t>PACKET_FLAG_DF
-            or (core.leg == 2 and wired != (result.wire != 0))):
+    if (not last.steady or core.leg > 2 or not lasting(w.result) or packet.fragment & ~<uint32_t>PACKET_FLAG_DF):
         return
     number = place_for(core, &key)
     if not number:
