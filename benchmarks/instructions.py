@@ -3,7 +3,9 @@
     python benchmarks/instructions.py            # count, compare with instructions.json; exit 1 where it takes more
     python benchmarks/instructions.py --write    # record what it takes now
 
-Counts are a compiler's: they are compared where the recorded one is at work.
+Counts are a compiler's: they are compared where the recorded one is at work. Each wave is sent three times: the first packets of
+flows open connections (new), the second ones walk through every stage and are followed by the flow cache (walked), the third ones
+take its short cut (established).
 """
 
 from __future__ import annotations
@@ -16,6 +18,7 @@ import shutil
 import subprocess
 import sys
 import tempfile
+from collections.abc import Callable
 from pathlib import Path
 
 import numpy as np
@@ -23,7 +26,8 @@ import numpy as np
 HERE = Path(__file__).resolve().parent
 RECORD = HERE / "instructions.json"
 TOLERANCE = 0.1                     # of the recorded count
-NODES, PACKETS, LOOKUPS = 30, 4096, 65536
+NODES, PACKETS, LOOKUPS = 30, 3000, 65536
+AGES = ("new", "walked", "established")
 SWITCH = """
 #include <valgrind/callgrind.h>
 void begin(void) { CALLGRIND_START_INSTRUMENTATION; CALLGRIND_ZERO_STATS; }
@@ -48,16 +52,35 @@ def count() -> dict[str, float]:
     """Instructions per packet (or lookup, or crossing) of each piece of work."""
     with tempfile.TemporaryDirectory() as folder:
         _prepare(Path(folder))
-        subprocess.run(
-            ["cc", "-shared", "-fPIC", "-O1", "-o", f"{folder}/switch.so", "-x", "c", "-"], input=SWITCH, text=True, check=True)
-        environment = {**os.environ, "PYTHONPATH": str(HERE.parent), "PYTHONHASHSEED": "0", "OPENBLAS_NUM_THREADS": "1"}
-        done = subprocess.run(
-            ["valgrind", "--tool=callgrind", "--instr-atstart=no", f"--callgrind-out-file={folder}/out",
-             sys.executable, __file__, "--work", folder], env=environment, capture_output=True, text=True, check=False)
-        if done.returncode:
-            raise SystemExit(done.stderr[-4000:])
-        units = json.loads(done.stdout)
-        return {name: round(total / units[name], 1) for name, total in _totals(Path(folder)).items()}
+        return counted(Path(folder), __file__)
+
+
+def counted(folder: Path, script: str) -> dict[str, float]:
+    """Runs ``script --work folder`` under callgrind; it uses :func:`counter` and prints the units of each piece of work."""
+    subprocess.run(
+        ["cc", "-shared", "-fPIC", "-O1", "-o", f"{folder}/switch.so", "-x", "c", "-"], input=SWITCH, text=True, check=True)
+    environment = {
+        **os.environ, "PYTHONPATH": str(HERE.parent), "PYTHONHASHSEED": "0", "OPENBLAS_NUM_THREADS": "1",
+        "MALLOC_MMAP_THRESHOLD_": "65536"}       # tables come from the kernel, zeroed: what was freed before does not matter
+    done = subprocess.run(
+        ["valgrind", "--tool=callgrind", "--instr-atstart=no", f"--callgrind-out-file={folder}/out",
+         sys.executable, script, "--work", str(folder)], env=environment, capture_output=True, text=True, check=False)
+    if done.returncode:
+        raise SystemExit(done.stderr[-4000:])
+    units = json.loads(done.stdout)
+    return {name: round(total / units[name], 1) for name, total in _totals(folder).items()}
+
+
+def counter(folder: Path) -> Callable[..., None]:
+    """In the counted process: calls with a name, and counts what happens in them."""
+    switch = ctypes.CDLL(f"{folder}/switch.so")
+
+    def under(name: str, call: Callable[..., object], *arguments: object) -> None:
+        switch.begin()
+        call(*arguments)
+        switch.end(name.encode())
+
+    return under
 
 
 def _totals(folder: Path) -> dict[str, int]:
@@ -91,27 +114,23 @@ def work(folder: Path) -> dict[str, int]:
     from calisim.datapath.fast import FastEngine
     from calisim.fib.image import FibImage
 
-    switch = ctypes.CDLL(f"{folder}/switch.so")
+    under = counter(folder)
     image, packets = FibImage.load(folder / "image.npz"), dict(np.load(folder / "packets.npz"))
     engine, units = FastEngine(image), {}
 
-    def counted(name: str, number: int, call: object, *arguments: object) -> None:
-        switch.begin()
-        call(*arguments)
-        switch.end(name.encode())
-        units[name] = number
-
     addresses = packets.pop("addresses")
     tables = _fastpath.Tables(**image.arrays, places=image.places, objects=image.objects)
-    counted("lookup", len(addresses), _fastpath.lookup, tables, addresses, np.zeros(len(addresses), np.uint32))
+    under("lookup", _fastpath.lookup, tables, addresses, np.zeros(len(addresses), np.uint32))
+    units["lookup"] = len(addresses)
     for name, wave in packets.items():
         state = engine.new_state()
-        for age in ("new", "established"):
-            counted(f"{name}-{age}", len(wave), engine.forward, wave, state)
+        for age in AGES:
+            under(f"{name}-{age}", engine.forward, wave, state)
+            units[f"{name}-{age}"] = len(wave)
     events = engine.forward(packets["usual"], engine.new_state(), events=True).events
     deparser, which = Deparser(events, Tunnels(1)), np.arange(len(events))
-    counted("bytes", len(events), deparser.deparse, which, 64)
-    return units
+    under("bytes", deparser.deparse, which, 64)
+    return {**units, "bytes": len(events)}
 
 
 def judge(now: dict[str, float], recorded: dict[str, float]) -> list[str]:

@@ -80,7 +80,7 @@ class FastEngine:
     ) -> None:
         earliest = int(wave["time"].min())
         state.fragments.expire(earliest)
-        state.tidy(earliest)
+        state.tidy(earliest, len(wave))
         carries = state.carries_of(len(wave))
         active, leg = len(wave), 0
         while active:

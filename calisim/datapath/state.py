@@ -22,6 +22,7 @@ from .lines import zeros
 
 _FIRST_ROOM = 8 * FRAME                    # a power of two, and no less than one frame of one leg may take up
 _GROWTH = 4                                # of room for records: what nobody has written yet takes no memory
+_MOST_UNSETTLED = 1 << 30                  # packets; a flow counts its own in 31 bits
 _LEAST_PATH_MTU = 552                      # net.ipv4.route.min_pmtu
 _PATH_LIFETIME = 600_000_000_000           # net.ipv4.route.mtu_expires, ns
 
@@ -53,6 +54,7 @@ class State:
         self._carries = np.empty(0, np.uint8)
         self.wave = 0                                                 # number of the last wave
         self.latest = 0                                               # the latest packet time seen
+        self._unsettled = 0                                           # packets of waves since all flows were settled, at most
         self._untidy = _FIRST_ROOM                                    # connections from which on it pays to look for dead ones
         self._bind(0, 0, 0, 0)
 
@@ -129,9 +131,13 @@ class State:
         self.icmp_tokens[speaker, receiver] = held, max(last, time)
         return allowed
 
-    def tidy(self, earliest: int) -> None:
-        """Before a wave: forget connections that had expired at ``earliest`` where they take up much of the table. Afterwards
-        the others stand elsewhere, so that flows are forgotten with them."""
+    def tidy(self, earliest: int, packets: int) -> None:
+        """Before a wave of so many packets: forget connections that had expired at ``earliest`` where they take up much of the
+        table. Afterwards the others stand elsewhere, so that flows are forgotten with them."""
+        self._unsettled += packets
+        if self._unsettled > _MOST_UNSETTLED:
+            self.ledger.settle()
+            self._unsettled = packets
         connections = self.ledger.counts[0]
         if connections < self._untidy:
             return

@@ -174,7 +174,7 @@ cdef inline bint admit(Core* core, Walk* w) noexcept nogil:
             return drop(core, w, STAGE_SOURCE_CHECK, DROP_SPOOFED_SOURCE, where, 0)
         return True
     if core.headers is NULL or not core.headers[w.carry.row].flags & HEADER_FLAG_FRAME:
-        limit = path_mtu(core, endpoint.address, wire.dst, limit, packet.time)
+        limit = path_mtu(core, w, endpoint.address, wire.dst, limit)
     if not fits(w, wire.length, limit):
         if wire.fragment & PACKET_FLAG_DF:
             return drop(core, w, STAGE_ENDPOINT, DROP_MTU_EXCEEDED, where, endpoint.detail)

@@ -42,7 +42,7 @@ cdef inline bint encapsulate(Core* core, Walk* w, uint32_t* next_hop) noexcept n
     """
     cdef const Encapsulation* encap = &ENCAPSULATIONS[w.route.encap]
     cdef uint8_t ecn = w.carry.tos & 3
-    cdef uint32_t limit = path_mtu(core, w.router.address, w.route.next_hop, w.router.mtu, w.packet.time)
+    cdef uint32_t limit = path_mtu(core, w, w.router.address, w.route.next_hop, w.router.mtu)
     if w.inside is not NULL:
         return unknown(core, w, STAGE_ENCAPSULATE, w.id, 0)
     if not fits(w, w.packet.length + <uint32_t>encap.overhead, 0xFFFF):

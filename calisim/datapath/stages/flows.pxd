@@ -108,7 +108,8 @@ cdef inline bint keeps(const Connection* c, uint64_t time, uint32_t upkeep) noex
 cdef inline void refresh_again(
     Core* core, Connection* c, const Packet* packet, bint reply, uint32_t upkeep,
 ) noexcept nogil:
-    """One packet more of something that keeps: what conntrack and the groups do with it, and nothing else.
+    """One packet more of something that keeps: what conntrack and the groups do with it, and nothing else. (Its state is what
+    the packet has made it that the flow was noted of.)
 
     Directions are computed with, not asked for: one mispredicted branch costs as much as all of this.
     """
@@ -122,7 +123,6 @@ cdef inline void refresh_again(
         span = fabric_timeout(c.protocol)
     if c.wave & WATCHED:
         unwatch(core, c)
-    c.state = CONNECTION_ESTABLISHED if reply else c.state
     c.expires = later(packet.time, span)
     c.packets += not reply
     c.reply_packets += reply
@@ -219,8 +219,11 @@ cdef inline void settle(Core* core, Flow* f, const Aside* aside) noexcept nogil:
 
 
 cdef inline void retreat(Core* core, const Carry* cut, Carry* carry) noexcept nogil:
-    """The second leg has to be walked after all: the packet as it is after the first one.      Sets  carry, RESULT"""
-    cdef const Flow* f = &core.flows[cut.flow - 1]
+    """The second leg has to be walked after all: the packet as it is after the first one.      Sets  carry, RESULT
+
+    The Flow is one for nobody any more, so that the next packet walks and can note its journey anew.
+    """
+    cdef Flow* f = &core.flows[cut.flow - 1]
     cdef const Aside* aside = &core.asides[cut.flow - 1]
     cdef uint32_t row = cut.row, length = core.packets[row].length
     enlist(core, cut.flow, -1, -<int32_t>length)
@@ -230,13 +233,13 @@ cdef inline void retreat(Core* core, const Carry* cut, Carry* carry) noexcept no
     carry.outer_length += length
     if f.flags & FLOW_WIRED:
         core.results[row].wire += length
+    f.longest = 0
 
 
 cdef inline bint lasting(const Result* result) noexcept nogil:
-    """An end that does not depend on the packet's length or on what else is under way."""
+    """An end that does not depend on the packet's length."""
     if result.verdict == VERDICT_DROPPED:
-        return result.reason not in (
-            DROP_MTU_EXCEEDED, DROP_FABRIC_MTU, DROP_MALFORMED, DROP_SNAT_PORTS_EXHAUSTED, DROP_FORWARDING_LOOP)
+        return result.reason not in (DROP_MTU_EXCEEDED, DROP_FABRIC_MTU, DROP_MALFORMED)
     return result.verdict == VERDICT_DELIVERED or result.verdict == VERDICT_EXITED
 
 
@@ -272,8 +275,7 @@ cdef inline void note(Core* core, const Walk* w, const Carry* carry, const Resul
     cdef uint32_t number
     cdef Flow* f
     cdef Aside* aside
-    if (not last.steady or core.leg > 2 or not lasting(w.result) or packet.fragment & ~<uint32_t>PACKET_FLAG_DF
-            or (core.leg == 2 and wired != (result.wire != 0))):
+    if (not last.steady or core.leg > 2 or not lasting(w.result) or packet.fragment & ~<uint32_t>PACKET_FLAG_DF):
         return
     number = place_for(core, &key)
     if not number:

@@ -1,7 +1,7 @@
 """LOOKUP: own addresses, then one walk down the shared 16-8-8 table, then the row of the router's FIB group."""
 from libc.stdint cimport uint32_t
 from calisim._vocabulary cimport *
-from calisim.datapath.stages.types cimport Core, Route, Tables, Walk, for_node, own_address
+from calisim.datapath.stages.types cimport Core, Route, Tables, Walk, for_node, own_address, unsteady
 from calisim.datapath.stages.verdict cimport drop
 
 
@@ -43,7 +43,7 @@ cdef inline uint32_t neighbour(const Tables* fib, uint32_t subnet, uint32_t addr
     return fib.classes[class_of(fib, address)].interface
 
 
-cdef inline uint32_t path_mtu(const Core* core, uint32_t src, uint32_t dst, uint32_t mtu, uint64_t time) noexcept nogil:
+cdef inline uint32_t path_mtu(const Core* core, Walk* w, uint32_t src, uint32_t dst, uint32_t mtu) noexcept nogil:
     """The most that whoever has ``src`` sends to ``dst`` in one piece, ``mtu`` by its interface."""
     cdef uint64_t wanted = <uint64_t>src << 32 | dst
     cdef uint32_t low = 0, high = core.path_count, middle
@@ -57,8 +57,10 @@ cdef inline uint32_t path_mtu(const Core* core, uint32_t src, uint32_t dst, uint
             high = middle
     if low < core.path_count:
         path = &core.paths[low]
-        if path.src == src and path.dst == dst and path.expires > time:
-            return min(mtu, path.mtu)
+        if path.src == src and path.dst == dst:
+            if path.expires > w.packet.time:
+                return min(mtu, path.mtu)
+            unsteady(w)                        # the next packet may be of an earlier time
     return mtu
 
 
