@@ -296,9 +296,10 @@ def test_an_old_lesson_holds_for_who_comes_at_an_earlier_time() -> None:
     """It is over for packets of one wave and not for others: their order in the wave is not that of their times."""
     intent = plain().build()
     pair = Pair(intent)
-    tcp, back = {"protocol": 6, "tcp_flags": ACK}, {"source": P3, "destination": P1, "sport": 80, "dport": 4000}
-    pair.cuts(sent(intent, 1, **tcp), sent(intent, 2, **tcp, **back), sent(intent, 3, **tcp))
-    pair.learn((P1, P3, 1000, 3 * SECOND))
+    tcp = {"protocol": 6, "tcp_flags": ACK, "destination": P2}
+    back = {"source": P2, "destination": P1, "sport": 80, "dport": 4000}
+    pair.cuts(sent(intent, 1, **tcp), sent(intent, 2, **{**tcp, **back}), sent(intent, 3, **tcp))
+    pair.learn((P1, P2, 1000, 3 * SECOND))
     wave = np.concatenate([sent(intent, 700, **tcp, length=1300)] * 600 + [sent(intent, 600, **tcp, length=1300)])
     assert reasons(pair.forward(wave)) == [DropReason.NONE] * 600 + [DropReason.MTU_EXCEEDED]
     pair.compare()
