@@ -69,7 +69,7 @@ def converse(intent: Intent, rng: Random) -> int:
         if rng.random() < 0.5:
             pair.compare()
     pair.compare()
-    return int(pair.cutting.ledger.counts[2])
+    return int(pair.cutting.counts[2])
 
 
 @settings(max_examples=150)

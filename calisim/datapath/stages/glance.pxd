@@ -57,12 +57,12 @@ cdef inline void ask_for_records(Core* core, uint64_t hash) noexcept nogil:
         slot = core.index[at]
 
 
-cdef inline void ask_for_senders(Core* core, Py_ssize_t first, Py_ssize_t last) noexcept nogil:
+cdef inline void ask_for_senders(Core* core, const uint32_t* rows, Py_ssize_t count) noexcept nogil:
     """The endpoints that a frame of new packets comes from."""
     cdef Py_ssize_t i
-    for i in range(first, last):
-        if core.packets[i].ingress <= core.fib.endpoint_count:
-            prefetch_read(&core.fib.endpoints[core.packets[i].ingress])
+    for i in range(count):
+        if core.packets[rows[i]].ingress <= core.fib.endpoint_count:
+            prefetch_read(&core.fib.endpoints[core.packets[rows[i]].ingress])
 
 
 cdef inline void foresee(Core* core, Walk* w, bint outbound, Foresight* foreseen) noexcept nogil:
