@@ -361,33 +361,35 @@ cdef Py_ssize_t collect(Batch** batches, uint32_t count, Carry* merged, const Ca
     in ``merged``."""
     cdef (const Carry*)[MOST_SHARDS] next_ones
     cdef (const Carry*)[MOST_SHARDS] ends
-    cdef uint32_t[MOST_SHARDS] origins
+    cdef uint32_t[MOST_SHARDS] rows
+    cdef (Batch*)[MOST_SHARDS] origins
     cdef uint32_t waiting = 0, first, k
     cdef Py_ssize_t kept = 0
     for k in range(count):
         if batches[k].taken < batches[k].count:
-            next_ones[waiting] = &(<const Carry*> batches[k].first)[batches[k].taken]
-            ends[waiting] = &(<const Carry*> batches[k].first)[batches[k].count]
-            origins[waiting] = k
+            origins[waiting], next_ones[waiting] = batches[k], &(<const Carry*> batches[k].first)[batches[k].taken]
+            ends[waiting], rows[waiting] = next_ones[waiting] + (batches[k].count - batches[k].taken), next_ones[waiting].row
             waiting += 1
     frame[0] = merged
     if waiting == 1:
         frame[0] = next_ones[0]
         kept = min(FRAME_SIZE, ends[0] - next_ones[0])
-        batches[origins[0]].taken += kept
+        origins[0].taken += kept
         return kept
     while kept < FRAME_SIZE and waiting:
         first = 0
         for k in range(1, waiting):
-            if next_ones[k].row < next_ones[first].row:
-                first = k
+            first += (k - first) * (rows[k] < rows[first])         # nobody could predict a branch here
         merged[kept] = next_ones[first][0]
         kept += 1
-        batches[origins[first]].taken += 1
+        origins[first].taken += 1
         next_ones[first] += 1
-        if next_ones[first] == ends[first]:
+        if next_ones[first] < ends[first]:
+            rows[first] = next_ones[first].row
+        else:
             waiting -= 1
-            next_ones[first], ends[first], origins[first] = next_ones[waiting], ends[waiting], origins[waiting]
+            next_ones[first], ends[first], origins[first], rows[first] = (
+                next_ones[waiting], ends[waiting], origins[waiting], rows[waiting])
     return kept
 
 

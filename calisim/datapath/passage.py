@@ -10,11 +10,11 @@ from threading import Barrier, BrokenBarrierError
 
 import numpy as np
 
-from .._fastpath import CARRY_SIZE, EVENT_ROOM, FRAME, NOTICE_SIZE, Tables, deal, enter, step
+from .._fastpath import CARRY_SIZE, EVENT_ROOM, FRAME, NOTICE_SIZE, Ledger, Post, Tables, deal, enter, step
 from ..vocabulary import BORN, EVENT, HEADER, PACKET
 from .flows import MOST
 from .results import Born
-from .shards import Counters, Shard
+from .shards import Shard
 from .state import State
 
 _FIRST_EVENTS = 2 * EVENT_ROOM
@@ -103,18 +103,20 @@ class Passage:
         deal(self._tables, shard.ledger, self._wave, self._headers, self._results, first, last, shard.rows, state.homes,
              trial.links, trial.drops, trial.verdicts)
 
-    def _leg(self, part: _Part, leg: int, posts: list, out: object, ledgers: list) -> None:
+    def _leg(self, part: _Part, leg: int, posts: list[Post], out: Post, ledgers: list[Ledger]) -> None:
+        """One shard's part."""
         shard, journal, nursery = part.shard, part.journal, part.nursery
         coming = sum(post.count(shard.number) for post in posts)
         out.clear(CARRY_SIZE, len(posts), coming, len(self._wave))
         if leg <= 2:
             shard.notes.clear(NOTICE_SIZE, len(posts), coming if leg == 2 and len(posts) > 1 else 0, len(self._wave))
         while True:
+            packets, headers, causes = nursery.arrays
             ledgers[shard.number] = shard.ledger
             done, journal.count, nursery.count = step(
                 self._tables, ledgers, shard.number, self._wave, self._headers, self._results, posts, out, shard.notes,
-                journal.arrays[0], journal.count, self._wants_events, *nursery.arrays, nursery.count, self._state.wave, leg,
-                shard.flows.room < MOST)
+                journal.arrays[0], journal.count, self._wants_events, packets, headers, causes, nursery.count,
+                self._state.wave, leg, shard.flows.room < MOST)
             if done:
                 break
             shard.grow(self._earliest)

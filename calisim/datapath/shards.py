@@ -35,8 +35,8 @@ class Counters:
     def of(cls, image: FibImage) -> Self:
         """At 0."""
         return cls(
-            np.zeros((len(image.routers), len(Device), 2, 2), np.uint64), np.zeros((image.places + 1, len(DropReason)), np.uint64),
-            np.zeros(len(Verdict), np.uint64), np.zeros(image.objects + 1, np.uint64))
+            np.zeros((len(image.routers), len(Device), 2, 2), np.uint64),
+            np.zeros((image.places + 1, len(DropReason)), np.uint64), np.zeros(len(Verdict), np.uint64), np.zeros(image.objects + 1, np.uint64))
 
 
 @dataclass
@@ -56,8 +56,8 @@ class Common:
 class Shard:
     """Connections (the first ones of ``records``, with an ``index`` over them), affinities (``sessions``), the flows that start
     here, and the counters of what happened here. How many there are of each the ``ledger`` knows, through which the compiled
-    code sees all of it. ``rows``, ``onward`` (in turn) and ``notes``: what it has for all shards, during a wave; ``trial``: counters
-    that nobody reads."""
+    code sees all of it. ``rows``, ``onward`` (in turn) and ``notes``: what it has for all shards, during a wave; ``trial``:
+    counters that nobody reads."""
 
     def __init__(self, number: int, common: Common, counters: Counters, trial: Counters) -> None:
         self.number = number

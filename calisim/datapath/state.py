@@ -147,7 +147,8 @@ class State:
 
     def tidy(self, earliest: int) -> None:
         """Before a wave: forget connections that had expired at ``earliest`` where they take up much of a table."""
-        if any([shard.tidy(earliest) for shard in self.shards]):
+        moved = [shard.tidy(earliest) for shard in self.shards]
+        if any(moved):
             self._forget_flows()
 
     def _forget_flows(self) -> None:

@@ -3,9 +3,12 @@
 A Flow is written when a journey of at most two legs ends in which every step was *steady* (Trail): every connection that was
 asked for was there and was only refreshed, or was missed by a packet that was lost before it could open one. The next packet
 with the same header finds the same routes, verdicts and translations, for tables do not change and connections' translations
-neither. A Flow is kept in the shard of its first router, the positions of its second leg are of the second router's. What can change is asked anew each time, on the leg on which it would be asked: that the connections are alive (of
+neither. What can change is asked anew each time, on the leg on which it would be asked: that the connections are alive (of
 TCP: ESTABLISHED, an ACK), that what was missed is missing. If not, the packet walks. So the cache holds no meaning of its own:
 with it and without it all results, connections and counters are the same. The counters get their packets later (settle).
+
+A Flow is kept in the shard of its first router; what its second leg touches is of the second router's shard, which may be another.
+A journey that is new there leaves a Notice; a packet that has to walk there after all is taken off that shard's own counters.
 """
 from libc.stdint cimport int64_t, uint8_t, uint16_t, uint32_t, uint64_t
 from libc.string cimport memset
