@@ -50,8 +50,8 @@ class FastEngine:
         self, wave: np.ndarray, state: State, headers: np.ndarray | None = None, *, events: bool = False,
         offspring: bool = False, threads: int = 1,
     ) -> Results:
-        """Results row by row. Routers are shared out to as many ``threads`` (at most 16; waves of a few thousand packets are not
-        worth it): nothing in the results or the state depends on their number, of connections not even the order."""
+        """Results row by row. Routers are shared out to so many ``threads``, at most 16 and one for each 4,096 packets; nothing
+        that a wave comes to depends on their number."""
         if not isinstance(wave, np.ndarray) or wave.dtype != PACKET or wave.ndim != 1:
             raise UsageError("a wave is a one-dimensional numpy array of calisim.PACKET")
         headers = np.empty(0, HEADER) if headers is None else headers

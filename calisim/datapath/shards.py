@@ -36,7 +36,8 @@ class Counters:
         """At 0."""
         return cls(
             np.zeros((len(image.routers), len(Device), 2, 2), np.uint64),
-            np.zeros((image.places + 1, len(DropReason)), np.uint64), np.zeros(len(Verdict), np.uint64), np.zeros(image.objects + 1, np.uint64))
+            np.zeros((image.places + 1, len(DropReason)), np.uint64),
+            np.zeros(len(Verdict), np.uint64), np.zeros(image.objects + 1, np.uint64))
 
 
 @dataclass

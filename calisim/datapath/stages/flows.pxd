@@ -7,8 +7,8 @@ neither. What can change is asked anew each time, on the leg on which it would b
 TCP: ESTABLISHED, an ACK), that what was missed is missing. If not, the packet walks. So the cache holds no meaning of its own:
 with it and without it all results, connections and counters are the same. The counters get their packets later (settle).
 
-A Flow is kept in the shard of its first router; what its second leg touches is of the second router's shard, which may be another.
-A journey that is new there leaves a Notice; a packet that has to walk there after all is taken off that shard's own counters.
+A Flow is kept in the shard of its first router; what its second leg touches is of the second router's, perhaps another one.
+A journey that is new there leaves a Notice; a packet that has to walk there after all is taken off that shard's counters.
 """
 from libc.stdint cimport int64_t, uint8_t, uint16_t, uint32_t, uint64_t
 from libc.string cimport memset
@@ -74,6 +74,7 @@ cdef inline void seek(const Core* core, const uint32_t* rows, uint32_t count, ui
         keys[i] = key_of(&packets[rows[i]])
         hashes[i] = hash_of_key(&keys[i])
         prefetch_read(&index[hashes[i] & mask])
+        prefetch_write(&core.results[rows[i]])
     for i in range(count):
         at = hashes[i] & mask
         slot = index[at]
