@@ -7,7 +7,10 @@ import numpy as np
 
 VOCABULARY: str                # digest of the vocabulary that the core was built from
 FRAME: int                     # packets that are walked together; rooms are checked once a frame
-CARRY_SIZE: int                # bytes per packet of the buffer that is carried from leg to leg
+CARRY_SIZE: int                # bytes of a packet that is carried from leg to leg
+NOTICE_SIZE: int               # bytes of a journey that began in another shard
+SHARDS: int                    # at most
+HOME_NOT_KNOWN: int            # no shard: it has to be found out
 TAKEN_SIZE: int                # bytes that remember which of 64 ports are taken
 CONNECTION_ROOM: int           # records that one frame more may take in one leg
 FLOW_SIZE: int                 # bytes of a flow and of what is seldom asked of it
@@ -32,7 +35,8 @@ class Tables:
     ) -> None: ...
 
 class Ledger:
-    """What a State has written down, by the names there; ``flows``, ``asides``: bytes. No flow may be listed."""
+    """What a shard has written down, by the names there; ``flows``, ``asides``: bytes. No flow may be listed. ``shards``: whose
+    each router is."""
 
     counts: tuple[int, int, int, int]    # connections, affinities, flows, slots of the connections' index
 
@@ -40,23 +44,44 @@ class Ledger:
         self, connections: np.ndarray, connection_count: int, index: np.ndarray, taken: np.ndarray, affinities: np.ndarray,
         affinity_count: int, paths: np.ndarray, ordinals: np.ndarray, links: np.ndarray, drops: np.ndarray, verdicts: np.ndarray,
         hits: np.ndarray, flows: np.ndarray, asides: np.ndarray, flow_index: np.ndarray, listed: np.ndarray, flow_count: int,
-        index_count: int,
+        index_count: int, shards: np.ndarray, shard: int,
     ) -> None: ...
     def settle(self) -> None:
         """The counters get the packets that took short cuts."""
 
+class Post:
+    """What a shard has for each of the shards: rows to start, packets that go on, or journeys that began there."""
+
+    total: int
+
+    def clear(self, octets: int, shards: int, room: int, rows: int) -> None:
+        """Empties it and makes room for ``room`` of that size for each shard, in a wave of ``rows``."""
+    def count(self, shard: int) -> int:
+        """How many there are for a shard."""
+
+def deal(
+    tables: Tables, ledger: Ledger, packets: np.ndarray, headers: np.ndarray, results: np.ndarray, first: int, last: int,
+    post: Post, homes: np.ndarray, links: np.ndarray, drops: np.ndarray, verdicts: np.ndarray,
+) -> None:
+    """Rows ``first`` to ``last`` to the shards of their first routers: ``homes`` of their endpoints, and where that is
+    HOME_NOT_KNOWN or there are headers by admitting them on trial, with these counters."""
+
 def step(
-    tables: Tables, ledger: Ledger, packets: np.ndarray, headers: np.ndarray, results: np.ndarray, carries: np.ndarray,
-    events: np.ndarray, event_count: int, wants_events: bool, born_packets: np.ndarray, born_headers: np.ndarray,
-    born: np.ndarray, born_count: int, wave: int, leg: int, position: int, kept: int, active: int, flows_may_grow: bool,
-) -> tuple[int, int, int, int]:
-    """Walks ``carries[position:active]`` through leg ``leg`` (0: out of their endpoints, and leg 1 where nobody wants
-    offspring), survivors to ``carries[:kept]``.
+    tables: Tables, ledgers: list[Ledger], shard: int, packets: np.ndarray, headers: np.ndarray, results: np.ndarray,
+    posts: list[Post], out: Post, notes: Post, events: np.ndarray, event_count: int, wants_events: bool,
+    born_packets: np.ndarray, born_headers: np.ndarray, born: np.ndarray, born_count: int, wave: int, leg: int,
+    flows_may_grow: bool,
+) -> tuple[bool, int, int]:
+    """Walks what ``posts`` have for a shard through leg ``leg`` (0: out of their endpoints, and leg 1 where nobody wants
+    offspring), survivors to ``out``, journeys that began elsewhere to ``notes``.
 
     Stops early where connections, affinities, flows, events or offspring (if wanted: its arrays are not empty) lack room for
     one frame more.
-    Returns position, kept, event_count, born_count.
+    Returns whether all is done, event_count, born_count.
     """
+
+def enter(ledger: Ledger, posts: list[Post], flows_may_grow: bool) -> bool:
+    """Takes the journeys that ``posts`` have for this shard into its flow cache. False: that lacks room."""
 
 def reflow(flows: np.ndarray, count: int, flow_index: np.ndarray) -> None:
     """Enters the first ``count`` flows into an empty index."""

@@ -2,9 +2,10 @@
 """The door of the compiled engine: typed arguments are checked, the GIL is released, frames of 256 packets walk one leg.
 
 What a leg does is written in ``calisim/datapath/stages``; who calls and grows the tables is
-:mod:`calisim.datapath.fast`. Nothing in here allocates while the GIL is released.
+:mod:`calisim.datapath.passage`. Nothing in here allocates while the GIL is released.
 """
 from libc.stdint cimport uint8_t, uint16_t, uint32_t, uint64_t
+from libc.stdlib cimport free, malloc
 from libc.string cimport memset
 
 from calisim._vocabulary cimport *
@@ -13,22 +14,30 @@ from calisim.datapath.stages.balance cimport affinity_of
 from calisim.datapath.stages.deparse cimport Draft, Tunnels as TunnelDevices, pour, push_inner, push_outer, still_own
 from calisim.datapath.stages.exception cimport complain, hand_on
 from calisim.datapath.stages.glance cimport ask_for_senders, glance, resume
-from calisim.datapath.stages.flows cimport FLOW_LISTED, first_leg, hash_of_key, note, retreat, second_leg, seek, settle
+from calisim.datapath.stages.flows cimport (
+    FLOW_LISTED, FLOW_SHARD, enter_flow, first_leg, hash_of_key, note, retreat, second_leg, seek, settle)
 from calisim.datapath.stages.track cimport index_again
-from calisim.datapath.stages.types cimport FRAME_SIZE, WATCHED, Aside, Carry, Core, Flow, Glance, Route, Taken, Walk
+from calisim.datapath.stages.types cimport (
+    FRAME_SIZE, MOST_SHARDS, WATCHED, Aside, Batch, Carry, Core, Flow, Glance, Notice, Route, Taken, Walk)
 from calisim.datapath.stages.lookup cimport class_of, resident, resolve
 from calisim.datapath.stages.police cimport Suspect, judge, suspect
 from calisim.datapath.stages.walk cimport walk
 
+cdef extern from "intrinsics.h":
+    void prefetch_read(const void* address) nogil
+
 cdef enum:
     CONNECTIONS_A_LEG = 5            # conntrack's, those of the tunnels that end and begin here, and the groups' in and out
     EVENTS_A_LEG = 8                 # interfaces that one packet can cross in one leg, generously
+    NOT_KNOWN = 255                  # no shard
+    AHEAD = 16                       # carries that are asked for in time
 
 VOCABULARY = VOCABULARY_DIGEST.decode()
 FRAME = FRAME_SIZE
 CARRY_SIZE = sizeof(Carry)
 FLOW_SIZE = sizeof(Flow)
 ASIDE_SIZE = sizeof(Aside)
+NOTICE_SIZE = sizeof(Notice)
 TAKEN_SIZE = sizeof(Taken)
 CONNECTION_ROOM = CONNECTIONS_A_LEG * FRAME_SIZE
 EVENT_ROOM = EVENTS_A_LEG * FRAME_SIZE
@@ -37,6 +46,8 @@ INDEX_PER_FLOW = 4
 LEAST_INDEX = 64 * FRAME_SIZE        # at most five slots of eight are taken before one frame more, which takes up to 15 a packet
 CONNECTIONS_PER_TAKEN = 16           # of 64 ports, so that few of different ranges displace each other
 WAVE_NUMBER = WATCHED - 1            # the bits of CONNECTION.wave that are the number
+SHARDS = MOST_SHARDS
+HOME_NOT_KNOWN = NOT_KNOWN
 
 
 cdef class Tables:
@@ -91,10 +102,11 @@ cdef class Tables:
 
 
 cdef class Ledger:
-    """What a State has written down: its arrays, checked once and held until one of them becomes another."""
+    """What a shard has written down: its arrays, checked once and held until one of them becomes another."""
 
     cdef Core core
     cdef Py_ssize_t routers, places, objects
+    cdef uint32_t shards             # that there must be at least
     cdef tuple held
 
     def __cinit__(
@@ -104,6 +116,7 @@ cdef class Ledger:
         uint32_t[:, ::1] ordinals not None, uint64_t[:, :, :, ::1] links not None, uint64_t[:, ::1] drops not None,
         uint64_t[::1] verdicts not None, uint64_t[::1] hits not None, uint8_t[::1] flows not None, uint8_t[::1] asides not None,
         uint64_t[::1] flow_index not None, uint32_t[::1] listed not None, uint32_t flow_count, uint64_t index_count,
+        const uint8_t[::1] shards not None, uint32_t shard,
     ):
         cdef Py_ssize_t room = listed.shape[0], slots = taken.shape[0] // <Py_ssize_t>sizeof(Taken)
         if (index.shape[0] & (index.shape[0] - 1) or not LEAST_INDEX <= index.shape[0] <= 1 << 31
@@ -121,10 +134,12 @@ cdef class Ledger:
             raise ValueError("the counters are not of a size that works")
         self.held = (
             connections, index, taken, affinities, paths, ordinals, links, drops, verdicts, hits, flows, asides, flow_index,
-            listed)
+            listed, shards)
         self.routers, self.places, self.objects = links.shape[0], drops.shape[0], hits.shape[0]
-        if ordinals.shape[0] != self.routers:
+        if ordinals.shape[0] != self.routers or shards.shape[0] != self.routers:
             raise ValueError("the counters are not of a size that works")
+        self.shards = 1 + max(shard, max(shards))
+        self.core.shards, self.core.shard = &shards[0], shard
         self.core.index, self.core.index_mask, self.core.index_count = &index[0], index.shape[0] - 1, index_count
         self.core.connections, self.core.connection_room = &connections[0], connections.shape[0]
         self.core.connection_count = connection_count
@@ -156,21 +171,111 @@ cdef class Ledger:
             core.listed_count = 0
 
 
-def step(
+cdef class Post:
+    """What a shard has for each of the shards, in row order: it is written in one leg and read in the next."""
+
+    cdef Batch[MOST_SHARDS] batches
+    cdef void* memory
+    cdef size_t size
+    cdef Py_ssize_t rows             # of the wave that it is of
+
+    def __dealloc__(self):
+        free(self.memory)
+
+    def clear(self, size_t octets, uint32_t shards, uint32_t room, Py_ssize_t rows):
+        """Nothing is in it any more; there is room for so many of that size for each shard."""
+        cdef size_t each = octets * room
+        cdef uint32_t k
+        if not 0 < shards <= MOST_SHARDS or not 0 < octets <= sizeof(Notice):
+            raise ValueError("a post is for 1 to 16 shards")
+        if self.size < shards * each:
+            free(self.memory)
+            self.size, self.memory = 0, malloc(shards * each)
+            if self.memory is NULL:
+                raise MemoryError
+            self.size = shards * each
+        self.rows = rows
+        memset(self.batches, 0, sizeof(self.batches))
+        for k in range(shards):
+            self.batches[k].first, self.batches[k].room = <char*> self.memory + k * each, room
+
+    def count(self, uint32_t shard):
+        """How many are for a shard."""
+        return self.batches[shard].count if shard < MOST_SHARDS else 0
+
+    @property
+    def total(self):
+        """How many are for all of them."""
+        cdef Py_ssize_t total = 0
+        cdef uint32_t k
+        for k in range(MOST_SHARDS):
+            total += self.batches[k].count
+        return total
+
+
+def deal(
     Tables tables not None, Ledger ledger not None, const Packet[::1] packets not None, Header[::1] headers not None,
-    Result[::1] results not None, uint8_t[::1] carries not None, Event[::1] events not None, uint64_t event_count,
-    bint wants_events, Packet[::1] born_packets not None, Header[::1] born_headers not None, Born[::1] born not None,
-    uint64_t born_count, uint32_t wave, uint32_t leg, Py_ssize_t position, Py_ssize_t kept, Py_ssize_t active,
+    Result[::1] results not None, Py_ssize_t first, Py_ssize_t last, Post post not None, const uint8_t[::1] homes not None,
+    uint64_t[:, :, :, ::1] links not None, uint64_t[:, ::1] drops not None, uint64_t[::1] verdicts not None,
+):
+    """Which shard packets ``first`` to ``last`` start in, that of their first router: by their endpoints, and where these do
+    not tell by having them admitted on trial."""
+    cdef Core core = ledger.core
+    cdef bint named = headers.shape[0] == 0
+    cdef uint32_t ingress, home, row
+    cdef Batch* batch
+    cdef Walk w
+    if (results.shape[0] != packets.shape[0] or headers.shape[0] not in (0, packets.shape[0])
+            or not 0 <= first <= last <= packets.shape[0] or ledger.routers != tables.core.fib.router_count + 1
+            or ledger.places != tables.places + 1):
+        raise ValueError("results and buffers do not fit the wave")
+    post.clear(sizeof(uint32_t), ledger.shards, last - first, packets.shape[0])
+    if first == last:
+        return
+    batch = &post.batches[0]
+    if ledger.shards == 1:
+        with nogil:
+            for row in range(<uint32_t>first, <uint32_t>last):
+                (<uint32_t*> batch.first)[row - first] = row
+            batch.count = last - first
+        return
+    if (homes.shape[0] != tables.core.fib.endpoint_count + 1 or links.shape[0] != ledger.routers or links.shape[2] != 2
+            or links.shape[1] != DEVICE_COUNT or links.shape[3] != 2 or drops.shape[0] != ledger.places
+            or drops.shape[1] != DROP_COUNT or verdicts.shape[0] != VERDICT_COUNT):
+        raise ValueError("the counters are not of a size that works")
+    core.fib, core.packets, core.results = tables.core.fib, &packets[0], &results[0]
+    core.headers = NULL if named else &headers[0]
+    core.links, core.drops, core.verdicts = &links[0, 0, 0, 0], &drops[0, 0], &verdicts[0]
+    core.wants_events = core.caching = False
+    with nogil:
+        for row in range(<uint32_t>first, <uint32_t>last):
+            ingress = packets[row].ingress
+            home = homes[ingress if ingress <= core.fib.endpoint_count else 0] if named else NOT_KNOWN
+            if home >= ledger.shards:
+                start(&core, &w, row)
+                home = core.shards[w.carry.router] if admit(&core, &w) else 0
+            batch = &post.batches[home]
+            (<uint32_t*> batch.first)[batch.count] = row
+            batch.count += 1
+
+
+def step(
+    Tables tables not None, list ledgers not None, uint32_t shard, const Packet[::1] packets not None,
+    Header[::1] headers not None, Result[::1] results not None, list posts not None, Post out not None, Post notes not None,
+    Event[::1] events not None, uint64_t event_count, bint wants_events, Packet[::1] born_packets not None,
+    Header[::1] born_headers not None, Born[::1] born not None, uint64_t born_count, uint32_t wave, uint32_t leg,
     bint flows_may_grow,
 ):
-    """Part of a leg: frames from ``position`` on, until ``active`` or until something lacks room: connections, affinities,
-    events, offspring. Leg 0 and leg 1 are one where nobody asks for offspring, whose order would tell."""
+    """A shard's part of a leg, until nothing is left of it or until something lacks room: connections, affinities, events,
+    offspring. Leg 0 and leg 1 are one where nobody asks for offspring, whose order would tell."""
+    cdef Ledger ledger = ledgers[shard], other
     cdef Core* core = &ledger.core
-    cdef Carry* carry = <Carry*> &carries[0] if carries.shape[0] else NULL
-    cdef Py_ssize_t end, first
+    cdef (Batch*)[MOST_SHARDS] batches
+    cdef Py_ssize_t left = 0
+    cdef uint32_t count = len(posts), k
+    cdef bint done
     if (results.shape[0] != packets.shape[0] or headers.shape[0] not in (0, packets.shape[0])
-            or carries.shape[0] < packets.shape[0] * <Py_ssize_t>sizeof(Carry)
-            or not 0 <= kept <= position <= active <= packets.shape[0]):
+            or not ledger.shards <= len(ledgers) == count <= MOST_SHARDS or core.shard != shard):
         raise ValueError("results and buffers do not fit the wave")
     if (ledger.routers != tables.core.fib.router_count + 1 or ledger.places != tables.places + 1
             or ledger.objects != tables.objects + 1):
@@ -178,8 +283,18 @@ def step(
     if (event_count > <uint64_t>events.shape[0] or born_count > <uint64_t>born.shape[0]
             or born_packets.shape[0] != born.shape[0] or born_headers.shape[0] != born.shape[0]):
         raise ValueError("the buffers of events and offspring are not of a size that works")
-    if active == 0:
-        return position, kept, event_count, born_count
+    for k in range(count):
+        other = ledgers[k]
+        core.homes[k].flows, core.homes[k].asides = other.core.flows, other.core.asides
+        batches[k] = &(<Post?> posts[k]).batches[shard]
+        left += batches[k].count - batches[k].taken
+        if (<Post> posts[k]).rows != packets.shape[0] or posts[k] is out:
+            raise ValueError("what has been sent is of another wave")
+    for k in range(count):
+        if left > <Py_ssize_t>out.batches[k].room - out.batches[k].count:
+            raise ValueError("there is no room for what is sent on")
+    if left == 0:
+        return True, event_count, born_count
     core.fib = tables.core.fib
     core.packets, core.results = &packets[0], &results[0]
     core.headers = &headers[0] if headers.shape[0] else NULL
@@ -187,79 +302,165 @@ def step(
     core.wants_events, core.wave, core.leg, core.wants_born = wants_events, wave, leg, born.shape[0] > 0
     if core.wants_born:
         core.born_packets, core.born_headers, core.born = &born_packets[0], &born_headers[0], &born[0]
-    core.born_count = born_count
+    core.born_count, core.born_room = born_count, born.shape[0]
     core.caching = not wants_events and core.headers is NULL
+    core.out, core.notes = out.batches, notes.batches
     with nogil:
-        while position < active:
-            end = min(position + FRAME_SIZE, active)
-            if (core.connection_room - core.connection_count < CONNECTIONS_A_LEG * FRAME_SIZE
-                    or core.index_count > (core.index_mask + 1) // 8 * 5
-                    or core.affinity_count > (core.affinity_mask + 1) // 2
-                    or (flows_may_grow and core.flow_room - core.flow_count < FRAME_SIZE)
-                    or (wants_events and core.event_room - core.event_count < EVENTS_A_LEG * FRAME_SIZE)
-                    or (core.wants_born and <uint64_t>born.shape[0] - core.born_count < FRAME_SIZE)):
-                break
-            if leg:
-                kept += walk_frame(core, &carry[position], end - position, &carry[kept])
-            else:
-                first = kept
-                kept += admit_frame(core, position, end, &carry[kept])
-                if not core.wants_born:
-                    core.leg = 1
-                    kept = first + walk_frame(core, &carry[first], kept - first, &carry[first])
-                    core.leg = 0
-            position = end
-    return position, kept, core.event_count, core.born_count
+        done = walk_frames(core, batches, count, left, flows_may_grow)
+    out.batches, notes.batches = core.out, core.notes
+    return done, core.event_count, core.born_count
 
 
-cdef Py_ssize_t admit_frame(Core* core, Py_ssize_t first, Py_ssize_t last, Carry* onward) noexcept nogil:
-    """Packets leave their endpoints. Returns how many get to a router, their carries in ``onward``."""
-    cdef uint32_t[FRAME_SIZE] numbers
-    cdef Py_ssize_t kept = 0, i
-    cdef Walk w
-    if core.caching:
-        seek(core, &core.packets[first], last - first, numbers)
-    else:
-        memset(numbers, 0, sizeof(numbers))
-    ask_for_senders(core, first, last, numbers)
-    for i in range(first, last):
-        if numbers[i - first]:
-            onward[kept].row, onward[kept].flow = i, numbers[i - first]
-            kept += 1
+def enter(Ledger ledger not None, list posts not None, bint flows_may_grow):
+    """Journeys that began in this shard and have ended in others. False: the flow cache lacks room."""
+    cdef Core* core = &ledger.core
+    cdef Batch* batch
+    cdef Post post
+    for post in posts:
+        batch = &post.batches[core.shard]
+        while batch.taken < batch.count:
+            if flows_may_grow and core.flow_count == core.flow_room:
+                return False
+            enter_flow(core, &(<Notice*> batch.first)[batch.taken])
+            batch.taken += 1
+    return True
+
+
+cdef bint walk_frames(Core* core, Batch** batches, uint32_t count, Py_ssize_t left, bint flows_may_grow) noexcept nogil:
+    """Frame by frame. False: something lacks room for one more."""
+    cdef Carry[FRAME_SIZE] carries
+    cdef const Carry* frame
+    cdef Py_ssize_t kept, i
+    while left:
+        if (core.connection_room - core.connection_count < CONNECTIONS_A_LEG * FRAME_SIZE
+                or core.index_count > (core.index_mask + 1) // 8 * 5
+                or core.affinity_count > (core.affinity_mask + 1) // 2
+                or (flows_may_grow and core.flow_room - core.flow_count < FRAME_SIZE)
+                or (core.wants_events and core.event_room - core.event_count < EVENTS_A_LEG * FRAME_SIZE)
+                or (core.wants_born and core.born_room - core.born_count < FRAME_SIZE)):
+            return False
+        if core.leg:
+            kept = collect(batches, count, carries, &frame)
+            left -= kept
+            walk_frame(core, frame, kept)
             continue
-        start(core, &w, i)
-        if admit(core, &w):
-            onward[kept] = w.carry
-            onward[kept].trail = w.trail
-            kept += 1
-        elif core.wants_born:
-            beget(core, &w)
+        left -= admit_frame(core, batches, count, carries, &kept)
+        if core.wants_born:
+            for i in range(kept):
+                place_in(core, core.shard)[0] = carries[i]
+        else:
+            core.leg = 1
+            walk_frame(core, carries, kept)
+            core.leg = 0
+    return True
+
+
+cdef inline Carry* place_in(Core* core, uint32_t shard) noexcept nogil:
+    """For one more that goes on there; the door has made room for it."""
+    cdef Batch* batch = &core.out[shard]
+    batch.count += 1
+    return &(<Carry*> batch.first)[batch.count - 1]
+
+
+cdef Py_ssize_t collect(Batch** batches, uint32_t count, Carry* merged, const Carry** frame) noexcept nogil:
+    """The next packets of all batches in row order, at most a frame: where they lie if one batch has them all, else as copies
+    in ``merged``."""
+    cdef (const Carry*)[MOST_SHARDS] next_ones
+    cdef (const Carry*)[MOST_SHARDS] ends
+    cdef uint32_t[MOST_SHARDS] rows
+    cdef (Batch*)[MOST_SHARDS] origins
+    cdef uint32_t waiting = 0, first, k
+    cdef Py_ssize_t kept = 0
+    for k in range(count):
+        if batches[k].taken < batches[k].count:
+            origins[waiting], next_ones[waiting] = batches[k], &(<const Carry*> batches[k].first)[batches[k].taken]
+            ends[waiting], rows[waiting] = next_ones[waiting] + (batches[k].count - batches[k].taken), next_ones[waiting].row
+            waiting += 1
+    frame[0] = merged
+    if waiting == 1:
+        frame[0] = next_ones[0]
+        kept = min(FRAME_SIZE, ends[0] - next_ones[0])
+        origins[0].taken += kept
+        return kept
+    while kept < FRAME_SIZE and waiting:
+        first = 0
+        for k in range(1, waiting):
+            first += (k - first) * (rows[k] < rows[first])         # nobody could predict a branch here
+        merged[kept] = next_ones[first][0]
+        kept += 1
+        origins[first].taken += 1
+        next_ones[first] += 1
+        prefetch_read(next_ones[first] + AHEAD)        # which one comes next hangs on it: 15 ns a packet without
+        if next_ones[first] < ends[first]:
+            rows[first] = next_ones[first].row
+        else:
+            waiting -= 1
+            next_ones[first], ends[first], origins[first], rows[first] = (
+                next_ones[waiting], ends[waiting], origins[waiting], rows[waiting])
     return kept
 
 
-cdef Py_ssize_t walk_frame(Core* core, const Carry* carries, Py_ssize_t count, Carry* onward) noexcept nogil:
-    """One leg of packets, at a router each, in their order. Returns how many have another leg before them, their carries in
-    ``onward``, which may be where ``carries`` are."""
+cdef Py_ssize_t admit_frame(Core* core, Batch** batches, uint32_t count, Carry* onward, Py_ssize_t* kept) noexcept nogil:
+    """Packets leave their endpoints. Returns how many.      Sets  onward, kept: the carries of those that get to a router"""
+    cdef uint32_t[FRAME_SIZE] numbers
+    cdef const uint32_t* rows
+    cdef Batch* batch = batches[0]
+    cdef Py_ssize_t size, i
+    cdef uint32_t k
+    cdef Walk w
+    for k in range(1, count):
+        if batch.taken == batch.count:             # each has rows after those of the one before
+            batch = batches[k]
+    rows = &(<const uint32_t*> batch.first)[batch.taken]
+    size = min(FRAME_SIZE, batch.count - batch.taken)
+    batch.taken += size
+    kept[0] = 0
+    if core.caching:
+        seek(core, rows, size, numbers)
+    else:
+        memset(numbers, 0, sizeof(numbers))
+    ask_for_senders(core, rows, size, numbers)
+    for i in range(size):
+        if numbers[i]:
+            onward[kept[0]].row, onward[kept[0]].flow = rows[i], numbers[i]
+            kept[0] += 1
+            continue
+        start(core, &w, rows[i])
+        if admit(core, &w):
+            onward[kept[0]] = w.carry
+            onward[kept[0]].trail = w.trail
+            kept[0] += 1
+        elif core.wants_born:
+            beget(core, &w)
+    return size
+
+
+cdef void walk_frame(Core* core, const Carry* carries, Py_ssize_t count) noexcept nogil:
+    """One leg of packets, at a router each, in their order."""
     cdef Glance[FRAME_SIZE] glances
-    cdef Py_ssize_t kept = 0, i
+    cdef const Flow* f
+    cdef Carry* onward
+    cdef Py_ssize_t i
     cdef bint goes_on
     glance(core, carries, count, glances)
     for i in range(count):
         if not carries[i].flow:
-            goes_on = walk_on(core, &carries[i], &onward[kept], &glances[i])
+            walk_on(core, &carries[i], &glances[i])
         elif core.leg == 1:
-            goes_on = False
-            if not first_leg(core, &carries[i], &onward[kept], &goes_on):
-                goes_on = walk_after_all(core, &carries[i], &onward[kept])
-        else:
-            goes_on = not second_leg(core, &carries[i]) and walk_after_all(core, &carries[i], &onward[kept])
-        kept += goes_on
-    return kept
+            f = &core.flows[carries[i].flow - 1]
+            onward = &(<Carry*> core.out[f.flags >> FLOW_SHARD].first)[core.out[f.flags >> FLOW_SHARD].count]
+            if not first_leg(core, &carries[i], onward, &goes_on):
+                walk_after_all(core, &carries[i])
+            elif goes_on:
+                core.out[f.flags >> FLOW_SHARD].count += 1
+        elif not second_leg(core, &carries[i]):
+            walk_after_all(core, &carries[i])
 
 
-cdef bint walk_on(Core* core, const Carry* carry, Carry* onward, const Glance* seen) noexcept nogil:
-    """One leg of one packet. True: there is another one.      Sets  onward, which may be where ``carry`` is"""
+cdef void walk_on(Core* core, const Carry* carry, const Glance* seen) noexcept nogil:
+    """One leg of one packet."""
     cdef Result before
+    cdef Carry* onward
     cdef Walk w
     if core.leg == 2 and carry.trail.steady:
         before = core.results[carry.row]
@@ -267,17 +468,17 @@ cdef bint walk_on(Core* core, const Carry* carry, Carry* onward, const Glance* s
     w.glance = seen
     w.hash = seen.hash
     if walk(core, &w):
+        onward = place_in(core, core.shards[w.carry.router])
         onward[0] = w.carry
         onward.trail = w.trail
-        return True
+        return
     if w.trail.steady:
         note(core, &w, carry, &before)
     if core.wants_born:
         beget(core, &w)
-    return False
 
 
-cdef bint walk_after_all(Core* core, const Carry* cut, Carry* onward) noexcept nogil:
+cdef void walk_after_all(Core* core, const Carry* cut) noexcept nogil:
     """As ``walk_on``, of a packet whose short cut has come to its end."""
     cdef Carry carry
     cdef Glance seen
@@ -287,13 +488,13 @@ cdef bint walk_after_all(Core* core, const Carry* cut, Carry* onward) noexcept n
         if not admit(core, &w):
             if core.wants_born:
                 beget(core, &w)
-            return False
+            return
         carry = w.carry
         carry.trail = w.trail
     else:
         retreat(core, cut, &carry)
     glance(core, &carry, 1, &seen)
-    return walk_on(core, &carry, onward, &seen)
+    walk_on(core, &carry, &seen)
 
 
 cdef void beget(Core* core, const Walk* w) noexcept nogil:
@@ -311,7 +512,7 @@ cdef inline void start(Core* core, Walk* w, Py_ssize_t row) noexcept nogil:
     memset(w, 0, sizeof(Walk))
     memset(result, 0, sizeof(Result))
     w.packet, w.result, w.carry.row, w.carry.tos = packet, result, row, packet.tos
-    w.trail.steady, w.trail.slack = core.caching, 0xFFFF
+    w.trail.steady, w.trail.slack, w.trail.home = core.caching, 0xFFFF, core.shard
     result.src, result.dst, result.sport, result.dport = packet.src, packet.dst, packet.sport, packet.dport
     result.ttl = packet.ttl
 

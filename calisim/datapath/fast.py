@@ -1,4 +1,4 @@
-"""The fast engine: drives the compiled core leg by leg and makes room for it between frames."""
+"""The fast engine: what it takes and gives, and what stacks do with a wave that is over. The wave itself is :mod:`.passage`'s."""
 
 from __future__ import annotations
 
@@ -6,22 +6,20 @@ import numpy as np
 
 from ..errors import StaleBuildError, UsageError
 from ..fib.image import FibImage
-from ..vocabulary import BORN, EVENT, HEADER, PACKET, RESULT, DropReason, PacketFlag, Relation, Verdict
+from ..vocabulary import HEADER, PACKET, RESULT, DropReason, PacketFlag, Relation, Verdict
 from ..vocabulary.declarations import digest
 from .lines import aligned
 from .results import Born, Results
 
 try:
-    from .._fastpath import EVENT_ROOM, FRAME, VOCABULARY, Tables, police, step
-    from .flows import MOST
+    from .._fastpath import VOCABULARY, Tables, police
+    from .passage import Passage
     from .state import State
 except (ImportError, ValueError) as error:        # ValueError: a record's layout is another one
     raise StaleBuildError(
         f"the packet core is not built for this Python or this version ({error}): run pip install -e .") from error
 if VOCABULARY != digest():
     raise StaleBuildError("the packet core was built from another vocabulary: run pip install -e .")
-
-_FIRST_EVENTS = 2 * EVENT_ROOM
 
 
 class FastEngine:
@@ -52,7 +50,8 @@ class FastEngine:
         self, wave: np.ndarray, state: State, headers: np.ndarray | None = None, *, events: bool = False,
         offspring: bool = False, threads: int = 1,
     ) -> Results:
-        """Results row by row. ``threads`` is accepted for the sake of callers; the result does not depend on it."""
+        """Results row by row. Routers are shared out to so many ``threads``, at most 16 and one for each 4,096 packets; nothing
+        that a wave comes to depends on their number."""
         if not isinstance(wave, np.ndarray) or wave.dtype != PACKET or wave.ndim != 1:
             raise UsageError("a wave is a one-dimensional numpy array of calisim.PACKET")
         headers = np.empty(0, HEADER) if headers is None else headers
@@ -64,40 +63,19 @@ class FastEngine:
             raise UsageError(f"{threads} threads: it takes at least one")
         wave, headers = np.ascontiguousarray(wave), headers.copy()          # quotes of ICMP errors are translated on the way
         state.fit(self.image)
+        state.share(threads)
         state.wave += 1
         results = np.empty(len(wave), RESULT)
-        journal = _Rows(_FIRST_EVENTS if events else 0, EVENT)
-        nursery = _Rows(4 * FRAME if offspring else 0, PACKET, HEADER, BORN)
+        passage = Passage(self._tables, state, wave, headers, results, threads, events=events, offspring=offspring)
         if len(wave):
-            self._walk(wave, headers, results, state, journal, nursery)
+            earliest = int(wave["time"].min())
+            state.fragments.expire(earliest)
+            state.tidy(earliest, len(wave))
+            passage.run(earliest)
+            state.latest = max(state.latest, int(wave["time"].max()))
             self._learn(wave, headers, results, state)
         return Results(
-            results, _by_row(*journal.written()) if events else None,
-            self._offspring(Born(*nursery.written()), state) if offspring else None)
-
-    def _walk(
-        self, wave: np.ndarray, headers: np.ndarray, results: np.ndarray, state: State, journal: _Rows, nursery: _Rows,
-    ) -> None:
-        earliest = int(wave["time"].min())
-        state.fragments.expire(earliest)
-        state.tidy(earliest, len(wave))
-        carries = state.carries_of(len(wave))
-        active, leg = len(wave), 0
-        while active:
-            position = kept = 0
-            while True:
-                rows, = journal.arrays
-                packets, more, born = nursery.arrays
-                position, kept, journal.count, nursery.count = step(
-                    self._tables, state.ledger, wave, headers, results, carries, rows, journal.count, len(rows) > 0, packets,
-                    more, born, nursery.count, state.wave, leg, position, kept, active, state.flows.room < MOST)
-                if position == active:
-                    break
-                state.grow(earliest)
-                journal.make_room(EVENT_ROOM)
-                nursery.make_room(FRAME)
-            active, leg = kept, leg + (1 if leg or len(born) else 2)
-        state.latest = max(state.latest, int(wave["time"].max()))
+            results, passage.events() if events else None, self._offspring(passage.born(), state) if offspring else None)
 
     def _learn(self, wave: np.ndarray, headers: np.ndarray, results: np.ndarray, state: State) -> None:
         """Delivered frag-needed errors tell a pod of its own packets, a node of the IPIP packets that it made."""
@@ -133,26 +111,3 @@ class FastEngine:
                 kept[row] = state.may_complain(
                     int(cause["where"]), int(packet["dst"]), int(packet["time"]), span, no_route=kind == (3, 0))
         return Born(born.packets[kept], born.headers[kept], born.causes[kept])
-
-
-class _Rows:
-    """Arrays that are written row by row, together, and that double when they are full; ``count`` rows are written."""
-
-    def __init__(self, room: int, *dtypes: np.dtype) -> None:
-        self.arrays = [np.empty(room, dtype) for dtype in dtypes]
-        self.count = 0
-
-    def make_room(self, least: int) -> None:
-        """``least`` more rows fit. No room at all was wanted: then there is none."""
-        if 0 < len(self.arrays[0]) < self.count + least:
-            for number, full in enumerate(self.arrays):
-                self.arrays[number] = np.empty(2 * len(full), full.dtype)
-                self.arrays[number][:len(full)] = full
-
-    def written(self) -> list[np.ndarray]:
-        return [array[:self.count] for array in self.arrays]
-
-
-def _by_row(events: np.ndarray) -> np.ndarray:
-    """A row's events stay in their order."""
-    return events[np.argsort(events["row"], kind="stable")]

@@ -1,105 +1,96 @@
 """State of the compiled engine: connections and counters as numpy arrays – the only thing that forwarding changes.
 
 Connections carry the key of their router and ordinals are kept by key, so that a state can be carried on to the image of a
-network to which nodes have been added (:meth:`State.fit`). Rooms grow here, never in the compiled code.
+network to which nodes have been added (:meth:`State.fit`). All that belongs to a router lies in one of the :mod:`.shards`, as
+many as threads have ever been asked for.
 """
 
 from __future__ import annotations
 
 from collections.abc import Iterable
+from concurrent.futures import ThreadPoolExecutor
+from functools import cached_property, reduce
 
 import numpy as np
 
-from .._fastpath import (
-    CARRY_SIZE, CONNECTION_ROOM, CONNECTIONS_PER_TAKEN, FRAME, LEAST_AFFINITIES, LEAST_INDEX, TAKEN_SIZE, WAVE_NUMBER, Ledger,
-    reindex, remember, widen,
-)
+from .._fastpath import HOME_NOT_KNOWN, SHARDS, WAVE_NUMBER
 from ..fib.image import FibImage
-from ..vocabulary import AFFINITY, CONNECTION, PMTU, ConnectionFlag, Device, DropReason, Verdict
-from .flows import MOST, FlowCache
+from ..vocabulary import PMTU, ConnectionFlag, EndpointKind
 from .fragments import Fragments
-from .lines import zeros
+from .shards import Common, Counters, Shard
 
-_FIRST_ROOM = 8 * FRAME                    # a power of two, and no less than one frame of one leg may take up
-_GROWTH = 4                                # of room for records: what nobody has written yet takes no memory
 _MOST_UNSETTLED = 1 << 30                  # packets; a flow counts its own in 31 bits
 _LEAST_PATH_MTU = 552                      # net.ipv4.route.min_pmtu
 _PATH_LIFETIME = 600_000_000_000           # net.ipv4.route.mtu_expires, ns
 
 
 class State:
-    """Connections (the first ones of ``records``, with an ``index`` over them), ordinals, the flow cache, and the counters.
-    How many there are of each the ``ledger`` knows, through which the compiled code sees all of it.
-
-    ``links``: uint64[routers + 1, devices, 2 directions, (packets, bytes)]; ``drops``: uint64[places + 1, reasons];
-    ``verdicts``: uint64[verdicts]; ``hits``: uint64[objects + 1], of the last image.
-    """
+    """``shards`` with connections, affinities and counters (Counters says which), what they have in common, and what stacks
+    know: paths' MTUs, how many errors may be sent, the pieces that wait."""
 
     def __init__(self, image: FibImage) -> None:
         self.keys = image.routers["key"]
-        self._links = np.zeros((len(self.keys), len(Device), 2, 2), np.uint64)
-        self._drops = np.zeros((image.places + 1, len(DropReason)), np.uint64)
-        self._verdicts = np.zeros(len(Verdict), np.uint64)
-        self._hits = np.zeros(image.objects + 1, np.uint64)
         self._image = image
-        self.ordinals = np.zeros((len(self.keys), 2), np.uint32)      # the last one given: by conntrack, by the groups
-        self._furnish(_FIRST_ROOM)
-        self.index = zeros(LEAST_INDEX, np.dtype(np.uint64))          # over the connections, open addressing
-        self.sessions = zeros(LEAST_AFFINITIES, AFFINITY)             # an open-addressing table
+        self._common = Common.of(len(self.keys))
+        self.shards = [Shard(0, self._common, Counters.of(image), Counters.of(image))]
+        self.homes = np.empty(0, np.uint8)                            # shard of each endpoint's router, with more than one shard
         self.icmp_tokens: dict[tuple[int, int], tuple[int, int]] = {}  # (router key, or place after the last), to whom
         self._known_paths: dict[tuple[int, int], tuple[int, int]] = {}      # source, destination: MTU, until when
-        self.paths = np.zeros(0, PMTU)                                # the same as the compiled code reads it
         self.fragments = Fragments()
-        self.flows = FlowCache()
-        self._carries = np.empty(0, np.uint8)
         self.wave = 0                                                 # number of the last wave
         self.latest = 0                                               # the latest packet time seen
         self._unsettled = 0                                           # packets of waves since all flows were settled, at most
-        self._untidy = _FIRST_ROOM                                    # connections from which on it pays to look for dead ones
-        self._bind(0, 0, 0, 0)
 
-    def _bind(self, connections: int, sessions: int, flows: int, slots: int) -> None:
-        """A ledger over the arrays as they are now, with these numbers of records in them. No flow may be listed."""
-        self.ledger = Ledger(
-            self.records, connections, self.index, self.taken, self.sessions, sessions, self.paths, self.ordinals, self._links,
-            self._drops, self._verdicts, self._hits, self.flows.records, self.flows.asides, self.flows.index, self.flows.listed,
-            flows, slots)
+    @cached_property
+    def threads(self) -> ThreadPoolExecutor:
+        """For all shards but one, which is the caller's."""
+        return ThreadPoolExecutor(SHARDS - 1, "calisim")
 
     @property
     def links(self) -> np.ndarray:
-        self.ledger.settle()
-        return self._links
+        return self._counted("links")
 
     @property
     def drops(self) -> np.ndarray:
-        self.ledger.settle()
-        return self._drops
+        return self._counted("drops")
 
     @property
     def verdicts(self) -> np.ndarray:
-        self.ledger.settle()
-        return self._verdicts
+        return self._counted("verdicts")
 
     @property
     def hits(self) -> np.ndarray:
-        self.ledger.settle()
-        return self._hits
+        return self._counted("hits")
+
+    def _counters(self) -> Counters:
+        return Counters(self.links, self.drops, self.verdicts, self.hits)
+
+    def _counted(self, name: str) -> np.ndarray:
+        for shard in self.shards:
+            shard.ledger.settle()
+        return reduce(np.add, [getattr(shard.counters, name) for shard in self.shards])
+
+    @property
+    def counts(self) -> tuple[int, int, int]:
+        """How many there are: connections, affinities, flows."""
+        connections, sessions, flows = zip(*(shard.ledger.counts for shard in self.shards), strict=True)
+        return sum(connections), sum(sessions), sum(flows)
 
     def connections(self) -> np.ndarray:
         """What is alive at the latest packet time seen, sorted by router key, kind (conntrack first) and ordinal."""
-        records = self.records[:self.ledger.counts[0]]
-        alive = records[records["expires"] > self.latest].copy()
+        records = [shard.connections for shard in self.shards]
+        alive = np.concatenate([some[some["expires"] > self.latest] for some in records])
         alive["wave"] &= WAVE_NUMBER
         return alive[np.lexsort((alive["ordinal"], alive["flags"] & ConnectionFlag.TRACKED_BY_FABRIC, alive["key"]))]
 
     def affinities(self) -> np.ndarray:
         """AFFINITY records that hold at the latest packet time seen, sorted by router key, service and client."""
-        alive = self.sessions[self.sessions["expires"] > self.latest]
+        alive = np.concatenate([shard.sessions[shard.sessions["expires"] > self.latest] for shard in self.shards])
         return alive[np.lexsort((alive["client"], alive["service"], alive["key"]))]
 
     def path_mtus(self) -> np.ndarray:
         """PMTU records that hold at the latest packet time seen."""
-        return self.paths[self.paths["expires"] > self.latest]
+        return self._common.paths[self._common.paths["expires"] > self.latest]
 
     def learn(self, lessons: Iterable[tuple[int, int, int, int]]) -> None:
         """Source, destination, MTU and time of what frag-needed errors quote (ip_rt_update_pmtu): never more than is known."""
@@ -112,7 +103,7 @@ class State:
             told = min(mtu, _LEAST_PATH_MTU) if told < _LEAST_PATH_MTU else told
             if told < mtu or (told == mtu and until <= time + _PATH_LIFETIME // 2):
                 self._known_paths[src, dst] = told, expires
-        self.paths = np.array([(*path, *known) for path, known in sorted(self._known_paths.items())], PMTU)
+        self._common.paths = np.array([(*path, *known) for path, known in sorted(self._known_paths.items())], PMTU)
         self._forget_flows()
 
     def may_complain(self, where: int, receiver: int, time: int, span: int, *, no_route: bool) -> bool:
@@ -131,91 +122,65 @@ class State:
         self.icmp_tokens[speaker, receiver] = held, max(last, time)
         return allowed
 
+    def share(self, count: int) -> None:
+        """Have at least so many shards (or as many as there may be)."""
+        if min(count, SHARDS) > len(self.shards):
+            self._distribute(min(count, SHARDS), self._counters())
+
+    def _distribute(self, count: int, counters: Counters) -> None:
+        """Routers in turn to so many shards, and to each what belongs to its routers, in its order."""
+        records = np.concatenate([shard.connections for shard in self.shards])
+        sessions = np.concatenate([shard.sessions[shard.sessions["expires"] > 0] for shard in self.shards])
+        self._common.shards = (np.arange(len(self.keys)) % count).astype(np.uint8)
+        self.shards = [
+            Shard(number, self._common, Counters.of(self._image) if number else counters, Counters.of(self._image))
+            for number in range(count)]
+        for shard in self.shards:
+            shard.take(*(known[self._shards_of(known["key"]) == shard.number] for known in (records, sessions)))
+        endpoints = self._image.endpoints
+        self.homes = self._common.shards[endpoints["router"]]
+        self.homes[endpoints["kind"] == EndpointKind.HOST] = HOME_NOT_KNOWN
+
+    def _shards_of(self, keys: np.ndarray) -> np.ndarray:
+        """Of routers that are not there any more the first one."""
+        order = np.argsort(self.keys)
+        at = order[np.minimum(np.searchsorted(self.keys, keys, sorter=order), len(order) - 1)]
+        return np.where(self.keys[at] == keys, self._common.shards[at], 0)
+
     def tidy(self, earliest: int, packets: int) -> None:
-        """Before a wave of so many packets: forget connections that had expired at ``earliest`` where they take up much of the
-        table. Afterwards the others stand elsewhere, so that flows are forgotten with them."""
+        """Before a wave of so many packets: forget connections that had expired at ``earliest`` where they take up much of a
+        table."""
         self._unsettled += packets
         if self._unsettled > _MOST_UNSETTLED:
-            self.ledger.settle()
+            for shard in self.shards:
+                shard.ledger.settle()
             self._unsettled = packets
-        connections = self.ledger.counts[0]
-        if connections < self._untidy:
-            return
-        alive = self.records[:connections]["expires"] > earliest
-        count = int(np.count_nonzero(alive))
-        if count <= connections - connections // 4:
-            kept = self.records[:connections][alive]
-            self._furnish(len(self.records))
-            self.records[:count], self.index = kept, zeros(len(self.index), np.dtype(np.uint64))
-            self._forget_flows(count, reindex(self.records, count, self.index))
-            connections = count
-        self._untidy = connections + connections // 4 + _FIRST_ROOM
+        moved = [shard.tidy(earliest) for shard in self.shards]
+        if any(moved):
+            self._forget_flows()
 
-    def grow(self, earliest: int) -> None:
-        """Make room for one frame more of whatever lacks it. Connections stay where they are."""
-        connections, sessions, flows, slots = self.ledger.counts
-        self.ledger.settle()
-        if len(self.records) - connections < CONNECTION_ROOM:
-            known = self.records.view(np.uint8)[:connections * CONNECTION.itemsize]
-            self._furnish(_GROWTH * len(self.records))     # what searches knew is looked up anew
-            self.records.view(np.uint8)[:len(known)] = known
-        if slots > len(self.index) // 8 * 5:
-            wider = zeros(2 * len(self.index), np.dtype(np.uint64))
-            widen(self.index, wider)
-            self.index = wider
-        if sessions > len(self.sessions) // 2:
-            sessions = self._grow_sessions(earliest)
-        if self.flows.room - flows < FRAME and self.flows.room < MOST:
-            self.flows = self.flows.grown(flows)
-        self._bind(connections, sessions, flows, slots)
-
-    def _furnish(self, room: int) -> None:
-        """Empty tables for that many connections; ``taken``: which ports searches have found taken."""
-        self.records = zeros(room, CONNECTION)
-        self.taken = zeros(room // CONNECTIONS_PER_TAKEN * TAKEN_SIZE, np.dtype(np.uint8))
-
-    def _grow_sessions(self, earliest: int) -> int:
-        """Room for more affinities; those that had expired at ``earliest`` are forgotten. Returns how many are left."""
-        alive = self.sessions[self.sessions["expires"] > earliest]
-        room = LEAST_AFFINITIES
-        while room < 4 * len(alive):
-            room *= 2
-        self.sessions = zeros(room, AFFINITY)
-        remember(alive, self.sessions)
-        return len(alive)
-
-    def _forget_flows(self, connections: int | None = None, slots: int = 0) -> None:
-        """What they rest on has changed. ``connections``, ``slots``: how many there are, if that has changed, too."""
-        self.ledger.settle()
-        known, sessions, _, taken = self.ledger.counts
-        self.flows = FlowCache(self.flows.room)
-        self._bind(*((known, sessions, 0, taken) if connections is None else (connections, sessions, 0, slots)))
-
-    def carries_of(self, packets: int) -> np.ndarray:
-        """Room for what packets take along from leg to leg, the same for wave after wave: fresh memory costs more than a leg."""
-        if len(self._carries) < packets * CARRY_SIZE:
-            self._carries = np.empty(packets * CARRY_SIZE, np.uint8)
-        return self._carries
+    def _forget_flows(self) -> None:
+        for shard in self.shards:
+            shard.forget_flows()
 
     def fit(self, image: FibImage) -> None:
         """Take on the routers and places of another image: what is kept by router follows its key, new routers begin at 0.
         Objects are numbered anew by each image."""
         if image is self._image:
             return
-        self.ledger.settle()
-        self._image, self._hits = image, np.zeros(image.objects + 1, np.uint64)
-        keys = image.routers["key"]
-        if not np.array_equal(keys, self.keys):
-            known = {key: number for number, key in enumerate(self.keys.tolist())}
-            origin = np.array([known.get(key, -1) for key in keys.tolist()])
-            for name in ("_links", "ordinals"):
-                old = getattr(self, name)
-                new = np.zeros((len(keys), *old.shape[1:]), old.dtype)
-                new[origin >= 0] = old[origin[origin >= 0]]
-                setattr(self, name, new)
-            drops = np.zeros((image.places + 1, self._drops.shape[1]), np.uint64)
-            drops[:len(keys)][origin >= 0] = self._drops[origin[origin >= 0]]
-            others = min(len(self._drops) - len(self.keys), len(drops) - len(keys))     # VPC routers and gateways stand last
-            drops[len(keys):len(keys) + others] = self._drops[len(self.keys):len(self.keys) + others]
-            self.keys, self._drops = keys, drops
+        old, new, ordinals, keys = self._counters(), Counters.of(image), self._common.ordinals, image.routers["key"]
+        known = {key: number for number, key in enumerate(self.keys.tolist())}
+        origin = np.array([known.get(key, -1) for key in keys.tolist()])
+        stay = np.flatnonzero(origin >= 0)
+        self._common.ordinals = np.zeros((len(keys), 2), np.uint32)
+        self._common.ordinals[stay], new.links[stay], new.drops[stay] = (
+            array[origin[stay]] for array in (ordinals, old.links, old.drops))
+        others = min(len(old.drops) - len(self.keys), len(new.drops) - len(keys))     # VPC routers and gateways stand last
+        new.drops[len(keys):len(keys) + others] = old.drops[len(self.keys):len(self.keys) + others]
+        new.verdicts[:] = old.verdicts
+        self.keys, self._image = keys, image
+        if len(self.shards) > 1:
+            self._distribute(len(self.shards), new)
+            return
+        self._common.shards, self.shards[0].counters = np.zeros(len(keys), np.uint8), new
         self._forget_flows()

@@ -128,7 +128,7 @@ def converse(intent: Intent, rng: Random) -> int:
                 known = segments(intent, rng, pair.walking.connections(), 10, now)
                 everything = np.concatenate([everything, known])
     pair.compare()
-    return int(pair.cutting.ledger.counts[2])
+    return int(pair.cutting.counts[2])
 
 
 @settings(max_examples=150)

@@ -6,8 +6,12 @@ with the same header finds the same routes, verdicts and translations, for table
 neither. What can change is asked anew each time, on the leg on which it would be asked: that the connections are alive (of
 TCP: ESTABLISHED, an ACK), that what was missed is missing. If not, the packet walks. So the cache holds no meaning of its own:
 with it and without it all results, connections and counters are the same. The counters get their packets later (settle).
+
+A Flow is kept in the shard of its first router; what its second leg touches is of the second router's, perhaps another one.
+A journey that is new there leaves a Notice; a packet that has to walk there after all is taken off that shard's counters.
 """
-from libc.stdint cimport int32_t, int64_t, uint8_t, uint16_t, uint32_t, uint64_t
+from libc.stdint cimport int64_t, uint8_t, uint16_t, uint32_t, uint64_t
+from libc.string cimport memset
 from calisim._vocabulary cimport *
 from calisim.datapath.stages.types cimport *
 from calisim.datapath.stages.admit cimport shortest
@@ -24,6 +28,7 @@ cdef enum:
     FLOW_LISTED = 2                  # in Core.listed
     FLOW_COMPLAINED = 4              # somebody says why it is lost: where that is wanted there is no short cut
     FLOW_ONWARD = 8                  # it has a second leg
+    FLOW_SHARD = 4                   # bits from here on: in this shard
 
 
 cdef enum:
@@ -54,10 +59,11 @@ cdef inline bint fit(const Core* core, const Flow* f, const Packet* packet) noex
     return f.shortest <= packet.length <= f.longest and not (core.wants_born and f.flags & FLOW_COMPLAINED)
 
 
-cdef inline void seek(const Core* core, const Packet* packets, uint32_t count, uint32_t* numbers) noexcept nogil:
+cdef inline void seek(const Core* core, const uint32_t* rows, uint32_t count, uint32_t* numbers) noexcept nogil:
     """Numbers of the Flows of a frame's packets, 0: none. Each pass fetches the memory that the next one reads."""
     cdef const uint64_t* index = core.flow_index
     cdef const Flow* flows = core.flows
+    cdef const Packet* packets = core.packets
     cdef Connection* connections = core.connections
     cdef uint64_t mask = core.flow_index_mask, slot, at
     cdef uint64_t[FRAME_SIZE] hashes
@@ -65,9 +71,10 @@ cdef inline void seek(const Core* core, const Packet* packets, uint32_t count, u
     cdef const Flow* f
     cdef uint32_t i
     for i in range(count):
-        keys[i] = key_of(&packets[i])
+        keys[i] = key_of(&packets[rows[i]])
         hashes[i] = hash_of_key(&keys[i])
         prefetch_read(&index[hashes[i] & mask])
+        prefetch_write(&core.results[rows[i]])
     for i in range(count):
         at = hashes[i] & mask
         slot = index[at]
@@ -81,7 +88,7 @@ cdef inline void seek(const Core* core, const Packet* packets, uint32_t count, u
     for i in range(count):
         if numbers[i]:
             f = &flows[numbers[i] - 1]
-            if is_key(&f.key, &keys[i]) and fit(core, f, &packets[i]):
+            if is_key(&f.key, &keys[i]) and fit(core, f, &packets[rows[i]]):
                 prefetch_write(&connections[f.touched[0][0]])      # what is not used is 0: somebody's, near enough
                 prefetch_write(&connections[f.touched[0][1]])
                 prefetch_write(&connections[f.touched[0][2]])
@@ -147,15 +154,15 @@ cdef inline bint again(
     return True
 
 
-cdef inline void enlist(Core* core, uint32_t number, int32_t packets, int32_t octets) noexcept nogil:
-    """For the counters, when somebody looks at them."""
+cdef inline void enlist(Core* core, uint32_t number, uint32_t length) noexcept nogil:
+    """A packet more for the counters, when somebody looks at them."""
     cdef Flow* f = &core.flows[number - 1]
     if not f.flags & FLOW_LISTED:
         f.flags |= FLOW_LISTED
         core.listed[core.listed_count] = number
         core.listed_count += 1
-    f.packets += packets
-    f.bytes += octets
+    f.packets += 1
+    f.bytes += length
 
 
 cdef inline bint first_leg(Core* core, const Carry* carry, Carry* onward, bint* goes_on) noexcept nogil:
@@ -170,10 +177,10 @@ cdef inline bint first_leg(Core* core, const Carry* carry, Carry* onward, bint* 
         return False
     result[0] = f.result
     result.wire += packet.length if f.flags & FLOW_WIRED else 0
-    enlist(core, carry.flow, 1, packet.length)
+    enlist(core, carry.flow, packet.length)
     f.wave = core.wave
     if goes_on[0]:
-        onward.row, onward.flow = carry.row, carry.flow
+        onward.row, onward.flow, onward.trail.home = carry.row, carry.flow, core.shard
         onward.trail.touched, onward.trail.marks, onward.trail.absent = f.touched[1], f.marks[1], f.absent
     return True
 
@@ -206,14 +213,19 @@ cdef inline void count(
             core.hits[aside.hits[leg][k]] += packets
 
 
+cdef inline void count_end(Core* core, const Flow* f, const Aside* aside, int64_t packets, int64_t octets) noexcept nogil:
+    """Into the counters: what packets of a Flow met on the last of its legs, and their end."""
+    count(core, f, aside, f.flags & FLOW_ONWARD != 0, packets, octets)
+    core.verdicts[f.result.verdict] += packets
+    if f.result.verdict == VERDICT_DROPPED:
+        core.drops[<size_t>f.result.where * DROP_COUNT + f.result.reason] += packets
+
+
 cdef inline void settle(Core* core, Flow* f, const Aside* aside) noexcept nogil:
     """Into the counters: all packets that took the short cut since."""
-    count(core, f, aside, 0, f.packets, f.bytes)
     if f.flags & FLOW_ONWARD:
-        count(core, f, aside, 1, f.packets, f.bytes)
-    core.verdicts[f.result.verdict] += f.packets
-    if f.result.verdict == VERDICT_DROPPED:
-        core.drops[<size_t>f.result.where * DROP_COUNT + f.result.reason] += f.packets
+        count(core, f, aside, 0, f.packets, f.bytes)
+    count_end(core, f, aside, f.packets, f.bytes)
     f.packets = 0
     f.bytes = 0
 
@@ -223,11 +235,10 @@ cdef inline void retreat(Core* core, const Carry* cut, Carry* carry) noexcept no
 
     The Flow is one for nobody any more, so that the next packet walks and can note its journey anew.
     """
-    cdef Flow* f = &core.flows[cut.flow - 1]
-    cdef const Aside* aside = &core.asides[cut.flow - 1]
+    cdef Flow* f = &core.homes[cut.trail.home].flows[cut.flow - 1]
+    cdef const Aside* aside = &core.homes[cut.trail.home].asides[cut.flow - 1]
     cdef uint32_t row = cut.row, length = core.packets[row].length
-    enlist(core, cut.flow, -1, -<int32_t>length)
-    count(core, f, aside, 0, 1, length)
+    count_end(core, f, aside, -1, -<int64_t>length)     # its own shard has counted it
     carry[0], core.results[row] = aside.carry, aside.result
     carry.row = row
     carry.outer_length += length
@@ -265,30 +276,52 @@ cdef inline uint32_t place_for(Core* core, const Key* key) noexcept nogil:
     return core.flow_count
 
 
+cdef inline void enter_flow(Core* core, const Notice* notice) noexcept nogil:
+    """A journey that ended in another shard."""
+    cdef uint32_t number = place_for(core, &notice.flow.key)
+    cdef uint8_t listed
+    if number:
+        listed = core.flows[number - 1].flags & FLOW_LISTED
+        core.flows[number - 1], core.asides[number - 1] = notice.flow, notice.more
+        core.flows[number - 1].flags |= listed
+
+
 cdef inline void note(Core* core, const Walk* w, const Carry* carry, const Result* result) noexcept nogil:
     """A journey has ended: the next packets like this one may take it as their short cut. ``carry``, ``result``: as its second
     leg began, on the second leg."""
     cdef const Packet* packet = w.packet
     cdef const Trail* last = &w.trail
+    cdef Batch* notes = &core.notes[last.home]
     cdef Key key = key_of(packet)
     cdef bint wired = w.result.wire != 0
     cdef uint32_t number
-    cdef Flow* f
-    cdef Aside* aside
+    cdef Notice* notice
     if (not last.steady or core.leg > 2 or not lasting(w.result) or packet.fragment & ~<uint32_t>PACKET_FLAG_DF):
         return
-    number = place_for(core, &key)
-    if not number:
-        return
-    f, aside = &core.flows[number - 1], &core.asides[number - 1]
-    f.key = key
+    if last.home == core.shard:
+        number = place_for(core, &key)
+        if number:
+            write_down(core, w, carry, result, &key, &core.flows[number - 1], &core.asides[number - 1])
+    elif notes.count < notes.room:
+        notice = &(<Notice*> notes.first)[notes.count]
+        notes.count += 1
+        memset(notice, 0, sizeof(Notice))
+        write_down(core, w, carry, result, &key, &notice.flow, &notice.more)
+
+
+cdef inline void write_down(
+    const Core* core, const Walk* w, const Carry* carry, const Result* result, const Key* key, Flow* f, Aside* aside,
+) noexcept nogil:
+    """Sets a Flow but for FLOW_LISTED."""
+    cdef const Packet* packet = w.packet
+    cdef const Trail* last = &w.trail
+    cdef bint wired = w.result.wire != 0
+    f.key = key[0]
     f.shortest, f.longest = shortest(packet.protocol, packet.fragment), min(packet.length + <uint32_t>last.slack, 0xFFFF)
     f.absent = last.absent
     f.touched[core.leg - 1], f.marks[core.leg - 1] = last.touched, last.marks
-    if core.leg == 2:
-        f.touched[0], f.marks[0] = carry.trail.touched, carry.trail.marks
     f.flags &= FLOW_LISTED
-    f.flags |= (FLOW_WIRED if wired else 0) | (FLOW_COMPLAINED if w.error else 0) | (FLOW_ONWARD if core.leg == 2 else 0)
+    f.flags |= (FLOW_WIRED if wired else 0) | (FLOW_COMPLAINED if w.error else 0)
     f.result = w.result[0]
     f.result.wire -= packet.length if wired else 0
     f.packets = f.wave = 0
@@ -296,6 +329,8 @@ cdef inline void note(Core* core, const Walk* w, const Carry* carry, const Resul
     aside.hits[core.leg - 1] = last.hits
     aside.routers[core.leg - 1], aside.crossings[core.leg - 1] = last.router, last.crossings
     if core.leg == 2:
+        f.flags |= FLOW_ONWARD | core.shard << FLOW_SHARD
+        f.touched[0], f.marks[0] = carry.trail.touched, carry.trail.marks
         aside.carry, aside.result = carry[0], result[0]
         aside.carry.flow = 0
         aside.carry.outer_length -= packet.length

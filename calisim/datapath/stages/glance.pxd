@@ -62,15 +62,17 @@ cdef inline bint ask_for_records(Core* core, uint64_t hash) noexcept nogil:
     return found
 
 
-cdef inline void ask_for_senders(Core* core, Py_ssize_t first, Py_ssize_t last, const uint32_t* flows) noexcept nogil:
+cdef inline void ask_for_senders(
+    Core* core, const uint32_t* rows, Py_ssize_t count, const uint32_t* flows,
+) noexcept nogil:
     """The endpoints that a frame of new packets comes from, but for short cuts, and their routers."""
     cdef Py_ssize_t i
-    for i in range(first, last):
-        if not flows[i - first] and core.packets[i].ingress <= core.fib.endpoint_count:
-            prefetch_read(&core.fib.endpoints[core.packets[i].ingress])
-    for i in range(first, last):
-        if not flows[i - first] and core.packets[i].ingress <= core.fib.endpoint_count:
-            prefetch_read(&core.fib.routers[core.fib.endpoints[core.packets[i].ingress].router].flags)
+    for i in range(count):
+        if not flows[i] and core.packets[rows[i]].ingress <= core.fib.endpoint_count:
+            prefetch_read(&core.fib.endpoints[core.packets[rows[i]].ingress])
+    for i in range(count):
+        if not flows[i] and core.packets[rows[i]].ingress <= core.fib.endpoint_count:
+            prefetch_read(&core.fib.routers[core.fib.endpoints[core.packets[rows[i]].ingress].router].flags)
 
 
 cdef inline void ask_for_translation(Core* core, const Walk* w, Glance* g) noexcept nogil:

@@ -25,6 +25,7 @@ cdef enum:
     TAKEN_WORDS = 1024               # Takens of a whole range
     SUPERSEDED = 0x40000000          # bit of Connection.wave: another translated one of this source was confirmed later
     WATCHED = 0x20000000             # likewise: a Taken may rely on its expiry; who changes that calls unwatch
+    MOST_SHARDS = 16                 # a Flow has four bits for one
 
 
 # Kinds of connections by what a packet more does to their life: conntrack's by protocol, the groups'.
@@ -91,57 +92,6 @@ cdef struct Taken:
     uint64_t until                   # none of these connections expires earlier
 
 
-# Everything a leg works with: tables, wave, and state with the room that is left in it.
-cdef struct Core:
-    Tables fib
-    const Packet* packets
-    Header* headers                  # NULL: all packets are plain; what an ICMP error quotes is translated in it
-    Result* results
-    # connections: dense records, an open-addressing index of tag << 32 | position + 1
-    uint64_t* index
-    uint64_t index_mask
-    uint64_t index_count             # slots that are taken
-    Connection* connections
-    uint32_t connection_count
-    uint32_t connection_room
-    Taken* taken                     # a cache: what is not there is looked up
-    uint64_t taken_mask
-    uint32_t* ordinals               # [router][conntrack, fabric]: the last one given
-    Affinity* affinities             # open addressing, expires 0: empty
-    uint32_t affinity_mask
-    uint32_t affinity_count
-    const Pmtu* paths                # what stacks have learnt of paths, sorted
-    uint32_t path_count
-    # the flow cache
-    Flow* flows                      # by number - 1
-    Aside* asides
-    uint64_t* flow_index             # open addressing, tag << 32 | number
-    uint64_t flow_index_mask
-    uint32_t* listed                 # numbers of those with packets that the counters do not have yet
-    uint32_t flow_count
-    uint32_t flow_room
-    uint32_t listed_count
-    bint caching                     # packets are plain and nobody wants events
-    # counters
-    uint64_t* links                  # [router][device][direction][packets, bytes]
-    uint64_t* drops                  # [place][reason]
-    uint64_t* verdicts
-    uint64_t* hits                   # [object]
-    # events, if wanted
-    Event* events
-    uint64_t event_count
-    uint64_t event_room
-    bint wants_events
-    # offspring, if wanted
-    Packet* born_packets
-    Header* born_headers
-    Born* born
-    uint64_t born_count
-    bint wants_born
-    uint32_t leg
-    uint32_t wave                    # number of the wave, from 1
-
-
 # What a packet has done so far to connections and counters, as long as that is *steady*: what the next one of its flow would do.
 cdef struct Trail:
     uint64_t absent                  # hash of the tuple that no live connection had, 0: none was missed
@@ -152,6 +102,7 @@ cdef struct Trail:
     uint16_t slack                   # bytes that it could have been longer
     uint16_t marks                   # how many are touched (MARK_COUNT), and for each of these MARK_REPLY and its Upkeep
     uint8_t steady
+    uint8_t home                     # shard in which the packet started: it keeps the Flow
 
 
 # What a packet takes along from leg to leg (addresses, ports and TTL are in its RESULT).
@@ -271,6 +222,84 @@ cdef struct Aside:
     uint32_t[2] routers              # of the legs
     uint32_t[2] crossings
     uint32_t[2][HITS] hits
+
+
+# A journey that begins in another shard: its Flow is written there when the leg is over.
+cdef struct Notice:
+    Flow flow
+    Aside more
+
+
+# What a shard has for a shard, in row order: rows of packets to start, Carries, or Notices.
+cdef struct Batch:
+    void* first
+    uint32_t count
+    uint32_t room
+    uint32_t taken                   # by who gets it
+
+
+# A shard's flow cache, to be read.
+cdef struct Home:
+    const Flow* flows
+    const Aside* asides
+
+
+# Everything a shard's leg works with: tables, wave, and its part of the state with the room that is left in it.
+cdef struct Core:
+    Tables fib
+    const Packet* packets
+    Header* headers                  # NULL: all packets are plain; what an ICMP error quotes is translated in it
+    Result* results
+    # connections: dense records, an open-addressing index of tag << 32 | position + 1
+    uint64_t* index
+    uint64_t index_mask
+    uint64_t index_count             # slots that are taken
+    Connection* connections
+    uint32_t connection_count
+    uint32_t connection_room
+    Taken* taken                     # a cache: what is not there is looked up
+    uint64_t taken_mask
+    uint32_t* ordinals               # [router][conntrack, fabric]: the last one given; of all shards
+    Affinity* affinities             # open addressing, expires 0: empty
+    uint32_t affinity_mask
+    uint32_t affinity_count
+    const Pmtu* paths                # what stacks have learnt of paths, sorted
+    uint32_t path_count
+    # the flow cache
+    Flow* flows                      # by number - 1
+    Aside* asides
+    uint64_t* flow_index             # open addressing, tag << 32 | number
+    uint64_t flow_index_mask
+    uint32_t* listed                 # numbers of those with packets that the counters do not have yet
+    uint32_t flow_count
+    uint32_t flow_room
+    uint32_t listed_count
+    bint caching                     # packets are plain and nobody wants events
+    Home[MOST_SHARDS] homes          # all shards' flows, for who retreats
+    Batch[MOST_SHARDS] notes         # Notices for the others
+    # where packets go to
+    const uint8_t* shards            # [router]
+    uint32_t shard                   # this one
+    Batch[MOST_SHARDS] out           # Carries
+    # counters
+    uint64_t* links                  # [router][device][direction][packets, bytes]
+    uint64_t* drops                  # [place][reason]
+    uint64_t* verdicts
+    uint64_t* hits                   # [object]
+    # events, if wanted
+    Event* events
+    uint64_t event_count
+    uint64_t event_room
+    bint wants_events
+    # offspring, if wanted
+    Packet* born_packets
+    Header* born_headers
+    Born* born
+    uint64_t born_count
+    uint64_t born_room
+    bint wants_born
+    uint32_t leg
+    uint32_t wave                    # number of the wave, from 1
 
 
 # A packet at one router. ``carry`` is a copy: the next leg's is written when this one has ended well.

@@ -1,0 +1,161 @@
+"""A wave passes through all shards of a state, leg by leg: of each leg every shard works the part at its own routers, in row
+order, and hands the packets that go on to the shards of their next routers. Shards are shared out to threads, which wait for each
+other between legs; nothing that one writes during a leg is read by another before it is over.
+"""
+
+from __future__ import annotations
+
+from concurrent.futures import wait
+from threading import Barrier, BrokenBarrierError
+
+import numpy as np
+
+from .._fastpath import CARRY_SIZE, EVENT_ROOM, FRAME, NOTICE_SIZE, Ledger, Post, Tables, deal, enter, step
+from ..vocabulary import BORN, EVENT, HEADER, PACKET
+from .flows import MOST
+from .results import Born
+from .shards import Shard
+from .state import State
+
+_FIRST_EVENTS = 2 * EVENT_ROOM
+_LEAST = 16 * FRAME                        # packets that it takes to keep a thread more busy for longer than it takes to call it
+
+
+class Passage:
+    """One wave. ``events`` and ``born``, if wanted, when it has run."""
+
+    def __init__(
+        self, tables: Tables, state: State, wave: np.ndarray, headers: np.ndarray, results: np.ndarray, threads: int, *,
+        events: bool, offspring: bool,
+    ) -> None:
+        self._tables, self._state = tables, state
+        self._wave, self._headers, self._results = wave, headers, results
+        self._wants_events, self._wants_born = events, offspring
+        self._threads = max(1, min(threads, len(state.shards), len(wave) // _LEAST))
+        self._parts = [_Part(shard, events, offspring) for shard in state.shards]
+        self._barrier = Barrier(self._threads)
+
+    def run(self, earliest: int) -> None:
+        """Every packet to its end."""
+        self._earliest = earliest
+        others = [self._state.threads.submit(self._work, number) for number in range(1, self._threads)]
+        try:
+            self._work(0)
+        except BrokenBarrierError:
+            pass                                   # another one says why
+        finally:
+            wait(others)
+        for error in [other.exception() for other in others]:
+            if error is not None and not isinstance(error, BrokenBarrierError):
+                raise error
+
+    def events(self) -> np.ndarray:
+        """By row; those of a row in the order of its legs."""
+        rows, legs = self._written("journal")
+        return rows[0][np.lexsort((legs, rows[0]["row"]))]
+
+    def born(self) -> Born:
+        """In the order of legs, then rows."""
+        (packets, headers, causes), legs = self._written("nursery")
+        order = np.lexsort((causes["parent"], legs))
+        return Born(packets[order], headers[order], causes[order])
+
+    def _written(self, name: str) -> tuple[list[np.ndarray], np.ndarray]:
+        """Arrays of all parts one after the other, and the turns in which their rows were written."""
+        parts = [getattr(part, name) for part in self._parts]
+        arrays = [np.concatenate(some) for some in zip(*(rows.written() for rows in parts), strict=True)]
+        return arrays, np.concatenate([rows.turns() for rows in parts])
+
+    def _work(self, number: int) -> None:
+        """One thread's."""
+        try:
+            self._turns(self._parts[number::self._threads])
+        except BaseException:
+            self._barrier.abort()
+            raise
+
+    def _meet(self) -> None:
+        if self._threads > 1:
+            self._barrier.wait()
+
+    def _turns(self, mine: list[_Part]) -> None:
+        shards = [part.shard for part in self._parts]
+        bounds = [len(self._wave) * number // len(shards) for number in range(len(shards) + 1)]
+        for part in mine:
+            self._deal(part.shard, *bounds[part.shard.number:part.shard.number + 2])
+        self._meet()
+        posts, turn, leg = [shard.rows for shard in shards], 0, 0
+        while any(post.total for post in posts):
+            ledgers = [shard.ledger for shard in shards]
+            for part in mine:
+                self._leg(part, leg, posts, part.shard.onward[turn & 1], list(ledgers))
+            self._meet()
+            posts = [shard.onward[turn & 1] for shard in shards]
+            turn, leg = turn + 1, leg + (1 if leg or self._wants_born else 2)
+        if len(shards) > 1:
+            for part in mine:
+                while not enter(part.shard.ledger, [shard.notes for shard in shards], part.shard.flows.room < MOST):
+                    part.shard.grow(self._earliest)
+
+    def _deal(self, shard: Shard, first: int, last: int) -> None:
+        """A slice of the wave: where each packet starts."""
+        state, trial = self._state, shard.trial
+        deal(self._tables, shard.ledger, self._wave, self._headers, self._results, first, last, shard.rows, state.homes,
+             trial.links, trial.drops, trial.verdicts)
+
+    def _leg(self, part: _Part, leg: int, posts: list[Post], out: Post, ledgers: list[Ledger]) -> None:
+        """One shard's part."""
+        shard, journal, nursery = part.shard, part.journal, part.nursery
+        coming = sum(post.count(shard.number) for post in posts)
+        out.clear(CARRY_SIZE, len(posts), coming, len(self._wave))
+        if leg <= 2:
+            shard.notes.clear(NOTICE_SIZE, len(posts), coming if leg == 2 and len(posts) > 1 else 0, len(self._wave))
+        while True:
+            packets, headers, causes = nursery.arrays
+            ledgers[shard.number] = shard.ledger
+            done, journal.count, nursery.count = step(
+                self._tables, ledgers, shard.number, self._wave, self._headers, self._results, posts, out, shard.notes,
+                journal.arrays[0], journal.count, self._wants_events, packets, headers, causes, nursery.count,
+                self._state.wave, leg, shard.flows.room < MOST)
+            if done:
+                break
+            shard.grow(self._earliest)
+            journal.make_room(EVENT_ROOM)
+            nursery.make_room(FRAME)
+        journal.end_turn()
+        nursery.end_turn()
+
+
+class _Part:
+    """What a shard does of a wave."""
+
+    def __init__(self, shard: Shard, events: bool, offspring: bool) -> None:
+        self.shard = shard
+        self.journal = _Rows(_FIRST_EVENTS if events else 0, EVENT)
+        self.nursery = _Rows(4 * FRAME if offspring else 0, PACKET, HEADER, BORN)
+
+
+class _Rows:
+    """Arrays that are written row by row, together, and that double when they are full; ``count`` rows are written."""
+
+    def __init__(self, room: int, *dtypes: np.dtype) -> None:
+        self.arrays = [np.empty(room, dtype) for dtype in dtypes]
+        self.count = 0
+        self._ends = [0]
+
+    def make_room(self, least: int) -> None:
+        """``least`` more rows fit. No room at all was wanted: then there is none."""
+        if 0 < len(self.arrays[0]) < self.count + least:
+            for number, full in enumerate(self.arrays):
+                self.arrays[number] = np.empty(2 * len(full), full.dtype)
+                self.arrays[number][:len(full)] = full
+
+    def end_turn(self) -> None:
+        self._ends.append(self.count)
+
+    def turns(self) -> np.ndarray:
+        """Of each row the turn in which it was written."""
+        return np.repeat(np.arange(len(self._ends) - 1), np.diff(self._ends))
+
+    def written(self) -> list[np.ndarray]:
+        return [array[:self.count] for array in self.arrays]

@@ -1,0 +1,164 @@
+"""What the compiled engine writes down, in parts: a shard has all that belongs to some of the routers, and is one thread's at a
+time. Rooms grow here, never in the compiled code.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Self
+
+import numpy as np
+
+from .._fastpath import (
+    CONNECTION_ROOM, CONNECTIONS_PER_TAKEN, FRAME, LEAST_AFFINITIES, LEAST_INDEX, TAKEN_SIZE, Ledger, Post, reindex, remember,
+    widen,
+)
+from ..fib.image import FibImage
+from ..vocabulary import AFFINITY, CONNECTION, PMTU, Device, DropReason, Verdict
+from .flows import MOST, FlowCache
+from .lines import zeros
+
+_FIRST_ROOM = 8 * FRAME                    # a power of two, and no less than one frame of one leg may take up
+_SLOTS = np.dtype(np.uint64)
+_GROWTH = 4                                # of room for records: what nobody has written yet takes no memory
+
+
+@dataclass(frozen=True)
+class Counters:
+    """``links``: uint64[routers + 1, devices, 2 directions, (packets, bytes)]; ``drops``: uint64[places + 1, reasons];
+    ``verdicts``: uint64[verdicts]; ``hits``: uint64[objects + 1]."""
+
+    links: np.ndarray
+    drops: np.ndarray
+    verdicts: np.ndarray
+    hits: np.ndarray
+
+    @classmethod
+    def of(cls, image: FibImage) -> Self:
+        """At 0."""
+        return cls(
+            np.zeros((len(image.routers), len(Device), 2, 2), np.uint64),
+            np.zeros((image.places + 1, len(DropReason)), np.uint64),
+            np.zeros(len(Verdict), np.uint64), np.zeros(image.objects + 1, np.uint64))
+
+
+@dataclass
+class Common:
+    """What all shards read, and write only where it is their routers': ``ordinals``, the last one given, by conntrack and by the
+    groups, and ``shards``, whose each router is."""
+
+    paths: np.ndarray
+    ordinals: np.ndarray
+    shards: np.ndarray
+
+    @classmethod
+    def of(cls, routers: int) -> Self:
+        return cls(np.zeros(0, PMTU), np.zeros((routers, 2), np.uint32), np.zeros(routers, np.uint8))
+
+
+class Shard:
+    """Connections (the first ones of ``records``, with an ``index`` over them), affinities (``sessions``), the flows that start
+    here, and the counters of what happened here. How many there are of each the ``ledger`` knows, through which the compiled
+    code sees all of it. ``rows``, ``onward`` (in turn) and ``notes``: what it has for all shards, during a wave; ``trial``:
+    counters that nobody reads."""
+
+    def __init__(self, number: int, common: Common, counters: Counters, trial: Counters) -> None:
+        self.number = number
+        self._common = common
+        self.counters, self.trial = counters, trial
+        self._furnish(_FIRST_ROOM)
+        self.index = zeros(LEAST_INDEX, _SLOTS)                       # over the connections, open addressing
+        self.sessions = zeros(LEAST_AFFINITIES, AFFINITY)             # an open-addressing table
+        self.flows = FlowCache()
+        self.rows, self.onward, self.notes = Post(), (Post(), Post()), Post()
+        self._untidy = _FIRST_ROOM                                    # connections from which on it pays to look for dead ones
+        self._bind(0, 0, 0, 0)
+
+    def _bind(self, connections: int, sessions: int, flows: int, slots: int) -> None:
+        """A ledger over the arrays as they are now, with these numbers of records in them. No flow may be listed."""
+        common, counters, cache = self._common, self.counters, self.flows
+        self.ledger = Ledger(
+            self.records, connections, self.index, self.taken, self.sessions, sessions, common.paths, common.ordinals,
+            counters.links, counters.drops, counters.verdicts, counters.hits, cache.records, cache.asides, cache.index,
+            cache.listed, flows, slots, common.shards, self.number)
+
+    @property
+    def connections(self) -> np.ndarray:
+        """Dead ones, too."""
+        return self.records[:self.ledger.counts[0]]
+
+    def take(self, connections: np.ndarray, sessions: np.ndarray) -> None:
+        """Instead of its own, all of different tuples and clients; flows are forgotten."""
+        room = len(self.records)
+        while room < len(connections) + CONNECTION_ROOM:
+            room *= _GROWTH
+        self._replace(connections, room)
+        seated = self._seat(sessions)
+        self._bind(len(connections), seated, 0, self.ledger.counts[3])
+
+    def tidy(self, earliest: int) -> bool:
+        """Forget connections that had expired at ``earliest`` where they take up much of the table. True: the others stand
+        elsewhere now, and with them flows must be forgotten."""
+        connections = self.connections
+        if len(connections) < self._untidy:
+            return False
+        alive = connections["expires"] > earliest
+        count = int(np.count_nonzero(alive))
+        moved = count <= len(connections) - len(connections) // 4
+        if moved:
+            self._replace(connections[alive], len(self.records))
+        left = count if moved else len(connections)
+        self._untidy = left + left // 4 + _FIRST_ROOM
+        return moved
+
+    def grow(self, earliest: int) -> None:
+        """Make room for one frame more of whatever lacks it. Connections stay where they are."""
+        connections, sessions, flows, slots = self.ledger.counts
+        self.ledger.settle()
+        if len(self.records) - connections < CONNECTION_ROOM:
+            known = self.records.view(np.uint8)[:connections * CONNECTION.itemsize]
+            self._furnish(_GROWTH * len(self.records))     # what searches knew is looked up anew
+            self.records.view(np.uint8)[:len(known)] = known
+        if slots > len(self.index) // 8 * 5:
+            wider = zeros(2 * len(self.index), _SLOTS)
+            widen(self.index, wider)
+            self.index = wider
+        if sessions > len(self.sessions) // 2:
+            sessions = self._seat(self.sessions[self.sessions["expires"] > earliest])
+        if self.flows.room - flows < FRAME and self.flows.room < MOST:
+            self.flows = self.flows.grown(flows)
+        self._bind(connections, sessions, flows, slots)
+
+    def forget_flows(self) -> None:
+        """What they rest on has changed."""
+        self.ledger.settle()
+        connections, sessions, _, slots = self.ledger.counts
+        self.flows = FlowCache(self.flows.room)
+        self._bind(connections, sessions, 0, slots)
+
+    def _replace(self, connections: np.ndarray, room: int) -> None:
+        """These connections instead of all others, in a table of their own; flows are forgotten."""
+        self.ledger.settle()
+        sessions = self.ledger.counts[1]
+        self._furnish(room)
+        self.records[:len(connections)] = connections
+        index = LEAST_INDEX
+        while index // 8 * 5 < 3 * len(connections):          # two slots, and one of the source where it is translated
+            index *= 2
+        self.index = zeros(index, _SLOTS)
+        self.flows = FlowCache(self.flows.room)
+        self._bind(len(connections), sessions, 0, reindex(self.records, len(connections), self.index))
+
+    def _furnish(self, room: int) -> None:
+        """Empty tables for that many connections; ``taken``: which ports searches have found taken."""
+        self.records = zeros(room, CONNECTION)
+        self.taken = zeros(room // CONNECTIONS_PER_TAKEN * TAKEN_SIZE, np.dtype(np.uint8))
+
+    def _seat(self, sessions: np.ndarray) -> int:
+        """A table with these affinities, at most a quarter full. Returns how many there are."""
+        room = LEAST_AFFINITIES
+        while room < 4 * len(sessions):
+            room *= 2
+        self.sessions = zeros(room, AFFINITY)
+        remember(sessions, self.sessions)
+        return len(sessions)
