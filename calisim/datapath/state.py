@@ -73,7 +73,7 @@ class State:
     @property
     def counts(self) -> tuple[int, int, int]:
         """How many there are: connections, affinities, flows."""
-        connections, sessions, flows = zip(*(shard.ledger.counts for shard in self.shards), strict=True)
+        connections, sessions, flows, _ = zip(*(shard.ledger.counts for shard in self.shards), strict=True)
         return sum(connections), sum(sessions), sum(flows)
 
     def connections(self) -> np.ndarray:

@@ -293,7 +293,6 @@ cdef inline void note(Core* core, const Walk* w, const Carry* carry, const Resul
     cdef const Trail* last = &w.trail
     cdef Batch* notes = &core.notes[last.home]
     cdef Key key = key_of(packet)
-    cdef bint wired = w.result.wire != 0
     cdef uint32_t number
     cdef Notice* notice
     if (not last.steady or core.leg > 2 or not lasting(w.result) or packet.fragment & ~<uint32_t>PACKET_FLAG_DF):
