@@ -33,11 +33,14 @@ class Passage:
         self._wants_events, self._wants_born = events, offspring
         self._threads = max(1, min(threads, len(state.shards), len(wave) // _LEAST))
         self._parts = [_Part(shard, events, offspring) for shard in state.shards]
-        self._barrier = Barrier(self._threads)
+        self._barrier = Barrier(self._threads) if self._threads > 1 else None         # small waves feel what it costs to make one
 
     def run(self, earliest: int) -> None:
         """Every packet to its end."""
         self._earliest = earliest
+        if self._threads == 1:
+            self._turns(self._parts)
+            return
         others = [self._state.threads.submit(self._work, number) for number in range(1, self._threads)]
         try:
             self._work(0)
@@ -67,7 +70,8 @@ class Passage:
         return arrays, np.concatenate([rows.turns() for rows in parts])
 
     def _work(self, number: int) -> None:
-        """One thread's."""
+        """What one of several threads does; the others do not wait in vain if it cannot go on."""
+        assert self._barrier is not None
         try:
             self._turns(self._parts[number::self._threads])
         except BaseException:
@@ -75,7 +79,7 @@ class Passage:
             raise
 
     def _meet(self) -> None:
-        if self._threads > 1:
+        if self._barrier:
             self._barrier.wait()
 
     def _turns(self, mine: list[_Part]) -> None:
@@ -100,6 +104,9 @@ class Passage:
     def _deal(self, shard: Shard, first: int, last: int) -> None:
         """A slice of the wave: where each packet starts."""
         state, trial = self._state, shard.trial
+        if len(state.shards) == 1:
+            shard.rows.take_all(last)
+            return
         deal(self._tables, shard.ledger, self._wave, self._headers, self._results, first, last, shard.rows, state.homes,
              trial.links, trial.drops, trial.verdicts)
 
