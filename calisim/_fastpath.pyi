@@ -3,6 +3,8 @@
 Arrays must be contiguous and of the named dtype.
 """
 
+from typing import Any
+
 import numpy as np
 
 VOCABULARY: str                # digest of the vocabulary that the core was built from
@@ -44,6 +46,12 @@ class Ledger:
     ) -> None: ...
     def settle(self) -> None:
         """The counters get the packets that took short cuts."""
+
+def typed(
+    packets: np.ndarray, headers: np.ndarray, results: np.ndarray, events: np.ndarray, born_packets: np.ndarray,
+    born_headers: np.ndarray, born: np.ndarray,
+) -> tuple[Any, Any, Any, Any, Any, Any, Any]:
+    """The arrays as step takes them without looking at their layout once more."""
 
 def step(
     tables: Tables, ledger: Ledger, packets: np.ndarray, headers: np.ndarray, results: np.ndarray, carries: np.ndarray,

@@ -12,7 +12,7 @@ from .lines import aligned
 from .results import Born, Results
 
 try:
-    from .._fastpath import EVENT_ROOM, FRAME, VOCABULARY, Tables, police, step
+    from .._fastpath import EVENT_ROOM, FRAME, VOCABULARY, Tables, police, step, typed
     from .flows import MOST
     from .state import State
 except (ImportError, ValueError) as error:        # ValueError: a record's layout is another one
@@ -22,6 +22,9 @@ if VOCABULARY != digest():
     raise StaleBuildError("the packet core was built from another vocabulary: run pip install -e .")
 
 _FIRST_EVENTS = 2 * EVENT_ROOM
+_PLAIN = np.empty(0, HEADER)
+_NONE = dict(zip((EVENT, PACKET, HEADER, BORN), typed(           # made once: with small waves it takes as long as the packets
+    *(np.empty(0, dtype) for dtype in (PACKET, HEADER, RESULT, EVENT, PACKET, HEADER, BORN)))[3:], strict=True))
 
 
 class FastEngine:
@@ -55,14 +58,15 @@ class FastEngine:
         """Results row by row. ``threads`` is accepted for the sake of callers; the result does not depend on it."""
         if not isinstance(wave, np.ndarray) or wave.dtype != PACKET or wave.ndim != 1:
             raise UsageError("a wave is a one-dimensional numpy array of calisim.PACKET")
-        headers = np.empty(0, HEADER) if headers is None else headers
+        headers = _PLAIN if headers is None else headers
         if not isinstance(headers, np.ndarray) or headers.dtype != HEADER or headers.shape not in ((0,), wave.shape):
             raise UsageError("headers are a numpy array of calisim.HEADER, one for each packet of the wave")
         if not isinstance(state, State):
             raise UsageError("the state belongs to another engine: take Engine.new_state()")
         if threads < 1:
             raise UsageError(f"{threads} threads: it takes at least one")
-        wave, headers = np.ascontiguousarray(wave), headers.copy()          # quotes of ICMP errors are translated on the way
+        wave = np.ascontiguousarray(wave)
+        headers = headers.copy() if len(headers) else headers               # quotes of ICMP errors are translated on the way
         state.fit(self.image)
         state.wave += 1
         results = np.empty(len(wave), RESULT)
@@ -83,20 +87,22 @@ class FastEngine:
         state.tidy(earliest)
         carries = state.carries_of(len(wave))
         active, leg = len(wave), 0
+        wants_events, wants_born = len(journal.arrays[0]) > 0, len(nursery.arrays[0]) > 0
+        quotes = headers if len(headers) else _NONE[HEADER]
+        arrays = typed(wave, quotes, results, *journal.arrays, *nursery.arrays)
         while active:
             position = kept = 0
             while True:
-                rows, = journal.arrays
-                packets, more, born = nursery.arrays
                 position, kept, journal.count, nursery.count = step(
-                    self._tables, state.ledger, wave, headers, results, carries, rows, journal.count, len(rows) > 0, packets,
-                    more, born, nursery.count, state.wave, leg, position, kept, active, state.flows.room < MOST)
+                    self._tables, state.ledger, *arrays[:3], carries, arrays[3], journal.count, wants_events, *arrays[4:],
+                    nursery.count, state.wave, leg, position, kept, active, state.flows.room < MOST)
                 if position == active:
                     break
                 state.grow(earliest)
                 journal.make_room(EVENT_ROOM)
                 nursery.make_room(FRAME)
-            active, leg = kept, leg + (1 if leg or len(born) else 2)
+                arrays = typed(wave, quotes, results, *journal.arrays, *nursery.arrays)
+            active, leg = kept, leg + (1 if leg or wants_born else 2)
         state.latest = max(state.latest, int(wave["time"].max()))
 
     def _learn(self, wave: np.ndarray, headers: np.ndarray, results: np.ndarray, state: State) -> None:
@@ -139,7 +145,7 @@ class _Rows:
     """Arrays that are written row by row, together, and that double when they are full; ``count`` rows are written."""
 
     def __init__(self, room: int, *dtypes: np.dtype) -> None:
-        self.arrays = [np.empty(room, dtype) for dtype in dtypes]
+        self.arrays = [np.empty(room, dtype) if room else _NONE[dtype] for dtype in dtypes]
         self.count = 0
 
     def make_room(self, least: int) -> None:
