@@ -63,14 +63,18 @@ cdef inline bint ask_for_records(Core* core, uint64_t hash) noexcept nogil:
 
 
 cdef inline void ask_for_senders(Core* core, Py_ssize_t first, Py_ssize_t last, const uint32_t* flows) noexcept nogil:
-    """The endpoints that a frame of new packets comes from, but for short cuts, and their routers."""
+    """The endpoints that a frame of new packets comes from, but for short cuts, their routers and what counts at these."""
+    cdef uint32_t router
     cdef Py_ssize_t i
     for i in range(first, last):
         if not flows[i - first] and core.packets[i].ingress <= core.fib.endpoint_count:
             prefetch_read(&core.fib.endpoints[core.packets[i].ingress])
+            prefetch_read(&core.fib.endpoints[core.packets[i].ingress].kind)
     for i in range(first, last):
         if not flows[i - first] and core.packets[i].ingress <= core.fib.endpoint_count:
-            prefetch_read(&core.fib.routers[core.fib.endpoints[core.packets[i].ingress].router].flags)
+            router = core.fib.endpoints[core.packets[i].ingress].router
+            prefetch_read(&core.fib.routers[router].flags)
+            prefetch_write(&core.links[(<size_t>router * DEVICE_COUNT + DEVICE_VETH) * 4])
 
 
 cdef inline void ask_for_translation(Core* core, const Walk* w, Glance* g) noexcept nogil:
