@@ -22,6 +22,9 @@ if VOCABULARY != digest():
     raise StaleBuildError("the packet core was built from another vocabulary: run pip install -e .")
 
 
+_PLAIN = np.empty(0, HEADER)
+
+
 class FastEngine:
     """Forwards waves by the tables of one FibImage."""
 
@@ -54,14 +57,15 @@ class FastEngine:
         that a wave comes to depends on their number."""
         if not isinstance(wave, np.ndarray) or wave.dtype != PACKET or wave.ndim != 1:
             raise UsageError("a wave is a one-dimensional numpy array of calisim.PACKET")
-        headers = np.empty(0, HEADER) if headers is None else headers
+        headers = _PLAIN if headers is None else headers
         if not isinstance(headers, np.ndarray) or headers.dtype != HEADER or headers.shape not in ((0,), wave.shape):
             raise UsageError("headers are a numpy array of calisim.HEADER, one for each packet of the wave")
         if not isinstance(state, State):
             raise UsageError("the state belongs to another engine: take Engine.new_state()")
         if threads < 1:
             raise UsageError(f"{threads} threads: it takes at least one")
-        wave, headers = np.ascontiguousarray(wave), headers.copy()          # quotes of ICMP errors are translated on the way
+        wave = np.ascontiguousarray(wave)
+        headers = headers.copy() if len(headers) else headers               # quotes of ICMP errors are translated on the way
         state.fit(self.image)
         state.share(threads)
         state.wave += 1

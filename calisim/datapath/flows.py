@@ -24,8 +24,8 @@ class FlowCache:
         self.listed = np.zeros(room, _NUMBERS)
 
     def grown(self, count: int) -> FlowCache:
-        """Twice the room, with the first ``count`` flows of this one; nothing is listed."""
-        other = FlowCache(2 * self.room)
+        """Four times the room, which takes memory as it is written, with the first ``count`` flows; nothing is listed."""
+        other = FlowCache(min(4 * self.room, MOST))
         other.records[:count * FLOW_SIZE] = self.records[:count * FLOW_SIZE]
         other.asides[:count * ASIDE_SIZE] = self.asides[:count * ASIDE_SIZE]
         reflow(other.records, count, other.index)

@@ -10,14 +10,16 @@ from threading import Barrier, BrokenBarrierError
 
 import numpy as np
 
-from .._fastpath import CARRY_SIZE, EVENT_ROOM, FRAME, NOTICE_SIZE, Ledger, Post, Tables, deal, enter, step
-from ..vocabulary import BORN, EVENT, HEADER, PACKET
+from .._fastpath import CARRY_SIZE, EVENT_ROOM, FRAME, NOTICE_SIZE, Ledger, Post, Tables, deal, enter, step, typed
+from ..vocabulary import BORN, EVENT, HEADER, PACKET, RESULT
 from .flows import MOST
 from .results import Born
 from .shards import Shard
 from .state import State
 
 _FIRST_EVENTS = 2 * EVENT_ROOM
+_NONE = dict(zip((EVENT, PACKET, HEADER, BORN), typed(           # made once: with small waves it takes as long as the packets
+    *(np.empty(0, dtype) for dtype in (PACKET, HEADER, RESULT, EVENT, PACKET, HEADER, BORN)))[3:], strict=True))
 _LEAST = 16 * FRAME                        # packets that it takes to keep a thread more busy for longer than it takes to call it
 
 
@@ -29,7 +31,7 @@ class Passage:
         events: bool, offspring: bool,
     ) -> None:
         self._tables, self._state = tables, state
-        self._wave, self._headers, self._results = wave, headers, results
+        self._wave, self._headers, self._results = wave, headers if len(headers) else _NONE[HEADER], results
         self._wants_events, self._wants_born = events, offspring
         self._threads = max(1, min(threads, len(state.shards), len(wave) // _LEAST))
         self._parts = [_Part(shard, events, offspring) for shard in state.shards]
@@ -113,22 +115,22 @@ class Passage:
     def _leg(self, part: _Part, leg: int, posts: list[Post], out: Post, ledgers: list[Ledger]) -> None:
         """One shard's part."""
         shard, journal, nursery = part.shard, part.journal, part.nursery
+        arrays = typed(self._wave, self._headers, self._results, *journal.arrays, *nursery.arrays)
         coming = sum(post.count(shard.number) for post in posts)
         out.clear(CARRY_SIZE, len(posts), coming, len(self._wave))
         if leg <= 2:
             shard.notes.clear(NOTICE_SIZE, len(posts), coming if leg == 2 and len(posts) > 1 else 0, len(self._wave))
         while True:
-            packets, headers, causes = nursery.arrays
             ledgers[shard.number] = shard.ledger
             done, journal.count, nursery.count = step(
-                self._tables, ledgers, shard.number, self._wave, self._headers, self._results, posts, out, shard.notes,
-                journal.arrays[0], journal.count, self._wants_events, packets, headers, causes, nursery.count,
-                self._state.wave, leg, shard.flows.room < MOST)
+                self._tables, ledgers, shard.number, *arrays[:3], posts, out, shard.notes, arrays[3], journal.count,
+                self._wants_events, *arrays[4:], nursery.count, self._state.wave, leg, shard.flows.room < MOST)
             if done:
                 break
             shard.grow(self._earliest)
             journal.make_room(EVENT_ROOM)
             nursery.make_room(FRAME)
+            arrays = typed(self._wave, self._headers, self._results, *journal.arrays, *nursery.arrays)
         journal.end_turn()
         nursery.end_turn()
 
@@ -146,7 +148,7 @@ class _Rows:
     """Arrays that are written row by row, together, and that double when they are full; ``count`` rows are written."""
 
     def __init__(self, room: int, *dtypes: np.dtype) -> None:
-        self.arrays = [np.empty(room, dtype) for dtype in dtypes]
+        self.arrays = [np.empty(room, dtype) if room else _NONE[dtype] for dtype in dtypes]
         self.count = 0
         self._ends = [0]
 

@@ -144,10 +144,13 @@ cdef inline bint outside(Core* core, Walk* w, const Wire* wire, const Target* ta
     return to_host(core, w, c.host) if c.host else end(core, w, VERDICT_EXITED, STAGE_FABRIC, place)
 
 
-cdef inline bint internet(Core* core, Walk* w, Wire* wire, const Target* target) noexcept nogil:
+cdef inline bint internet(Core* core, Walk* w, Wire* wire, const Target* target, uint32_t sender) noexcept nogil:
     """The internet gateway.      Drops  FABRIC_NO_ROUTE, IGW_NO_PUBLIC_ADDRESS, FABRIC_MTU      Sets  the wire's source"""
-    cdef uint32_t owner = core.fib.classes[class_at(core, w, wire.src)].interface
-    cdef const Router* router = &core.fib.routers[owner if owner <= core.fib.router_count else 0]
+    cdef const Router* router = &core.fib.routers[sender]
+    cdef uint32_t owner
+    if router.address != wire.src:             # it sends in another's name
+        owner = core.fib.classes[class_at(core, w, wire.src)].interface
+        router = &core.fib.routers[owner if owner <= core.fib.router_count else 0]
     if not leads_outside(core, w, wire, target, target.place):
         return False
     if not router.flags & ROUTER_FLAG_PUBLIC or router.address != wire.src:
@@ -187,7 +190,7 @@ cdef inline bint routed(Core* core, Walk* w, Wire* wire, const Subnet* subnet, u
     if target.kind == TARGET_NODE:
         return fits_leg(core, w, wire, target.router, place) and to_node(core, w, target.router, place, sender)
     if target.kind == TARGET_INTERNET:
-        return internet(core, w, wire, target)
+        return internet(core, w, wire, target, sender)
     if target.kind == TARGET_OUTSIDE:
         if not fits(w, wire.length, core.fib.fabric.internet_mtu) and wire.fragment & PACKET_FLAG_DF:
             complains(core, w, ERROR_FRAG_NEEDED, wire_ttl(w) + 1, core.fib.fabric.internet_mtu)

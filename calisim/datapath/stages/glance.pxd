@@ -65,14 +65,20 @@ cdef inline bint ask_for_records(Core* core, uint64_t hash) noexcept nogil:
 cdef inline void ask_for_senders(
     Core* core, const uint32_t* rows, Py_ssize_t count, const uint32_t* flows,
 ) noexcept nogil:
-    """The endpoints that a frame of new packets comes from, but for short cuts, and their routers."""
+    """The endpoints that a frame of new packets comes from, but for short cuts, their routers and what counts at these."""
+    cdef uint32_t router, ingress
     cdef Py_ssize_t i
     for i in range(count):
-        if not flows[i] and core.packets[rows[i]].ingress <= core.fib.endpoint_count:
-            prefetch_read(&core.fib.endpoints[core.packets[rows[i]].ingress])
+        ingress = core.packets[rows[i]].ingress
+        if not flows[i] and ingress <= core.fib.endpoint_count:
+            prefetch_read(&core.fib.endpoints[ingress])
+            prefetch_read(&core.fib.endpoints[ingress].kind)
     for i in range(count):
-        if not flows[i] and core.packets[rows[i]].ingress <= core.fib.endpoint_count:
-            prefetch_read(&core.fib.routers[core.fib.endpoints[core.packets[rows[i]].ingress].router].flags)
+        ingress = core.packets[rows[i]].ingress
+        if not flows[i] and ingress <= core.fib.endpoint_count:
+            router = core.fib.endpoints[ingress].router
+            prefetch_read(&core.fib.routers[router].flags)
+            prefetch_write(&core.links[(<size_t>router * DEVICE_COUNT + DEVICE_VETH) * 4])
 
 
 cdef inline void ask_for_translation(Core* core, const Walk* w, Glance* g) noexcept nogil:

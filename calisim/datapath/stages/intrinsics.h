@@ -4,8 +4,10 @@
 #define CALISIM_INTRINSICS_H
 
 #if defined(__GNUC__) || defined(__clang__)
-#define prefetch_read(address) __builtin_prefetch((address), 0, 3)
-#define prefetch_write(address) __builtin_prefetch((address), 1, 3)
+/* The empty statement has no code: without it GCC takes a function that only asks for memory for one without effect, and
+   leaves it out. */
+#define prefetch_read(address) do { __builtin_prefetch((address), 0, 3); __asm__ volatile (""); } while (0)
+#define prefetch_write(address) do { __builtin_prefetch((address), 1, 3); __asm__ volatile (""); } while (0)
 #define lowest_bit(word) __builtin_ctzll(word)
 #define aside __attribute__((cold)) void
 #else

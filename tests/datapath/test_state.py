@@ -1,0 +1,72 @@
+"""Tables of the compiled engine's state that have grown or been tidied still lead to everything that they led to before."""
+
+import numpy as np
+import pytest
+
+from calisim._fastpath import widen
+from calisim.control.intent import Intent
+from calisim.datapath.fast import FastEngine
+from calisim.fib.compiler import compile
+from calisim.traffic.batch import packet
+from calisim.vocabulary import ResultFlag
+from tests.generators import SECOND
+from tests.intents import three_zones
+
+FLOWS = 30_000                                  # the first tables have room for 2,048 connections and 16,384 slots
+UDP = 17
+
+
+def datagrams(intent: Intent, time: int) -> np.ndarray:
+    pod = intent.endpoint(intent.endpoint_ids["default/p1"])
+    wave = np.repeat(packet(src=pod.address, dst="203.0.113.10", ingress=pod.id, protocol=UDP, dport=53, time=time), FLOWS)
+    wave["sport"] = np.arange(FLOWS) + 1024
+    return wave
+
+
+def is_new(results: np.ndarray) -> np.ndarray:
+    return results["flags"] & ResultFlag.NEW != 0
+
+
+@pytest.mark.parametrize("random_fully", [False, True])
+def test_grown_and_tidied_tables_know_every_connection(random_fully: bool) -> None:
+    intent = three_zones(pods=1, random_fully=random_fully).build()
+    engine = FastEngine(compile(intent))
+    state = engine.new_state()
+    first = engine.forward(datagrams(intent, SECOND), state).results
+    assert is_new(first).all()
+    assert len(state.shards[0].records) >= FLOWS and state.shards[0].ledger.counts[3] >= 3 * FLOWS     # both directions and the source of each
+    again = engine.forward(datagrams(intent, 2 * SECOND), state).results
+    assert not is_new(again).any()
+    for name in ("connection", "src", "sport"):
+        np.testing.assert_array_equal(again[name], first[name])
+    half = datagrams(intent, 20 * SECOND)[::2]
+    assert not is_new(engine.forward(half, state).results).any()
+    late = engine.forward(datagrams(intent, 40 * SECOND), state).results
+    np.testing.assert_array_equal(is_new(late), np.arange(FLOWS) % 2 == 1)
+    np.testing.assert_array_equal(late["sport"][::2], first["sport"][::2])
+    assert state.shards[0].ledger.counts[0] == FLOWS + FLOWS // 2
+    last = engine.forward(datagrams(intent, 41 * SECOND), state).results                # before it the dead are forgotten
+    assert state.shards[0].ledger.counts[0] == FLOWS
+    assert not is_new(last).any()
+    for name in ("connection", "src", "sport"):
+        np.testing.assert_array_equal(last[name], late[name])
+
+
+def test_slots_of_one_home_keep_their_order_in_a_wider_index() -> None:
+    chance = np.random.default_rng(1)
+    tags = chance.integers(0, 40, 600).astype(np.uint64)        # few homes: long runs, around the end, too
+    tags[tags < 20] += np.uint64(1004)
+    narrow, wide = np.zeros(1024, np.uint64), np.zeros(4096, np.uint64)
+    for number, tag in enumerate(tags.tolist(), 1):
+        at = tag & 1023
+        while narrow[at]:
+            at = (at + 1) & 1023
+        narrow[at] = tag << 32 | number
+    widen(narrow, wide)
+    for tag in set(tags.tolist()):
+        found, at = [], tag & 4095
+        while wide[at]:
+            if int(wide[at]) >> 32 == tag:
+                found.append(int(wide[at]) & 0xFFFFFFFF)
+            at = (at + 1) & 4095
+        assert found == (np.flatnonzero(tags == tag) + 1).tolist()
