@@ -34,7 +34,8 @@ def test_grown_and_tidied_tables_know_every_connection(random_fully: bool) -> No
     state = engine.new_state()
     first = engine.forward(datagrams(intent, SECOND), state).results
     assert is_new(first).all()
-    assert len(state.shards[0].records) >= FLOWS and state.shards[0].ledger.counts[3] >= 3 * FLOWS     # both directions and the source of each
+    shard = state.shards[0]
+    assert len(shard.records) >= FLOWS and shard.ledger.counts[3] >= 3 * FLOWS     # both directions and the source of each
     again = engine.forward(datagrams(intent, 2 * SECOND), state).results
     assert not is_new(again).any()
     for name in ("connection", "src", "sport"):
