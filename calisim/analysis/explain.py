@@ -46,7 +46,8 @@ class Request:
 
 @dataclass(frozen=True, slots=True)
 class Step:
-    """One stage of a journey: where, on which interface, what happened, the headers there (outer first)."""
+    """One stage of a journey: where, on which interface, what happened, the headers there (outer first). ``event``: the
+    crossing of an interface that it tells of, None where it tells of something else."""
 
     where: str
     interface: str
@@ -55,6 +56,7 @@ class Step:
     says: str
     headers: tuple[Header, ...] = ()
     decided_by: Object | None = None
+    event: np.void | None = field(default=None, repr=False, compare=False)
 
 
 @dataclass(frozen=True)
@@ -286,7 +288,7 @@ class _Narrator:
         device, inward = Device(int(event["device"])), event["direction"] == Direction.IN
         return Step(
             where_of(self.intent, event), interface_of(self.intent, event), "in" if inward else "out", Stage(int(event["stage"])),
-            self._says(event, device, inward, now), now, self.intent.object(int(event["detail"])))
+            self._says(event, device, inward, now), now, self.intent.object(int(event["detail"])), event)
 
     def _says(self, event: np.void, device: Device, inward: bool, now: tuple[Header, ...]) -> str:
         endpoint = self.intent.endpoint(int(event["endpoint"])).name if event["endpoint"] else "it"
