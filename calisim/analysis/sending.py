@@ -86,6 +86,15 @@ class _Kept:
             run.families = [one.family for one in self.fates]
 
 
+def kept_run(waves: Sequence[tuple[np.ndarray, Fates]]) -> Run:
+    """Waves that were sent with events, as a run that kept them; nothing is added up."""
+    kept, run = _Kept(), Run()
+    for packets, outcome in waves:
+        kept.add(packets, outcome, True)
+    kept.into(run, True)
+    return run
+
+
 def _numbered(family: Sequence[Generation], start: int) -> np.ndarray:
     """The events of a wave and of its offspring; their rows count from ``start``, what a packet gave rise to has its row."""
     parts = []

@@ -15,6 +15,8 @@ from ...vocabulary import Device, Stage
 from .. import json as documents
 
 if TYPE_CHECKING:
+    import numpy as np
+
     from ...analysis.explain import Journey, Step
     from ...analysis.network import Network
     from ...control.intent import Intent
@@ -58,7 +60,7 @@ def journey(network: Network, request: Request) -> dict[str, Any] | None:
         return None
     boxes = _Boxes(network.intent)
     return {
-        "trace": json.loads(documents.trace_document(told)), "request": boxes.of(told.request),
+        "trace": json.loads(documents.trace_document(told, network.intent)), "request": boxes.of(told.request),
         "reply": None if told.reply is None else boxes.of(told.reply)}
 
 
@@ -72,10 +74,10 @@ class _Boxes:
         self._subnets = {subnet.name for subnet in intent.fabric.subnets}
 
     def of(self, journey: Journey) -> list[str]:
-        return [self._box(step) for step in journey.steps]
+        return [self._box(step, journey) for step in journey.steps]
 
-    def _box(self, step: Step) -> str:
-        event, intent = step.event, self._intent
+    def _box(self, step: Step, journey: Journey) -> str:
+        event, intent = crossed(step, journey), self._intent
         if event is not None and event["endpoint"] and (event["device"] == Device.VETH or not event["router"]):
             return intent.endpoint(int(event["endpoint"])).name
         if event is not None and event["router"]:
@@ -85,3 +87,13 @@ class _Boxes:
         if step.where in self._routers:
             return f"node/{step.where}"
         return step.where
+
+
+def crossed(step: Step, journey: Journey) -> np.void | None:
+    """The EVENT of a step that tells of one."""
+    if step.crossing is None or journey.fates is None:
+        return None
+    generation, position = step.crossing
+    events = journey.fates.family[generation].results.events
+    assert events is not None
+    return events[position]

@@ -1,4 +1,5 @@
 // The player: one packet through every stage, alone or through two variants in lock-step.
+import { bytesPanel } from "./bytes.js";
 import { code, h, icon, replace } from "./dom.js";
 import { headerPanels } from "./headers.js";
 import { aligned, places, steps } from "./path.js";
@@ -76,7 +77,7 @@ class Lane {
       h("span", { class: "quiet" }, ` (stage ${step.stage})`),
       step.decidedBy && h("span", { class: "decider" }, ` ${decider(step.decidedBy)}`));
     const wrap = this.scene.wrapOf(step);
-    replace(this.headers, headerPanels(step.headers, before && before.headers, wrap && this.encaps[wrap].title));
+    replace(this.headers, headerPanels(step.headers, before && before.headers, wrap && this.encaps[wrap].title), this.octets(number));
     for (const list of this.list) {
       if (!list) continue;
       for (const button of list.querySelectorAll("button")) {
@@ -86,6 +87,16 @@ class Lane {
         if (mine) this.reveal(button);
       }
     }
+  }
+
+  octets(number) {
+    const { step, way } = this.all[number];
+    if (!step.bytes) return h("p", { class: "octets none" }, "Between two interfaces: no bytes to see here.");
+    let last = number - 1;
+    while (last >= 0 && this.all[last].way === way && !this.all[last].step.bytes) last -= 1;
+    const before = last >= 0 && this.all[last].way === way ? this.all[last].step : null;
+    const layers = (one) => one.headers.map((header) => header.layer);
+    return bytesPanel(step.bytes, layers(step), before && { hex: before.bytes, layers: layers(before) });
   }
 
   reveal(button) {
