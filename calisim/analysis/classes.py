@@ -14,6 +14,7 @@ from .explain import Request
 from .run import Outcome, is_reply, outcome_of
 
 if TYPE_CHECKING:
+    from ..control.intent import Intent
     from .compare import VariantReport
     from .network import Network
 
@@ -79,9 +80,16 @@ def _request(network: Network, traffic: str, position: int) -> Request:
 def request_of(network: Network, packet: np.void) -> Request:
     """A packet in the words of a trace."""
     intent, protocol = network.intent, int(packet["protocol"])
-    receiver = intent.address_owners.get(int(packet["dst"]))
     return Request(
-        intent.endpoint(int(packet["ingress"])).name,
-        intent.endpoint(receiver).name if receiver else format_address(int(packet["dst"])),
+        intent.endpoint(int(packet["ingress"])).name, _name(intent, int(packet["dst"])),
         {1: "icmp", 6: "tcp", 17: "udp"}.get(protocol, protocol), int(packet["dport"]) if protocol in (6, 17) else None,
         int(packet["length"]), bool(packet["fragment"] & PacketFlag.DF), int(packet["ttl"]))
+
+
+def _name(intent: Intent, address: int) -> str:
+    """What a trace calls an address: its endpoint, the service whose first address it is, or itself."""
+    owner, service = intent.address_owners.get(address), intent.service_addresses.get(address, "")
+    if owner:
+        return intent.endpoint(owner).name
+    named = intent.service_names.get(service)
+    return service if named is not None and named.addresses[:1] == (address,) else format_address(address)

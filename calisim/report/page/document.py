@@ -11,7 +11,7 @@ from ...analysis.compare import Comparison, compare
 from ...analysis.explain import Request
 from ...analysis.flows import Flows
 from ...analysis.scopes import TITLES
-from ...analysis.story import shares, word_of
+from ...analysis.story import word_of
 from ...vocabulary import DropReason, Encap
 from ...vocabulary.encaps import encapsulation
 from .. import json as documents
@@ -45,18 +45,13 @@ def document(
     return {
         "apiVersion": documents.API_VERSION, "kind": "Report",
         "scenario": {"name": scenario.name, "description": scenario.file.metadata.description, "file": scenario.path},
-        "comparison": json.loads(documents.comparison(compared)), "story": _story(compared), "scopes": TITLES,
+        "comparison": json.loads(documents.comparison(compared)), "scopes": TITLES,
         "encaps": {one.name.lower(): {"title": encapsulation(one).title} for one in Encap if one},
         "reasons": {reason.name: reason.remedy for reason in DropReason if reason},
         "variants": [_variant(report.network, flows[report.id], maps, len(compared.variants)) for report in compared.variants],
         "maps": maps, "classes": count,
         "journeys": _journeys(compared, asked, found, edits, progress),
     }
-
-
-def _story(compared: Comparison) -> list[dict[str, str]]:
-    """The story's cells in words, as the text report has them."""
-    return [{scope: shares(cell) for scope, cell in chapter.cells.items()} for chapter in compared.chapters]
 
 
 def _variant(network: Network, flows: Flows, maps: list[dict[str, Any]], variants: int) -> dict[str, Any]:

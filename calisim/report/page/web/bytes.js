@@ -55,8 +55,8 @@ export function bytesPanel(hex, layers, before) {
     const lines = [];
     for (let start = 0; start < octets.length; start += PER_ROW) {
       lines.push(h(
-        "tr", { class: layer, "data-part": name }, h("th", { scope: "row" }, start ? "" : [name, fresh && h("span", { class: "new" }, " new")]),
-        h("td", {}, line(octets.slice(start, start + PER_ROW), start, layer === "payload" || fresh ? null : was?.octets))));
+        "tr", { class: layer, "data-part": name }, start ? h("td", { class: "more" }) : h("th", { scope: "row" }, name, fresh && h("span", { class: "new" }, " new")),
+        h("td", { class: "line" }, line(octets.slice(start, start + PER_ROW), start, layer === "payload" || fresh ? null : was?.octets))));
     }
     return lines;
   });

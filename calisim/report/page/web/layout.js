@@ -33,17 +33,18 @@ function placeNodes(box, subnet, cells) {
   });
 }
 
-export function layout(map, width) {
+// used: names of the places outside that have traffic
+export function layout(map, width, used) {
   const boxes = new Map();
   const cells = new Array(map.nodes.length);
   const outside = { x: AIR, y: 6, w: width - 2 * AIR, h: 40 };
-  let y = outside.y + outside.h + 34;
+  let y = map.hosts.length || used.has("outside") ? outside.y + outside.h + 34 : 24;
   const vpcs = [];
   for (const vpc of map.vpcs) {
     const frame = { x: AIR / 2, y, w: width - AIR, h: 0 };
     const router = { x: frame.x + AIR, y: y + 34, w: frame.w - 2 * AIR, h: 26 };
     boxes.set(`vpc/${vpc.name}`, router);
-    if (vpc.gateway) boxes.set(`igw/${vpc.name}`, { x: frame.x + frame.w - 190, y: y - 14, w: 160, h: 28 });
+    if (vpc.gateway) boxes.set(`igw/${vpc.name}`, { x: frame.x + frame.w / 2 - 75, y: y - 14, w: 150, h: 28, reach: frame.w / 2 });
     const wide = Math.max(1, Math.min(vpc.subnets.length, Math.floor((frame.w - AIR) / 104)));
     const columns = Math.ceil(vpc.subnets.length / Math.ceil(vpc.subnets.length / wide)) || 1;
     const w = (frame.w - AIR - columns * AIR) / columns;
@@ -63,15 +64,16 @@ export function layout(map, width) {
     vpcs.push({ ...vpc, frame });
   }
   map.nodes.forEach((node, index) => boxes.set(`node/${node.name}`, cells[index]));
-  placeHosts(map, boxes, outside);
+  placeHosts(map, boxes, outside, used);
   return { width, height: y, boxes, cells, vpcs };
 }
 
-function placeHosts(map, boxes, outside) {
-  const names = [...map.hosts.map((host) => host.name), "outside"];
-  const shown = names.length <= 9 ? names : [...names.slice(0, 7), "outside"];
+function placeHosts(map, boxes, outside, used) {
+  const names = [...map.hosts.map((host) => host.name), "outside"].filter((name) => name !== "outside" || used.has(name));
+  if (!names.length) return;
+  const shown = names.length <= 9 ? names : names.slice(0, 8);
   const w = Math.min(150, outside.w / shown.length);
   shown.forEach((name, index) => boxes.set(name, {
-    x: outside.x + outside.w - (shown.length - index) * w + 4, y: outside.y, w: w - 8, h: outside.h }));
-  for (const name of names) if (!boxes.has(name)) boxes.set(name, boxes.get(shown[shown.length - 2]));
+    x: outside.x + outside.w / 2 + (index - shown.length / 2) * w + 4, y: outside.y, w: w - 8, h: outside.h }));
+  for (const name of names) if (!boxes.has(name)) boxes.set(name, boxes.get(shown[shown.length - 1]));
 }

@@ -12,22 +12,27 @@ const { comparison, scenario } = report;
 const ids = report.variants.map((variant) => variant.id);
 const several = ids.length > 1;
 
-function chip(word) {
+function chip(word, part) {
   const kind = fateOfWord(word);
-  return h("span", { class: `chip ${kind} ${wrapOfWord(word)}` }, kind === "lost" ? `${SIGNS.lost} ` : "", word);
+  return h("span", { class: `chip ${kind} ${wrapOfWord(word)}` }, kind === "lost" ? `${SIGNS.lost} ` : "", part ? `${part} ${word}` : word);
 }
 
 function story() {
-  if (!report.story.length) return null;
-  const scopes = Object.keys(report.scopes).filter((scope) => report.story.some((cells) => cells[scope]));
+  const steps = comparison.steps ?? [];
+  if (!steps.length) return null;
+  const scopes = Object.keys(report.scopes).filter((scope) => steps.some((step) => step.scopes[scope]));
+  const cell = (outcomes) => {
+    const words = Object.entries(outcomes ?? {});
+    const total = words.reduce((sum, [, count]) => sum + count, 0);
+    return words.length ? words.map(([word, count]) => chip(word, count < total && share(count, total).replace(".0 %", " %"))) : "–";
+  };
   return h(
     "div", { class: "table" }, h("h3", {}, "Step by step: what becomes of the packets"),
     h("div", { class: "scroll", tabindex: "0", role: "region", "aria-label": "Story" }, h("table", { class: "story" },
       h("caption", { class: "offscreen" }, "What becomes of the packets after each step"),
       h("thead", {}, h("tr", {}, h("th", { scope: "col" }, "Step"), scopes.map((scope) => h("th", { scope: "col" }, report.scopes[scope])))),
-      h("tbody", {}, report.story.map((cells, index) => h(
-        "tr", {}, h("th", { scope: "row" }, `${index + 1}. ${comparison.steps[index].title}`),
-        scopes.map((scope) => h("td", {}, cells[scope] ? cells[scope].split(", ").map((word) => chip(word)) : "–"))))))));
+      h("tbody", {}, steps.map((step) => h(
+        "tr", {}, h("th", { scope: "row" }, `${step.step}. ${step.title}`), scopes.map((scope) => h("td", {}, cell(step.scopes[scope])))))))));
 }
 
 const lostOf = (packets) => packets.sent - packets.delivered - packets.exited;
@@ -126,13 +131,15 @@ let current = Math.max(0, report.journeys.findIndex((journey) => !journey.packet
 function show() {
   const chosen = second && second !== first ? [first, second] : [first];
   views = chosen.map((id) => new MapView(report, id));
+  const most = Math.max(...views.map((view) => view.widest()));
+  for (const view of views) view.most = most;
   maps.replaceChildren(...views.map((view) => view.element));
   maps.classList.toggle("two", chosen.length === 2);
   tables.replaceChildren(...chosen.map(flows));
   cards.replaceChildren(...report.journeys.map((journey, index) => h("li", {}, h(
     "button", { type: "button", "aria-pressed": String(index === current), onclick: () => { current = index; open(); } },
-    h("span", { class: "pair" }, h("bdi", {}, journey.from), " → ", h("bdi", {}, journey.to)),
-    h("span", { class: "quiet" }, journey.packets ? `${number(journey.packets)} packets, ${journey.scope}` : "asked for",
+    h("span", { class: "pair" }, h("bdi", {}, journey.from), h("br"), "→ ", h("bdi", {}, journey.to)),
+    h("span", { class: "quiet" }, journey.packets ? `${number(journey.packets)} packet${journey.packets > 1 ? "s" : ""}, ${journey.scope}` : "asked for",
       `, ${journey.protocol}${journey.port === null ? "" : ` ${journey.port}`}, ${number(journey.size)} B`),
     h("span", { class: "chips" }, chosen.map((id) => chip(journey.outcomes[id] ?? outcome(journey.told[id]))))))));
   open();

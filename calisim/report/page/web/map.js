@@ -1,12 +1,13 @@
 // The map of one variant: boxes in boxes, drawn with as much detail as there is room for; traffic above them.
 import { h, replace, s } from "./dom.js";
 import { layout } from "./layout.js";
-import { boxNames, flowsOf, ribbons } from "./ribbons.js";
+import { boxNames, flowsOf, ribbons, widest } from "./ribbons.js";
 import { colours, onTheme } from "./theme.js";
-import { number, share } from "./words.js";
+import { number } from "./words.js";
 
-const COLOURS = ["paper", "ink", "quiet", "node", "nodeline", "pod", "podline", "lost", "lostpaper", "accent"];
+const COLOURS = ["paper", "ink", "quiet", "node", "nodeline", "pod", "podline", "lost", "lostpaper", "accent", "arrived"];
 const MOST_ZOOM = 60;
+const DOT = 18;                 // pixels, under which a node is a dot
 const NEAR = 60;                // flows drawn of a chosen node
 
 export class MapView {
@@ -21,6 +22,8 @@ export class MapView {
     this.onNode = onNode;
     this.chosen = null;
     this.box = null;
+    this.most = this.widest();
+    this.busiest = (this.variant.nodes ?? []).slice(0, this.map.nodes.length).reduce((most, sums) => Math.max(most, sums[0] + sums[2]), 0);
     this.canvas = h("canvas", { "aria-hidden": "true" });
     this.overlay = s("svg", { class: "overlay", role: "img" });
     this.tip = h("div", { class: "tip", hidden: true });
@@ -89,7 +92,8 @@ export class MapView {
   resize() {
     const width = Math.max(300, Math.round(this.stage.clientWidth));
     if (this.plan && this.plan.width === width) return;
-    this.plan = layout(this.map, width);
+    const used = new Set(this.variant.bySubnet.flatMap((row) => [this.names[row[0]], this.names[row[1]]]));
+    this.plan = layout(this.map, width, used);
     this.stage.style.height = `${this.plan.height}px`;
     this.fit();
   }
@@ -162,6 +166,11 @@ export class MapView {
     this.choose(node);
   }
 
+  // The most bytes of a ribbon; maps side by side have the same scale.
+  widest() {
+    return widest(flowsOf(this.variant.bySubnet, this.variant.outcomes, this.names));
+  }
+
   // The boxes that a journey crosses, and the one where the packet is.
   follow(boxes, box) {
     this.route = boxes;
@@ -203,6 +212,12 @@ export class MapView {
     const big = cell.w * z;
     pen.fillStyle = palette.node;
     pen.fillRect(cell.x, cell.y, cell.w, cell.h);
+    if (big < DOT && sums && this.busiest) {     // too small for its pods: the darker the more it sends and gets
+      pen.globalAlpha = 0.12 + 0.88 * (Math.log1p(sums[0] + sums[2]) / Math.log1p(this.busiest)) ** 6;
+      pen.fillStyle = palette.arrived;
+      pen.fillRect(cell.x, cell.y, cell.w, cell.h);
+      pen.globalAlpha = 1;
+    }
     if (lost) {                                  // a share of the cell, hatched: colour is not all that tells
       pen.save();
       pen.beginPath();
@@ -220,7 +235,7 @@ export class MapView {
       pen.stroke();
       pen.restore();
     }
-    if (big > 7) {
+    if (big >= DOT || node === this.chosen) {
       pen.strokeStyle = node === this.chosen ? palette.accent : palette.nodeline;
       pen.lineWidth = (node === this.chosen ? 3 : 1) / z;
       pen.setLineDash(down ? [4 / z, 3 / z] : []);
@@ -273,8 +288,9 @@ export class MapView {
     const { plan, view, overlay } = this;
     overlay.setAttribute("viewBox", `${view.x} ${view.y} ${plan.width / view.z} ${plan.height / view.z}`);
     overlay.style.setProperty("--k", String(1 / view.z));
-    const [drawn, labels] = ribbons(this.flows(), plan.boxes, this.report.encaps);
-    replace(overlay, this.frames(), drawn, view.z < 3 ? labels : null, this.journey());
+    const [drawn, labels] = ribbons(this.flows(), plan.boxes, this.report.encaps, this.chosen === null ? this.most : widest(this.flows()));
+    const [frames, gates] = this.frames();
+    replace(overlay, frames, drawn, gates, view.z < 3 ? labels : null, this.journey());
   }
 
   frames() {
@@ -282,23 +298,25 @@ export class MapView {
     const title = (x, y, name, word, most) => s("text", { x, y, class: name }, word.length > most ? `${word.slice(0, Math.max(3, most - 1))}…` : word);
     const rect = (box, name, rx) => s("rect", { x: box.x, y: box.y, width: box.w, height: box.h, rx, class: name });
     const host = (name, box) => [rect(box, "host", 8), title(box.x + box.w / 2, box.y + 25, "middle", name === "outside" ? "the internet" : name, Math.floor(box.w / 7))];
-    const used = new Set(this.variant.bySubnet.flatMap((row) => [this.names[row[0]], this.names[row[1]]]));
-    const outside = [...this.map.hosts.map((one) => one.name), "outside"].filter((name) => name !== "outside" || used.has(name));
+    const outside = [...this.map.hosts.map((one) => one.name), "outside"].filter((name) => plan.boxes.has(name));
     const drawnHosts = new Map(outside.map((name) => [plan.boxes.get(name), name]));
-    return [
-      [...drawnHosts].map(([box, name]) => host(name, box)),
+    const gates = plan.vpcs.filter((vpc) => vpc.gateway).map((vpc) => {
+      const box = plan.boxes.get(`igw/${vpc.name}`);
+      return [rect(box, "gateway", 14), title(box.x + box.w / 2, box.y + 18, "middle", "internet gateway", 30)];
+    });
+    const below = [
       plan.vpcs.map((vpc) => [
-        rect(vpc.frame, "vpc", 14), title(vpc.frame.x + 14, vpc.frame.y + 22, "title", `VPC ${vpc.name} · ${vpc.cidrs.join(", ")}`, Math.floor((vpc.frame.w - (vpc.gateway ? 220 : 30)) / 7.6)),
+        rect(vpc.frame, "vpc", 14), title(vpc.frame.x + 14, vpc.frame.y + 22, "title", `VPC ${vpc.name} · ${vpc.cidrs.join(", ")}`, Math.floor((vpc.frame.w - (vpc.gateway ? 190 : 60)) / (vpc.gateway ? 2 : 1) / 7.6)),
         rect(plan.boxes.get(`vpc/${vpc.name}`), "router", 6),
-        title(plan.width / 2, plan.boxes.get(`vpc/${vpc.name}`).y + 17, "middle", "VPC router", 40),
-        vpc.gateway && [rect(plan.boxes.get(`igw/${vpc.name}`), "gateway", 14), title(plan.boxes.get(`igw/${vpc.name}`).x + 80, vpc.frame.y + 5, "middle", "internet gateway", 30)],
+        title(vpc.frame.x + 30, plan.boxes.get(`vpc/${vpc.name}`).y + 17, "", "VPC router", 40),
         vpc.subnets.map((subnet) => {
           const box = plan.boxes.get(`subnet/${subnet.name}`);
           const zone = subnet.zone && subnet.zone !== subnet.name ? ` · zone ${subnet.zone}` : "";
           return [
-            rect(box, "subnet", 10), title(box.x + 12, box.y + 18, "title", `subnet ${subnet.name}${zone}`, Math.floor(box.w / 7.6)),
-            title(box.x + 12, box.y + 34, "note", `${subnet.cidr} · ${number(subnet.nodes.length)} nodes`, Math.floor(box.w / 6))];
+            rect(box, "subnet", 10), title(box.x + 12, box.y + 18, "title", `subnet ${subnet.name}${zone}`, Math.floor((box.w - 14) / 7.8)),
+            title(box.x + 12, box.y + 34, "note", `${subnet.cidr} · ${number(subnet.nodes.length)} nodes`, Math.floor((box.w - 14) / 6.4))];
         })])];
+    return [below, [gates, [...drawnHosts].map(([box, name]) => host(name, box))]];
   }
 
   journey() {
@@ -313,11 +331,6 @@ export class MapView {
     const here = this.box && centre(this.box);
     return s("g", { class: "route" }, s("polyline", { points: points.map((point) => point.join(",")).join(" ") }),
       here && s("circle", { cx: here[0], cy: here[1], r: 7 / this.view.z }));
-  }
-
-  lostShare() {
-    const total = this.report.comparison.variants.find((one) => one.id === this.variant.id).packets;
-    return share(total.sent - total.delivered - total.exited, total.sent);
   }
 }
 

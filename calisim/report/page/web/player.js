@@ -2,8 +2,8 @@
 import { bytesPanel } from "./bytes.js";
 import { code, h, icon, replace } from "./dom.js";
 import { headerPanels } from "./headers.js";
-import { aligned, places, steps } from "./path.js";
-import { Scene } from "./scene.js";
+import { aligned, places, stations, steps } from "./path.js";
+import { Scene, positions } from "./scene.js";
 import { SIGNS, fate } from "./words.js";
 
 const PAUSE = 1400;            // milliseconds at speed 1
@@ -47,22 +47,27 @@ class Lane {
     const known = places(report.maps[report.variants.find((one) => one.id === variant).map]);
     this.all = steps(told);
     this.encaps = report.encaps;
-    this.scene = new Scene(this.all, known, report.encaps, `${journey.from} to ${journey.to}, ${variant}`);
+    this.stations = stations(this.all, known);
     this.sentence = h("p", { class: "sentence", "aria-live": "polite" });
     this.headers = h("div");
     this.list = ["request", "reply"].map((way) => this.all.some((entry) => entry.way === way) && h(
-      "div", {}, h("h5", {}, way === "request" ? "Request" : "Reply"), h("ol", { class: "stages" }, this.all.map((entry, number) => entry.way === way && h(
+      "div", {}, h("h4", {}, way === "request" ? "Request" : "Reply"), h("ol", { class: "stages" }, this.all.map((entry, number) => entry.way === way && h(
         "li", {}, h("button", { type: "button", "data-step": number, class: entry.last ? fate(entry.journey.verdict) : "" },
           h("span", { class: "where" }, [entry.step.where, entry.step.interface, entry.step.direction].filter(Boolean).join(" ")),
           " ", entry.step.says))))));
     this.verdict = fate(told.trace.verdict);
   }
 
+  draw(columnsOf, journey) {
+    this.scene = new Scene(this.all, this.stations, columnsOf, this.encaps, `${journey.from} to ${journey.to}, ${this.variant}`);
+  }
+
   head(journey) {
     const alone = this.told && (journey.outcomes[this.variant] ?? null);
     return h(
-      "div", { class: "lanehead" }, h("h4", {}, this.variant),
+      "div", { class: "lanehead" }, h("h3", {}, this.variant),
       this.told && h("span", { class: `badge ${this.verdict}`, "data-verdict": this.told.trace.verdict }, `${SIGNS[this.verdict]} ${this.told.trace.verdict}`),
+      h("span", { class: "chip unknown waitword" }, "waits for the other"),
       alone && h("span", { class: "quiet" }, `in the traffic: ${alone}`));
   }
 
@@ -142,6 +147,8 @@ export class Player {
     this.journey = journey;
     const all = variants.map((variant) => new Lane(this.report, journey, variant));
     this.lanes = all.filter((lane) => lane.told);
+    const columnsOf = this.lanes.length && positions(this.lanes.map((lane) => lane.stations.row));
+    for (const lane of this.lanes) lane.draw(columnsOf, journey);
     this.frames = this.lanes.length === 2 ? aligned(this.lanes[0].all, this.lanes[1].all)
       : (this.lanes[0]?.all ?? []).map((_, number) => [number]);
     this.range.max = Math.max(this.frames.length - 1, 0);
@@ -151,12 +158,13 @@ export class Player {
         "div", { class: "lane", "data-lane": this.lanes.indexOf(lane), "data-variant": lane.variant }, lane.head(journey),
         lane.told ? [h("div", { class: "scenebox", tabindex: "0", role: "region", "aria-label": `The way through ${lane.variant}` }, lane.scene.element), lane.sentence]
           : h("p", { class: "quiet" }, "This variant has no such sender or receiver."))),
-      h("div", { class: "details" }, this.lanes.map((lane, number) => h(
-        "div", { class: "lane", "data-lane": number }, this.lanes.length > 1 && h("h4", {}, lane.variant),
-        lane.headers, ["request", "reply"].map((way) => lane.told.trace[way]?.reason && dropCard(lane.told.trace[way], way, this.report.reasons)),
+      h("div", { class: this.lanes.length > 1 ? "details" : "details one" }, this.lanes.map((lane, number) => h(
+        "div", { class: "lane", "data-lane": number },
+        h("div", {}, this.lanes.length > 1 && h("h3", {}, lane.variant), lane.headers),
+        h("div", {}, ["request", "reply"].map((way) => lane.told.trace[way]?.reason && dropCard(lane.told.trace[way], way, this.report.reasons)),
         h("div", { class: "stagebox", tabindex: "0", role: "region", "aria-label": `Stages, ${lane.variant}` }, lane.list),
         policy(lane.told.trace.request),
-        h("p", { class: "quiet" }, "The same in a terminal:"), code(journey.commands[lane.variant], "the command")))));
+        h("p", { class: "quiet" }, "The same in a terminal:"), code(journey.commands[lane.variant], "the command"))))));
     this.go(0);
   }
 

@@ -15,7 +15,18 @@ function until(curve, t) {
   return [a, ab, abc, between(abc, bcd, t)];
 }
 
-const text = ([a, b, c, d]) => `M${a.map(Math.round)} C${[...b, ...c, ...d].map((value) => value.toFixed(1)).join(" ")}`;
+const fixed = (points) => points.flat().map((value) => value.toFixed(1)).join(" ");
+
+// Curves, each where the last one ends, as one path.
+const text = (curves) => `M${fixed([curves[0][0]])}${curves.map(([, ...rest]) => `C${fixed(rest)}`).join("")}`;
+
+const ends = (curves) => curves[curves.length - 1];
+
+// From top or bottom of one box to another, leaving and arriving upright.
+function upright([x1, y1], [x2, y2]) {
+  const bend = (y2 - y1) / 2;
+  return [[x1, y1], [x1, y1 + bend], [x2, y2 - bend], [x2, y2]];
+}
 
 // What a place is drawn as when subnets are shown: the box of its subnet, or itself.
 export function boxNames(map) {
@@ -27,7 +38,28 @@ export function boxNames(map) {
 export function flowsOf(rows, outcomes, names) {
   const found = rows.map(([sender, receiver, end, outcome, packets, sent, wire]) => ({
     from: names[sender], to: names[receiver], end, outcome: outcomes[outcome], packets, sent, wire }));
-  return found.sort((one, other) => other.sent - one.sent || one.from.localeCompare(other.from));
+  return ordered(found);
+}
+
+const inCloud = (end) => /^(vpc|igw)\//.test(end);
+
+// What dies in the cloud, or before it leaves, is drawn as far as that: flows that have this in common are one.
+function gathered(flows) {
+  const found = new Map();
+  for (const flow of flows) {
+    const to = inCloud(flow.end) ? flow.end : flow.end === "sender" && flow.from !== flow.to ? "sender" : flow.to;
+    const key = JSON.stringify([flow.from, to, flow.end, flow.outcome.word, flow.outcome.verdict, flow.outcome.encap]);
+    const one = found.get(key);
+    if (one) {
+      one.packets += flow.packets;
+      one.sent += flow.sent;
+    } else found.set(key, { ...flow, to });
+  }
+  return ordered([...found.values()]);
+}
+
+function ordered(flows) {
+  return flows.sort((one, other) => other.sent - one.sent || one.from.localeCompare(other.from));
 }
 
 // Where on the edges of their boxes ribbons begin and end, so that they cross as little as may be.
@@ -40,8 +72,8 @@ function anchors(flows, boxes) {
   const middle = (name) => boxes.get(name).x + boxes.get(name).w / 2;
   for (const flow of flows) {
     if (flow.from === flow.to) continue;
-    add(flow.from, flow, "start", middle(flow.to));
-    add(flow.to, flow, "finish", middle(flow.from));
+    add(flow.from, flow, "start", flow.to === "sender" ? 0 : middle(flow.to));
+    if (flow.to !== "sender") add(flow.to, flow, "finish", middle(flow.from));
   }
   for (const [name, list] of ends) {
     const box = boxes.get(name);
@@ -52,36 +84,49 @@ function anchors(flows, boxes) {
 
 function curveOf(flow, boxes, loops) {
   const [one, other] = [boxes.get(flow.from), boxes.get(flow.to)];
+  if (flow.to === "sender") return [upright([flow.start, one.y], [flow.start, one.y - 26])];
+  if (inCloud(flow.to)) return [upright([flow.start, one.y], [flow.finish, other.y + other.h])];
   if (flow.from === flow.to) {
     const place = loops.get(flow.from) ?? 0;
     loops.set(flow.from, place + 1);
-    const x = one.x + one.w * (0.16 + 0.3 * (place % 3));
+    const x = one.x + one.w * (0.14 + 0.37 * (place % 2.5));
     const y = one.y + one.h;
     const w = one.w * 0.14;
-    return [[x, y], [x, y + 44], [x + w, y + 44], [x + w, y]];
+    return [[[x, y], [x, y + 44], [x + w, y + 44], [x + w, y]]];
   }
   const [start, finish] = [flow.start, flow.finish];
   if (one.y === other.y || flow.from.startsWith("subnet/") === flow.to.startsWith("subnet/")) {
     const rise = 152 + Math.min(26, Math.abs(start - finish) / 40);
-    return [[start, one.y], [start, one.y - rise], [finish, other.y - rise], [finish, other.y]];
+    return [[[start, one.y], [start, one.y - rise], [finish, other.y - rise], [finish, other.y]]];
   }
   const up = one.y > other.y;                       // to the outside, or back
   const [y1, y2] = up ? [one.y, other.y + other.h] : [one.y + one.h, other.y];
-  const bend = Math.abs(y1 - y2) * 0.5;
-  return [[start, y1], [start, y1 + (up ? -bend : bend)], [finish, y2 + (up ? bend : -bend)], [finish, y2]];
+  const gate = gateway(up ? one : other, boxes);
+  if (!gate) return [upright([start, y1], [finish, y2])];
+  const x = gate.x + gate.w * (0.15 + 0.7 * ((up ? start : finish) - gate.left) / gate.span);
+  return up ? [upright([start, y1], [x, gate.y + gate.h]), upright([x, gate.y], [finish, y2])]
+    : [upright([start, y1], [x, gate.y]), upright([x, gate.y + gate.h], [finish, y2])];
+}
+
+// The internet gateway under which a box lies.
+function gateway(box, boxes) {
+  let found = null;
+  for (const [name, one] of boxes) if (name.startsWith("igw/") && one.y < box.y && (!found || one.y > found.y)) found = one;
+  return found && { ...found, left: found.x + found.w / 2 - found.reach, span: 2 * found.reach };
 }
 
 const deathAt = (flow) => {
-  if (flow.end === "sender") return 0.07;
   if (flow.end === "receiver" || !flow.end) return 0.95;
-  return flow.end.startsWith("igw/") ? 0.72 : 0.5;
+  return 1;
 };
 
-// draws the flows; gives [element, labels] with the labels apart, to lie above everything
-export function ribbons(flows, boxes, encaps) {
-  const shown = flows.filter((flow) => boxes.has(flow.from) && boxes.has(flow.to)).slice(0, MOST);
+// The bytes of the widest ribbon.
+export const widest = (flows) => Math.max(1, ...gathered(flows).map((flow) => flow.sent));
+
+// Draws flows, of which one of most bytes is the widest; gives [element, labels], the labels to lie above everything.
+export function ribbons(flows, boxes, encaps, most) {
+  const shown = gathered(flows).filter((flow) => boxes.has(flow.from) && (boxes.has(flow.to) || flow.to === "sender")).slice(0, MOST);
   anchors(shown, boxes);
-  const most = Math.max(...shown.map((flow) => flow.sent), 1);
   const loops = new Map();
   const taken = [];
   const labels = [];
@@ -89,20 +134,19 @@ export function ribbons(flows, boxes, encaps) {
     const kind = fate(flow.outcome.verdict);
     const whole = curveOf(flow, boxes, loops);
     const cut = kind === "lost" || kind === "refused";
-    const curve = cut ? until(whole, flow.from === flow.to ? 0.5 : deathAt(flow)) : whole;
+    const curve = cut ? [until(whole[0], flow.from === flow.to ? 0.5 : deathAt(flow))] : whole;
     const width = Math.max(1.6, (WIDEST * flow.sent) / most);
     const wrap = flow.outcome.encap;
     const d = text(curve);
-    const word = `${flow.from} → ${flow.to}: ${number(flow.packets)} packets, ${bytes(flow.sent)}, ${flow.outcome.word}`
-      + `${flow.end ? ` (lost at ${flow.end})` : ""}`;
-    const tip = curve[3];
-    label(labels, taken, flow, kind, cut ? tip : until(whole, 0.5)[3], encaps);
+    const word = `${flow.from} → ${flow.to}: ${number(flow.packets)} packets, ${bytes(flow.sent)}, ${flow.outcome.word}${flow.end ? `, lost at ${flow.end}` : ""}`;
+    const tip = ends(curve)[3];
+    label(labels, taken, flow, kind, flow.to === "sender" ? [tip[0], tip[1] - 16] : until(whole[0], 0.5)[3], encaps);
     const line = (name, w) => s("path", { d, class: name, "stroke-width": w.toFixed(1) });
     return s(
       "g", { class: `ribbon ${kind} ${wrap}` }, s("title", {}, word),
       wrap !== "none" && [line("pipe", width + 7), line("bore", width + 4)], line("core", width),
       cut ? s("g", { class: "cross", transform: `translate(${tip[0].toFixed(1)} ${tip[1].toFixed(1)})` },
-        s("circle", { r: 8 }), s("path", { d: "M-4 -4L4 4M4 -4L-4 4" })) : arrow(curve, width));
+        s("circle", { r: 8 }), s("path", { d: "M-4 -4L4 4M4 -4L-4 4" })) : arrow(ends(curve), width));
   });
   return [s("g", {}, drawn), s("g", { class: "labels" }, labels)];
 }

@@ -1,6 +1,6 @@
 // The way of one packet as a drawing: VPC ⊃ subnet ⊃ node around its stations, tunnels as pipes, the packet as a parcel.
 import { replace, s } from "./dom.js";
-import { stations } from "./path.js";
+import { columns } from "./path.js";
 import { SIGNS, fate, protocol } from "./words.js";
 
 const [HEIGHT, MIDDLE, HALF, GAP] = [236, 142, 46, 22];
@@ -10,16 +10,18 @@ const FRAMES = [["vpc", 8, 76], ["subnet", 34, 66], ["node", 60, 56]];       // 
 const short = (text, most) => (text.length > most ? `${text.slice(0, most - 6)}…${text.slice(-5)}` : text);
 const outer = (step) => step.headers.find((header) => header.layer === "outer");
 
-function positions(row) {
+// Where stations stand: both rows of a lock-step in common columns.
+export function positions(rows) {
+  const row = rows.length === 2 ? columns(...rows).map(([one, other]) => one ?? other) : rows[0];
   let x = 86;
-  return row.map((station, index) => {
+  return new Map(row.map((station, index) => {
     const before = row[index - 1];
     if (index) {
       x += 2 * HALF + GAP;
       for (const frame of ["node", "subnet", "vpc"]) if (before.where[frame] !== station.where[frame]) x += 10;
     }
-    return x;
-  });
+    return [station.key, x];
+  }));
 }
 
 function frames(row, xs) {
@@ -59,13 +61,13 @@ function leg(from, to, way, wrap, name, dead) {
 }
 
 export class Scene {
-  constructor(all, known, encaps, title) {
+  // row and at: the stations of the steps; places: where stations stand
+  constructor(all, { row, at }, columnsOf, encaps, title) {
     this.all = all;
-    const { row, at } = stations(all, known);
     this.at = at;
-    this.xs = positions(row);
+    this.xs = row.map((one) => columnsOf.get(one.key));
     this.encaps = encaps;
-    const width = this.xs[this.xs.length - 1] + 86;
+    const width = Math.max(...columnsOf.values()) + 86;
     const legs = all.slice(1).map((entry, index) => {
       const before = all[index];
       if (entry.way !== before.way || at[index] === at[index + 1]) return null;
