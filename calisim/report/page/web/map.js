@@ -1,14 +1,15 @@
 // The map of one variant: boxes in boxes, drawn with as much detail as there is room for; traffic above them.
 import { h, replace, s } from "./dom.js";
 import { layout } from "./layout.js";
-import { boxNames, flowsOf, ribbons, widest } from "./ribbons.js";
+import { boxNames, flowsOf, ribbons, routersOf, widest } from "./ribbons.js";
 import { colours, onTheme } from "./theme.js";
 import { number } from "./words.js";
 
 const COLOURS = ["paper", "ink", "quiet", "node", "nodeline", "pod", "podline", "lost", "lostpaper", "accent", "arrived"];
 const MOST_ZOOM = 60;
 const DOT = 18;                 // pixels, under which a node is a dot
-const NEAR = 60;                // flows drawn of a chosen node
+const NEAR = 60;                // flows drawn of a chosen node …
+const OF_ONE = 4;               // … and how wide the widest of them is
 
 export class MapView {
   constructor(report, id, onNode) {
@@ -16,6 +17,7 @@ export class MapView {
     this.variant = report.variants.find((one) => one.id === id);
     this.map = report.maps[this.variant.map];
     this.names = boxNames(this.map);
+    this.routers = routersOf(this.map);
     this.nodeNames = [...this.map.nodes.map((node) => `node/${node.name}`), ...this.map.hosts.map((host) => host.name), "outside"];
     this.subnetOf = new Map();
     for (const vpc of this.map.vpcs) for (const subnet of vpc.subnets) for (const node of subnet.nodes) this.subnetOf.set(node, subnet);
@@ -168,7 +170,7 @@ export class MapView {
 
   // The most bytes of a ribbon; maps side by side have the same scale.
   widest() {
-    return widest(flowsOf(this.variant.bySubnet, this.variant.outcomes, this.names));
+    return widest(flowsOf(this.variant.bySubnet, this.variant.outcomes, this.names), this.routers);
   }
 
   // The boxes that a journey crosses, and the one where the packet is.
@@ -288,7 +290,9 @@ export class MapView {
     const { plan, view, overlay } = this;
     overlay.setAttribute("viewBox", `${view.x} ${view.y} ${plan.width / view.z} ${plan.height / view.z}`);
     overlay.style.setProperty("--k", String(1 / view.z));
-    const [drawn, labels] = ribbons(this.flows(), plan.boxes, this.report.encaps, this.chosen === null ? this.most : widest(this.flows()));
+    const flows = this.flows();
+    const [drawn, labels] = this.chosen === null ? ribbons(flows, plan.boxes, this.routers, this.report.encaps, this.most)
+      : [ribbons(flows, plan.boxes, this.routers, this.report.encaps, widest(flows, this.routers), OF_ONE)[0], null];
     const [frames, gates] = this.frames();
     replace(overlay, frames, drawn, gates, view.z < 3 ? labels : null, this.journey());
   }

@@ -134,7 +134,7 @@ export class Player {
         h("label", {}, "Speed ", h("select", { onchange: (event) => { this.speed = Number(event.target.value); } },
           [0.5, 1, 2, 4].map((speed) => h("option", { value: speed, selected: speed === 1 }, `${speed}×`))))),
       this.stage,
-      h("p", { class: "quiet keys" }, "Keys: space plays and pauses, ← and → step, Home and End jump; click a stage to go there."));
+      h("p", { class: "quiet keys" }, "The upper line is the request’s way, the lower one the reply’s. Keys: space plays and pauses, ← and → step, Home and End jump; click a stage to go there."));
     this.element.addEventListener("keydown", (event) => this.key(event));
     this.element.addEventListener("click", (event) => {
       const button = event.target.closest("button[data-step]");

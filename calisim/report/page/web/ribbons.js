@@ -4,6 +4,7 @@ import { SIGNS, bytes, fate, number } from "./words.js";
 
 const WIDEST = 16;
 const MOST = 160;
+const MOST_ARCS = 30;
 
 const between = (one, other, t) => [one[0] + (other[0] - one[0]) * t, one[1] + (other[1] - one[1]) * t];
 
@@ -28,6 +29,11 @@ function upright([x1, y1], [x2, y2]) {
   return [[x1, y1], [x1, y1 + bend], [x2, y2 - bend], [x2, y2]];
 }
 
+// The router that each subnet's traffic to other subnets goes through.
+export function routersOf(map) {
+  return new Map(map.vpcs.flatMap((vpc) => vpc.subnets.map((subnet) => [`subnet/${subnet.name}`, `vpc/${vpc.name}`])));
+}
+
 // What a place is drawn as when subnets are shown: the box of its subnet, or itself.
 export function boxNames(map) {
   const names = map.nodes.map((node) => `node/${node.name}`);
@@ -41,19 +47,29 @@ export function flowsOf(rows, outcomes, names) {
   return ordered(found);
 }
 
+const inVpc = (name) => /^(subnet|node)\//.test(name);
 const inCloud = (end) => /^(vpc|igw)\//.test(end);
 
-// What dies in the cloud, or before it leaves, is drawn as far as that: flows that have this in common are one.
-function gathered(flows) {
+// What dies in the cloud, or before it leaves, is drawn as far as that, and where arcs would be too many each flow is drawn
+// to its VPC's router and from there: flows that have this in common are one. routers: the router of each subnet.
+function gathered(flows, routers) {
+  const whole = together(flows.map((flow) => ({
+    ...flow, to: inCloud(flow.end) ? flow.end : flow.end === "sender" && flow.from !== flow.to ? "sender" : flow.to })));
+  const far = (flow) => flow.from !== flow.to && routers.has(flow.from) && routers.has(flow.to);
+  if (whole.filter(far).length <= MOST_ARCS) return whole;
+  return together(whole.flatMap((flow) => (far(flow)
+    ? [{ ...flow, to: routers.get(flow.from), halfway: flow.end !== "" }, { ...flow, from: routers.get(flow.to) }] : [flow])));
+}
+
+function together(flows) {
   const found = new Map();
   for (const flow of flows) {
-    const to = inCloud(flow.end) ? flow.end : flow.end === "sender" && flow.from !== flow.to ? "sender" : flow.to;
-    const key = JSON.stringify([flow.from, to, flow.end, flow.outcome.word, flow.outcome.verdict, flow.outcome.encap]);
+    const key = JSON.stringify([flow.from, flow.to, flow.end, flow.halfway, flow.outcome.word, flow.outcome.verdict, flow.outcome.encap]);
     const one = found.get(key);
     if (one) {
       one.packets += flow.packets;
       one.sent += flow.sent;
-    } else found.set(key, { ...flow, to });
+    } else found.set(key, { ...flow });
   }
   return ordered([...found.values()]);
 }
@@ -85,6 +101,7 @@ function anchors(flows, boxes) {
 function curveOf(flow, boxes, loops) {
   const [one, other] = [boxes.get(flow.from), boxes.get(flow.to)];
   if (flow.to === "sender") return [upright([flow.start, one.y], [flow.start, one.y - 26])];
+  if (inCloud(flow.from)) return [upright([flow.start, one.y + one.h], [flow.finish, other.y])];
   if (inCloud(flow.to)) return [upright([flow.start, one.y], [flow.finish, other.y + other.h])];
   if (flow.from === flow.to) {
     const place = loops.get(flow.from) ?? 0;
@@ -95,8 +112,8 @@ function curveOf(flow, boxes, loops) {
     return [[[x, y], [x, y + 44], [x + w, y + 44], [x + w, y]]];
   }
   const [start, finish] = [flow.start, flow.finish];
-  if (one.y === other.y || flow.from.startsWith("subnet/") === flow.to.startsWith("subnet/")) {
-    const rise = 152 + Math.min(26, Math.abs(start - finish) / 40);
+  if (inVpc(flow.from) && inVpc(flow.to)) {
+    const rise = flow.from.startsWith("node/") ? 60 : 152 + Math.min(26, Math.abs(start - finish) / 40);
     return [[[start, one.y], [start, one.y - rise], [finish, other.y - rise], [finish, other.y]]];
   }
   const up = one.y > other.y;                       // to the outside, or back
@@ -121,11 +138,11 @@ const deathAt = (flow) => {
 };
 
 // The bytes of the widest ribbon.
-export const widest = (flows) => Math.max(1, ...gathered(flows).map((flow) => flow.sent));
+export const widest = (flows, routers) => Math.max(1, ...gathered(flows, routers).map((flow) => flow.sent));
 
-// Draws flows, of which one of most bytes is the widest; gives [element, labels], the labels to lie above everything.
-export function ribbons(flows, boxes, encaps, most) {
-  const shown = gathered(flows).filter((flow) => boxes.has(flow.from) && (boxes.has(flow.to) || flow.to === "sender")).slice(0, MOST);
+// Draws flows, of which one of most bytes is widestLine pixels wide; gives [element, labels], the labels to lie above everything.
+export function ribbons(flows, boxes, routers, encaps, most, widestLine = WIDEST) {
+  const shown = gathered(flows, routers).filter((flow) => boxes.has(flow.from) && (boxes.has(flow.to) || flow.to === "sender")).slice(0, MOST);
   anchors(shown, boxes);
   const loops = new Map();
   const taken = [];
@@ -133,9 +150,9 @@ export function ribbons(flows, boxes, encaps, most) {
   const drawn = shown.map((flow) => {
     const kind = fate(flow.outcome.verdict);
     const whole = curveOf(flow, boxes, loops);
-    const cut = kind === "lost" || kind === "refused";
+    const cut = (kind === "lost" || kind === "refused") && !flow.halfway;
     const curve = cut ? [until(whole[0], flow.from === flow.to ? 0.5 : deathAt(flow))] : whole;
-    const width = Math.max(1.6, (WIDEST * flow.sent) / most);
+    const width = Math.max(1.6, (widestLine * flow.sent) / most);
     const wrap = flow.outcome.encap;
     const d = text(curve);
     const word = `${flow.from} → ${flow.to}: ${number(flow.packets)} packets, ${bytes(flow.sent)}, ${flow.outcome.word}${flow.end ? `, lost at ${flow.end}` : ""}`;
@@ -144,7 +161,7 @@ export function ribbons(flows, boxes, encaps, most) {
     const line = (name, w) => s("path", { d, class: name, "stroke-width": w.toFixed(1) });
     return s(
       "g", { class: `ribbon ${kind} ${wrap}` }, s("title", {}, word),
-      wrap !== "none" && [line("pipe", width + 7), line("bore", width + 4)], line("core", width),
+      wrap !== "none" && [line("pipe", width + (widestLine < WIDEST ? 5 : 7)), line("bore", width + (widestLine < WIDEST ? 3 : 4))], line("core", width),
       cut ? s("g", { class: "cross", transform: `translate(${tip[0].toFixed(1)} ${tip[1].toFixed(1)})` },
         s("circle", { r: 8 }), s("path", { d: "M-4 -4L4 4M4 -4L-4 4" })) : arrow(ends(curve), width));
   });
