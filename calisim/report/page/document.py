@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Callable, Sequence
+from itertools import accumulate
 from typing import TYPE_CHECKING, Any
 
 from ...analysis.classes import Class, classes
@@ -23,6 +24,8 @@ if TYPE_CHECKING:
     from ...scenario.scenario import Scenario
 
 MOST_JOURNEYS = 24
+MOST_BYTES = 2_500_000
+"""Of all journeys together (policies that are asked may be many): those that come last are left out above it."""
 
 
 def document(
@@ -76,4 +79,6 @@ def _journeys(
         for entry, subject in zip(told, subjects, strict=True):
             entry["told"][report.id] = journey(report.network, subject.request)
         report.network.release()
-    return told
+    sizes = accumulate(len(json.dumps(entry)) for entry in told)
+    fitting = sum(size <= MOST_BYTES for size in sizes)
+    return told[:max(fitting, len(asked), 1)]

@@ -259,7 +259,7 @@ export class MapView {
     if (!count || room.h <= 0 || room.w <= 0) return;
     const columns = Math.max(1, Math.ceil(Math.sqrt((count * room.w) / room.h / 1.4)));
     const rows = Math.ceil(count / columns);
-    const [w, height] = [room.w / columns, Math.min(room.h / rows, 22 / z)];
+    const [w, height] = [room.w / columns, Math.min(room.h / rows, 34 / z)];
     const gap = Math.min(w, height) * 0.16;
     pen.lineWidth = 0.8 / z;
     for (let index = 0; index < count; index += 1) {
@@ -291,8 +291,8 @@ export class MapView {
     overlay.setAttribute("viewBox", `${view.x} ${view.y} ${plan.width / view.z} ${plan.height / view.z}`);
     overlay.style.setProperty("--k", String(1 / view.z));
     const flows = this.flows();
-    const [drawn, labels] = this.chosen === null ? ribbons(flows, plan.boxes, this.routers, this.report.encaps, this.most)
-      : [ribbons(flows, plan.boxes, this.routers, this.report.encaps, widest(flows, this.routers), OF_ONE)[0], null];
+    const [drawn, labels] = this.chosen === null ? ribbons(flows, plan.boxes, this.routers, this.report.encaps, this.most, view.z)
+      : [ribbons(flows, plan.boxes, this.routers, this.report.encaps, widest(flows, this.routers), view.z, OF_ONE)[0], null];
     const [frames, gates] = this.frames();
     replace(overlay, frames, drawn, gates, view.z < 3 ? labels : null, this.journey());
   }

@@ -64,10 +64,11 @@ class Lane {
 
   head(journey) {
     const alone = this.told && (journey.outcomes[this.variant] ?? null);
+    this.waitword = h("span", { class: "chip unknown waitword" });
     return h(
       "div", { class: "lanehead" }, h("h3", {}, this.variant),
       this.told && h("span", { class: `badge ${this.verdict}`, "data-verdict": this.told.trace.verdict }, `${SIGNS[this.verdict]} ${this.told.trace.verdict}`),
-      h("span", { class: "chip unknown waitword" }, "waits for the other"),
+      this.waitword,
       alone && h("span", { class: "quiet" }, `in the traffic: ${alone}`));
   }
 
@@ -201,6 +202,7 @@ export class Player {
       while (at >= 0 && this.frames[at][number] === null) at -= 1;
       lane.show(at < 0 ? 0 : this.frames[at][number]);
       const waits = this.frames[this.frame][number] === null;
+      lane.waitword.textContent = at >= 0 && this.frames[at][number] === lane.all.length - 1 ? "has ended" : "waits for the other";
       for (const box of this.stage.querySelectorAll(`.lane[data-lane="${number}"]`)) box.classList.toggle("waits", waits);
       if (number === 0) this.onStep(lane, at < 0 ? 0 : this.frames[at][number]);
     });

@@ -140,8 +140,9 @@ const deathAt = (flow) => {
 // The bytes of the widest ribbon.
 export const widest = (flows, routers) => Math.max(1, ...gathered(flows, routers).map((flow) => flow.sent));
 
-// Draws flows, of which one of most bytes is widestLine pixels wide; gives [element, labels], the labels to lie above everything.
-export function ribbons(flows, boxes, routers, encaps, most, widestLine = WIDEST) {
+// Draws flows, of which one of most bytes is widestLine pixels wide, whatever the zoom; gives [element, labels], the labels to lie
+// above everything.
+export function ribbons(flows, boxes, routers, encaps, most, zoom, widestLine = WIDEST) {
   const shown = gathered(flows, routers).filter((flow) => boxes.has(flow.from) && (boxes.has(flow.to) || flow.to === "sender")).slice(0, MOST);
   anchors(shown, boxes);
   const loops = new Map();
@@ -157,37 +158,39 @@ export function ribbons(flows, boxes, routers, encaps, most, widestLine = WIDEST
     const d = text(curve);
     const word = `${flow.from} → ${flow.to}: ${number(flow.packets)} packets, ${bytes(flow.sent)}, ${flow.outcome.word}${flow.end ? `, lost at ${flow.end}` : ""}`;
     const tip = ends(curve)[3];
-    label(labels, taken, flow, kind, flow.to === "sender" ? [tip[0], tip[1] - 16] : until(whole[0], 0.5)[3], encaps);
+    label(labels, taken, zoom, flow, kind, flow.to === "sender" ? [tip[0], tip[1] - 16] : until(whole[0], 0.5)[3], encaps);
     const line = (name, w) => s("path", { d, class: name, "stroke-width": w.toFixed(1) });
     return s(
       "g", { class: `ribbon ${kind} ${wrap}` }, s("title", {}, word),
       wrap !== "none" && [line("pipe", width + (widestLine < WIDEST ? 5 : 7)), line("bore", width + (widestLine < WIDEST ? 3 : 4))], line("core", width),
-      cut ? s("g", { class: "cross", transform: `translate(${tip[0].toFixed(1)} ${tip[1].toFixed(1)})` },
-        s("circle", { r: 8 }), s("path", { d: "M-4 -4L4 4M4 -4L-4 4" })) : arrow(ends(curve), width));
+      cut ? s("g", { class: "cross", transform: `translate(${tip[0].toFixed(1)} ${tip[1].toFixed(1)}) scale(${1 / zoom})` },
+        s("circle", { r: 8 }), s("path", { d: "M-4 -4L4 4M4 -4L-4 4" })) : arrow(ends(curve), width, zoom));
   });
   return [s("g", {}, drawn), s("g", { class: "labels" }, labels)];
 }
 
-function arrow(curve, width) {
+function arrow(curve, width, zoom) {
   const [from, tip] = [curve[2], curve[3]];
   const angle = (Math.atan2(tip[1] - from[1], tip[0] - from[0]) * 180) / Math.PI;
   const size = 5 + width * 0.45;
   return s("path", {
     class: "arrowhead", d: `M0 0L${-size * 1.4} ${size * 0.8}L${-size * 1.4} ${-size * 0.8}Z`,
-    transform: `translate(${tip[0].toFixed(1)} ${tip[1].toFixed(1)}) rotate(${angle.toFixed(0)})` });
+    transform: `translate(${tip[0].toFixed(1)} ${tip[1].toFixed(1)}) rotate(${angle.toFixed(0)}) scale(${1 / zoom})` });
 }
 
-function label(labels, taken, flow, kind, [x, y], encaps) {
+function label(labels, taken, zoom, flow, kind, [x, y], encaps) {
   const words = `${kind === "lost" ? `${SIGNS.lost} ` : ""}${number(flow.packets)} ${flow.outcome.word}`;
-  const w = words.length * 6.4 + 12;
+  const w = (words.length * 6.4 + 12) / zoom;
   const shift = flow.from === flow.to ? 16 : -2;
   for (const dy of [0, -18, 18, -36, 36, 54]) {
-    const box = { x: x - w / 2, y: y - 9 + shift + dy, w, h: 17 };
+    const box = { x: x - w / 2, y: y + (shift + dy - 9) / zoom, w, h: 17 / zoom };
     if (taken.some((other) => box.x < other.x + other.w && other.x < box.x + box.w && box.y < other.y + other.h && other.y < box.y + box.h)) continue;
     taken.push(box);
     labels.push(s(
-      "g", { class: `label ${kind} ${encaps[flow.outcome.encap] ? flow.outcome.encap : "none"}` },
-      s("rect", { x: box.x, y: box.y, width: w, height: box.h, rx: 8 }), s("text", { x, y: box.y + 12.5 }, words)));
+      "g", {
+        class: `label ${kind} ${encaps[flow.outcome.encap] ? flow.outcome.encap : "none"}`,
+        transform: `translate(${x.toFixed(1)} ${box.y.toFixed(1)}) scale(${1 / zoom})` },
+      s("rect", { x: (-w * zoom) / 2, width: w * zoom, height: 17, rx: 8 }), s("text", { y: 12.5 }, words)));
     return;
   }
 }
