@@ -37,18 +37,20 @@ def classes(reports: Sequence[VariantReport], most: int) -> tuple[list[Class], i
     """The classes of a comparison's packets, those that are lost somewhere first, then the largest; at most ``most`` of them,
     and how many there are."""
     counts: dict[tuple[int, ...], int] = {}
-    firsts: dict[tuple[int, ...], tuple[str, int]] = {}
+    firsts: dict[tuple[int, ...], tuple[int, str, int]] = {}          # of the set that sends most bytes of the class
     sets: dict[tuple[int, ...], list[str]] = {}
     for name in reports[0].run.codes:
         if is_reply(name):
             continue
         for codes, first, count in _alike([report.run.codes[name] for report in reports]):
             counts[codes] = counts.get(codes, 0) + count
-            firsts.setdefault(codes, (name, first))
+            weight = count * reports[0].network.traffic_sets(name)[0].size
+            if codes not in firsts or weight > firsts[codes][0]:
+                firsts[codes] = weight, name, first
             sets.setdefault(codes, []).append(name)
     ordered = sorted(counts, key=lambda codes: (all(_arrived(code) for code in codes), -counts[codes], codes))
     return [
-        Class(counts[codes], tuple(sets[codes]), tuple(map(outcome_of, codes)), _request(reports[0].network, *firsts[codes]))
+        Class(counts[codes], tuple(sets[codes]), tuple(map(outcome_of, codes)), _request(reports[0].network, *firsts[codes][1:]))
         for codes in ordered[:most]], len(ordered)
 
 

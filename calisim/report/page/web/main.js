@@ -150,7 +150,11 @@ function outcome(told) {
 }
 
 function open() {
-  cards.querySelectorAll("button").forEach((button, index) => button.setAttribute("aria-pressed", String(index === current)));
+  cards.querySelectorAll("button").forEach((button, index) => {
+    button.setAttribute("aria-pressed", String(index === current));
+    const { offsetTop, offsetHeight } = button.parentElement;
+    if (index === current && (offsetTop < cards.scrollTop || offsetTop + offsetHeight > cards.scrollTop + cards.clientHeight)) cards.scrollTop = offsetTop - 4;
+  });
   player.load(report.journeys[current], second && second !== first ? [first, second] : [first]);
 }
 

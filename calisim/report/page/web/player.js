@@ -4,7 +4,7 @@ import { code, h, icon, replace } from "./dom.js";
 import { headerPanels } from "./headers.js";
 import { aligned, places, stations, steps } from "./path.js";
 import { Scene, positions } from "./scene.js";
-import { SIGNS, fate } from "./words.js";
+import { SIGNS, fate, fateOfWord } from "./words.js";
 
 const PAUSE = 1400;            // milliseconds at speed 1
 
@@ -33,6 +33,7 @@ function policy(journey) {
     "div", {}, h("p", {}, h("strong", {}, `${side.direction} of ${side.endpoint}: `), side.allowed ? "allowed by " : "denied by ", side.says),
     h("ul", {}, side.tiers.flatMap((tier) => tier.policies.map((one) => h(
       "li", {}, `${one.policy.kind} ${one.policy.name} (${place(one.policy)})`,
+      one.rules.length === 0 && h("div", { class: "quiet" }, `it has no ${side.direction} rules: it allows nothing`),
       h("ul", {}, one.rules.map((rule) => h(
         "li", {}, `${rule.matches ? "✓ matches" : "✗ does not match"}: ${rule.says}`,
         rule.misses.map((miss) => h("div", { class: "quiet" }, miss))))))))))));
@@ -63,13 +64,15 @@ class Lane {
   }
 
   head(journey) {
-    const alone = this.told && (journey.outcomes[this.variant] ?? null);
+    const word = this.told && (journey.outcomes[this.variant] ?? null);
+    const otherwise = word && fateOfWord(word) !== fate(this.told.trace.request.verdict);
     this.waitword = h("span", { class: "chip unknown waitword" });
     return h(
       "div", { class: "lanehead" }, h("h3", {}, this.variant),
       this.told && h("span", { class: `badge ${this.verdict}`, "data-verdict": this.told.trace.verdict }, `${SIGNS[this.verdict]} ${this.told.trace.verdict}`),
       this.waitword,
-      alone && h("span", { class: "quiet" }, `in the traffic: ${alone}`));
+      word && !otherwise && h("span", { class: "quiet" }, `in the traffic: ${word}`),
+      otherwise && h("p", { class: "otherwise" }, `In the traffic, where others had gone before, these packets end as ${word}; this one goes alone.`));
   }
 
   show(number) {

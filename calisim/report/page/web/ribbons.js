@@ -102,7 +102,7 @@ function curveOf(flow, boxes, loops) {
   const [one, other] = [boxes.get(flow.from), boxes.get(flow.to)];
   if (flow.to === "sender") return [upright([flow.start, one.y], [flow.start, one.y - 26])];
   if (inCloud(flow.from)) return [upright([flow.start, one.y + one.h], [flow.finish, other.y])];
-  if (inCloud(flow.to)) return [upright([flow.start, one.y], [flow.finish, other.y + other.h])];
+  if (inCloud(flow.to)) return [upright([flow.start, one.y], [flow.finish, other.y + other.h + (flow.end ? 10 : 0)])];
   if (flow.from === flow.to) {
     const place = loops.get(flow.from) ?? 0;
     loops.set(flow.from, place + 1);
@@ -180,7 +180,8 @@ function arrow(curve, width, zoom) {
 
 function label(labels, taken, zoom, flow, kind, [x, y], encaps) {
   const words = `${kind === "lost" ? `${SIGNS.lost} ` : ""}${number(flow.packets)} ${flow.outcome.word}`;
-  const w = (words.length * 6.4 + 12) / zoom;
+  const capitals = (words.match(/[A-Z_]/g) ?? []).length;
+  const w = (words.length * 6.1 + capitals * 1.8 + 14) / zoom;
   const shift = flow.from === flow.to ? 16 : -2;
   for (const dy of [0, -18, 18, -36, 36, 54]) {
     const box = { x: x - w / 2, y: y + (shift + dy - 9) / zoom, w, h: 17 / zoom };

@@ -33,7 +33,7 @@ function frames(row, xs) {
       const inside = row[start].where[name];
       if (inside) {
         const [left, right] = [xs[start] - air, xs[index - 1] + air];
-        const zone = name === "subnet" && row[start].where.zone !== inside ? ` · ${row[start].where.zone}` : "";
+        const zone = name === "subnet" && row[start].where.zone && row[start].where.zone !== inside ? ` · ${row[start].where.zone}` : "";
         drawn.push(s(
           "g", { class: `frame ${name}` },
           s("rect", { x: left, y: top, width: right - left, height: HEIGHT - top - (top / 4), rx: 10 }),
@@ -103,6 +103,6 @@ export class Scene {
       wrap ? s("rect", { class: `wrap ${wrap}`, x: -38, y: -19, width: 76, height: 38, rx: 6 }) : null,
       wrap ? s("text", { class: "wrapword", y: -22 }, this.encaps[wrap].title) : null,
       s("rect", { class: `packet ${end ?? ""}`, x: -29, y: -12, width: 58, height: 24, rx: 4 }),
-      s("text", { class: "packetword", y: 5 }, `${end ? `${SIGNS[end]} ` : ""}${short(inner ? protocol(inner.protocol) : "packet", 7)}`));
+      s("text", { class: "packetword", y: 5 }, `${end ? `${SIGNS[end]} ` : ""}${inner ? protocol(inner.protocol).replace("protocol", "IP") : "packet"}`));
   }
 }
