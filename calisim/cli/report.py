@@ -58,9 +58,6 @@ def command(
     edits = [word for value in set_ for word in ("--set", value)] + [word for file in apply for word in ("--apply", file)]
     with progress() as tell:
         made = document(loaded, ids, asked, engine=engine, progress=tell, edits=edits, warn=lambda text: options.warn([text]))
-    for entry in made["journeys"]:
-        if not any(entry["told"].values()):
-            raise UsageError(f"{entry['from']} → {entry['to']} is no packet of this scenario; calisim trace says why")
     if output == "-":
         click.echo(page(made), nl=False)
     else:

@@ -55,7 +55,8 @@ def test_mistakes_leave_the_file_as_it_was(tmp_path):
     made.write_text("before")
     for arguments, cause in (
         ([TWO_ZONES, "--variant", "nowhere"], "nowhere"), ([TWO_ZONES, "--variant", "as-is", "--compare"], "exclude each other"),
-        ([TWO_ZONES, "--packet", "node/a-1", "nobody"], "nobody"), ([str(tmp_path / "none.yaml")], "none.yaml"),
+        ([TWO_ZONES, "--packet", "node/a-1", "nobody"], "'nobody'"),
+        ([TWO_ZONES, "--packet", "node/a-1", "node/a-1"], "both ends"), ([str(tmp_path / "none.yaml")], "none.yaml"),
     ):
         result = call(*arguments, "-o", str(made))
         assert result.exit_code == 2 and cause in result.stderr and "Traceback" not in result.output

@@ -3,16 +3,18 @@
 from __future__ import annotations
 
 import json
+from collections import Counter
 from collections.abc import Callable, Sequence
 from itertools import accumulate
 from typing import TYPE_CHECKING, Any
 
 from ...analysis.classes import Class, classes
 from ...analysis.compare import Comparison, compare
-from ...analysis.explain import Request
+from ...analysis.explain import Request, packet_of
 from ...analysis.flows import Flows
 from ...analysis.scopes import TITLES
 from ...analysis.story import word_of
+from ...errors import UsageError
 from ...vocabulary import DropReason, Encap
 from ...vocabulary.encaps import encapsulation
 from .. import json as documents
@@ -35,8 +37,16 @@ def document(
     """The page's document. ``asked``: packets whose journeys are shown first; the others stand for classes of the traffic.
     ``edits``: how the scenario was changed for this call, as on the command line."""
     flows: dict[str, Flows] = {}
+    strange: Counter[int] = Counter()                # packets that were asked for, by how many variants cannot send them
 
     def watch(network: Network) -> Flows:
+        for number, request in enumerate(asked):
+            try:
+                packet_of(network, request)
+            except UsageError:
+                strange[number] += 1
+                if strange[number] == len(variants):
+                    raise
         flows[network.variant] = Flows(network)
         return flows[network.variant]
 
