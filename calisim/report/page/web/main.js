@@ -70,7 +70,7 @@ function needs() {
     { title: "Variant", value: (row) => row.variant },
     { title: "Needs", value: (row) => row.need, cell: (row) => [row.need, row.met ? "" : h("span", { class: "chip lost" }, "missing here")] },
     { title: "Lost if forgotten", value: (row) => row.ifForgotten.lost ?? -1, cell: (row) => (row.ifForgotten.lost === null ? "not counted" : number(row.ifForgotten.lost)), number: true },
-    { title: "For example", value: (row) => (row.ifForgotten.example ? `${row.ifForgotten.example.from} → ${row.ifForgotten.example.to} ${row.ifForgotten.example.reason}` : row.why) },
+    { title: "For example", value: (row) => (row.ifForgotten.example ? `${row.ifForgotten.example.from} → ${row.ifForgotten.example.to} ${row.ifForgotten.example.reason}` : "") },
     { title: "Why", value: (row) => [row.why, row.note].filter(Boolean).join("; ") },
   ], rows);
 }
