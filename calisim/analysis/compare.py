@@ -5,7 +5,7 @@ Every number is a sum over packets that went through the engine; the needs were 
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field
 from functools import partial
 from typing import TYPE_CHECKING
@@ -18,6 +18,7 @@ from ..vocabulary import Encap
 from .needs import Need, needs, pairs_at
 from .network import Network, Progress
 from .run import Run, Tally, outcome_of
+from .sending import Watch
 from .story import Chapter, story, word_of
 
 if TYPE_CHECKING:
@@ -83,9 +84,10 @@ class Comparison:
 
 def compare(
     scenario: Scenario, variants: Sequence[str] = (), *, pairs: bool = False, engine: str = "fast",
-    progress: Progress | None = None,
+    progress: Progress | None = None, watch: Callable[[Network], Watch] | None = None,
 ) -> Comparison:
-    """Send the scenario's traffic through every variant and answer "overlay or cross-subnet?"."""
+    """Send the scenario's traffic through every variant and answer "overlay or cross-subnet?". ``watch`` is asked for each
+    variant's network who is to see its waves (of the traffic itself, not of what the needs were measured with)."""
     from .answer import answer, assumptions
 
     if not scenario.spec.traffic:
@@ -94,17 +96,17 @@ def compare(
             "  traffic: [{name: mesh, from: all(), to: all(), protocol: tcp, port: 80, size: 1000}]")
     chapters = story(scenario, engine, progress) if scenario.spec.steps else ()
     parts = Parts()
-    reports = tuple(_report(Network(scenario, variant, engine=engine, parts=parts), progress)
+    reports = tuple(_report(Network(scenario, variant, engine=engine, parts=parts), progress, watch)
                     for variant in variants or scenario.variant_ids)
     differences, count = (tuple(_differences(reports)), _differing(reports)) if pairs else (None, 0)
     return Comparison(scenario, chapters, reports, differences, count, answer(reports), assumptions(reports))
 
 
-def _report(network: Network, progress: Progress | None) -> VariantReport:
+def _report(network: Network, progress: Progress | None, watch: Callable[[Network], Watch] | None) -> VariantReport:
     say = progress and partial(_relay, progress, network.variant)
     if say is not None:
         say("control plane", 0)
-    run = network.run(keep=False, progress=say)
+    run = network.run(keep=False, progress=say, watch=watch and watch(network))
     run.state = None
     network.release()
     return VariantReport(network.variant, network, run, needs(network, run, say))

@@ -25,6 +25,7 @@ if TYPE_CHECKING:
     from ..datapath.generations import Generation
     from ..datapath.state import State
     from .network import Network
+    from .run import Run
     from .sending import Fates
 
 _DEVICES = {
@@ -46,7 +47,8 @@ class Request:
 
 @dataclass(frozen=True, slots=True)
 class Step:
-    """One stage of a journey: where, on which interface, what happened, the headers there (outer first)."""
+    """One stage of a journey: where, on which interface, what happened, the headers there (outer first). ``crossing``: the
+    EVENT that it tells of, as (generation of the journey's family, position among its events); None: it is of something else."""
 
     where: str
     interface: str
@@ -55,12 +57,14 @@ class Step:
     says: str
     headers: tuple[Header, ...] = ()
     decided_by: Object | None = None
+    crossing: tuple[int, int] | None = None
 
 
 @dataclass(frozen=True)
 class Journey:
     """One way of a packet. ``loss`` tells why it was dropped; ``cure`` are the commands that put it right; ``told`` says
-    which ICMP errors its sender gets; ``policy`` is what the policy of either end says of it (an answer meets none)."""
+    which ICMP errors its sender gets; ``policy`` is what the policy of either end says of it (an answer meets none);
+    ``fates`` holds the rows of which all this is told."""
 
     steps: tuple[Step, ...]
     verdict: Verdict
@@ -70,6 +74,7 @@ class Journey:
     result: np.void | None = field(default=None, repr=False)
     told: tuple[str, ...] = ()
     policy: tuple[Side, ...] = ()
+    fates: Fates | None = field(default=None, repr=False)
 
 
 @dataclass(frozen=True)
@@ -85,6 +90,16 @@ class Trace:
         if self.reply is None or self.request.verdict is Verdict.REFUSED:
             return self.request.verdict
         return self.reply.verdict
+
+    @property
+    def ways(self) -> tuple[Journey, ...]:
+        return (self.request,) if self.reply is None else (self.request, self.reply)
+
+    def run(self) -> Run:
+        """Both packets with all their rows, as a run that kept its events."""
+        from .sending import kept_run
+
+        return kept_run([(way.fates.family[0].packets, way.fates) for way in self.ways if way.fates is not None])
 
     def __str__(self) -> str:
         from .telling import lines
@@ -151,34 +166,36 @@ def journey(
     steps: list[Step] = []
     told = None
     for generation, row in lineage(outcome.family, 0):
-        told = _Narrator(network.intent, outcome.family[generation:generation + 2], row, told)
+        told = _Narrator(network.intent, outcome.family, generation, row, told)
         steps += told.steps()
     assert told is not None
     verdict = Verdict(int(result["verdict"]))
     steps.append(told.end(verdict))
     loss = loss_of(network.intent, told.packet, told.result, told.headers)
     if loss is None:
-        return Journey(tuple(steps), verdict, None, (), packet, result), outcome
+        return Journey(tuple(steps), verdict, None, (), packet, result, fates=outcome), outcome
     from .cures import cure_of
     from .icmp import errors_told
 
     commands, errors = cure_of(network, loss, packet).commands, errors_told(network, outcome.family)
-    return Journey(tuple(steps), verdict, loss, commands, packet, result, errors), outcome
+    return Journey(tuple(steps), verdict, loss, commands, packet, result, errors, fates=outcome), outcome
 
 
 class _Narrator:
     """Tells one packet's events in order. ``headers`` are those of the interface crossed last.
 
-    ``generations``: the wave of the packet and what it gave rise to; ``before`` told of what it was until then: the packet of
+    ``family``: the wave of the journey's packet and what it gave rise to, the ``number``-th generation of which has the packet
+    as it is here; ``before`` told of what it was until then: the packet of
     which it is a piece, the piece that made it whole.
     """
 
-    def __init__(self, intent: Intent, generations: Sequence[Generation], row: int, before: _Narrator | None) -> None:
-        self.intent, self._row, self._next, self._before = intent, row, generations[1:], before
-        mine = generations[0]
+    def __init__(self, intent: Intent, family: Sequence[Generation], number: int, row: int, before: _Narrator | None) -> None:
+        self.intent, self._number, self._row, self._before = intent, number, row, before
+        self._next = family[number + 1:number + 2]
+        mine = family[number]
         assert mine.results.events is not None
         self.packet, self.result = mine.packets[row], mine.results.results[row]
-        self.events = mine.results.events[mine.results.events["row"] == row]
+        self.events, self._positions = mine.results.events, np.flatnonzero(mine.results.events["row"] == row)
         self.largest = int(mine.headers["largest"][row]) if mine.headers is not None else 0
         self.flags: int = int(self.result["flags"]) | (before.flags if before else 0)
         self.headers: tuple[Header, ...] = before.headers if before else (_sent_header(self.packet),)
@@ -187,16 +204,17 @@ class _Narrator:
     def steps(self) -> Iterator[Step]:
         """All but the end."""
         sender = self.intent.endpoint(int(self.packet["ingress"])) if self.packet["ingress"] else None
-        silent = sender is not None and (sender.kind is EndpointKind.NODE or not len(self.events))
+        silent = sender is not None and (sender.kind is EndpointKind.NODE or not len(self._positions))
         if self._before is not None:
             yield self._before.turn(self)
         elif sender is not None and silent:
             where = self.intent.router(sender.router).name if sender.router else sender.name
             yield Step(where, "", "out", Stage.ENDPOINT, f"{sender.name} sends {self.headers[0].length:,} bytes", self.headers)
-        for event in self.events:
+        for position in self._positions.tolist():
+            event = self.events[position]
             now = headers_of(event)
             yield from self._between(event, now)
-            yield self._step(event, now)
+            yield self._step(event, position, now)
             self.headers, self._place = now, int(event["router"])
 
     def turn(self, after: _Narrator) -> Step:
@@ -282,11 +300,11 @@ class _Narrator:
         return Step(
             place_name(intent, place), "", "", Stage.FABRIC, f"the cloud routes it from {names[0]} to {names[1]}", self.headers)
 
-    def _step(self, event: np.void, now: tuple[Header, ...]) -> Step:
+    def _step(self, event: np.void, position: int, now: tuple[Header, ...]) -> Step:
         device, inward = Device(int(event["device"])), event["direction"] == Direction.IN
         return Step(
             where_of(self.intent, event), interface_of(self.intent, event), "in" if inward else "out", Stage(int(event["stage"])),
-            self._says(event, device, inward, now), now, self.intent.object(int(event["detail"])))
+            self._says(event, device, inward, now), now, self.intent.object(int(event["detail"])), (self._number, position))
 
     def _says(self, event: np.void, device: Device, inward: bool, now: tuple[Header, ...]) -> str:
         endpoint = self.intent.endpoint(int(event["endpoint"])).name if event["endpoint"] else "it"

@@ -26,7 +26,7 @@ if TYPE_CHECKING:
     from ..traffic.replay import Replay
     from .explain import Trace
     from .run import Run
-    from .sending import Wave
+    from .sending import Watch, Wave
 
 Progress = Callable[[str, int], None]
 """Called with what is being done and how many packets are through so far."""
@@ -166,7 +166,7 @@ class Network:
 
     def run(
         self, packets: np.ndarray | str | Replay | None = None, *, threads: int = 1, events: bool = False, replies: bool = False,
-        errors: bool = False, keep: bool = True, progress: Progress | None = None,
+        errors: bool = False, keep: bool = True, progress: Progress | None = None, watch: Watch | None = None,
     ) -> Run:
         """Send packets and tell what became of them.
 
@@ -174,7 +174,7 @@ class Network:
         scenario's sets in order, or a capture's :meth:`replay`. Connections, ports and counters live on from wave to wave.
         ``replies`` sends an answer for every packet that arrived, as the wave after it (endpoints whose ``stack`` is ``answer``
         need no such word), ``errors`` the ICMP errors about those that did not. ``keep=False`` adds up without
-        holding packets and results (and of a replay without each packet's fate).
+        holding packets and results (and of a replay without each packet's fate). ``watch`` sees every wave as it comes out.
         """
         from ..traffic.replay import Replay
         from .sending import send
@@ -191,7 +191,7 @@ class Network:
             stream = iter([("", (packets, None))])
         return send(
             self, stream, threads=threads, events=events, errors=errors, replies=replies, keep=keep, codes=codes,
-            asks=not isinstance(packets, Replay), progress=progress)
+            asks=not isinstance(packets, Replay), progress=progress, watch=watch)
 
     def replay(self, stream: BinaryIO, name: str = "replay") -> Replay:
         """A capture file (pcap or pcapng) as packets of this network's endpoints, to be given to :meth:`run`."""

@@ -6,7 +6,7 @@ Memory is bounded by one wave and its offspring unless rows are kept.
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
@@ -26,6 +26,9 @@ if TYPE_CHECKING:
 
 Wave = tuple[np.ndarray, np.ndarray | None]
 """PACKETs, and a HEADER for each where they are not all plain."""
+
+Watch = Callable[[str, np.ndarray, np.ndarray], None]
+"""Called with the name of a traffic set, the PACKETs of one of its waves and what became of them (RESULTs)."""
 
 MOST_WITH_EVENTS = 200_000
 """Packets of one run whose events may be kept: at some six crossings of 64 bytes each, 77 MB."""
@@ -81,6 +84,15 @@ class _Kept:
         if events:
             run.events = np.concatenate([np.empty(0, EVENT), *self.events])
             run.families = [one.family for one in self.fates]
+
+
+def kept_run(waves: Sequence[tuple[np.ndarray, Fates]]) -> Run:
+    """Waves that were sent with events, as a run that kept them; nothing is added up."""
+    kept, run = _Kept(), Run()
+    for packets, outcome in waves:
+        kept.add(packets, outcome, True)
+    kept.into(run, True)
+    return run
 
 
 def _numbered(family: Sequence[Generation], start: int) -> np.ndarray:
@@ -155,7 +167,7 @@ def answers(network: Network, wave: np.ndarray, outcome: Fates, *, generic: bool
 
 def send(
     network: Network, stream: Iterator[tuple[str, Wave]], *, threads: int, events: bool, errors: bool, replies: bool, keep: bool,
-    codes: bool, asks: bool, progress: Progress | None,
+    codes: bool, asks: bool, progress: Progress | None, watch: Watch | None = None,
 ) -> Run:
     """Forward every wave of the stream over one state and add up what becomes of it; with ``codes`` each packet's fate, too.
 
@@ -173,6 +185,8 @@ def send(
                 "or a shorter capture")
         outcome = fates(network, packets, state, headers, events=events, threads=threads, errors=errors, asks=asks)
         ledger.add(name, packets, outcome.results)
+        if watch is not None:
+            watch(name, packets, outcome.results)
         if keep:
             kept.add(packets, outcome, events)
         return outcome

@@ -51,7 +51,7 @@ def command(
     if as_json:
         from ..report.json import trace_document
 
-        options.answer_lines([trace_document(told, blockers)], output)
+        options.answer_lines([trace_document(told, network.intent, blockers)], output)
     else:
         from ..analysis.telling import blocker_lines, lines
 

@@ -1,1 +1,1 @@
-"""Floor 7 – answers → text, JSON, JUnit XML. Shows, never computes."""
+"""Floor 7 – answers → text, JSON, JUnit XML, HTML. Shows, never computes."""

@@ -71,6 +71,10 @@ class Recording:
         for number, name in enumerate(self.interfaces):
             yield name, self._frames(order[bounds[number]:bounds[number + 1]])
 
+    def octets(self, generation: int, event: int, snap: int) -> bytes:
+        """The first bytes of one crossing: an EVENT by its position among those of a generation, counted over all families."""
+        return self._deparser.deparse(self._rows.position[[self._rows.starts[generation] + event]], snap).packet(0)
+
     def unseen(self) -> dict[str, int]:
         """Packets that never were on an interface, by what became of them."""
         assert self.run.events is not None
@@ -106,7 +110,7 @@ class _Rows:
 
     ``headers`` with the identification that a packet has in common with its pieces, ``numbers`` of TCP, ``wholes`` the length of
     the datagram of which a row is a piece, ``goes_on`` whether other rows tell its fate; ``events`` by row, ``order`` is that
-    of their frames.
+    of their frames. The n-th event of a generation is at ``position[starts[generation] + n]``.
     """
 
     def __init__(self, run: Run) -> None:
@@ -132,7 +136,10 @@ class _Rows:
         for mine, numbers in zip(events, rows, strict=True):
             mine["row"] = numbers[mine["row"]]
         together = np.concatenate([np.empty(0, EVENT), *events])
-        self.events = together[np.argsort(together["row"], kind="stable")]
+        sorting = np.argsort(together["row"], kind="stable")
+        self.events = together[sorting]
+        self.starts = np.cumsum([0, *map(len, events)])
+        self.position = np.argsort(sorting, kind="stable")
         self.order = np.lexsort((self.events["row"], self._roots[self.events["row"]], self.events["time"]))
 
     def _inherit(self, run: Run, families: Sequence[Sequence[Generation]], rows: Sequence[np.ndarray]) -> None:

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Callable
+from functools import partial
 from typing import TYPE_CHECKING, Any
 
 from ..analysis.explain import headers_of, interface_of, where_of
@@ -23,11 +25,13 @@ if TYPE_CHECKING:
     from ..analysis.needs import Need
     from ..analysis.network import Network
     from ..analysis.policy_walk import PolicyAsked, Side
-    from ..control.intent import Object
+    from ..control.intent import Intent, Object
     from ..traffic.replay import Replay
     from .capture import Recording
 
 API_VERSION = "calisim/v1"
+HEADERS = 96
+"""Bytes of a packet that a trace shows: the headers of a tunnel and of what is in it (VXLAN 50, IPv4 20, TCP 20)."""
 
 
 def document(kind: str, **content: Any) -> str:
@@ -170,10 +174,17 @@ def per_node_counters(network: Network, run: Run) -> list[dict[str, Any]]:
     return found
 
 
-def trace_document(trace: Trace, blockers: Blockers | None = None) -> str:
+def trace_document(trace: Trace, intent: Intent, blockers: Blockers | None = None) -> str:
     """``calisim trace``."""
+    from .capture import Recording
+
+    recording, first = Recording(intent, trace.run()), 0
+    ways = []
+    for way in trace.ways:
+        ways.append(journey(way, partial(_octets, recording, first)))
+        first += len(way.fates.family) if way.fates else 0
     content: dict[str, Any] = {
-        "request": journey(trace.request), "reply": trace.reply and journey(trace.reply), "verdict": trace.verdict.name.lower()}
+        "request": ways[0], "reply": ways[1] if trace.reply else None, "verdict": trace.verdict.name.lower()}
     if blockers is not None:
         content["blockers"] = [
             {"way": one.way, "reason": one.loss.reason.name, "where": one.loss.where, "says": one.loss.sentence,
@@ -182,9 +193,16 @@ def trace_document(trace: Trace, blockers: Blockers | None = None) -> str:
     return document("Trace", **content)
 
 
-def journey(one: Journey) -> dict[str, Any]:
+def _octets(recording: Recording, first: int, crossing: tuple[int, int]) -> str:
+    """The bytes of a crossing of the journey whose generations begin at ``first``."""
+    return recording.octets(first + crossing[0], crossing[1], HEADERS).hex()
+
+
+def journey(one: Journey, octets: Callable[[tuple[int, int]], str]) -> dict[str, Any]:
     return {
-        "steps": [_step(step) for step in one.steps], "verdict": one.verdict.name.lower(),
+        "steps": [
+            {**_step(step), **({"bytes": octets(step.crossing)} if step.crossing is not None else {})} for step in one.steps],
+        "verdict": one.verdict.name.lower(),
         "reason": one.loss.reason.name if one.loss else None, "cure": list(one.cure),
         "told": list(one.told), "policy": [side(each) for each in one.policy]}
 

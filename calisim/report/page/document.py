@@ -1,0 +1,94 @@
+"""What the page shows, as one JSON document: the comparison, the map with its traffic, and the journeys of single packets."""
+
+from __future__ import annotations
+
+import json
+from collections import Counter
+from collections.abc import Callable, Sequence
+from itertools import accumulate
+from typing import TYPE_CHECKING, Any
+
+from ...analysis.classes import Class, classes
+from ...analysis.compare import Comparison, compare
+from ...analysis.explain import Request, packet_of
+from ...analysis.flows import Flows
+from ...analysis.scopes import TITLES
+from ...analysis.story import word_of
+from ...errors import UsageError
+from ...vocabulary import DropReason, Encap
+from ...vocabulary.encaps import encapsulation
+from .. import json as documents
+from .journeys import Subject, journey
+from .map import Map, traffic
+
+if TYPE_CHECKING:
+    from ...analysis.network import Network, Progress
+    from ...scenario.scenario import Scenario
+
+MOST_JOURNEYS = 24
+MOST_BYTES = 2_500_000
+"""Of all journeys together (policies that are asked may be many): those that come last are left out above it."""
+
+
+def document(
+    scenario: Scenario, variants: Sequence[str], asked: Sequence[Request] = (), *, engine: str = "fast",
+    progress: Progress | None = None, edits: Sequence[str] = (), warn: Callable[[str], None] = lambda _: None,
+) -> dict[str, Any]:
+    """The page's document. ``asked``: packets whose journeys are shown first; the others stand for classes of the traffic.
+    ``edits``: how the scenario was changed for this call, as on the command line."""
+    flows: dict[str, Flows] = {}
+    strange: Counter[int] = Counter()                # packets that were asked for, by how many variants cannot send them
+
+    def watch(network: Network) -> Flows:
+        for number, request in enumerate(asked):
+            try:
+                packet_of(network, request)
+            except UsageError:
+                strange[number] += 1
+                if strange[number] == len(variants):
+                    raise
+        flows[network.variant] = Flows(network)
+        return flows[network.variant]
+
+    compared = compare(scenario, variants, engine=engine, progress=progress, watch=watch)
+    for failure in dict.fromkeys(one for report in compared.variants for one in report.network.intent.failures):
+        warn(failure)
+    maps: list[dict[str, Any]] = []
+    found, count = classes(compared.variants, MOST_JOURNEYS)
+    return {
+        "apiVersion": documents.API_VERSION, "kind": "Report",
+        "scenario": {"name": scenario.name, "description": scenario.file.metadata.description, "file": scenario.path},
+        "comparison": json.loads(documents.comparison(compared)), "scopes": TITLES,
+        "encaps": {one.name.lower(): {"title": encapsulation(one).title} for one in Encap if one},
+        "reasons": {reason.name: reason.remedy for reason in DropReason if reason},
+        "variants": [_variant(report.network, flows[report.id], maps, len(compared.variants)) for report in compared.variants],
+        "maps": maps, "classes": count,
+        "journeys": _journeys(compared, asked, found, edits, progress),
+    }
+
+
+def _variant(network: Network, flows: Flows, maps: list[dict[str, Any]], variants: int) -> dict[str, Any]:
+    drawn = Map(network).document()
+    if drawn not in maps:
+        maps.append(drawn)
+    return {"id": network.variant, "map": maps.index(drawn), **traffic(flows, variants)}
+
+
+def _journeys(
+    compared: Comparison, asked: Sequence[Request], found: Sequence[Class], edits: Sequence[str], progress: Progress | None,
+) -> list[dict[str, Any]]:
+    """Variant by variant, so that only one network's tables are in memory."""
+    ids = [report.id for report in compared.variants]
+    subjects = [Subject(request) for request in asked] + [
+        Subject(one.example, one.packets, one.traffic, TITLES[one.outcomes[0].scope],
+                {id_: word_of(outcome) for id_, outcome in zip(ids, one.outcomes, strict=True)}) for one in found]
+    told: list[dict[str, Any]] = [subject.document(compared.scenario.path, ids, edits) for subject in subjects]
+    for report in compared.variants:
+        if progress is not None:
+            progress(f"{report.id}: journeys", 0)
+        for entry, subject in zip(told, subjects, strict=True):
+            entry["told"][report.id] = journey(report.network, subject.request)
+        report.network.release()
+    sizes = accumulate(len(json.dumps(entry)) for entry in told)
+    fitting = sum(size <= MOST_BYTES for size in sizes)
+    return told[:max(fitting, len(asked), 1)]
