@@ -26,6 +26,7 @@ COMMANDS = {
     "routes": "A node's routing table, as `ip route` shows it.",
     "ipam": "Pools, blocks and addresses, as `calicoctl ipam show` shows them.",
     "capture": "The scenario's traffic as pcapng or pcap, one interface per hop.",
+    "lab": "Labs to learn with: predict, run, explain, change, verify.",
     "bench": "How fast, against what one would take instead, with proof of the work done.",
     "conformance": "Recorded behaviour of the real thing against this model.",
 }

@@ -1,0 +1,160 @@
+"""A student at work: begin, check, hint, next, restore. Pure: takes the folder's texts, gives new ones; nobody writes here."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+
+from ..errors import ScenarioError, UsageError
+from . import answers as answer_file
+from .answers import ANSWERS
+from .claims import judge, same, shown, truth
+from .lab import Lab
+from .locks import locked
+from .progress import STATE, Progress, written
+from .schema import Question, Stage
+from .world import SCENARIO, World
+
+GRADES = ("nudge", "where", "change")
+Files = dict[str, str]
+
+
+@dataclass(frozen=True, slots=True)
+class Item:
+    """One line of a check: ``kind`` is predict, ask or check; ``command`` shows what was found."""
+
+    kind: str
+    id: str
+    says: str
+    passed: bool
+    instead: str = ""
+    command: str = ""
+    note: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Report:
+    """What a check of a stage found."""
+
+    stage: Stage
+    items: tuple[Item, ...]
+
+    @property
+    def passed(self) -> bool:
+        return all(item.passed for item in self.items)
+
+
+def begin(lab: Lab, student: str = "", exam: bool = False) -> tuple[Progress, Files]:
+    """Progress and files of a new folder."""
+    progress = Progress(lab.source, lab.file.version, lab.seed, lab.stages[0].id, student, exam)
+    return progress, {
+        "README.md": lab.readme, SCENARIO: lab.start, ANSWERS: answer_file.head(lab) + answer_file.section(lab.stages[0]),
+        STATE: written(progress)}
+
+
+def current(lab: Lab, progress: Progress) -> Stage:
+    """The stage that is worked on."""
+    if not progress.stage:
+        raise UsageError("all stages of this lab are done; calisim lab submit packs the result")
+    return lab.stage(progress.stage)
+
+
+def world(lab: Lab, scenario: str, answers: str) -> World:
+    """A student's work as the simulator sees it; raises for a faulty file and for locked keys that were changed."""
+    given = answer_file.understood(answers)
+    made = World(lab.start, scenario, given)
+    made.scenario                                # noqa: B018 – its faults come before those of locked keys
+    if problems := locked(lab.start, scenario, lab.file.editable):
+        raise ScenarioError(made.scenario.draft.sources.illustrate(problems))
+    return made
+
+
+def examine(stage: Stage, work: World, predictions: dict[str, str]) -> Report:
+    """Everything that a stage wants, judged now. Predictions once recorded stay as they were made."""
+    items = [_prediction(one, work, predictions) for one in stage.predict]
+    answered = all(item.passed for item in items)
+    items = [item if answered else replace(item, note="", command="") for item in items]      # the truth comes when all are said
+    items += [_answer(one, work) for one in stage.ask]
+    for number, check in enumerate(stage.checks, 1):
+        judged = judge(check, work)
+        items.append(Item("check", f"{stage.id}-{number}", check.says, judged.passed, judged.instead, judged.command))
+    return Report(stage, tuple(items))
+
+
+def _prediction(one: Question, work: World, predictions: dict[str, str]) -> Item:
+    given = predictions.get(one.id) or work.answers.get(one.id, "")
+    if fault := _unreadable(one, given):
+        return Item("predict", one.id, one.text, False, fault)
+    found = truth(one, work)
+    verdict = "right" if same(given, found) else f"the simulator says {shown(found)}"
+    return Item("predict", one.id, one.text, True, given, one.see, " – ".join(filter(None, [verdict, one.because])))
+
+
+def _answer(one: Question, work: World) -> Item:
+    given = work.answers.get(one.id, "")
+    if fault := _unreadable(one, given):
+        return Item("ask", one.id, one.text, False, fault, one.see)
+    right = same(given, truth(one, work))
+    return Item("ask", one.id, one.text, right, given if right else f"{given} is not it", one.see, one.because if right else "")
+
+
+def _unreadable(one: Question, given: str) -> str:
+    if not given:
+        return f"no answer in {ANSWERS} yet"
+    if one.choices and not any(same(given, value) for value in one.choices):
+        return f"{given} is none of {', '.join(one.choices)}"
+    return ""
+
+
+def record(lab: Lab, progress: Progress, report: Report, work: World) -> Progress:
+    """Progress after a check."""
+    progress = progress.tried()
+    if not report.passed:
+        said = {item.id: item.instead for item in report.items if item.kind == "predict"}
+        answered = all(item.passed for item in report.items if item.kind == "predict")
+        return progress.predicted(said) if answered else progress
+    said = {item.id: item.instead for item in report.items if item.kind == "predict"}
+    return progress.predicted(said).passed(work.now)
+
+
+def advance(lab: Lab, progress: Progress, answers: str) -> tuple[Progress, str]:
+    """The next stage, and the answers file with its questions; "" as stage when there is none."""
+    stage = current(lab, progress)
+    if stage.id not in progress.checkpoints:
+        raise UsageError(f"stage {stage.id} is not passed yet: calisim lab check tells what is missing, calisim lab hint helps")
+    position = lab.position(stage.id) + 1
+    if position == len(lab.stages):
+        return progress.at(""), answers
+    following = lab.stages[position].id
+    return progress.at(following), with_questions(lab, following, answers)
+
+
+def with_questions(lab: Lab, stage: str, answers: str) -> str:
+    """The answers file with the questions of all stages up to one; what was answered stays as it is."""
+    text = answers or answer_file.head(lab)
+    asked = answer_file.asked(text)
+    for one in lab.stages[:lab.position(stage) + 1]:
+        if not asked.issuperset(question.id for question in one.questions):
+            text += answer_file.section(one, asked)
+    return text
+
+
+def hint(lab: Lab, progress: Progress, work: World) -> tuple[str, str]:
+    """The next hint: of the state that was recognised, else the next of the three grades. (grade, text)."""
+    stage = current(lab, progress)
+    given = progress.hints.get(stage.id, [])
+    for one in stage.hints.states:
+        if one.text not in given and judge(one.when, work).passed:
+            return "state", one.text
+    for grade, text in zip(GRADES, stage.hints.grades, strict=True):
+        if text not in given:
+            return grade, text
+    return "", stage.hints.change
+
+
+def restored(lab: Lab, progress: Progress, stage: str | None) -> tuple[Progress, str]:
+    """Progress and scenario at the beginning of a stage (default: the one worked on): his own where he passed what is before."""
+    target = lab.stage(stage) if stage else current(lab, progress)
+    position = lab.position(target.id)
+    before = lab.stages[position - 1].id if position else ""
+    text = progress.checkpoints.get(before) or lab.before(target.id)
+    return progress.at(target.id), text

@@ -1,0 +1,41 @@
+"""The networks of a student's scenario: as handed out and as it is now, each variant built once."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from functools import cached_property
+
+from ..analysis.network import Network
+from ..scenario.load import load_text
+from ..scenario.scenario import Scenario
+from .schema import Probe
+
+SCENARIO = "scenario.yaml"
+
+
+@dataclass(frozen=True, eq=False)
+class World:
+    """``start`` is the text handed out, ``now`` the student's; ``answers`` what he wrote."""
+
+    start: str
+    now: str
+    answers: dict[str, str] = field(default_factory=dict)
+    _networks: dict[tuple[str, str, tuple[str, ...]], Network] = field(default_factory=dict)
+
+    @cached_property
+    def scenario(self) -> Scenario:
+        """The student's scenario; raises with all its problems."""
+        return load_text(self.now, SCENARIO)
+
+    @cached_property
+    def first(self) -> Scenario:
+        """The scenario as handed out."""
+        return load_text(self.start, SCENARIO) if self.start != self.now else self.scenario
+
+    def network(self, probe: Probe) -> Network:
+        """The network that a probe asks."""
+        key = probe.on, probe.variant, tuple(probe.set)
+        if key not in self._networks:
+            scenario = self.first if probe.on == "start" else self.scenario
+            self._networks[key] = Network(scenario.edited(probe.set) if probe.set else scenario, probe.variant)
+        return self._networks[key]

@@ -1,0 +1,168 @@
+"""``calisim lab`` as students and teachers call it: what goes well, what goes wrong, and that nothing is lost."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import pytest
+
+from tests.labs.working import Student, run, truths
+
+
+@pytest.fixture
+def student(tmp_path: Path) -> Student:
+    return Student(tmp_path / "lab")
+
+
+def test_labs_are_listed_with_their_time():
+    listed = json.loads(run("lab", "list", "--json").stdout)
+    assert listed["kind"] == "LabList"
+    assert listed["labs"][0]["lab"] == "01-follow-one-packet" and listed["labs"][0]["minutes"] == 20
+    assert "Follow one packet" in run("lab", "list").stdout
+
+
+def test_the_first_lab_from_start_to_end(student: Student):
+    for _ in student.lab.stages:
+        assert student.does("check").exit_code == 1
+        student.solve()
+    assert "100 of 100 points" in student.does("status").stdout
+    submitted = student.does("submit")
+    assert submitted.exit_code == 0 and "5 of 5 stages passed, 100 of 100 points" in submitted.stdout
+
+
+def test_a_stage_that_is_not_passed_is_not_left(student: Student):
+    refused = student.does("next")
+    assert refused.exit_code == 2 and "not passed yet" in refused.stderr
+    assert student.stage == "predict"
+
+
+def test_predictions_count_as_they_were_first_made(student: Student):
+    guesses = truths(student.lab, "predict") | {"to-cart": "none"}
+    student.answer(guesses)
+    told = student.does("check")
+    assert told.exit_code == 0 and "to-cart: you said none; the simulator says eth0" in told.stdout
+    student.answer({"to-cart": "eth0"})
+    assert "to-cart: you said none" in student.does("check").stdout
+
+
+def test_the_truth_is_told_only_when_all_is_predicted(student: Student):
+    student.answer({"to-cart": "none"})
+    told = student.does("check")
+    assert told.exit_code == 1 and "the simulator says" not in told.stdout
+
+
+def test_an_answer_that_is_no_choice_is_said_to_be_none(student: Student):
+    student.answer({"to-cart": "wlan0"})
+    assert "wlan0 is none of veth, eth0, tunl0, none" in student.does("check").stdout
+
+
+def test_hints_come_in_three_grades_and_know_the_state(student: Student):
+    student.solve()
+    student.answer({"route-node": "default"})
+    grades = [json.loads(student.does("hint", "--json").stdout)["grade"] for _ in range(5)]
+    assert grades == ["state", "nudge", "where", "change", "last"]
+
+
+def test_check_as_json(student: Student):
+    checked = student.does("check", "--json")
+    document = json.loads(checked.stdout)
+    assert checked.exit_code == 1 and document["kind"] == "LabCheck" and not document["passed"]
+    assert {item["id"] for item in document["items"]} == set(truths(student.lab, "predict"))
+
+
+def test_restore_keeps_what_was_there(student: Student):
+    mine = student.text("scenario.yaml") + "# my note\n"
+    student.write("scenario.yaml", mine)
+    assert student.does("restore").exit_code == 0
+    assert student.text("scenario.yaml") == student.lab.start
+    assert student.text("scenario.yaml.before-restore") == mine
+
+
+def test_restore_leads_to_a_stage_that_was_never_reached(student: Student):
+    assert student.does("restore", "--stage", "explain").exit_code == 0
+    assert student.stage == "explain"
+    assert student.text("scenario.yaml") == student.lab.solved["move"]
+    student.answer(truths(student.lab, "explain"))
+    assert student.does("check").exit_code == 0
+
+
+def test_what_is_gone_can_be_restored(student: Student):
+    (student.folder / "scenario.yaml").unlink()
+    (student.folder / "answers.yaml").unlink()
+    refused = student.does("check")
+    assert refused.exit_code == 2 and "calisim lab restore makes it anew" in refused.stderr
+    assert student.does("restore").exit_code == 0 and student.does("check").exit_code == 1
+
+
+def test_locked_keys_are_told_by_place_and_value(student: Student):
+    student.write("scenario.yaml", student.lab.start.replace("ipipMode: CrossSubnet", "ipipMode: Always"))
+    refused = student.does("check")
+    assert refused.exit_code == 2
+    assert "IPPool/pods.spec.ipipMode: is 'Always', but this lab has locked it" in refused.stderr
+    assert "scenario.yaml:41:" in refused.stderr and "it was 'CrossSubnet': put it back" in refused.stderr
+
+
+@pytest.mark.parametrize(("name", "text", "said"), [
+    ("scenario.yaml", "kind: [", "scenario.yaml:2:1: not YAML"),
+    ("answers.yaml", "to-cart: [veth]\n", "answers.yaml:1:10: to-cart: the answer is a word or a number"),
+    ("answers.yaml", "just words\n", "answers are written as `question: answer`"),
+    (".calisim-lab.json", "{", ".calisim-lab.json is damaged (no JSON)"),
+    (".calisim-lab.json", '{"kind": "LabProgress", "seal": "0"}', "its seal does not fit"),
+])
+def test_a_damaged_file_is_told(student: Student, name: str, text: str, said: str):
+    student.write(name, text)
+    refused = student.does("check")
+    assert refused.exit_code == 2 and said in refused.stderr and "Traceback" not in refused.output
+    assert student.text(name) == text
+
+
+def test_an_edited_state_is_seen_and_can_be_begun_anew(student: Student):
+    edited = student.text(".calisim-lab.json").replace('"stage": "predict"', '"stage": "explain"')
+    student.write(".calisim-lab.json", edited)
+    assert student.does("status").exit_code == 2
+    assert student.does("restore", "--progress").exit_code == 0
+    assert student.text(".calisim-lab.json.damaged") == edited
+    assert student.stage == "predict" and student.does("check").exit_code == 1
+
+
+def test_start_leaves_alone_what_is_there(student: Student):
+    refused = run("lab", "start", "1", str(student.folder))
+    assert refused.exit_code == 2 and "is not empty" in refused.stderr
+
+
+@pytest.mark.parametrize(("arguments", "said"), [
+    (("lab", "start", "follow-one-paket"), "did you mean follow-one-packet?"),
+    (("lab", "start", "99"), "there is no lab '99'"),
+    (("lab", "check", "-C", "nowhere"), "nowhere is no lab's folder"),
+    (("lab", "start", "1", "/proc/nowhere/lab"), "cannot be written"),
+])
+def test_a_wrong_call_is_told(arguments: tuple[str, ...], said: str):
+    refused = run(*arguments)
+    assert refused.exit_code == 2 and said in refused.stderr
+
+
+def test_a_folder_of_ones_own_is_a_lab(tmp_path: Path):
+    from calisim.labs.lab import CONTENT
+
+    own = tmp_path / "own"
+    own.mkdir()
+    for part in (CONTENT / "01-follow-one-packet").iterdir():
+        (own / part.name).write_text(part.read_text())
+    student = Student(tmp_path / "work", str(own))
+    student.solve()
+    (own / "lab.yaml").write_text((own / "lab.yaml").read_text().replace("version: 1", "version: 2"))
+    refused = student.does("check")
+    assert refused.exit_code == 2 and "made by version 1 of the lab, here is version 2" in refused.stderr
+
+
+def test_selftest_tells_an_authors_faults(tmp_path: Path):
+    from calisim.labs.lab import CONTENT
+
+    for part in (CONTENT / "01-follow-one-packet").iterdir():
+        (tmp_path / part.name).write_text(part.read_text().replace("is: 32\n", "atLeast: 0\n").replace(
+            "fact: ttl", "fact: prefix_length").replace("{from: shop-0, to: stock}, on", "{node: a1, to: stock}, on"))
+    tested = run("lab", "selftest", str(tmp_path))
+    assert tested.exit_code == 1
+    assert "the truth of ttl-at-stock, 26, is none of its choices" in tested.stdout
+    assert "no state fails the check 'a1 has a route for exactly this address'" in tested.stdout
