@@ -12,6 +12,7 @@ from collections.abc import Callable
 from typing import TYPE_CHECKING, Any
 
 from ..analysis.network import Network
+from ..analysis.run import total
 from ..errors import UsageError
 from ..quantities import format_address, parse_address
 from ..report.iproute import destination
@@ -20,7 +21,7 @@ from ..vocabulary import AdjacencyKind, Device, EndpointKind, Verdict
 
 if TYPE_CHECKING:
     from ..analysis.explain import Trace
-    from ..analysis.run import Outcome, Run
+    from ..analysis.run import Outcome, Tally
     from ..control.intent import Route
     from .schema import Probe
     from .world import World
@@ -66,6 +67,12 @@ def reason(network: Network, *, source: str, to: str, port: int = 80, protocol: 
     return loss.reason.name if loss else "none"
 
 
+def fate_or_reason(network: Network, *, source: str, to: str, port: int = 80, protocol: str = "tcp", size: int = 1000) -> Fact:
+    """The drop reason of the request; where it is not dropped, its fate."""
+    journey = _trace(network, source, to, port, protocol, size).request
+    return journey.loss.reason.name if journey.loss else journey.verdict.name.lower()
+
+
 def how(network: Network, *, source: str, to: str, port: int = 80, protocol: str = "tcp", size: int = 1000) -> Fact:
     """How the request crosses the wire: native, ipip, vxlan – or lost."""
     journey = _trace(network, source, to, port, protocol, size).request
@@ -79,6 +86,12 @@ def lost_at(network: Network, *, source: str, to: str, port: int = 80, protocol:
     """Where the request is dropped (a node, vpc/NAME …), or nowhere."""
     loss = _trace(network, source, to, port, protocol, size).request.loss
     return loss.where if loss else "nowhere"
+
+
+def wire_protocol(network: Network, *, source: str, to: str, port: int = 80, protocol: str = "tcp", size: int = 1000) -> Fact:
+    """The IP protocol number of the header that whoever dropped the request looked at; 0 where it is not lost."""
+    loss = _trace(network, source, to, port, protocol, size).request.loss
+    return loss.header.protocol if loss else 0
 
 
 def arrives_at(network: Network, *, source: str, to: str, port: int = 80, protocol: str = "tcp", size: int = 1000) -> Fact:
@@ -171,21 +184,30 @@ def packets(network: Network, **filters: Any) -> Fact:
             and wanted.encap in (None, outcome.encap.name.lower()) and wanted.snat in (None, outcome.snat)
             and wanted.scope in (None, outcome.scope))
 
-    return _run(network, wanted.traffic).tally.total(agrees).packets
+    return _tally(network, [wanted.traffic] if wanted.traffic else None).total(agrees).packets
 
 
-def overhead(network: Network, *, traffic: str | None = None) -> Fact:
+def overhead(network: Network, *, traffic: list[str] | None = None) -> Fact:
     """Bytes of outer headers that the traffic puts on the first node's wire."""
-    return _run(network, traffic).tally.total().overhead
+    return _tally(network, traffic).total().overhead
 
 
-def wire(network: Network, *, traffic: str | None = None) -> Fact:
+def wire(network: Network, *, traffic: list[str] | None = None) -> Fact:
     """Bytes of the traffic on the first node's wire, outer headers included."""
-    return _run(network, traffic).tally.total().wire
+    return _tally(network, traffic).total().wire
 
 
-def _run(network: Network, traffic: str | None) -> Run:
-    return network.run(traffic, keep=False)
+def _tally(network: Network, traffic: list[str] | None) -> Tally:
+    """Of some traffic sets or all; all are sent, because what went before leaves its traces in stateful filters."""
+    run = network.run(keep=False)
+    return run.tally if traffic is None else total(run.tallies[network.traffic_sets(name)[0].name] for name in traffic)
+
+
+def most_lost_of(network: Network) -> Fact:
+    """The traffic set that loses most packets, or none."""
+    tallies = network.run(keep=False).tallies
+    worst = max(tallies, key=lambda name: tallies[name].sent - tallies[name].success)
+    return worst if tallies[worst].sent > tallies[worst].success else "none"
 
 
 def most_lost_at(network: Network, *, traffic: str | None = None) -> Fact:
@@ -213,19 +235,32 @@ def open_rules(network: Network) -> Fact:
     return sum(rule.prefix is not None and rule.prefix.length == 0 for one in groups for rule in one.ingress)
 
 
+def wide_rules(network: Network) -> Fact:
+    """How many ingress rules of all security groups admit every protocol."""
+    groups = [one for vpc in network.topology.entities.vpcs.values() for one in vpc.groups.values()]
+    return sum(rule.protocol is None for one in groups for rule in one.ingress)
+
+
+def checks_on(network: Network) -> Fact:
+    """On how many nodes the source/destination check is on."""
+    return sum(node.source_dest_check for node in network.topology.entities.nodes)
+
+
 def steps(network: Network) -> Fact:
     """How many steps the scenario's story has."""
     return len(network.scenario.spec.steps)
 
 
-def lost_in_story(network: Network) -> Fact:
-    """Packets lost over all states of the scenario's story, the one before the first step included."""
+def lost_in_story(network: Network, *, traffic: str) -> Fact:
+    """Packets and answers of a traffic set lost over all states of the scenario's story, the one before the first step included."""
     scenario = network.scenario
-    tallies = (Network(scenario, step=number).run(keep=False).tally for number in range(len(scenario.spec.steps) + 1))
+    states = (Network(scenario, step=number) for number in range(len(scenario.spec.steps) + 1))
+    tallies = (state.run(traffic, replies=True, keep=False).tally for state in states)
     return sum(tally.sent - tally.success for tally in tallies)
 
 
 FACTS: dict[str, Callable[..., Fact]] = {
     function.__name__: function for function in (
-        fate, exchange, reason, how, lost_at, arrives_at, ttl, largest, route, prefix_length, next_hop, device, rerouted, address,
-        packets, overhead, wire, most_lost_at, rules, open_rules, steps, lost_in_story)}
+        fate, exchange, reason, fate_or_reason, how, lost_at, wire_protocol, arrives_at, ttl, largest, route, prefix_length, next_hop, device,
+        rerouted, address, packets, overhead, wire, most_lost_of, most_lost_at, rules, open_rules, wide_rules, checks_on, steps,
+        lost_in_story)}

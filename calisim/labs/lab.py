@@ -102,7 +102,7 @@ def load(name: str, seed: int = 1) -> Lab:
     values = drawn(plain, seed)
     file = _lab_file(folder / "lab.yaml", values)
     start, readme = (rendered(_text(folder / part), values, str(folder / part)) for part in ("start.yaml", "README.md"))
-    return Lab(source, seed, file, start, readme)
+    return Lab(source, seed, file, edited(start, file.prepare, "prepare"), readme)
 
 
 def drawn(file: LabFile, seed: int) -> dict[str, str]:

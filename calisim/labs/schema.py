@@ -18,13 +18,15 @@ NAME = r"^[a-z0-9]+(-[a-z0-9]+)*$"
 class Probe(Section):
     """One question to the simulator: the name of a fact, and what it is asked about.
 
-    ``on``: the scenario as handed out, or as it is now. ``variant`` and ``set`` change it for this question.
+    ``on``: the scenario as handed out, or as it is now. ``variant`` and ``set`` change it for this question; ``step`` asks
+    after so many steps of its story, -1 after the last.
     """
 
     fact: str
     about: dict[str, Any] = {}
     on: Literal["start", "now"] = "now"
     variant: str = "as-is"
+    step: int = Field(0, ge=-1)
     set: list[str] = []
 
 
@@ -126,7 +128,9 @@ class Stage(Section):
 
 
 class LabFile(Section):
-    """``vary``: of each list one row is drawn by the seed; its values stand for ``${name}`` in every text of the lab."""
+    """``vary``: of each list one row is drawn by the seed; its values stand for ``${name}`` in every text of the lab.
+    ``prepare`` changes the scenario before it is handed out: what the seed has broken.
+    """
 
     lab: str = Field(pattern=NAME)
     title: str
@@ -135,6 +139,7 @@ class LabFile(Section):
     needs: list[str] = []
     editable: list[str] = []
     vary: list[list[dict[str, str]]] = []
+    prepare: list[Edit] = []
     stages: list[Stage] = Field(min_length=1)
 
     @model_validator(mode="after")

@@ -6,6 +6,8 @@ from dataclasses import dataclass, field
 from functools import cached_property
 
 from ..analysis.network import Network
+from ..errors import UsageError
+from ..quantities import plural
 from ..scenario.load import load_text
 from ..scenario.scenario import Scenario
 from .schema import Probe
@@ -20,7 +22,7 @@ class World:
     start: str
     now: str
     answers: dict[str, str] = field(default_factory=dict)
-    _networks: dict[tuple[str, str, tuple[str, ...]], Network] = field(default_factory=dict)
+    _networks: dict[tuple[str, str, int, tuple[str, ...]], Network] = field(default_factory=dict)
 
     @cached_property
     def scenario(self) -> Scenario:
@@ -34,8 +36,12 @@ class World:
 
     def network(self, probe: Probe) -> Network:
         """The network that a probe asks."""
-        key = probe.on, probe.variant, tuple(probe.set)
+        key = probe.on, probe.variant, probe.step, tuple(probe.set)
         if key not in self._networks:
             scenario = self.first if probe.on == "start" else self.scenario
-            self._networks[key] = Network(scenario.edited(probe.set) if probe.set else scenario, probe.variant)
+            count = len(scenario.spec.steps)
+            step = probe.step if probe.step >= 0 else count
+            if step > count:
+                raise UsageError(f"{SCENARIO} has {plural(count, 'step')} under steps:, and the lab asks for the state after {step}")
+            self._networks[key] = Network(scenario.edited(probe.set) if probe.set else scenario, probe.variant, step=step)
         return self._networks[key]
