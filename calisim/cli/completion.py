@@ -96,12 +96,12 @@ def _labs(_: click.Context, word: str) -> Iterator[str]:
 
 def _stages(ctx: click.Context, _: str) -> list[str]:
     """Of the lab in whose folder one is."""
-    from ..labs import lab, progress
+    from ..labs import catalogue, progress
 
     folder = ctx.params.get("folder") or "."
     with open(os.path.join(folder, progress.STATE), encoding="utf-8") as file:
         state = progress.understood(file.read(), progress.STATE)
-    return [stage.id for stage in lab.load(state.lab, state.seed).stages]
+    return [stage.id for stage in catalogue.load(state.lab, state.seed).stages]
 
 
 labs = _silent(_labs)

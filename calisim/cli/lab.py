@@ -1,4 +1,4 @@
-"""``calisim lab``: labs to learn with. Students: list, start, status, check, hint, next, restore, view, submit."""
+"""``calisim lab``: list, start, status, check, hint, next, restore, view, submit – and a teacher's commands."""
 
 from __future__ import annotations
 
@@ -10,7 +10,8 @@ import click
 
 from ..errors import UsageError
 from . import completion, options
-from .files import whole_folder
+from .files import whole_file, whole_folder
+from .lab_teaching import grade, new, selftest
 
 if TYPE_CHECKING:
     from ..labs.lab import Lab
@@ -31,8 +32,10 @@ Examples:
   calisim lab check
 """)
 def command() -> None:
-    """Labs: predict, run, explain, change, verify. `calisim lab start 1` makes a folder with the text to read and the files to
-    work on; `check` judges, `hint` helps, `next` goes on. Exit 0: passed, 1: not yet, 2: wrong input.
+    """Labs: predict, run, explain, change, verify.
+
+    `start` makes a folder with the text to read and the files to work on; `check` judges, `hint` helps, `next` goes on.
+    For teachers: `selftest`, `grade`, `new`. Exit 0: passed, 1: not yet, 2: wrong input.
     """
 
 
@@ -68,9 +71,7 @@ def start(lab: str, folder: str | None, seed: int | None, student: str, exam: bo
     chosen = labs.load(lab, labs.seed_of(student) if seed is None and student else 1 if seed is None else seed)
     target = folder or Path(chosen.source).name
     _, files = session.begin(chosen, student, exam)
-    with whole_folder(target) as place:
-        for name, text in files.items():
-            (place / name).write_text(text, encoding="utf-8")
+    make(target, files)
     click.echo(f"{chosen.file.title} – about {chosen.file.minutes} minutes. Go on with:\n  cd {target}\n  less README.md\n")
     _show_stage(chosen, chosen.stages[0])
 
@@ -80,11 +81,11 @@ def start(lab: str, folder: str | None, seed: int | None, student: str, exam: bo
 @as_json
 def status(folder: str, as_json: bool) -> None:
     """How far you are, what it is worth, and what the stage wants."""
-    from ..labs.grading import grade
+    from ..labs.grading import grade as judge
     from ..report.json import document
 
     lab, progress, work = _open(folder)
-    graded = grade(lab, progress, work["scenario.yaml"], work["answers.yaml"])
+    graded = judge(lab, progress, work["scenario.yaml"], work["answers.yaml"])
     done = [stage.id for stage in lab.stages if stage.id in progress.checkpoints]
     if as_json:
         options.answer_lines([document(
@@ -127,7 +128,7 @@ def check(ctx: click.Context, folder: str, as_json: bool) -> None:
     else:
         click.echo(f"Stage {lab.position(stage.id) + 1} of {len(lab.stages)}: {stage.title}")
         for item in report.items:
-            _show_item(item)
+            show_item(item)
         click.echo()
         if report.passed:
             click.echo("\n\n".join(filter(None, [stage.done.strip(), "Passed. Go on with: calisim lab next"])))
@@ -220,11 +221,12 @@ def view(ctx: click.Context, folder: str, arguments: tuple[str, ...]) -> None:
 @click.pass_context
 def submit(ctx: click.Context, folder: str, output: str | None) -> None:
     """Pack your work into one file to hand in. Exit 1 if there is something left to do (it is packed all the same)."""
-    from ..labs.grading import SUBMISSION, grade, submission
+    from ..labs.grading import SUBMISSION, submission
+    from ..labs.grading import grade as judge
     from ..report.json import document
 
     lab, progress, work = _open(folder)
-    graded = grade(lab, progress, work["scenario.yaml"], work["answers.yaml"])
+    graded = judge(lab, progress, work["scenario.yaml"], work["answers.yaml"])
     target = output or str(Path(folder) / SUBMISSION)
     packed = submission(progress, work["scenario.yaml"], work["answers.yaml"])
     options.write_whole(target, document("LabSubmission", student=progress.student, lab=lab.name, **packed) + "\n")
@@ -233,42 +235,27 @@ def submit(ctx: click.Context, folder: str, output: str | None) -> None:
         ctx.exit(1)
 
 
-@command.command()
-@click.argument("names", nargs=-1, metavar="[LAB]...", shell_complete=completion.labs)
-@click.option("--seeds", type=click.IntRange(1, 10_000), default=1, show_default=True, help="Try seeds 1 to N.")
-@as_json
-@click.pass_context
-def selftest(ctx: click.Context, names: tuple[str, ...], seeds: int, as_json: bool) -> None:
-    """For teachers: does each lab fail as handed out and pass as solved, can every check fail and every hint be reached?"""
-    from ..labs import lab as labs
-    from ..labs.selftest import selftest as test
-    from ..report.json import document
+for teaching in (selftest, grade, new):
+    command.add_command(teaching)
 
-    tested = [test(labs.load(name, seed)) for name in names or labs.folders() for seed in range(1, seeds + 1)]
-    if as_json:
-        rows = [{"lab": one.lab, "seed": one.seed, "stages": one.stages, "checks": one.checks, "hints": one.hints,
-                 "faults": list(one.faults)} for one in tested]
-        options.answer_lines([document("LabSelftest", labs=rows)], None)
-    else:
-        for one in tested:
-            said = f"{one.stages} stages, {one.checks} questions and checks, {one.hints} hints"
-            click.echo(f"{'FAULT' if one.faults else 'ok   '} {one.lab}, seed {one.seed}: {said}")
-            for fault in one.faults:
-                click.echo(f"        {fault}")
-    if any(one.faults for one in tested):
-        ctx.exit(1)
+
+def make(target: str, files: dict[str, str]) -> None:
+    """A folder with these files: whole or not there."""
+    with whole_folder(target) as place:
+        for name, text in files.items():
+            (place / name).write_text(text, encoding="utf-8")
 
 
 def _open(folder: str, *, whole: bool = True) -> tuple[Lab, Progress, dict[str, str]]:
     """The lab of a folder, the progress, and the texts of its files (``whole``: both have to be there)."""
-    from ..labs import lab as labs
+    from ..labs.catalogue import load
     from ..labs.progress import STATE, understood
 
     place = Path(folder)
     if not (place / STATE).exists():
         raise UsageError(f"{_shown(place)} is no lab's folder; calisim lab start LAB makes one, then cd into it (or say -C DIR)")
     progress = understood(_read(place / STATE), str(place / STATE))
-    lab = labs.load(progress.lab, progress.seed)
+    lab = load(progress.lab, progress.seed)
     if lab.file.version != progress.version:
         raise UsageError(
             f"this folder was made by version {progress.version} of the lab, here is version {lab.file.version}: start it again "
@@ -280,14 +267,14 @@ def _open(folder: str, *, whole: bool = True) -> tuple[Lab, Progress, dict[str, 
 def _begin_anew(folder: str) -> None:
     """A fresh state for what lies in the folder; lab and seed stand in answers.yaml."""
     from ..labs import answers, session
-    from ..labs import lab as labs
+    from ..labs.catalogue import load
     from ..labs.progress import STATE
 
     place = Path(folder)
     said = answers.understood(_read(place / answers.ANSWERS))
     if "lab" not in said or not said.get("seed", "").isdecimal():
         raise UsageError(f"{answers.ANSWERS} does not say lab: and seed: at its beginning any more; put the two lines back")
-    progress, files = session.begin(labs.load(said["lab"], int(said["seed"])))
+    progress, files = session.begin(load(said["lab"], int(said["seed"])))
     if (place / STATE).exists():
         _write(folder, f"{STATE}.damaged", _read(place / STATE))
     _write(folder, STATE, files[STATE])
@@ -305,8 +292,6 @@ def _read(path: Path) -> str:
 
 
 def _write(folder: str, name: str, text: str) -> None:
-    from .files import whole_file
-
     with whole_file(os.path.join(folder, name)) as file:
         file.write(text.encode("utf-8", "surrogateescape"))
 
@@ -327,7 +312,7 @@ def _show_stage(lab: Lab, stage: Stage) -> None:
         click.echo("Change scenario.yaml, then: calisim lab check")
 
 
-def _show_item(item: Item) -> None:
+def show_item(item: Item) -> None:
     mark = "ok  " if item.passed else "open"
     if item.kind == "predict" and item.passed:
         click.echo(f"  {mark} {item.id}: you said {item.instead}{f'; {item.note}' if item.note else ''}")

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 from ..analysis.expectations import check
@@ -20,10 +21,23 @@ class Judged:
 
 
 def judge(claim: Claim, world: World) -> Judged:
-    """A claim about a student's scenario or answers."""
-    if claim.expect is not None:
-        (checked,) = check(world.scenario, [claim.expect])
-        return Judged(checked.passed, checked.instead, checked.command)
+    """A claim about a student's scenario or answers; judged once for each world."""
+    return judge_all([claim], world)[0]
+
+
+def judge_all(claims: Sequence[Claim], world: World) -> list[Judged]:
+    """Several claims: what they expect is sent through one network."""
+    new = [one for one in claims if id(one) not in world.judged]
+    expecting = [(one, one.expect) for one in new if one.expect is not None]
+    for (one, _), checked in zip(expecting, check(world.scenario, [expect for _, expect in expecting]), strict=True):
+        world.judged[id(one)] = one, Judged(checked.passed, checked.instead, checked.command)
+    for one in new:
+        if one.expect is None:
+            world.judged[id(one)] = one, _compared(one, world)
+    return [world.judged[id(one)][1] for one in claims]
+
+
+def _compared(claim: Claim, world: World) -> Judged:
     if claim.answer is not None:
         given = world.answers.get(claim.answer, "")
         return Judged(bool(given) and compares(claim, given), given or "no answer")

@@ -8,19 +8,25 @@ from __future__ import annotations
 import difflib
 import hashlib
 import re
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
+from typing import TypeVar
 
 from pydantic import ValidationError
 
 from ..errors import Mark, Problem, ScenarioError, UsageError
-from ..scenario.reader import MAX_BYTES, Yaml, decode, dotted, parse
+from ..scenario.reader import Yaml, decode, dotted, parse
+from ..scenario.schema import Section
 from ..scenario.sources import read
 from ..vocabulary.chance import draw, fnv1a_32
 from .schema import Edit, LabFile, Stage
 
 CONTENT = Path(__file__).parent / "content"
+TEMPLATE = CONTENT / "template"
+_WORDS = {"missing": "this is missing", "extra_forbidden": "nobody knows this key"}
+S = TypeVar("S", bound=Section)
 _VARIABLE = re.compile(r"\$\{([a-z_0-9]+)\}")
 
 
@@ -77,7 +83,7 @@ def edited(text: str, edits: list[Edit], what: str) -> str:
 
 def folders() -> dict[str, Path]:
     """The labs of the package by number and name, as in ``01-follow-one-packet``."""
-    return {path.name: path for path in sorted(CONTENT.iterdir()) if (path / "lab.yaml").is_file()}
+    return {path.name: path for path in sorted(CONTENT.glob("[0-9][0-9]-*"))}
 
 
 def find(name: str) -> tuple[str, Path]:
@@ -99,21 +105,20 @@ def load(name: str, seed: int = 1) -> Lab:
     """A lab with the values that the seed draws."""
     source, folder = find(name)
     plain = _lab_file(folder / "lab.yaml", {})
-    values = drawn(plain, seed)
+    values = drawn(plain.vary, seed, plain.lab)
     file = _lab_file(folder / "lab.yaml", values)
-    start, readme = (rendered(_text(folder / part), values, str(folder / part)) for part in ("start.yaml", "README.md"))
+    start, readme = (rendered(text_of(folder / part), values, str(folder / part)) for part in ("start.yaml", "README.md"))
     return Lab(source, seed, file, edited(start, file.prepare, "prepare"), readme)
 
 
-def drawn(file: LabFile, seed: int) -> dict[str, str]:
+def drawn(lists: Sequence[Sequence[Mapping[str, str]]], seed: int, name: str) -> dict[str, str]:
     """One row of each list of ``vary``."""
-    key = fnv1a_32(file.lab)
     return {
-        name: value for number, rows in enumerate(file.vary)
-        for name, value in rows[draw(seed, key, number) % len(rows)].items()}
+        key: value for number, rows in enumerate(lists)
+        for key, value in rows[draw(seed, fnv1a_32(name), number) % len(rows)].items()}
 
 
-def rendered(text: str, values: dict[str, str], where: str) -> str:
+def rendered(text: str, values: Mapping[str, str], where: str) -> str:
     """``${name}`` filled in; a name that nobody draws is a fault of the lab."""
     unknown = sorted({name for name in _VARIABLE.findall(text) if name not in values})
     if unknown:
@@ -126,31 +131,44 @@ def seed_of(student: str) -> int:
     return int.from_bytes(hashlib.sha256(student.encode("utf-8", "surrogateescape")).digest()[:4], "big")
 
 
-def _text(path: Path) -> str:
+def text_of(path: Path) -> str:
+    """A file of a lab."""
     content, problem = read(path, str(path))
     if problem is not None:
         raise ScenarioError([problem])
-    text, problems = decode(content[:MAX_BYTES], str(path))
+    text, problems = decode(content, str(path))
     if problems:
         raise ScenarioError(problems)
     return text
 
 
-def _lab_file(path: Path, values: dict[str, str]) -> LabFile:
-    """The typed lab.yaml, with values put in where there are any."""
-    text = _text(path)
-    documents, problems = parse(rendered(text, values, str(path)) if values else text, str(path))
+def document_of(text: str, name: str) -> Yaml:
+    """The one YAML document of a text."""
+    documents, problems = parse(text, name)
     if not problems and len(documents) != 1:
-        problems = [Problem(Mark(str(path)), "", f"one YAML document is expected, not {len(documents)}", "begin with lab: NAME")]
+        problems = [Problem(Mark(name), "", f"one YAML document is expected, not {len(documents)}", "begin with lab: NAME")]
     if problems:
         raise ScenarioError(problems)
+    return documents[0]
+
+
+def typed(kind: type[S], written: Yaml, value: object) -> S:
+    """A value against its model; faults have the places of what was written."""
     try:
-        return LabFile.model_validate(documents[0].value)
+        return kind.model_validate(value)
     except ValidationError as error:
-        raise ScenarioError([_problem(documents[0], fault) for fault in error.errors(include_url=False)]) from None
+        raise ScenarioError([_problem(written, fault) for fault in error.errors(include_url=False)]) from None
+
+
+def _lab_file(path: Path, values: Mapping[str, str]) -> LabFile:
+    """The typed lab.yaml, with values put in where there are any."""
+    text = text_of(path)
+    written = document_of(rendered(text, values, str(path)) if values else text, str(path))
+    return typed(LabFile, written, written.value)
 
 
 def _problem(written: Yaml, fault: object) -> Problem:
     assert isinstance(fault, dict)
     path = tuple(fault["loc"])
-    return Problem(written.mark_of(path), dotted(path), str(fault["msg"]).removeprefix("Value error, "))
+    message = _WORDS.get(fault["type"]) or str(fault["msg"]).removeprefix("Value error, ")
+    return Problem(written.mark_of(path), dotted(path), message, "docs/labs.md tells what a lab may say")

@@ -103,7 +103,9 @@ class Hints(Section):
 
 
 class Stage(Section):
-    """``predict``: to be answered before the truth is told. ``ask``: to be answered rightly. ``checks``: of the scenario."""
+    """``predict``: to be answered before the truth is told. ``ask``: to be answered rightly. ``checks``: of the scenario, with
+    the reason of a failure, or ``blind``: only with the pair that fails.
+    """
 
     id: str = Field(pattern=NAME)
     title: str
@@ -114,6 +116,7 @@ class Stage(Section):
     hints: Hints
     solution: list[Edit] = []
     wrong: list[Wrong] = []
+    blind: bool = False
     done: str = ""
 
     @model_validator(mode="after")
@@ -149,3 +152,27 @@ class LabFile(Section):
             if double:
                 raise ValueError(f"the id {min(double)} is there twice")
         return self
+
+
+class Fault(Section):
+    """Something that the quiz may break: edits of the healthy scenario, a sign by which the hints know it, and the hints."""
+
+    id: str = Field(pattern=NAME)
+    excludes: list[str] = []
+    edits: list[Edit] = Field(min_length=1)
+    when: Claim
+    nudge: str
+    where: str
+    change: str
+
+
+class QuizFile(Section):
+    """What the healthy cluster does, what may be broken, and cures that would open too much."""
+
+    title: str
+    version: int = Field(ge=1)
+    minutes: int = Field(ge=1, le=600)
+    editable: list[str]
+    checks: list[Check] = Field(min_length=1)
+    overdone: list[list[Edit]] = []
+    faults: list[Fault] = Field(min_length=1)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field
 from functools import cached_property
+from typing import Any
 
 from ..analysis.network import Network
 from ..errors import UsageError
@@ -17,11 +18,12 @@ SCENARIO = "scenario.yaml"
 
 @dataclass(frozen=True, eq=False)
 class World:
-    """``start`` is the text handed out, ``now`` the student's; ``answers`` what he wrote."""
+    """``start`` is the text handed out, ``now`` the student's; ``answers`` what he wrote. ``judged``: claims by identity."""
 
     start: str
     now: str
     answers: dict[str, str] = field(default_factory=dict)
+    judged: dict[int, tuple[object, Any]] = field(default_factory=dict)
     _networks: dict[tuple[str, str, int, tuple[str, ...]], Network] = field(default_factory=dict)
 
     @cached_property
@@ -42,6 +44,6 @@ class World:
             count = len(scenario.spec.steps)
             step = probe.step if probe.step >= 0 else count
             if step > count:
-                raise UsageError(f"{SCENARIO} has {plural(count, 'step')} under steps:, and the lab asks for the state after {step}")
+                raise UsageError(f"{SCENARIO} has {plural(count, 'step')} under steps:, the lab asks for what is after {step}")
             self._networks[key] = Network(scenario.edited(probe.set) if probe.set else scenario, probe.variant, step=step)
         return self._networks[key]

@@ -166,3 +166,111 @@ def test_selftest_tells_an_authors_faults(tmp_path: Path):
     assert tested.exit_code == 1
     assert "the truth of ttl-at-stock, 26, is none of its choices" in tested.stdout
     assert "no state fails the check 'a1 has a route for exactly this address'" in tested.stdout
+
+
+def test_a_new_lab_passes_its_selftest(tmp_path: Path):
+    assert run("lab", "new", str(tmp_path / "mine")).exit_code == 0
+    tested = run("lab", "selftest", str(tmp_path / "mine"), "--seeds", "2", "--json")
+    assert tested.exit_code == 0 and [one["faults"] for one in json.loads(tested.stdout)["labs"]] == [[], []]
+    assert run("lab", "new", str(tmp_path / "mine")).exit_code == 2
+
+
+@pytest.mark.parametrize(("before", "after", "said"), [
+    ("title: Across two zones", "titel: Across", "lab.yaml:3:8: titel: nobody knows this key"),
+    ("minutes: 10", "minutes: soon", "lab.yaml:5:10: minutes: "),
+    ("${vpc}.0.0/16]", "${vcp}.0.0/16]", "start.yaml: ${vcp} is drawn by no row of vary"),
+    ("fact: fate,", "fact: fait,", "there is no fact 'fait'; there are fate,"),
+    ("about: {from: web-a-0, to: web-b-0}, on: start}", "about: {whence: web-a-0}, on: start}", "fact fate: "),
+    ('replace: "ipipMode: Never"', 'replace: "ipipMode: Nevr"', "is in the scenario 0 times, not once"),
+    ("id: mend", "id: predict", "the id predict is there twice"),
+])
+def test_a_faulty_lab_is_told_with_its_place(tmp_path: Path, before: str, after: str, said: str):
+    mine = tmp_path / "mine"
+    run("lab", "new", str(mine))
+    for part in mine.iterdir():
+        part.write_text(part.read_text().replace(before, after))
+    told = run("lab", "selftest", str(mine))
+    assert told.exit_code in (1, 2) and said in told.output and "Traceback" not in told.output
+
+
+def test_grades_are_judged_anew(tmp_path: Path):
+    good, lazy = Student(tmp_path / "a", "1", 3, "--student", "=Anna"), Student(tmp_path / "b", "1", 4, "--student", "Ben")
+    for _ in good.lab.stages:
+        good.solve()
+    lazy.solve()
+    lazy.does("hint")
+    for student in (good, lazy):
+        student.does("submit")
+    (tmp_path / "c").mkdir()
+    (tmp_path / "c" / "submission.json").write_text("{")
+    graded = run("lab", "grade", str(tmp_path), "--csv").stdout.splitlines()
+    assert graded[0].startswith("file,student,lab,seed,score,passed,stages,hints")
+    assert graded[1].startswith("a/submission.json,'=Anna,follow-one-packet,3,100,5,5,0")
+    assert graded[2].startswith("b/submission.json,Ben,follow-one-packet,4,") and ",1,5,1," in graded[2]
+    assert graded[3].endswith("is no JSON")
+    failed = json.loads(run("lab", "grade", str(tmp_path), "--sheet", "failed", "--json").stdout)["grades"]
+    assert {row["student"] for row in failed} == {"Ben", ""} and all(not row["passed"] for row in failed)
+    assert len(run("lab", "grade", str(tmp_path), "--sheet", "all", "--csv").stdout.splitlines()) == 42
+
+
+def test_a_forged_submission_earns_nothing(tmp_path: Path):
+    from calisim.labs.progress import understood, written
+
+    student = Student(tmp_path / "a")
+    progress = understood(student.text(".calisim-lab.json"), "")
+    for stage in student.lab.stages:
+        progress = progress.passed(student.lab.start).at(stage.id)
+    student.write(".calisim-lab.json", written(progress))
+    row = run("lab", "grade", str(tmp_path), "--csv").stdout.splitlines()[1]
+    assert row.startswith(".calisim-lab.json".join(["a/", ",,follow-one-packet,1,"])) and ",0,5,0," in row
+
+
+def test_hints_cost_points_in_an_exam(tmp_path: Path):
+    exam, practice = Student(tmp_path / "a", "1", 1, "--exam"), Student(tmp_path / "b")
+    scores = []
+    for student in (exam, practice):
+        student.solve()
+        student.does("hint")
+        scores.append(json.loads(student.does("status", "--json").stdout)["score"])
+    assert scores[1] - scores[0] == 10
+
+
+@pytest.mark.parametrize(("folder", "said"), [("nowhere", "is no folder"), (".", "nothing that was handed in")])
+def test_grading_nothing_is_told(tmp_path: Path, folder: str, said: str):
+    graded = run("lab", "grade", str(tmp_path / folder))
+    assert graded.exit_code == 2 and said in graded.stderr
+
+
+def test_view_needs_the_command_of_that_name(student: Student):
+    from calisim.cli.main import COMMANDS
+
+    if "view" in COMMANDS:
+        pytest.skip("there is one")
+    refused = student.does("view")
+    assert refused.exit_code == 2 and "calisim trace scenario.yaml" in refused.stderr
+
+
+def test_no_write_permission_is_told_and_loses_nothing(student: Student, monkeypatch: pytest.MonkeyPatch):
+    import tempfile
+
+    def refuse(*_: object, **__: object) -> None:
+        raise PermissionError(13, "Permission denied")
+
+    before = student.text(".calisim-lab.json")
+    monkeypatch.setattr(tempfile, "mkstemp", refuse)
+    refused = student.does("check")
+    assert refused.exit_code == 2 and "cannot be written: Permission denied" in refused.stderr
+    assert student.text(".calisim-lab.json") == before
+
+
+def test_an_interrupt_loses_nothing(student: Student, monkeypatch: pytest.MonkeyPatch):
+    from calisim.labs import session
+
+    def interrupt(*_: object) -> None:
+        raise KeyboardInterrupt
+
+    before = {path.name: path.read_text() for path in student.folder.iterdir()}
+    monkeypatch.setattr(session, "examine", interrupt)
+    stopped = student.does("check")
+    assert stopped.exit_code == 130
+    assert {path.name: path.read_text() for path in student.folder.iterdir()} == before
