@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 from pathlib import Path
+from textwrap import wrap
 from typing import TYPE_CHECKING
 
 import click
@@ -304,22 +305,21 @@ def _save(folder: str, progress: Progress) -> None:
 
 def _show_stage(lab: Lab, stage: Stage) -> None:
     click.echo(f"Stage {lab.position(stage.id) + 1} of {len(lab.stages)}: {stage.title}\n{stage.goal.strip()}")
-    if stage.questions:
-        click.echo("Write your answers into answers.yaml, then: calisim lab check")
+    files = [name for name, wanted in (("answers.yaml", stage.questions), ("scenario.yaml", stage.checks)) if wanted]
     for check in stage.checks:
         click.echo(f"  - {check.says}")
-    if stage.checks and not stage.questions:
-        click.echo("Change scenario.yaml, then: calisim lab check")
+    click.echo(f"You work in {' and '.join(files)}; then: calisim lab check")
 
 
 def show_item(item: Item) -> None:
-    mark = "ok  " if item.passed else "open"
-    if item.kind == "predict" and item.passed:
-        click.echo(f"  {mark} {item.id}: you said {item.instead}{f'; {item.note}' if item.note else ''}")
-    else:
-        instead = f" – {item.instead}" if item.instead and (item.kind == "ask" or not item.passed) else ""
-        click.echo(f"  {mark} {item.id if item.kind != 'check' else item.says}{instead}{f'. {item.note}' if item.note else ''}")
-    if item.command and not (item.passed and item.kind != "predict"):
+    """One question or check: ``ok`` as it should be, ``open`` to be done, ``but`` a prediction that the simulator contradicts."""
+    mark = "ok" if item.right else "but" if item.passed else "open"
+    head = item.says if item.kind == "check" else item.id
+    said = f"you said {item.instead}" if item.kind == "predict" and item.passed else item.instead
+    shown = said if item.kind != "check" or not item.passed else ""
+    text = " – ".join(filter(None, [head, shown, item.note]))
+    click.echo("\n".join(wrap(text, 110, initial_indent=f"  {mark:4} ", subsequent_indent=" " * 9, break_on_hyphens=False)))
+    if item.command and not item.right:
         click.echo(f"         see: {item.command}")
 
 

@@ -43,7 +43,7 @@ def _compared(claim: Claim, world: World) -> Judged:
         return Judged(bool(given) and compares(claim, given), given or "no answer")
     assert claim.ask is not None, "the schema lets no claim pass without a subject"
     found = fact(world, claim.ask)
-    return Judged(compares(claim, found), shown(found))
+    return Judged(compares(claim, found), f"now: {shown(found)}")
 
 
 def compares(claim: Claim, found: Fact) -> bool:

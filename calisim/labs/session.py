@@ -20,7 +20,10 @@ Files = dict[str, str]
 
 @dataclass(frozen=True, slots=True)
 class Item:
-    """One line of a check: ``kind`` is predict, ask or check; ``command`` shows what was found."""
+    """One line of a check: ``kind`` is predict, ask or check; ``command`` shows what was found.
+
+    A prediction passes when it was made, ``right`` or not.
+    """
 
     kind: str
     id: str
@@ -29,6 +32,7 @@ class Item:
     instead: str = ""
     command: str = ""
     note: str = ""
+    right: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -71,14 +75,20 @@ def world(lab: Lab, scenario: str, answers: str) -> World:
 def examine(stage: Stage, work: World, predictions: dict[str, str]) -> Report:
     """Everything that a stage wants, judged now. Predictions once recorded stay as they were made."""
     items = [_prediction(one, work, predictions) for one in stage.predict]
-    answered = all(item.passed for item in items)
-    items = [item if answered else replace(item, note="", command="") for item in items]      # the truth comes when all are said
+    if not all(item.passed for item in items):            # the truth comes when all is said
+        items = [replace(item, note="", command="", right=item.passed) for item in items]
     items += [_answer(one, work) for one in stage.ask]
     for number, (check, judged) in enumerate(zip(stage.checks, judge_all(stage.checks, work), strict=True), 1):
-        if stage.blind:                          # `12 of 40 packets not, A → B: dropped (REASON)` without what is behind the pair
-            judged = Judged(judged.passed, judged.instead.rpartition(": ")[0] or judged.instead)
-        items.append(Item("check", f"{stage.id}-{number}", check.says, judged.passed, judged.instead, judged.command))
+        told = _without_reason(judged) if stage.blind else judged
+        right = judged.passed
+        items.append(Item("check", f"{stage.id}-{number}", check.says, right, told.instead, told.command, right=right))
     return Report(stage, tuple(items))
+
+
+def _without_reason(judged: Judged) -> Judged:
+    """``12 of 40 packets not, A → B: dropped (REASON)`` as far as the pair."""
+    pair, _, why = judged.instead.rpartition(": ")
+    return Judged(judged.passed, pair if " → " in pair else why)
 
 
 def _prediction(one: Question, work: World, predictions: dict[str, str]) -> Item:
@@ -86,8 +96,9 @@ def _prediction(one: Question, work: World, predictions: dict[str, str]) -> Item
     if fault := _unreadable(one, given):
         return Item("predict", one.id, one.text, False, fault)
     found = truth(one, work)
-    verdict = "right" if same(given, found) else f"the simulator says {shown(found)}"
-    return Item("predict", one.id, one.text, True, given, one.see, " – ".join(filter(None, [verdict, one.because])))
+    right = same(given, found)
+    verdict = "right" if right else f"the simulator says {shown(found)}"
+    return Item("predict", one.id, one.text, True, given, one.see, " – ".join(filter(None, [verdict, one.because])), right)
 
 
 def _answer(one: Question, work: World) -> Item:
@@ -95,7 +106,8 @@ def _answer(one: Question, work: World) -> Item:
     if fault := _unreadable(one, given):
         return Item("ask", one.id, one.text, False, fault, one.see)
     right = same(given, truth(one, work))
-    return Item("ask", one.id, one.text, right, given if right else f"{given} is not it", one.see, one.because if right else "")
+    said, note = (given, one.because) if right else (f"{given} is not it", "")
+    return Item("ask", one.id, one.text, right, said, one.see, note, right)
 
 
 def _unreadable(one: Question, given: str) -> str:

@@ -41,9 +41,9 @@ def test_predictions_count_as_they_were_first_made(student: Student):
     guesses = truths(student.lab, "predict") | {"to-cart": "none"}
     student.answer(guesses)
     told = student.does("check")
-    assert told.exit_code == 0 and "to-cart: you said none; the simulator says eth0" in told.stdout
+    assert told.exit_code == 0 and "to-cart – you said none – the simulator says eth0" in told.stdout
     student.answer({"to-cart": "eth0"})
-    assert "to-cart: you said none" in student.does("check").stdout
+    assert "to-cart – you said none" in student.does("check").stdout
 
 
 def test_the_truth_is_told_only_when_all_is_predicted(student: Student):
