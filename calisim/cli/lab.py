@@ -21,6 +21,7 @@ if TYPE_CHECKING:
     from ..labs.session import Item
 
 BACKUP = "scenario.yaml.before-restore"
+PAGE = "lab.html"
 here = click.option(
     "-C", "folder", type=click.Path(file_okay=False), default=".", metavar="DIR", help="The lab's folder; default: this one.")
 as_json = click.option("--json", "as_json", is_flag=True, help="One JSON document instead of text.")
@@ -205,15 +206,18 @@ def restore(folder: str, stage: str | None, anew: bool) -> None:
 @click.argument("arguments", nargs=-1, type=click.UNPROCESSED)
 @click.pass_context
 def view(ctx: click.Context, folder: str, arguments: tuple[str, ...]) -> None:
-    """The lab's scenario as a picture: `calisim view` of it, with the same ARGUMENTS."""
+    """The lab's scenario as a picture: `calisim view` of it with the same ARGUMENTS, or `calisim report` into lab.html."""
     from .main import cli
 
     _open(folder)
-    found = cli.get_command(ctx, "view")
-    if found is None:
-        raise UsageError("this calisim has no `view`; calisim trace scenario.yaml FROM TO tells a packet's journey in words")
-    with found.make_context("view", [str(Path(folder) / "scenario.yaml"), *arguments], parent=ctx.find_root()) as inner:
-        found.invoke(inner)
+    scenario, page = str(Path(folder) / "scenario.yaml"), str(Path(folder) / PAGE)
+    for name, words in (("view", [scenario]), ("report", [scenario, "-o", page])):
+        found = cli.get_command(ctx, name)
+        if found is not None:
+            with found.make_context(name, [*words, *arguments], parent=ctx.find_root()) as inner:
+                found.invoke(inner)
+            return
+    raise UsageError("this calisim draws nothing; calisim trace scenario.yaml FROM TO tells a packet's journey in words")
 
 
 @command.command()

@@ -7,7 +7,7 @@ each hint costs 10.
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -16,7 +16,7 @@ from ..errors import CalisimError, UsageError
 from . import progress as progress_file
 from . import session
 from .answers import ANSWERS
-from .lab import Lab
+from .lab import Lab, text_of
 from .progress import STATE, Progress
 from .session import Item
 from .world import SCENARIO
@@ -79,7 +79,7 @@ def submission(progress: Progress, scenario: str, answers: str) -> dict[str, Any
     return {"progress": progress_file.written(progress), "scenario": scenario, "answers": answers}
 
 
-def grades(folder: Path, load: Any) -> Iterator[Grade]:
+def grades(folder: Path, load: Callable[[str, int], Lab]) -> Iterator[Grade]:
     """Everything handed in below a folder: submissions, and lab folders as they are. ``load``: (source, seed) → Lab."""
     found = sorted({*folder.rglob("*.json"), *folder.rglob(STATE)})
     for path in found:
@@ -93,7 +93,7 @@ def grades(folder: Path, load: Any) -> Iterator[Grade]:
             if lab.file.version != progress.version:
                 raise UsageError(f"made with version {progress.version} of the lab, this is version {lab.file.version}")
             yield grade(lab, progress, scenario, answers, name)
-        except (CalisimError, OSError, UnicodeDecodeError) as error:
+        except CalisimError as error:
             yield Grade(name, fault=str(error).splitlines()[0])
 
 
@@ -102,10 +102,10 @@ def _handed_in(path: Path) -> tuple[Progress, str, str] | None:
     if path.name == STATE:
         if (path.parent / SUBMISSION).exists():
             return None                           # what was handed in counts
-        texts = [(path.parent / name).read_text(encoding="utf-8") for name in (SCENARIO, ANSWERS)]
-        return progress_file.understood(path.read_text(encoding="utf-8"), path.name), texts[0], texts[1]
+        texts = [text_of(path.parent / name) for name in (SCENARIO, ANSWERS)]
+        return progress_file.understood(text_of(path), path.name), texts[0], texts[1]
     try:
-        content = json.loads(path.read_text(encoding="utf-8"))
+        content = json.loads(text_of(path))
     except (ValueError, RecursionError):
         raise UsageError("is no JSON") from None
     if not isinstance(content, dict) or content.get("kind") != "LabSubmission":

@@ -10,6 +10,8 @@ import json
 from dataclasses import asdict, dataclass, field, replace
 from typing import Any
 
+from pydantic import TypeAdapter, ValidationError
+
 from ..errors import UsageError
 
 STATE = ".calisim-lab.json"
@@ -65,11 +67,14 @@ def understood(text: str, name: str) -> Progress:
         raise UsageError(f"{name} is damaged (no JSON); {cure}") from None
     if not isinstance(content, dict) or content.get("kind") != "LabProgress" or content.pop("seal", None) != _seal(content):
         raise UsageError(f"{name} is damaged or was edited (its seal does not fit); {cure}")
-    fields: dict[str, Any] = {key: value for key, value in content.items() if key not in ("apiVersion", "kind")}
+    fields = {key: value for key, value in content.items() if key not in ("apiVersion", "kind")}
     try:
-        return Progress(**fields)
-    except TypeError:
+        return _PROGRESS.validate_python(fields)
+    except ValidationError:
         raise UsageError(f"{name} comes from another version of calisim; {cure}") from None
+
+
+_PROGRESS = TypeAdapter(Progress)
 
 
 def _seal(content: dict[str, Any]) -> str:

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from dataclasses import dataclass, replace
 
-from ..errors import ScenarioError, UsageError
+from ..errors import Problem, ScenarioError, UsageError
+from ..scenario.reader import dotted
 from . import answers as answer_file
 from .answers import ANSWERS
 from .claims import Judged, judge, judge_all, same, shown, truth
@@ -67,9 +68,17 @@ def world(lab: Lab, scenario: str, answers: str) -> World:
     given = answer_file.understood(answers)
     made = World(lab.start, scenario, given)
     made.scenario                                # noqa: B018 – its faults come before those of locked keys
-    if problems := locked(lab.start, scenario, lab.file.editable):
+    if problems := [*locked(lab.start, scenario, lab.file.editable), *_elsewhere(made)]:
         raise ScenarioError(made.scenario.draft.sources.illustrate(problems))
     return made
+
+
+def _elsewhere(made: World) -> list[Problem]:
+    """Documents that lie in other files: what is handed in is one scenario."""
+    return [
+        Problem(step.mark_of("apply", number), dotted(step.path_of("apply", number)),
+                f"{item} is another file; the lab is one file", "write the document here")
+        for step in made.scenario.spec.steps for number, item in enumerate(step.apply) if isinstance(item, str)]
 
 
 def examine(stage: Stage, work: World, predictions: dict[str, str]) -> Report:

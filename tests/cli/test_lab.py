@@ -5,8 +5,11 @@ from __future__ import annotations
 import json
 from pathlib import Path
 
+import click
 import pytest
 
+from calisim.cli.lab import command as lab_command
+from calisim.cli.main import Commands
 from tests.labs.working import Student, run, truths
 
 
@@ -107,6 +110,7 @@ def test_locked_keys_are_told_by_place_and_value(student: Student):
     ("scenario.yaml", "kind: [", "scenario.yaml:2:1: not YAML"),
     ("answers.yaml", "to-cart: [veth]\n", "answers.yaml:1:10: to-cart: the answer is a word or a number"),
     ("answers.yaml", "just words\n", "answers are written as `question: answer`"),
+    ("answers.yaml", "a: 1\na: 2\n", "answers.yaml:2:1"),
     (".calisim-lab.json", "{", ".calisim-lab.json is damaged (no JSON)"),
     (".calisim-lab.json", '{"kind": "LabProgress", "seal": "0"}', "its seal does not fit"),
 ])
@@ -241,13 +245,26 @@ def test_grading_nothing_is_told(tmp_path: Path, folder: str, said: str):
     assert graded.exit_code == 2 and said in graded.stderr
 
 
-def test_view_needs_the_command_of_that_name(student: Student):
-    from calisim.cli.main import COMMANDS
+@pytest.mark.parametrize(("there", "called"), [
+    ({"view", "report"}, ["view", "scenario.yaml", "--variant", "as-is"]),
+    ({"report"}, ["report", "scenario.yaml", "-o", "lab.html", "--variant", "as-is"]),
+    (set(), []),
+])
+def test_view_shows_the_labs_scenario(student: Student, monkeypatch: pytest.MonkeyPatch, there: set[str], called: list[str]):
+    seen: list[str] = []
 
-    if "view" in COMMANDS:
-        pytest.skip("there is one")
-    refused = student.does("view")
-    assert refused.exit_code == 2 and "calisim trace scenario.yaml" in refused.stderr
+    def command(_: object, __: object, name: str) -> click.Command | None:
+        if name == "lab":
+            return lab_command
+        known = click.Command(
+            name, params=[click.Argument(["words"], nargs=-1, type=click.UNPROCESSED)],
+            callback=lambda words: seen.extend([name, *words]), context_settings={"ignore_unknown_options": True})
+        return known if name in there else None
+
+    monkeypatch.setattr(Commands, "get_command", command)
+    shown = student.does("view", "--", "--variant", "as-is")
+    assert [word.removeprefix(f"{student.folder}/") for word in seen] == called
+    assert shown.exit_code == (0 if there else 2)
 
 
 def test_no_write_permission_is_told_and_loses_nothing(student: Student, monkeypatch: pytest.MonkeyPatch):
@@ -274,3 +291,31 @@ def test_an_interrupt_loses_nothing(student: Student, monkeypatch: pytest.Monkey
     stopped = student.does("check")
     assert stopped.exit_code == 130
     assert {path.name: path.read_text() for path in student.folder.iterdir()} == before
+
+
+def test_a_seal_over_nonsense_is_told(student: Student):
+    from calisim.labs.progress import _seal
+
+    content = {"kind": "LabProgress", "lab": "1", "version": "one"}
+    student.write(".calisim-lab.json", json.dumps({**content, "seal": _seal(content)}))
+    refused = student.does("check")
+    assert refused.exit_code == 2 and "comes from another version" in refused.stderr
+
+
+def test_documents_in_other_files_are_refused(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
+    student = Student(tmp_path / "lab", "3")
+    start = student.text("scenario.yaml")
+    inline = start[start.index("      apply:\n"):start.index("    - title: check off")]
+    student.write("pool.yaml", start[start.rindex("---") + 4:])
+    student.write("scenario.yaml", start.replace(inline, "      apply: [pool.yaml]\n"))
+    monkeypatch.chdir(student.folder)
+    refused = student.does("check")
+    assert refused.exit_code == 2 and "pool.yaml is another file; the lab is one file" in refused.stderr
+
+
+@pytest.mark.parametrize("lab", ["2", "3", "4"])
+def test_the_other_labs_from_start_to_end(lab: str, tmp_path: Path):
+    student = Student(tmp_path / "lab", lab, 2)
+    for _ in student.lab.stages:
+        student.solve()
+    assert "100 of 100 points" in student.does("submit").stdout
