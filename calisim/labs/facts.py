@@ -135,6 +135,14 @@ def largest(network: Network, *, source: str, to: str, port: int = 80, protocol:
     return low if low >= 40 else 0
 
 
+@known
+def translated_port(network: Network, *, source: str, to: str, port: int = 80, protocol: str = "tcp", size: int = 1000) -> Fact:
+    """The destination port of the request where it ends: behind a service, the port of the endpoint that was chosen."""
+    journey = _trace(network, source, to, port, protocol, size).request
+    assert journey.result is not None, "every journey has the RESULT of its packet"
+    return int(journey.result["dport"])
+
+
 # Routes ---------------------------------------------------------------------------------------------------------------------
 
 

@@ -5,7 +5,12 @@ from __future__ import annotations
 import pytest
 
 from calisim.labs import quiz
+from calisim.labs.claims import judge, judge_all
+from calisim.labs.lab import edited, rendered, text_of
+from calisim.labs.locks import locked
+from calisim.labs.schema import Fault
 from calisim.labs.selftest import selftest
+from calisim.labs.world import World
 
 
 @pytest.mark.parametrize(("level", "seed"), [(1, 1), (2, 2), (3, 3)])
@@ -20,6 +25,19 @@ def test_every_fault_is_drawn_by_some_seed():
         known |= {fault.id for fault in file.faults}
         drawn |= set(quiz.load(3, seed).file.stages[0].done.removeprefix("Healed. It was ").rstrip(".").split(", "))
     assert drawn == known and len(known) >= 14
+
+
+FILE, VALUES = quiz._quiz(1)
+HEALTHY = rendered(text_of(quiz.FOLDER / "start.yaml"), VALUES, "start.yaml")
+
+
+@pytest.mark.parametrize("fault", FILE.faults, ids=lambda fault: fault.id)
+def test_a_fault_breaks_something_and_its_hints_know_it(fault: Fault):
+    broken = World(HEALTHY, edited(HEALTHY, fault.edits, fault.id))
+    assert judge(fault.when, broken).passed
+    assert not judge(fault.when, World(HEALTHY, HEALTHY)).passed
+    assert not all(one.passed for one in judge_all(FILE.checks, broken))
+    assert locked(HEALTHY, broken.now, FILE.editable) == []
 
 
 @pytest.mark.parametrize("level", [1, 2, 3])
