@@ -118,6 +118,10 @@ def check(ctx: click.Context, folder: str, as_json: bool) -> None:
     from ..report.json import document
 
     lab, progress, work = _open(folder)
+    if not progress.stage:
+        done = document("LabCheck", lab=lab.name, seed=lab.seed, stage="", passed=True, items=[])
+        click.echo(done if as_json else "All stages are done. calisim lab submit packs your work.")
+        return
     stage = session.current(lab, progress)
     world = session.world(lab, work["scenario.yaml"], work["answers.yaml"])
     report = session.examine(stage, world, progress.predictions)

@@ -46,11 +46,11 @@ def fact(world: World, probe: Probe) -> Fact:
     arguments = {"source" if key == "from" else key: value for key, value in probe.about.items()}
     if "world" in inspect.signature(function).parameters:
         arguments["world"] = world
+    network = world.network(probe)
     try:
-        bound = inspect.signature(function).bind(world.network(probe), **arguments)
-    except TypeError as error:
-        raise UsageError(f"fact {probe.fact}: {error}") from None
-    return function(*bound.args, **bound.kwargs)
+        return function(network, **arguments)
+    except (TypeError, ValueError) as error:            # what a lab's author wrote behind about:
+        raise UsageError(f"fact {probe.fact} about {probe.about}: {error}") from None
 
 
 # One packet -----------------------------------------------------------------------------------------------------------------

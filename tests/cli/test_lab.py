@@ -30,6 +30,8 @@ def test_the_first_lab_from_start_to_end(student: Student):
         assert student.does("check").exit_code == 1
         student.solve()
     assert "100 of 100 points" in student.does("status").stdout
+    assert student.does("check").exit_code == 0 and json.loads(student.does("check", "--json").stdout)["passed"]
+    assert student.does("hint").exit_code == 2
     submitted = student.does("submit")
     assert submitted.exit_code == 0 and "5 of 5 stages passed, 100 of 100 points" in submitted.stdout
 
@@ -184,7 +186,7 @@ def test_a_new_lab_passes_its_selftest(tmp_path: Path):
     ("minutes: 10", "minutes: soon", "lab.yaml:5:10: minutes: "),
     ("${vpc}.0.0/16]", "${vcp}.0.0/16]", "start.yaml: ${vcp} is drawn by no row of vary"),
     ("fact: fate,", "fact: fait,", "there is no fact 'fait'; there are fate,"),
-    ("about: {from: web-a-0, to: web-b-0}, on: start}", "about: {whence: web-a-0}, on: start}", "fact fate: "),
+    ("about: {from: web-a-0, to: web-b-0}, on: start}", "about: {whence: web-a-0}, on: start}", "unexpected keyword argument"),
     ('replace: "ipipMode: Never"', 'replace: "ipipMode: Nevr"', "is in the scenario 0 times, not once"),
     ("id: mend", "id: predict", "the id predict is there twice"),
 ])
