@@ -22,7 +22,7 @@ Floors, each importing only from lower ones::
     3 control      Topology → Intent: IPAM, routing, encapsulation, NAT
     2 model        Scenario → Topology; what a cloud provider allows
     1 scenario     text → Scenario
-    0 vocabulary   reasons, stages, record layouts; errors, quantities, selector
+    0 vocabulary   reasons, stages, record layouts; errors, quantities, selector, parts
 
 In Python::
 

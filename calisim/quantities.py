@@ -22,7 +22,7 @@ class Prefix(NamedTuple):
 
     @property
     def mask(self) -> int:
-        return mask_of(self.length)
+        return _MASKS[self.length]
 
     @property
     def last(self) -> int:
@@ -35,7 +35,7 @@ class Prefix(NamedTuple):
         return 1 << (32 - self.length)
 
     def __contains__(self, address: object) -> bool:
-        return isinstance(address, int) and (address & self.mask) == self.network
+        return isinstance(address, int) and (address & _MASKS[self.length]) == self.network
 
     def covers(self, other: Prefix) -> bool:
         """True when every address of ``other`` lies inside."""
@@ -48,9 +48,12 @@ class Prefix(NamedTuple):
         return f"{format_address(self.network)}/{self.length}"
 
 
+_MASKS = tuple((0xFFFFFFFF << (32 - length)) & 0xFFFFFFFF for length in range(33))
+
+
 def mask_of(length: int) -> int:
     """Netmask of a prefix length as a host-order integer."""
-    return (0xFFFFFFFF << (32 - length)) & 0xFFFFFFFF
+    return _MASKS[length]
 
 
 @lru_cache(maxsize=65536)

@@ -228,13 +228,14 @@ class Cluster:
             icmp_ratelimit=self.icmp_ratelimit,
             tunnel_senders=frozenset(r.address for r in self.routers) - self.outcasts | self.strangers,
             services=Services(tuple(self.services), tuple(self.frontends), **self.kube_proxy),  # type: ignore[arg-type]
-            remote_route=self._remote_route, local_routes=cache(lambda router: self._local_routes(router, endpoints)))
+            remote_route=self._remote_route, own_routes=cache(self._own_routes),
+            pod_routes=cache(lambda router: self._pod_routes(router, endpoints)))
 
     def _endpoints(self) -> tuple[Endpoint, ...]:
         nodes = [
             Endpoint(0, EndpointKind.NODE, f"node/{r.name}", r.address, r.id, r.inputs.mtu, "eth0", r.decided_by)
             for r in self.routers]
-        return tuple(replace(endpoint, id=i) for i, endpoint in enumerate([*nodes, *self.hosts, *self.pods], 1))
+        return tuple(endpoint._replace(id=i) for i, endpoint in enumerate([*nodes, *self.hosts, *self.pods], 1))
 
     def _allocations(self, endpoints: tuple[Endpoint, ...]) -> tuple[Block, ...]:
         holders = {e.address: e.id for e in endpoints if e.kind is EndpointKind.POD and e.address}
@@ -244,13 +245,15 @@ class Cluster:
             Block(prefix, pool, owner, {a - prefix.network: e for a, e in sorted(holders.items()) if a in prefix})
             for prefix, owner, pool in self.blocks)
 
-    def _local_routes(self, number: int, endpoints: tuple[Endpoint, ...]) -> tuple[Route, ...]:
-        router = self.routers[number - 1]
-        inputs, by = router.inputs, router.decided_by
-        pods = (
+    def _pod_routes(self, number: int, endpoints: tuple[Endpoint, ...]) -> tuple[Route, ...]:
+        return tuple(
             Route(Prefix(pod.address, 32), Adjacency(
                 AdjacencyKind.LOCAL, Device.VETH, pod.mtu, endpoint=pod.id, decided_by=pod.decided_by), pod.interface)
             for pod in endpoints if pod.kind is EndpointKind.POD and pod.router == number and pod.address)
+
+    def _own_routes(self, number: int) -> tuple[Route, ...]:
+        router = self.routers[number - 1]
+        inputs, by = router.inputs, router.decided_by
         blackholes = (
             Route(prefix, Adjacency(
                 AdjacencyKind.DROP, Device.NONE, 0, reason=DropReason.BLACKHOLE, decided_by=self.pools[pool].decided_by),
@@ -259,7 +262,7 @@ class Cluster:
         attached = Adjacency(AdjacencyKind.ATTACHED, Device.ETHERNET, inputs.mtu, decided_by=by)
         default = Adjacency(AdjacencyKind.REMOTE, Device.ETHERNET, inputs.mtu, inputs.gateway, decided_by=by)
         uplink = Route(inputs.link, attached, "eth0"), Route(ANYWHERE, default, "eth0", inputs.gateway)
-        return (*pods, *blackholes, *uplink)
+        return (*blackholes, *uplink)
 
     def _remote_route(self, inputs: RoutingInputs, advert: Advert) -> Route | None:
         pool, peer = self.pools[advert.pool], self.routers[advert.owner - 1]

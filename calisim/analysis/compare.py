@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from ..errors import UsageError
+from ..parts import Parts
 from ..vocabulary import Encap
 from .needs import Need, needs, pairs_at
 from .network import Network, Progress
@@ -92,20 +93,21 @@ def compare(
             "the scenario sends nothing, so there is nothing to compare; add a traffic set, for example\n"
             "  traffic: [{name: mesh, from: all(), to: all(), protocol: tcp, port: 80, size: 1000}]")
     chapters = story(scenario, engine, progress) if scenario.spec.steps else ()
-    reports = tuple(_report(scenario, variant, engine, progress) for variant in variants or scenario.variant_ids)
+    parts = Parts()
+    reports = tuple(_report(Network(scenario, variant, engine=engine, parts=parts), progress)
+                    for variant in variants or scenario.variant_ids)
     differences, count = (tuple(_differences(reports)), _differing(reports)) if pairs else (None, 0)
     return Comparison(scenario, chapters, reports, differences, count, answer(reports), assumptions(reports))
 
 
-def _report(scenario: Scenario, variant: str, engine: str, progress: Progress | None) -> VariantReport:
-    network = Network(scenario, variant, engine=engine)
-    say = progress and partial(_relay, progress, variant)
+def _report(network: Network, progress: Progress | None) -> VariantReport:
+    say = progress and partial(_relay, progress, network.variant)
     if say is not None:
         say("control plane", 0)
     run = network.run(keep=False, progress=say)
     run.state = None
     network.release()
-    return VariantReport(variant, network, run, needs(network, run, say))
+    return VariantReport(network.variant, network, run, needs(network, run, say))
 
 
 def _relay(progress: Progress, variant: str, what: str, count: int) -> None:

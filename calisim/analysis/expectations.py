@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from ..errors import Mark
+from ..parts import Parts
 from ..quantities import plural
 from ..scenario.schema import CountSpec, Expectation, TrafficSet
 from .network import Network, Progress
@@ -52,6 +53,7 @@ class _Worlds:
 
     def __init__(self, scenario: Scenario, engine: str, progress: Progress | None) -> None:
         self.scenario, self.engine, self.progress = scenario, engine, progress
+        self._parts = Parts()
         self._networks: dict[tuple[str, int], Network] = {}
         self._runs: dict[tuple[str, int], Run] = {}
 
@@ -67,7 +69,7 @@ class _Worlds:
         if key not in self._networks:
             if self.progress is not None:
                 self.progress(f"{self.scenario.name}: {key[0]}", 0)
-            self._networks[key] = Network(self.scenario, key[0], step=key[1], engine=self.engine)
+            self._networks[key] = Network(self.scenario, key[0], step=key[1], engine=self.engine, parts=self._parts)
         return self._networks[key]
 
     def run(self, one: Expectation) -> Run:

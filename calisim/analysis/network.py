@@ -10,6 +10,7 @@ from functools import cached_property
 from typing import TYPE_CHECKING, Any, BinaryIO
 
 from ..errors import UsageError
+from ..parts import Parts
 from ..quantities import parse_duration, plural
 from ..scenario.scenario import Scenario
 
@@ -34,33 +35,36 @@ DEFAULT_WAIT = 1_000_000        # nanoseconds between two traffic sets
 
 
 class Network:
-    """A scenario under a variant, ready to carry packets.
+    """A scenario under a variant, ready to carry packets. ``parts`` may be those of networks that were built before.
 
     ``topology`` what exists, ``intent`` what the control plane decided, ``image`` the compiled tables,
     ``graph`` the networkx graph, ``labels`` of the pods by endpoint id, ``scopes`` who is near whom.
     """
 
-    def __init__(self, scenario: Scenario, variant: str = "as-is", *, step: int = 0, engine: str = "fast") -> None:
+    def __init__(
+        self, scenario: Scenario, variant: str = "as-is", *, step: int = 0, engine: str = "fast", parts: Parts | None = None,
+    ) -> None:
         self.variant, self.step, self.engine_name = variant, step, engine
         self.scenario = (scenario.after_steps(step) if step else scenario).with_variant(variant)
+        self._parts = parts or Parts()
 
     @cached_property
     def topology(self) -> Topology:
         from ..model.topology import build
 
-        return build(self.scenario)
+        return build(self.scenario, self._parts)
 
     @cached_property
     def intent(self) -> Intent:
         from ..control.resolve import resolve
 
-        return resolve(self.topology)
+        return resolve(self.topology, self._parts)
 
     @cached_property
     def image(self) -> FibImage:
         from ..fib.compiler import compile
 
-        return compile(self.intent)
+        return compile(self.intent, self._parts)
 
     @cached_property
     def engine(self) -> Engine:
@@ -104,11 +108,19 @@ class Network:
         for name in ("engine", "image"):
             self.__dict__.pop(name, None)
 
+    def changed(self, scenario: Scenario) -> Network:
+        """The network of this one's scenario with a change (``network.scenario.edited(…)``: variant and steps are in it already).
+        What is made of the same as here is taken over, and a state of this network's engine goes on with the other's:
+        connections live on."""
+        network = Network(scenario, self.variant, engine=self.engine_name, parts=self._parts.branch())
+        network.step = self.step
+        return network
+
     def altered(self, topology: Topology) -> Network:
         """The same network with another topology: what if one thing were different?"""
         network = Network.__new__(Network)
         network.variant, network.step, network.engine_name = self.variant, self.step, self.engine_name
-        network.scenario = self.scenario
+        network.scenario, network._parts = self.scenario, self._parts.branch()
         network.__dict__["topology"] = topology
         return network
 

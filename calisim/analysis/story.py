@@ -10,6 +10,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
+from ..parts import Parts
 from ..vocabulary import Encap, Verdict
 from ..vocabulary.encaps import encapsulation
 from .run import Outcome, Tally
@@ -39,10 +40,11 @@ def story(scenario: Scenario, engine: str = "fast", progress: Progress | None = 
 def _chapters(scenario: Scenario, engine: str, progress: Progress | None) -> Iterator[Chapter]:
     from .network import Network
 
+    parts = Parts()
     for number, step in enumerate(scenario.spec.steps, 1):
         if progress is not None:
             progress(f"step {number}: {step.title}", 0)
-        run = Network(scenario, step=number, engine=engine).run(keep=False)
+        run = Network(scenario, step=number, engine=engine, parts=parts).run(keep=False)
         yield Chapter(number, step.title, cells(run.tally))
 
 

@@ -24,6 +24,7 @@ from .rivals.cluster import CLAIMS, Cluster, cluster_of
 
 if TYPE_CHECKING:
     from ..analysis.network import Network
+    from ..fib.image import FibImage
 
 Setting = dict[str, int]
 FULL: Setting = {
@@ -99,6 +100,7 @@ class Forwarding:
 
     def work(self) -> None:
         self.results = [self.engine.forward(wave, self.state, threads=self.threads).results for wave in self.waves]
+        self.counted = self.state.links          # who sends so much looks at the counters, and only then they are added up
 
     def output(self) -> Columns:
         """Every field of the results and of the connections, and the counters."""
@@ -328,7 +330,7 @@ def bytes_row(bench: Bench) -> Row:
 # -- building and starting --------------------------------------------------------------------------------------------------
 
 _FIRST_PACKET = """
-import resource, sys, time
+import re, resource, sys, time
 start = time.perf_counter()
 import calisim
 from calisim.bench.workloads import flows, pods_of
@@ -339,7 +341,11 @@ packet = flows(pods_of(network.intent), 1)
 start = time.perf_counter()
 engine.forward(packet, engine.new_state())
 seconds += time.perf_counter() - start
-print(seconds, resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * 1024, network.image.digest[:16], network.image.nbytes)
+try:                   # getrusage tells a child of its parent's peak, too
+    peak = int(re.search(r"VmHWM:\\s+(\\d+)", open("/proc/self/status").read())[1])
+except OSError:
+    peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
+print(seconds, peak * 1024, network.image.digest[:16], network.image.nbytes)
 """
 
 
@@ -358,10 +364,10 @@ def build_row(bench: Bench) -> Row:
 
 
 class Rebuild:
-    """The cluster changes under a state that lives on."""
+    """The cluster changes under a state that lives on; ``change``: keywords of :meth:`Scenario.edited`."""
 
-    def __init__(self, bench: Bench, path: str) -> None:
-        self.first, self.path = bench.network, path
+    def __init__(self, bench: Bench, change: Mapping[str, str]) -> None:
+        self.first, self.change = bench.network, change
         self.packets = workloads.flows(bench.pods, 10_000)
         self.state: Any = None
         self.network: Network = self.first
@@ -371,28 +377,36 @@ class Rebuild:
         self.first.engine.forward(self.packets, self.state)
 
     def work(self) -> None:
-        self.network = network_of(self.path)
+        self.network = self.first.changed(self.first.scenario.edited(**self.change))
         self.results = self.network.engine.forward(self.packets, self.state).results
 
     def output(self) -> Columns:
-        return {**columns_of(self.results), "image": np.array([int(self.network.image.digest[:15], 16)])}
+        return {**columns_of(self.results), "image": _number_of(self.network.image)}
 
     def kept(self) -> int:
         """Percent of the packets that did not have to open their connection again."""
         return int(100 * np.mean(self.results["flags"] & int(ResultFlag.NEW) == 0))
 
 
-def rebuild_row(bench: Bench, name: str, title: str, path: str) -> Row:
-    rebuild = Rebuild(bench, path)
+def _number_of(image: FibImage) -> np.ndarray:
+    return np.array([int(image.digest[:15], 16)])
+
+
+def rebuild_row(bench: Bench, name: str, title: str, path: str, **change: str) -> Row:
+    """``path``: the file of the cluster as it is after the change."""
+    rebuild = Rebuild(bench, change)
+    images: list[FibImage] = []
 
     def full() -> None:
         network = network_of(path)
         network.engine.forward(rebuild.packets, network.engine.new_state())
+        images[:] = [network.image]
 
     return Row(
         f"rebuild-{name}", f"rebuilt after {title}, connections live on", "builds",
         Contender("calisim", version(), 1, rebuild.work, rebuild.output, rebuild.reset),
-        [Contender("full build", version(), 1, full)],
+        [Contender("full build", version(), 1, full, lambda: {"image": _number_of(images[0])})],
+        lambda count, names: {"image": _number_of(rebuild.network.image)},
         facts=lambda: {"connectionsKept": rebuild.kept()}, rounds=max(1, bench.rounds // 2), warm=False)
 
 
@@ -435,10 +449,11 @@ def rows(bench: Bench) -> dict[str, Callable[[], Row]]:
         "bytes": lambda: bytes_row(bench),
         "build": lambda: build_row(bench),
         "rebuild-join": lambda: rebuild_row(
-            bench, "join", "one node joins", workloads.write_scenario(bench.folder, bench.setting["nodes"] + 1)),
+            bench, "join", "one node joins", workloads.write_scenario(bench.folder, bench.setting["nodes"] + 1),
+            set=workloads.joining(bench.setting["nodes"])),
         "rebuild-pool": lambda: rebuild_row(
             bench, "pool", "one pool changes its mode", workloads.write_scenario(
-                bench.folder, bench.setting["nodes"], mode="Always")),
+                bench.folder, bench.setting["nodes"], mode="Always"), apply=workloads.write_pool(bench.folder, "Always")),
         "start-import": lambda: start_row(bench, "import", "import calisim", ["-c", "import calisim"]),
         "start-help": lambda: start_row(bench, "help", "calisim --help", ["-m", "calisim", "--help"]),
     }

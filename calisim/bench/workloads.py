@@ -21,6 +21,7 @@ if TYPE_CHECKING:
 WAVE = 1 << 16                      # packets, unless a row is about waves
 APPLICATIONS = 30                   # each with one pod on each node
 POLICIES = 100
+ZONES = "abc"
 FIRST_PORT = 8000                   # of policy 0; nobody listens below
 SYN, ACK = 0x02, 0x18               # PSH | ACK: in the middle of a connection, which Linux picks up
 TCP, UDP = 6, 17
@@ -48,6 +49,8 @@ spec:
   hosts:
     - {{name: api, ip: 203.0.113.10}}
 ---
+{pool}"""
+_POOL = """\
 apiVersion: projectcalico.org/v3
 kind: IPPool
 metadata: {{name: pods}}
@@ -71,10 +74,8 @@ spec:
 
 def scenario_text(nodes: int, *, policies: int = POLICIES, mode: str = "CrossSubnet", pods: str = "") -> str:
     """The cluster as YAML; its nodes are shared out among three subnets. ``pods``: other groups than the thirty applications."""
-    zones = "abc"
-    counts = [nodes // len(zones) + (number < nodes % len(zones)) for number in range(len(zones))]
     text = _CLUSTER.format(
-        mode=mode, nodes="\n".join(_NODES.format(zone=zone, count=count) for zone, count in zip(zones, counts, strict=True)),
+        pool=_POOL.format(mode=mode), nodes="\n".join(_NODES.format(zone=zone, count=_share(nodes, zone)) for zone in ZONES),
         pods=pods.rstrip("\n") or "\n".join(_PODS.format(app=app) for app in range(APPLICATIONS)))
     return text + "".join(
         _POLICY.format(number=number, app=number % APPLICATIONS, port=FIRST_PORT + number) for number in range(policies))
@@ -85,6 +86,24 @@ def write_scenario(folder: Path, nodes: int, *, policies: int = POLICIES, mode: 
     path = folder / f"{nodes}-{policies}-{mode}.yaml"
     path.write_text(scenario_text(nodes, policies=policies, mode=mode))
     return str(path)
+
+
+def write_pool(folder: Path, mode: str) -> str:
+    """Path of the pool's document alone."""
+    path = folder / f"pool-{mode}.yaml"
+    path.write_text(_POOL.format(mode=mode))
+    return str(path)
+
+
+def joining(nodes: int) -> str:
+    """The assignment by which one more node joins."""
+    zone = ZONES[nodes % len(ZONES)]
+    return f"nodes.{zone}.count={_share(nodes + 1, zone)}"
+
+
+def _share(nodes: int, zone: str) -> int:
+    """How many of the nodes a zone has."""
+    return nodes // len(ZONES) + (ZONES.index(zone) < nodes % len(ZONES))
 
 
 @dataclass(frozen=True)

@@ -7,16 +7,17 @@ with a fixed address, then all other pods in the order of the scenario.
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
+from operator import attrgetter
+from typing import NamedTuple
 
-from ..model.entities import Node
-from ..model.topology import Topology
-from ..quantities import plural
-from ..scenario.resources import IPPool
+from ..model.entities import Pod
+from ..quantities import Prefix, plural
+from ..scenario.resources import UNWRITTEN, IPAMConfiguration, IPPool
 from ..selector import parse
 from ..vocabulary import Encap
-from .encapsulation import tunnel_of
-from .ipam import Failure, Ipam
+from .intent import Block
+from .ipam import Assignment, Failure, Ipam
 
 CURES = {
     Failure.NO_QUALIFIED_POOL: "enable an IP pool that selects the node (nodeSelector, namespaceSelector, allowedUses)",
@@ -28,37 +29,60 @@ CURES = {
 }
 
 
+class Machine(NamedTuple):
+    """A node as IPAM sees it, with the tunnel addresses that its documents fix."""
+
+    name: str
+    labels: Mapping[str, str]
+    ipip_address: int | None
+    vxlan_address: int | None
+
+
 @dataclass(slots=True)
 class Addresses:
     """Who got which address; 0 or absence: none. ``failures`` say what was asked for in vain."""
 
-    ipam: Ipam
     ipip: dict[str, int] = field(default_factory=dict)         # by node name
     vxlan: dict[str, int] = field(default_factory=dict)
     pods: list[int] = field(default_factory=list)              # in the order of the topology
+    blocks: tuple[Block, ...] = ()
     failures: list[str] = field(default_factory=list)
 
 
-def allocate(topology: Topology, pools: Sequence[IPPool], enabled: Mapping[Encap, bool]) -> Addresses:
-    """Serve every tunnel device and every pod; handles in IPAM are endpoint ids (a node's for its tunnel addresses)."""
-    entities, resources = topology.entities, topology.resources
+def asked(pool: IPPool) -> IPPool:
+    """Of a pool what IPAM looks at: how packets travel is nothing to it."""
+    return replace(pool, ipip_mode="Never", vxlan_mode="Never", nat_outgoing=False, disable_bgp_export=False, mark=UNWRITTEN)
+
+
+def allocate(
+    machines: Sequence[Machine], pods: Sequence[Pod], others: int, pools: Sequence[IPPool], tunnels: Sequence[Encap],
+    namespaces: Mapping[str, Mapping[str, str]], reservations: Sequence[Prefix], configuration: IPAMConfiguration,
+) -> Addresses:
+    """Serve every tunnel device and every pod; handles in IPAM are endpoint ids (a node's for its tunnel addresses).
+
+    ``others``: how many endpoints there are before the pods; ``tunnels``: the encapsulation that is on for each pool.
+    """
     ipam = Ipam(
-        pools, reservations=resources.reservations, configuration=resources.ipam,
-        host_labels={node.name: node.labels for node in entities.nodes}, namespace_labels=entities.namespaces)
-    result = Addresses(ipam)
+        pools, reservations=reservations, configuration=configuration,
+        host_labels={machine.name: machine.labels for machine in machines}, namespace_labels=namespaces)
+    result = Addresses()
     unserved: dict[tuple[Failure, str], list[str]] = {}
-    wanted = _tunnels(entities.nodes, pools, enabled)
+    wanted = _tunnels(machines, pools, tunnels)
     for request in wanted:
         _fix(request, ipam)
     for request in wanted:
         if not request.address:
-            answer = ipam.assign(request.node.name, use="Tunnel", pools=request.pools, handles=(request.handle,))
+            answer = ipam.assign(request.machine.name, use="Tunnel", pools=request.pools, handles=(request.handle,))
             if answer.failure is not None:
-                unserved.setdefault((answer.failure, answer.message), []).append(f"{request.device} of {request.node.name}")
+                unserved.setdefault((answer.failure, answer.message), []).append(f"{request.device} of {request.machine.name}")
                 continue
             request.address = answer.addresses[0]
-        (result.ipip if request.encap is Encap.IPIP else result.vxlan)[request.node.name] = request.address
-    _pods(topology, result, unserved)
+        (result.ipip if request.encap is Encap.IPIP else result.vxlan)[request.machine.name] = request.address
+    result.pods = _serve(pods, others + 1, ipam, unserved)
+    affinities = {machine.name: number for number, machine in enumerate(machines, start=1)}
+    result.blocks = tuple(
+        Block(block.prefix, block.pool, affinities[block.affinity], dict(sorted(block.used.items())))
+        for block in sorted(ipam.blocks.values(), key=lambda block: block.prefix))
     for (failure, message), names in unserved.items():
         who = names[0] + (f" and {plural(len(names) - 1, 'other')}" if len(names) > 1 else "")
         result.failures.append(f"no address for {who}: {message}; {CURES[failure]}")
@@ -69,7 +93,7 @@ def allocate(topology: Topology, pools: Sequence[IPPool], enabled: Mapping[Encap
 class _Request:
     """One tunnel device that wants an address: the pools it may come from, and the one that a document fixes."""
 
-    node: Node
+    machine: Machine
     encap: Encap
     device: str
     handle: int
@@ -79,19 +103,20 @@ class _Request:
     address: int = 0
 
 
-def _tunnels(nodes: Sequence[Node], pools: Sequence[IPPool], enabled: Mapping[Encap, bool]) -> list[_Request]:
+def _tunnels(machines: Sequence[Machine], pools: Sequence[IPPool], tunnels: Sequence[Encap]) -> list[_Request]:
     """A device gets an address where some enabled pool with its encapsulation selects the node and allows Tunnel."""
     requests = []
-    ordered = sorted((pool for pool in pools if not pool.disabled and "Tunnel" in pool.allowed_uses), key=lambda pool: pool.name)
-    for handle, node in enumerate(nodes, start=1):
-        for encap, device, wish in ((Encap.IPIP, "tunl0", node.ipip_address), (Encap.VXLAN, "vxlan.calico", node.vxlan_address)):
-            chosen = tuple(
-                pool for pool in ordered
-                if enabled[encap] and tunnel_of(pool.ipip_mode, pool.vxlan_mode)[0] is encap
-                and parse(pool.node_selector).matches(node.labels))
+    ordered = sorted(
+        ((pool, encap, parse(pool.node_selector)) for pool, encap in zip(pools, tunnels, strict=True)
+         if not pool.disabled and "Tunnel" in pool.allowed_uses), key=lambda one: one[0].name)
+    for handle, machine in enumerate(machines, start=1):
+        for encap, device, wish in (
+            (Encap.IPIP, "tunl0", machine.ipip_address), (Encap.VXLAN, "vxlan.calico", machine.vxlan_address),
+        ):
+            chosen = tuple(pool for pool, own, selector in ordered if own is encap and selector.matches(machine.labels))
             if chosen:
                 names = tuple(str(pool.cidr) for pool in chosen)
-                requests.append(_Request(node, encap, device, handle, names, chosen, wish))
+                requests.append(_Request(machine, encap, device, handle, names, chosen, wish))
     return requests
 
 
@@ -99,23 +124,33 @@ def _fix(request: _Request, ipam: Ipam) -> None:
     """Give the device the address of its document, if that still lies in a qualifying pool and is free."""
     wish = request.wish
     if wish is not None and any(wish in pool.cidr for pool in request.qualifying):
-        answer = ipam.assign_address(request.node.name, wish, request.handle)
+        answer = ipam.assign_address(request.machine.name, wish, request.handle)
         request.address = wish if answer.failure is None else 0
 
 
-def _pods(topology: Topology, result: Addresses, unserved: dict[tuple[Failure, str], list[str]]) -> None:
-    pods, ipam = topology.entities.pods, result.ipam
-    first = len(topology.entities.nodes) + len(topology.entities.hosts) + 1
-    result.pods = [0] * len(pods)
-    for fixed in (True, False):
-        for position, pod in enumerate(pods):
-            if (pod.address is not None) != fixed:
-                continue
-            if pod.address is not None:
-                answer = ipam.assign_address(pod.node, pod.address, first + position)
-            else:
-                answer = ipam.assign(pod.node, namespace=pod.namespace, pools=pod.pools, handles=(first + position,))
-            if answer.failure is not None:
-                unserved.setdefault((answer.failure, answer.message), []).append(f"pod {pod.id}")
-            else:
-                result.pods[position] = answer.addresses[0]
+def _serve(
+    pods: Sequence[Pod], first: int, ipam: Ipam, unserved: dict[tuple[Failure, str], list[str]],
+) -> list[int]:
+    """Addresses of the pods, those first that are fixed."""
+    addresses = [0] * len(pods)
+
+    def fail(pod: Pod, answer: Assignment) -> None:
+        if answer.failure is not None:
+            unserved.setdefault((answer.failure, answer.message), []).append(f"pod {pod.id}")
+
+    for position, pod in enumerate(pods):
+        if pod.address is not None:
+            fixed = ipam.assign_address(pod.node, pod.address, first + position)
+            addresses[position] = pod.address if fixed.failure is None else 0
+            fail(pod, fixed)
+    others = [position for position, pod in enumerate(pods) if pod.address is None]
+    free = [pods[position] for position in others] if len(others) < len(pods) else pods
+    given = ipam.assign_each(
+        map(attrgetter("node"), free), map(attrgetter("namespace"), free), map(attrgetter("pools"), free),
+        map(first.__add__, others))
+    for position, answer in zip(others, given, strict=True):
+        if isinstance(answer, int):
+            addresses[position] = answer
+        else:
+            fail(pods[position], answer)
+    return addresses

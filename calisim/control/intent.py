@@ -14,6 +14,8 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from functools import cached_property
+from hashlib import sha1
+from typing import NamedTuple
 
 from ..errors import Mark
 from ..quantities import Prefix
@@ -23,8 +25,7 @@ from ..vocabulary import (
 from .policing import Policing
 
 
-@dataclass(frozen=True, slots=True)
-class Object:
+class Object(NamedTuple):
     """Something that decides: ``kind`` is a word of the field (IPPool, Node, SecurityGroup, Route, NetworkAcl …)."""
 
     kind: str
@@ -32,8 +33,7 @@ class Object:
     mark: Mark
 
 
-@dataclass(frozen=True, slots=True)
-class Adjacency:
+class Adjacency(NamedTuple):
     """What a route does with a packet.
 
     ``next_hop``: REMOTE – the on-link address that gets the frame; TUNNEL – the outer destination;
@@ -51,8 +51,7 @@ class Adjacency:
     decided_by: int = 0                   # object id
 
 
-@dataclass(frozen=True, slots=True)
-class Route:
+class Route(NamedTuple):
     """A row of a node's main table as ``ip route`` shows it, with the adjacency it stands for."""
 
     prefix: Prefix
@@ -152,8 +151,7 @@ class Router:
         return self.rp_filter if own is None else own
 
 
-@dataclass(frozen=True, slots=True)
-class Endpoint:
+class Endpoint(NamedTuple):
     """A thing with an address. ``router`` is 0 for hosts; ``mtu`` is its own interface's, in bytes."""
 
     id: int
@@ -162,10 +160,17 @@ class Endpoint:
     address: int                          # 0: it got none (IPAM exhausted)
     router: int
     mtu: int
-    interface: str = ""                   # cali… of a pod
+    link: str = ""                        # what its interface is called; "" of a pod: as Calico's CNI plugin does
     decided_by: int = 0
     answers: bool = False                 # its stack speaks: echo replies, RST, port unreachable …
     ports: tuple[tuple[int, int], ...] = ()   # (protocol, port) on which it listens; (): on all
+
+    @property
+    def interface(self) -> str:
+        """The name of its interface; of a pod the host's end of the veth."""
+        if self.link or self.kind is not EndpointKind.POD:
+            return self.link
+        return "cali" + sha1(self.name.replace("/", ".", 1).encode(), usedforsecurity=False).hexdigest()[:11]
 
 
 @dataclass(frozen=True, slots=True)
@@ -348,7 +353,8 @@ class Intent:
     places: tuple[str, ...]               # id = position + 1
     tunnel_senders: frozenset[int]        # addresses that may send tunnels to any node
     remote_route: Callable[[RoutingInputs, Advert], Route | None]
-    local_routes: Callable[[int], tuple[Route, ...]]
+    own_routes: Callable[[int], tuple[Route, ...]]       # of a router: its link's, blackholes of its blocks
+    pod_routes: Callable[[int], tuple[Route, ...]]       # to its pods that have an address; decided by the pod's own object
     assumptions: tuple[str, ...] = ()
     icmp_ratelimit: int = 0               # net.ipv4.icmp_ratelimit, ms; 0: none (the kernel's default is 1000)
     failures: tuple[str, ...] = ()        # outcomes to report: pods without address, routes over quota
@@ -371,6 +377,10 @@ class Intent:
         inputs = self.router(router).inputs
         learnt = (self.remote_route(inputs, advert) for advert in self.adverts if advert.owner != router and advert.exported)
         return self.local_routes(router) + tuple(route for route in learnt if route is not None)
+
+    def local_routes(self, router: int) -> tuple[Route, ...]:
+        """What a node has without hearing of others."""
+        return self.own_routes(router) + self.pod_routes(router)
 
     @cached_property
     def endpoint_ids(self) -> dict[str, int]:

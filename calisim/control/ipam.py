@@ -124,10 +124,15 @@ class Ipam:
             source.overlapping = tuple(
                 other for other in self._sources if other is not source and other.pool.cidr.overlaps(source.pool.cidr))
             source.unclaimed = source.count
+        self._enabled = sorted((one for one in self._sources if not one.pool.disabled), key=lambda source: source.pool.name)
+        self._by_name = {
+            key: source for source in reversed(self._enabled) for key in (source.pool.name, str(source.pool.cidr))}
         self._affine: dict[str, list[AllocationBlock]] = {}
         self._plans: dict[tuple[str, str | None, tuple[str, ...], str], _Plan] = {}
+        self._chosen: dict[tuple[str, tuple[int, ...]], _Plan] = {}         # by the use and the pools that it may have
         self._room = [0] * len(self.pools)
         self._walked: dict[tuple[str, int], int] = {}        # how far a host has come on its walk for addresses to borrow
+        self._serving: dict[str, dict[tuple[str | None, tuple[str, ...]], AllocationBlock]] = {}     # see assign_each
 
     # -- requests ------------------------------------------------------------------------------------------------
 
@@ -175,6 +180,33 @@ class Ipam:
             tuple(addresses), tuple(addresses[own:]), tuple(new),
             Failure.STRICT_AFFINITY if strict else Failure.NO_FREE_ADDRESS, message)
 
+    def assign_each(
+        self, hosts: Iterable[str], namespaces: Iterable[str | None], pools: Iterable[tuple[str, ...]], handles: Iterable[int],
+    ) -> Iterator[int | Assignment]:
+        """One workload after the other: the address that :meth:`assign` gives it, or what it says instead.
+
+        Nothing is chosen anew while a host has the same blocks and the one that served its last such request has an address.
+        """
+        known, room = self._serving, self._room
+        for host, namespace, wanted, handle in zip(hosts, namespaces, pools, handles, strict=False):
+            block = serving.get((namespace, wanted)) if (serving := known.get(host)) else None
+            if block is None or not block.free:
+                yield self._assign_first(host, namespace, wanted, handle)
+            else:
+                ordinal = block.free.popleft()
+                block.used[ordinal] = handle
+                room[block.pool] -= 1
+                yield block.prefix.network + ordinal
+
+    def _assign_first(self, host: str, namespace: str | None, pools: tuple[str, ...], handle: int) -> int | Assignment:
+        answer = self.assign(host, namespace=namespace, pools=pools, handles=(handle,))
+        if answer.failure is not None:
+            return answer
+        found = self.block_of(answer.addresses[0])
+        if found is not None and found.affinity == host:
+            self._serving.setdefault(host, {})[namespace, pools] = found
+        return answer.addresses[0]
+
     def assign_address(self, host: str, address: int, handle: int = 0) -> Assignment:
         """That very address, wherever it lies in an enabled pool; no selector is asked."""
         source = next((source for source in self._sources if address in source.pool.cidr and not source.pool.disabled), None)
@@ -209,6 +241,7 @@ class Ipam:
                 block.free.append(address - block.prefix.network)
                 self._room[block.pool] += 1
         self._walked.clear()
+        self._serving.clear()
 
     def block_of(self, address: int) -> AllocationBlock | None:
         """The block that holds an address, if it exists."""
@@ -232,21 +265,26 @@ class Ipam:
         return self._plans[key]
 
     def _choose(self, host: str, namespace: str | None, requested: tuple[str, ...], use: str) -> _Plan:
-        enabled = [source for source in self._sources if not source.pool.disabled]
-        enabled.sort(key=lambda source: source.pool.name)
+        enabled = self._enabled
         if not enabled:
             return _Plan((), failure=Failure.NO_QUALIFIED_POOL, message="no IP pool is enabled")
         if requested:
-            by_name = {key: source for source in reversed(enabled) for key in (source.pool.name, str(source.pool.cidr))}
-            unknown = [name for name in requested if name not in by_name]
+            unknown = [name for name in requested if name not in self._by_name]
             if unknown:
                 message = f"pool {', '.join(unknown)} was asked for, but is unknown or disabled"
                 return _Plan((), failure=Failure.NO_QUALIFIED_POOL, message=message)
-            chosen = [by_name[name] for name in requested]
+            chosen = [self._by_name[name] for name in requested]
         else:
             chosen = [source for source in enabled if self._selects(source.pool, host, namespace)]
             if not chosen:
                 return _Plan((), failure=Failure.NO_QUALIFIED_POOL, message="no IP pool selects the node")
+        key = use, tuple(source.index for source in chosen)
+        if key not in self._chosen:
+            self._chosen[key] = self._among(chosen, use)
+        return self._chosen[key]
+
+    def _among(self, chosen: Sequence[_Source], use: str) -> _Plan:
+        """The plan of a request that may have addresses of these pools."""
         usable = tuple(source for source in chosen if use in source.pool.allowed_uses)
         if not usable:
             names = ", ".join(source.pool.name for source in chosen)
@@ -272,8 +310,9 @@ class Ipam:
         reserved = {
             ordinal for taken in self._reservations if taken.overlaps(prefix)
             for ordinal in range(max(taken.network - prefix.network, 0), min(taken.last - prefix.network + 1, source.size))}
-        block = AllocationBlock(
-            prefix, source.index, host, deque(ordinal for ordinal in range(source.size) if ordinal not in reserved), self.now)
+        block = AllocationBlock(prefix, source.index, host, deque(range(source.size)), self.now)
+        if reserved:
+            block.free = deque(ordinal for ordinal in block.free if ordinal not in reserved)
         self.blocks[prefix] = source.blocks[number] = block
         source.unclaimed -= 1
         self._room[source.index] += len(block.free)
@@ -284,11 +323,14 @@ class Ipam:
         self._walked.clear()
         affine = self._affine.setdefault(host, [])
         affine.append(block)
-        affine.sort(key=lambda each: each.sort_key)
+        if len(affine) > 1:
+            affine.sort(key=lambda each: each.sort_key)
+        self._serving.pop(host, None)
         return block
 
     def _delete(self, block: AllocationBlock) -> None:
         del self.blocks[block.prefix]
+        self._serving.pop(block.affinity, None)
         self._room[block.pool] -= len(block.free)
         for source in self._sources:
             number = source.number(block.prefix.network)

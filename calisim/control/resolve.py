@@ -7,33 +7,39 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from functools import cache
-from hashlib import sha1
+from itertools import count, repeat
+from operator import attrgetter
 
 from ..errors import Problem, ScenarioError
-from ..model.entities import NamedPort, Node, Pod
+from ..model.entities import NamedPort, Node, Pod, Subnet
 from ..model.topology import Topology
+from ..parts import Parts, collector_paused, rows
 from ..quantities import PROTOCOLS, Prefix, format_address, network_of
 from ..scenario.resources import IPPool
 from ..vocabulary import Encap, EndpointKind, RouterFlag, RpFilter
 from ..vocabulary.chance import fnv1a_32
-from .addresses import Addresses, allocate
+from .addresses import Addresses, Machine, allocate, asked
 from .encapsulation import tunnel_of
 from .fabric import Wiring, wire
-from .intent import Advert, Block, Endpoint, Intent, Pool, Router, RoutingInputs
+from .intent import Advert, Block, Endpoint, Intent, Object, Pool, Router, RoutingInputs
 from .mtu import device_mtu, pod_mtu
 from .nat import nat_rule
 from .objects import Objects
 from .owners import Owners, era_of, owners
 from .policy.resolve import police
-from .routing import Peer, RoutingTables, export_allowed
+from .routing import OwnRoutes, Peer, PodRoutes, RemoteRoutes, export_allowed
 from .services import balance
 
 _RP_FILTERS = {"off": RpFilter.OFF, "strict": RpFilter.STRICT, "loose": RpFilter.LOOSE}
 
 
-def resolve(topology: Topology) -> Intent:
-    """All that the control plane decides. Raises ScenarioError where two things would have one address."""
-    objects = Objects()
+@collector_paused()
+def resolve(topology: Topology, parts: Parts | None = None) -> Intent:
+    """All that the control plane decides. Raises ScenarioError where two things would have one address.
+
+    ``parts`` are those of an earlier build (:mod:`calisim.parts`): what is decided from the same is taken over.
+    """
+    objects, parts = Objects(), parts or Parts()
     felix, era = topology.resources.felix, era_of(topology.settings.era)
     written = topology.resources.pools
     pools = tuple(_pool(pool, objects) for pool in written)
@@ -42,26 +48,29 @@ def resolve(topology: Topology) -> Intent:
         Encap.VXLAN: _enabled(felix.vxlan_enabled, pools, Encap.VXLAN)}
     routes_by = owners(era, topology.resources.bgp.program_cluster_routes, felix.program_cluster_routes)
     wiring = wire(topology, objects)
-    addresses = allocate(topology, written, enabled)
-    routers = _routers(topology, wiring, addresses, enabled, objects)
-    endpoints = _endpoints(topology, routers, addresses, objects)
-    _refuse_clashes(topology, endpoints, routers, wiring)
-    affinities = {node.name: number for number, node in enumerate(topology.entities.nodes, start=1)}
-    blocks = _blocks(addresses, affinities)
-    nodes = topology.entities.nodes
+    addresses = _addresses(topology, enabled, parts)
+    routers = _routers(topology, wiring, addresses, enabled, objects, parts)
+    endpoints = _endpoints(topology, routers, addresses, objects, parts)
+    _refuse_clashes(topology, endpoints, routers, wiring, parts.of("addresses of pods", frozenset, addresses.pods))
+    nodes, blocks = topology.entities.nodes, addresses.blocks
     balanced = balance(topology, routers, endpoints, objects, _keys)
     policy = police(
         topology.resources.policy, topology.entities, endpoints, objects, balanced.backends, routers, felix,
-        cuts=topology.settings.policy_change == "cut")
-    tables = RoutingTables(
-        era, routes_by, pools, [_peer(node, router) for node, router in zip(nodes, routers, strict=True)], routers,
-        [subnet.decided_by for subnet in wiring.fabric.subnets], _by_router(endpoints), _affine(blocks))
+        cuts=topology.settings.policy_change == "cut", parts=parts)
+    writers = [routes_by.of(pool.ipip, pool.vxlan) for pool in pools]
+    remote = RemoteRoutes(routes_by, writers, pools, parts.of("peers", _peers, nodes, routers))
+    own = parts.of(
+        "own routes", OwnRoutes, writers, [pool.decided_by for pool in pools], routers,
+        [subnet.decided_by for subnet in wiring.fabric.subnets], blocks)
+    exports = [
+        (export_allowed(pool, routes_by, inside_own_block=True), export_allowed(pool, routes_by, inside_own_block=False))
+        for pool in pools]
     return Intent(
         name=topology.name, seed=topology.seed, routers=routers, endpoints=endpoints, pools=pools, blocks=blocks,
-        adverts=_adverts(blocks, endpoints, pools, routes_by),
+        adverts=parts.of("adverts", _adverts, blocks, endpoints, exports),
         nat=nat_rule(written, felix.nat_outgoing_exclusions, (_recorded(node) for node in nodes), felix.external_nodes),
         fabric=wiring.fabric, objects=tuple(objects.all), places=wiring.places, tunnel_senders=_senders(topology),
-        remote_route=tables.remote_route, local_routes=tables.local_routes,
+        remote_route=remote.remote_route, own_routes=own.of, pod_routes=PodRoutes(era, endpoints).of,
         assumptions=(*_assumptions(topology, routes_by), *balanced.assumptions), icmp_ratelimit=topology.settings.icmp_ratelimit,
         failures=(*addresses.failures, *wiring.failures), warnings=(*topology.warnings, *policy.warnings), policy=policy,
         services=balanced.services, service_names=balanced.names)
@@ -79,16 +88,38 @@ def _enabled(said: bool | None, pools: Sequence[Pool], encap: Encap) -> bool:
     return any(tunnel_of(pool.ipip, pool.vxlan)[0] is encap for pool in pools) if said is None else said
 
 
+def _addresses(topology: Topology, enabled: Mapping[Encap, bool], parts: Parts) -> Addresses:
+    entities, resources = topology.entities, topology.resources
+    machines = [Machine(node.name, node.labels, node.ipip_address, node.vxlan_address) for node in entities.nodes]
+    encaps = (tunnel_of(pool.ipip_mode, pool.vxlan_mode)[0] for pool in resources.pools)
+    tunnels = [encap if enabled.get(encap) else Encap.NONE for encap in encaps]
+    return parts.of(
+        "addresses", allocate, machines, entities.pods, len(entities.nodes) + len(entities.hosts),
+        [asked(pool) for pool in resources.pools], tunnels, entities.namespaces, resources.reservations, resources.ipam)
+
+
 def _recorded(node: Node) -> int:
     return node.recorded[0] if node.recorded else node.address
 
 
 def _routers(
-    topology: Topology, wiring: Wiring, addresses: Addresses, enabled: Mapping[Encap, bool], objects: Objects,
+    topology: Topology, wiring: Wiring, addresses: Addresses, enabled: Mapping[Encap, bool], objects: Objects, parts: Parts,
 ) -> tuple[Router, ...]:
-    felix, settings, entities = topology.resources.felix, topology.settings, topology.entities
+    felix, entities = topology.resources.felix, topology.entities
     configured = {"ipip": felix.ipip_mtu, "vxlan": felix.vxlan_mtu}
     devices = [name for name, encap in (("ipip", Encap.IPIP), ("vxlan", Encap.VXLAN)) if enabled[encap]]
+    mesh = ("mesh",) if topology.resources.bgp.node_to_node_mesh_enabled else ()
+    routers, deciders = parts.of(
+        "routers", _of_nodes, entities.nodes, entities.subnets, wiring.subnets, addresses.ipip, addresses.vxlan, configured,
+        devices, mesh, _RP_FILTERS[topology.settings.rp_filter], _common_flags(topology),
+        wiring.groups if topology.provider.security_groups else None, len(objects.all) + 1)
+    objects.all += deciders
+    return routers
+
+
+def _common_flags(topology: Topology) -> RouterFlag:
+    """What the settings make of every node."""
+    felix, settings = topology.resources.felix, topology.settings
     common = RouterFlag(0)
     if settings.filter == "calico":
         common |= RouterFlag.CALICO_FILTER
@@ -102,26 +133,38 @@ def _routers(
         common |= RouterFlag.PODS_SEND_IPIP
     if felix.allow_vxlan_from_workloads:
         common |= RouterFlag.PODS_SEND_VXLAN
-    mesh = ("mesh",) if topology.resources.bgp.node_to_node_mesh_enabled else ()
-    keys = _keys([node.name for node in entities.nodes])
+    return common
+
+
+def _of_nodes(
+    nodes: Sequence[Node], subnets: Mapping[str, Subnet], subnet_ids: Mapping[str, int], ipip: Mapping[str, int],
+    vxlan: Mapping[str, int], configured: Mapping[str, int], devices: Sequence[str], mesh: tuple[str, ...], rp_filter: RpFilter,
+    common: RouterFlag, groups: Mapping[tuple[str, str], int] | None, first_object: int,
+) -> tuple[tuple[Router, ...], list[Object]]:
+    """The routers and their objects."""
+    keys = _keys([node.name for node in nodes])
+    known: dict[RoutingInputs, RoutingInputs] = {}                 # nodes that see alike share one
     routers = []
-    for number, node in enumerate(entities.nodes, start=1):
-        subnet = entities.subnets[node.subnet]
+    for number, node in enumerate(nodes, start=1):
+        subnet = subnets[node.subnet]
         mtus = {name: device_mtu(name, node.mtu, configured[name]) if name in devices else 0 for name in configured}
         inputs = RoutingInputs(
             network_of(*node.recorded) if node.recorded else None, subnet.prefix, subnet.gateway, node.mtu,
             mtus["ipip"], mtus["vxlan"], node.vpc, () if node.cluster_id else mesh)
-        flags = common
-        flags |= RouterFlag.SOURCE_DEST_CHECK if node.source_dest_check else RouterFlag(0)
-        flags |= RouterFlag.DOWN if node.down else RouterFlag(0)
-        flags |= RouterFlag.PUBLIC if node.public_address is not None else RouterFlag(0)
+        flags = common | _own_flags(node.source_dest_check, node.down, node.public_address is not None)
         routers.append(Router(
-            number, keys[number - 1], node.name, node.address, inputs, wiring.subnets[node.subnet], node.zone,
-            addresses.ipip.get(node.name, 0), addresses.vxlan.get(node.name, 0), pod_mtu(node.mtu, devices, configured),
-            _RP_FILTERS[settings.rp_filter], flags,
-            tuple(wiring.groups[node.vpc, name] for name in node.groups) if topology.provider.security_groups else (),
-            node.public_address or 0, objects.add("Node", node.name, node.check_mark)))
-    return tuple(routers)
+            number, keys[number - 1], node.name, node.address, known.setdefault(inputs, inputs), subnet_ids[node.subnet],
+            node.zone, ipip.get(node.name, 0), vxlan.get(node.name, 0), pod_mtu(node.mtu, devices, configured), rp_filter, flags,
+            tuple(groups[node.vpc, name] for name in node.groups) if groups is not None else (), node.public_address or 0,
+            first_object + number - 1))
+    return tuple(routers), [Object("Node", node.name, node.check_mark) for node in nodes]
+
+
+@cache
+def _own_flags(check: bool, down: bool, public: bool) -> RouterFlag:
+    flags = RouterFlag.SOURCE_DEST_CHECK if check else RouterFlag(0)
+    flags |= RouterFlag.DOWN if down else RouterFlag(0)
+    return flags | RouterFlag.PUBLIC if public else flags
 
 
 def _keys(names: Sequence[str]) -> list[int]:
@@ -139,7 +182,7 @@ def _keys(names: Sequence[str]) -> list[int]:
 
 
 def _endpoints(
-    topology: Topology, routers: Sequence[Router], addresses: Addresses, objects: Objects,
+    topology: Topology, routers: Sequence[Router], addresses: Addresses, objects: Objects, parts: Parts,
 ) -> tuple[Endpoint, ...]:
     entities = topology.entities
     usual = topology.settings.stack == "answer"
@@ -153,13 +196,32 @@ def _endpoints(
         endpoints.append(Endpoint(
             len(endpoints) + 1, EndpointKind.HOST, f"host/{host.name}", host.address, 0, mtu, "eth0",
             objects.add("Host", host.name, host.mark), usual if host.answers is None else host.answers))
-    by_name = {router.name: router for router in routers}
-    for number, (pod, address) in enumerate(zip(entities.pods, addresses.pods, strict=True), start=len(endpoints) + 1):
-        router = by_name[pod.node]
-        endpoints.append(Endpoint(
-            number, EndpointKind.POD, pod.id, address, router.id, pod.mtu or router.pod_mtu, interface_name(pod),
-            objects.add("Endpoint", pod.id, pod.mark), usual if pod.answers is None else pod.answers, _listening(pod.ports)))
-    return tuple(endpoints)
+    homes = {router.name: (router.id, router.pod_mtu) for router in routers}
+    pods, deciders = parts.of(
+        "endpoints", _pods, entities.pods, homes, addresses.pods, usual, len(endpoints) + 1, len(objects.all) + 1)
+    objects.all += deciders
+    return parts.of("all endpoints", _together, endpoints, pods)
+
+
+def _together(others: Sequence[Endpoint], pods: Sequence[Endpoint]) -> tuple[Endpoint, ...]:
+    return (*others, *pods)
+
+
+def _pods(
+    pods: Sequence[Pod], homes: Mapping[str, tuple[int, int]], addresses: Sequence[int], usual: bool, first: int,
+    first_object: int,
+) -> tuple[list[Endpoint], list[Object]]:
+    """The endpoints and their objects, column by column: there may be hundreds of thousands."""
+    if not pods:
+        return [], []
+    names, spaces, nodes, _, ports, _, _, mtus, _, marks, answers, _ = zip(*pods, strict=True)
+    ids = list(map("/".join, zip(spaces, names, strict=True)))
+    routers, usual_mtus = zip(*map(homes.__getitem__, nodes), strict=True)
+    endpoints = rows(
+        Endpoint, count(first), repeat(EndpointKind.POD), ids, addresses, routers,
+        [mtu or other for mtu, other in zip(mtus, usual_mtus, strict=True)], repeat(""), count(first_object),
+        [usual if said is None else said for said in answers], map(_listening, ports))
+    return list(endpoints), list(rows(Object, repeat("Endpoint"), ids, marks))
 
 
 @cache
@@ -167,24 +229,20 @@ def _listening(ports: tuple[NamedPort, ...]) -> tuple[tuple[int, int], ...]:
     return tuple((PROTOCOLS[port.protocol.lower()], port.port) for port in ports)
 
 
-def interface_name(pod: Pod) -> str:
-    """The host's end of a pod's veth, as Calico's CNI plugin names it."""
-    return "cali" + sha1(f"{pod.namespace}.{pod.name}".encode(), usedforsecurity=False).hexdigest()[:11]
-
-
 def _refuse_clashes(
-    topology: Topology, endpoints: Sequence[Endpoint], routers: Sequence[Router], wiring: Wiring,
+    topology: Topology, endpoints: Sequence[Endpoint], routers: Sequence[Router], wiring: Wiring, of_pods: frozenset[int],
 ) -> None:
     """A pod or tunnel address that a node, a host or a subnet's router has, too: nothing could tell the two apart."""
     taken = {subnet.gateway: f"the router of subnet {subnet.name}" for subnet in wiring.fabric.subnets}
-    taken.update((endpoint.address, endpoint.name) for endpoint in endpoints if endpoint.kind is not EndpointKind.POD)
+    others = len(endpoints) - len(topology.entities.pods)
+    taken.update((endpoint.address, endpoint.name) for endpoint in endpoints[:others])
     taken.pop(0, None)                                # the address of who has none
     clashes = [
         (address, f"a tunnel device of {router.name}")
         for router in routers for address in (router.ipip_address, router.vxlan_address) if address in taken]
-    clashes += [
-        (endpoint.address, f"pod {endpoint.name}")
-        for endpoint in endpoints if endpoint.kind is EndpointKind.POD and endpoint.address in taken]
+    if taken.keys() & of_pods:
+        clashes += [
+            (endpoint.address, f"pod {endpoint.name}") for endpoint in endpoints[others:] if endpoint.address in taken]
     if not clashes:
         return
     address, name = clashes[0]
@@ -195,48 +253,29 @@ def _refuse_clashes(
         "choose a pool CIDR that overlaps no subnet and no host")])
 
 
-def _blocks(addresses: Addresses, affinities: Mapping[str, int]) -> tuple[Block, ...]:
-    blocks = sorted(addresses.ipam.blocks.values(), key=lambda block: block.prefix)
-    return tuple(
-        Block(block.prefix, block.pool, affinities[block.affinity], dict(sorted(block.used.items())))
-        for block in blocks)
-
-
 def _adverts(
-    blocks: Sequence[Block], endpoints: Sequence[Endpoint], pools: Sequence[Pool], routes_by: Owners,
+    blocks: Sequence[Block], endpoints: Sequence[Endpoint], exports: Sequence[tuple[bool, bool]],
 ) -> tuple[Advert, ...]:
-    """Every block of a node, and every address that another node than the block's uses."""
+    """Every block of a node, and every address that another node than the block's uses. ``exports``: whether whole blocks and
+    single addresses of each pool are told."""
     adverts = []
+    homes = [0, *map(attrgetter("router"), endpoints)]
     for block in blocks:
-        pool = pools[block.pool]
+        whole, single = exports[block.pool]
         if block.affinity:
-            whole = export_allowed(pool, routes_by, inside_own_block=True)
             adverts.append(Advert(block.prefix, block.affinity, block.pool, whole))
-        single = export_allowed(pool, routes_by, inside_own_block=False)
-        for ordinal, endpoint in block.allocations.items():
-            user = endpoints[endpoint - 1].router
-            if user != block.affinity:
-                adverts.append(Advert(Prefix(block.prefix.network + ordinal, 32), user, block.pool, single, borrowed=True))
+        users = [homes[endpoint] for endpoint in block.allocations.values()]
+        if users.count(block.affinity) < len(users):
+            adverts += [
+                Advert(Prefix(block.prefix.network + ordinal, 32), user, block.pool, single, borrowed=True)
+                for ordinal, user in zip(block.allocations, users, strict=True) if user != block.affinity]
     return tuple(adverts)
 
 
-def _by_router(endpoints: Sequence[Endpoint]) -> dict[int, list[Endpoint]]:
-    pods: dict[int, list[Endpoint]] = {}
-    for endpoint in endpoints:
-        if endpoint.kind is EndpointKind.POD and endpoint.address:
-            pods.setdefault(endpoint.router, []).append(endpoint)
-    return pods
-
-
-def _affine(blocks: Sequence[Block]) -> dict[int, list[Block]]:
-    owned: dict[int, list[Block]] = {}
-    for block in blocks:
-        owned.setdefault(block.affinity, []).append(block)
-    return owned
-
-
-def _peer(node: Node, router: Router) -> Peer:
-    return Peer(_recorded(node), router.vxlan_address, node.vpc, router.inputs.mesh)
+def _peers(nodes: Sequence[Node], routers: Sequence[Router]) -> list[Peer]:
+    return [
+        Peer(_recorded(node), router.vxlan_address, node.vpc, router.inputs.mesh)
+        for node, router in zip(nodes, routers, strict=True)]
 
 
 def _senders(topology: Topology) -> frozenset[int]:

@@ -8,13 +8,14 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from functools import cached_property, lru_cache
 
 from ..quantities import Prefix
-from ..vocabulary import AdjacencyKind, Device, DropReason, Encap
+from ..vocabulary import AdjacencyKind, Device, DropReason, Encap, EndpointKind
 from ..vocabulary.encaps import encapsulation
 from .encapsulation import encapsulate
 from .intent import Adjacency, Advert, Block, Endpoint, Pool, Route, Router, RoutingInputs
-from .owners import Owners, kernel_filter
+from .owners import KernelFilter, Owners, kernel_filter
 
 ETHERNET = "eth0"
 TUNL0 = encapsulation(Encap.IPIP).device
@@ -36,29 +37,33 @@ class Peer:
 
 
 @dataclass(frozen=True)
-class RoutingTables:
-    """Everything that routes are derived from; :meth:`remote_route` and :meth:`local_routes` are the Intent's callables."""
+class RemoteRoutes:
+    """What nodes learn of each other's adverts; ``writers`` of each pool's routes: ``bird``, ``felix`` or "" (:mod:`.owners`)."""
 
-    era: tuple[int, int]
     owners: Owners
+    writers: Sequence[str]
     pools: Sequence[Pool]
     peers: Sequence[Peer]                         # by router id - 1
-    routers: Sequence[Router]
-    subnet_objects: Sequence[int]                 # object ids by fabric subnet id - 1
-    residents: Mapping[int, Sequence[Endpoint]]   # pods with an address, by router
-    blocks: Mapping[int, Sequence[Block]]         # affine blocks, by router
+
+    @cached_property
+    def _filters(self) -> dict[tuple[int, Prefix | None], KernelFilter]:
+        """By pool and recorded prefix: the question comes with each advert."""
+        return {}
 
     def remote_route(self, inputs: RoutingInputs, advert: Advert) -> Route | None:
         """The route of a node with these inputs to an advert of another, or None where nobody tells it one."""
         pool, peer = self.pools[advert.pool], self.peers[advert.owner - 1]
-        owner = self.owners.of(pool.ipip, pool.vxlan)
+        owner = self.writers[advert.pool]
         if owner == "bird":
             return self._bird(inputs, advert, pool, peer) if inputs.mesh and inputs.mesh == peer.mesh else None
         return self._felix(inputs, advert, pool, peer) if owner == "felix" else None
 
     def _bird(self, inputs: RoutingInputs, advert: Advert, pool: Pool, peer: Peer) -> Route:
-        rule = kernel_filter(pool.ipip, pool.vxlan, self.owners, inputs.recorded)
-        if rule.tunnel_to(peer.address) and inputs.ipip_mtu:
+        key = advert.pool, inputs.recorded
+        rule = self._filters.get(key)
+        if rule is None:
+            rule = self._filters[key] = kernel_filter(pool.ipip, pool.vxlan, self.owners, inputs.recorded)
+        if inputs.ipip_mtu and rule.tunnel_to(peer.address):
             adjacency = _tunnel(Encap.IPIP, inputs.ipip_mtu, peer, pool)
             return Route(advert.prefix, adjacency, TUNL0, peer.address, "bird", onlink=True)
         # BIRD resolves the BGP next hop: on the link it is the peer, else whatever the route to the peer goes through
@@ -83,15 +88,31 @@ class RoutingTables:
             return Route(advert.prefix, adjacency, VXLAN_CALICO, protocol="", scope_link=True)
         return Route(advert.prefix, adjacency, VXLAN_CALICO, peer.vxlan_address, "", onlink=True)
 
-    def local_routes(self, number: int) -> tuple[Route, ...]:
-        """What a node has without hearing of others: default, link, pods, blackholes of its blocks."""
-        router = self.routers[number - 1]
-        return (*self._link(router), *self._blackholes(number), *(self._workload(pod) for pod in self.residents.get(number, ())))
+
+@dataclass(frozen=True)
+class OwnRoutes:
+    """What a node has without hearing of others: default, link, blackholes of its blocks."""
+
+    writers: Sequence[str]                        # of each pool's routes
+    pool_objects: Sequence[int]                   # object ids
+    routers: Sequence[Router]
+    subnet_objects: Sequence[int]                 # object ids by fabric subnet id - 1
+    blocks: Sequence[Block]
+
+    @cached_property
+    def _affine(self) -> Mapping[int, Sequence[Block]]:
+        """Blocks by router."""
+        owned: dict[int, list[Block]] = {}
+        for block in self.blocks:
+            owned.setdefault(block.affinity, []).append(block)
+        return owned
+
+    def of(self, number: int) -> tuple[Route, ...]:
+        return (*self._link(self.routers[number - 1]), *self._blackholes(number))
 
     def _link(self, router: Router) -> tuple[Route, ...]:
-        inputs, decider = router.inputs, self.subnet_objects[router.subnet - 1]
-        attached = Adjacency(AdjacencyKind.ATTACHED, Device.ETHERNET, inputs.mtu, decided_by=decider)
-        gateway = Adjacency(AdjacencyKind.REMOTE, Device.ETHERNET, inputs.mtu, inputs.gateway, decided_by=decider)
+        inputs = router.inputs
+        attached, gateway = _towards_link(inputs.mtu, inputs.gateway, self.subnet_objects[router.subnet - 1])
         return (
             Route(Prefix(0, 0), gateway, ETHERNET, inputs.gateway, "dhcp", source=router.address, metric=DHCP_METRIC),
             Route(inputs.link, attached, ETHERNET, scope_link=True, source=router.address),
@@ -103,14 +124,41 @@ class RoutingTables:
     def _blackholes(self, number: int) -> list[Route]:
         """One for each own block of more than one address; a /32 would hide its pod."""
         routes = []
-        for block in self.blocks.get(number, ()):
-            pool = self.pools[block.pool]
-            owner = self.owners.of(pool.ipip, pool.vxlan)
-            if owner and block.prefix.length < 32:
+        for block in self._affine.get(number, ()):
+            writer = self.writers[block.pool]
+            if writer and block.prefix.length < 32:
                 drop = Adjacency(
-                    AdjacencyKind.DROP, Device.NONE, 0, reason=DropReason.BLACKHOLE, decided_by=pool.decided_by)
-                routes.append(Route(block.prefix, drop, "", protocol="bird" if owner == "bird" else FELIX_PROTOCOL))
+                    AdjacencyKind.DROP, Device.NONE, 0, reason=DropReason.BLACKHOLE, decided_by=self.pool_objects[block.pool])
+                routes.append(Route(block.prefix, drop, "", protocol="bird" if writer == "bird" else FELIX_PROTOCOL))
         return routes
+
+
+@lru_cache(maxsize=1024)
+def _towards_link(mtu: int, gateway: int, decider: int) -> tuple[Adjacency, Adjacency]:
+    """To the link itself, and to its gateway: all nodes of a subnet share them."""
+    return (
+        Adjacency(AdjacencyKind.ATTACHED, Device.ETHERNET, mtu, decided_by=decider),
+        Adjacency(AdjacencyKind.REMOTE, Device.ETHERNET, mtu, gateway, decided_by=decider))
+
+
+@dataclass(frozen=True)
+class PodRoutes:
+    """A node's routes to its pods."""
+
+    era: tuple[int, int]
+    endpoints: Sequence[Endpoint]
+
+    @cached_property
+    def _residents(self) -> Mapping[int, Sequence[Endpoint]]:
+        """Pods with an address, by router."""
+        pods: dict[int, list[Endpoint]] = {}
+        for endpoint in self.endpoints:
+            if endpoint.kind is EndpointKind.POD and endpoint.address:
+                pods.setdefault(endpoint.router, []).append(endpoint)
+        return pods
+
+    def of(self, number: int) -> tuple[Route, ...]:
+        return tuple(self._workload(pod) for pod in self._residents.get(number, ()))
 
     def _workload(self, pod: Endpoint) -> Route:
         local = Adjacency(AdjacencyKind.LOCAL, Device.VETH, pod.mtu, endpoint=pod.id, decided_by=pod.decided_by)

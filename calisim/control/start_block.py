@@ -12,7 +12,7 @@ ip-172-20-50-50.ec2.internal has 100.115.37.64/26).
 
 from __future__ import annotations
 
-from functools import cache
+from functools import cache, lru_cache
 
 _LENGTH, _TAP = 607, 273
 _COOKING_STEPS = 7_800_000_000_000
@@ -21,6 +21,7 @@ _MODULUS, _MULTIPLIER, _ZERO_SEED = (1 << 31) - 1, 48271, 89482311
 _WIDTH = 20  # bytes that one coefficient of a product of two polynomials needs (2 × 64 bits + carry)
 
 
+@lru_cache(maxsize=1 << 16)
 def start_index(host: str, blocks: int) -> int:
     """Index of the first block that ``host`` tries in a pool of ``blocks`` blocks (both as Calico counts them)."""
     seed = fnv1_32(host) % _MODULUS or _ZERO_SEED

@@ -7,74 +7,86 @@ looks (residents, pool, subnet, owner) stands in its CLASS record; what depends 
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
-from dataclasses import replace
+from collections.abc import Callable, Iterable, Mapping, Sequence
 
 import numpy as np
 
-from ..control.intent import Adjacency, FilterRule, Intent, Route, Router, RoutingInputs
+from ..control.intent import Adjacency, FabricGroup, FabricSubnet, FilterRule, Intent, Route, Router, RoutingInputs
 from ..errors import CompileError
+from ..parts import Parts, collector_paused
 from ..quantities import Prefix, format_address
 from ..vocabulary import (
-    ADJACENCY, CLASS, ENDPOINT, FABRIC, ROUTER, RULE, SUBNET, TARGET,
-    AdjacencyFlag, AdjacencyKind, ClassFlag, Device, DropReason, EndpointKind, FabricFlag, RouterFlag, TargetKind,
+    ADJACENCY, ENDPOINT, FABRIC, ROUTER, RULE, SUBNET, TARGET,
+    AdjacencyFlag, AdjacencyKind, Device, DropReason, EndpointKind, FabricFlag, RouterFlag, TargetKind,
 )
 from . import lpm
+from .classes import MOST_CELLS, Classes, Facts
+from .columns import Columns
 from .image import FibImage, freeze
-from .police import Policy, compile_policy
+from .police import compile_policy
 from .services import cluster_cidrs, compile_services, node_port_addresses
 
-MOST_CELLS = 1 << 26                  # of rows, of residents: 256 MB each
 MOST_GROUPS = 64                      # security groups are a bit set
 
 
-def compile(intent: Intent) -> FibImage:
-    """The tables that the compiled core forwards by."""
-    routing = _Routing(intent)
-    space = _AddressSpace(intent, routing)
-    rules = _Rules(intent)
-    target_rows, targets = _targets(intent, space)
-    policy = compile_policy(intent.policy)
+@collector_paused()
+def compile(intent: Intent, parts: Parts | None = None) -> FibImage:
+    """The tables that the compiled core forwards by. ``parts`` are those of an earlier build: equal tables are taken over."""
+    parts = parts or Parts()
+    endpoints = parts.of("columns", Columns, intent.endpoints)
+    groups = parts.of("groups", _Groups, intent.routers, intent.own_routes)
+    routing = _Routing(intent, groups)
+    classes = parts.of("classes", Classes, _facts(intent, routing, endpoints))
+    target_rows, targets = _targets(intent, classes.samples)
+    policy = parts.of("policy", compile_policy, intent.policy)
+    programs = [
+        (policy.programs[identity.ingress], policy.programs[identity.egress]) for identity in intent.policy.identities]
+    filters = parts.of(
+        "filters", _filters, intent.routers, groups.of_router, intent.fabric.groups, intent.fabric.subnets,
+        frozenset(router for router, _ in intent.policy.interfaces), intent.policy.cuts)
     arrays = {
-        "lpm": lpm.build(space.starts, space.classes_of_intervals), "classes": space.records, "residents": space.residents,
-        "rows": routing.rows(space), "adjacencies": routing.records(),
-        "routers": _routers(intent, routing, rules), "endpoints": _endpoints(intent, routing, policy),
-        "subnets": _subnets(intent, rules), "target_rows": target_rows, "targets": targets, "rules": rules.records(),
+        "lpm": classes.table, "classes": classes.records, "residents": classes.residents,
+        "rows": routing.rows(classes.samples), "adjacencies": routing.records(),
+        "endpoints": parts.of(
+            "endpoint records", _endpoints, endpoints, intent.fabric.owners, [subnet.prefix for subnet in intent.fabric.subnets],
+            intent.policy.endpoints, programs),
+        "target_rows": target_rows, "targets": targets,
         "blocked": np.array([p in intent.fabric.blocked_protocols for p in range(256)], np.uint8), "fabric": _fabric(intent),
-        "interfaces": _interfaces(intent), **policy.arrays, **compile_services(intent.services),
+        "interfaces": _interfaces(intent), **filters, **policy.arrays, **parts.of("services", compile_services, intent.services),
     }
     return FibImage(
         **{name: freeze(array) for name, array in arrays.items()}, places=len(intent.places), objects=len(intent.objects))
 
 
-class _Routing:
-    """Every router's routes, not written out: uplink routes and FIB group of each, blackholes, deciders of pods' routes."""
+class _Groups:
+    """FIB groups: routers that see the same. ``of_router`` each one's, ``holders`` of blackholes (router, decider)."""
 
-    def __init__(self, intent: Intent) -> None:
-        self.intent = intent
-        self.groups: dict[tuple[RoutingInputs, tuple[Route, ...]], int] = {}
-        self.group_of: list[int] = []
-        self.holders: dict[Prefix, tuple[int, int]] = {}           # blackholed prefix → router, decider
-        self.deciders: dict[int, int] = {}                         # endpoint → decider of the route to it
-        self._adjacencies: dict[tuple[int, ...], int] = {_NOTHING: 0}
-        for router in intent.routers:
-            self._add(router)
+    def __init__(self, routers: Sequence[Router], own_routes: Callable[[int], tuple[Route, ...]]) -> None:
+        self.groups: dict[tuple[RoutingInputs, tuple[_Uplink, ...]], int] = {}
+        self.of_router: list[int] = []
+        self.holders: dict[Prefix, tuple[int, int]] = {}
+        for router in routers:
+            uplink = []
+            for route in own_routes(router.id):
+                decider = route.adjacency.decided_by
+                if route.adjacency.kind is AdjacencyKind.DROP:
+                    other, _ = self.holders.setdefault(route.prefix, (router.id, decider))
+                    if other != router.id:
+                        raise CompileError(
+                            f"the block {route.prefix} belongs to {routers[other - 1].name} and to {router.name}")
+                else:
+                    own = decider and decider == router.decided_by
+                    uplink.append((route.prefix, route.adjacency._replace(decided_by=_OWN) if own else route.adjacency))
+            self.of_router.append(self.groups.setdefault((router.inputs, tuple(uplink)), len(self.groups)))
         _refuse_nested(self.holders)
 
-    def _add(self, router: Router) -> None:
-        uplink = []
-        for route in self.intent.local_routes(router.id):
-            kind = route.adjacency.kind
-            if kind is AdjacencyKind.LOCAL:
-                self.deciders[route.adjacency.endpoint] = route.adjacency.decided_by
-            elif kind is AdjacencyKind.DROP:
-                other, _ = self.holders.setdefault(route.prefix, (router.id, route.adjacency.decided_by))
-                if other != router.id:
-                    raise CompileError(
-                        f"the block {route.prefix} belongs to {self.intent.router(other).name} and to {router.name}")
-            else:
-                uplink.append(_anonymous(route, router))
-        self.group_of.append(self.groups.setdefault((router.inputs, tuple(uplink)), len(self.groups)))
+
+class _Routing:
+    """Every router's routes, not written out: a row of adjacencies for each group."""
+
+    def __init__(self, intent: Intent, groups: _Groups) -> None:
+        self.intent, self.groups, self.holders = intent, groups.groups, groups.holders
+        self._adjacencies: dict[tuple[int, ...], int] = {_NOTHING: 0}
 
     @property
     def prefixes(self) -> Iterable[Prefix]:
@@ -82,33 +94,36 @@ class _Routing:
         yield from self.holders
         yield from (advert.prefix for advert in self.intent.adverts if advert.exported)
         for _, uplink in self.groups:
-            yield from (route.prefix for route in uplink)
+            yield from (prefix for prefix, _ in uplink)
 
-    def rows(self, space: _AddressSpace) -> np.ndarray:
-        """FIB group × class → adjacency."""
-        if len(self.groups) * len(space.records) > MOST_CELLS:
+    def rows(self, samples: np.ndarray) -> np.ndarray:
+        """FIB group × class → adjacency; ``samples`` are an address of each class."""
+        if len(self.groups) * len(samples) > MOST_CELLS:
             raise CompileError(
-                f"{len(self.groups):,} different views of {len(space.records):,} prefixes do not fit the table of routes "
+                f"{len(self.groups):,} different views of {len(samples):,} prefixes do not fit the table of routes "
                 f"({MOST_CELLS:,} cells): give the nodes of one subnet the same prefix and MTU")
-        rows = np.zeros((max(len(self.groups), 1), len(space.records)), np.uint32)
+        rows = np.zeros((max(len(self.groups), 1), len(samples)), np.uint32)
         for (inputs, uplink), number in self.groups.items():
-            rows[number] = self._row(inputs, uplink, space)
+            rows[number] = self._row(inputs, uplink, samples)
         return rows
 
-    def _row(self, inputs: RoutingInputs, uplink: tuple[Route, ...], space: _AddressSpace) -> np.ndarray:
-        routes: list[tuple[Prefix, Adjacency, int]] = [(route.prefix, route.adjacency, 0) for route in uplink]
+    def _row(self, inputs: RoutingInputs, uplink: tuple[_Uplink, ...], samples: np.ndarray) -> np.ndarray:
+        routes: list[tuple[Prefix, Adjacency, int]] = [(prefix, adjacency, 0) for prefix, adjacency in uplink]
+        learn = self.intent.remote_route
         for advert in self.intent.adverts:
-            if advert.exported and (learnt := self.intent.remote_route(inputs, advert)) is not None:
+            if advert.exported and (learnt := learn(inputs, advert)) is not None:
                 routes.append((learnt.prefix, learnt.adjacency, advert.owner))
-        intervals = lpm.Intervals([prefix for prefix, _, _ in routes])
-        numbers = np.zeros(len(routes) + 1, np.uint32)             # the last one, index −1, is *no route*
-        for index in sorted(range(len(routes)), key=lambda i: (routes[i][0].length, routes[i][0].network, -i)):    # parents first
+        nets = np.array([prefix for prefix, _, _ in routes], np.int64).reshape(-1, 2)
+        intervals = lpm.Intervals(nets)
+        parents = intervals.parents.tolist()
+        numbers = [0] * (len(routes) + 1)                          # the last one, index −1, is *no route*
+        for index in np.lexsort((-np.arange(len(nets)), *nets.T)).tolist():          # by length: parents first
             prefix, adjacency, owner = routes[index]
-            parent = intervals.parents[index]
+            parent = parents[index]
             while owner and parent >= 0 and routes[parent][2] == owner:
-                parent = intervals.parents[parent]
-            numbers[index] = self._intern(adjacency, prefix.length, owner, int(numbers[parent]) if owner else 0)
-        return numbers[intervals.match(space.samples)]
+                parent = parents[parent]
+            numbers[index] = self._intern(adjacency, prefix.length, owner, numbers[parent] if owner else 0)
+        return np.array(numbers, np.uint32)[intervals.match(samples)]
 
     def _intern(self, adjacency: Adjacency, length: int, owner: int, fallback: int) -> int:
         flags = AdjacencyFlag.OWN_DECIDER if adjacency.decided_by == _OWN else 0
@@ -121,129 +136,34 @@ class _Routing:
         return np.array(list(self._adjacencies), ADJACENCY)
 
 
+_Uplink = tuple[Prefix, Adjacency]
 _OWN = -1                             # decided by the looking router's own object
 _NOTHING = (AdjacencyKind.DROP, 0, 0, DropReason.NO_ROUTE, 0, 0, 0, 0, 0, 0, 0)
 
 
-def _anonymous(route: Route, router: Router) -> Route:
-    """The route as every router of the group could have it: the source address is the router's own and only printed."""
-    own = route.adjacency.decided_by and route.adjacency.decided_by == router.decided_by
-    return replace(route, source=0, adjacency=replace(route.adjacency, decided_by=_OWN) if own else route.adjacency)
-
-
 def _refuse_nested(holders: Mapping[Prefix, tuple[int, int]]) -> None:
     prefixes = list(holders)
-    for inner, outer in enumerate(lpm.Intervals(prefixes).parents):
+    for inner, outer in enumerate(lpm.Intervals(prefixes).parents.tolist()):
         if outer >= 0 and holders[prefixes[inner]][0] != holders[prefixes[outer]][0]:
             raise CompileError(f"the block {prefixes[inner]} lies inside the block {prefixes[outer]} of another node")
 
 
-class _AddressSpace:
-    """The classes: a partition of all addresses such that every question has one answer per class."""
-
-    def __init__(self, intent: Intent, routing: _Routing) -> None:
-        owners = _owners(intent)
-        blocks = sorted({block.prefix for block in intent.blocks})
-        inside = lpm.Intervals(blocks).match(np.array(list(owners), np.int64)) >= 0 if owners else np.zeros(0, bool)
-        strangers = [Prefix(address, 32) for address, known in zip(owners, inside, strict=True) if not known]
-        slices = sorted(blocks + strangers)
-        public = _public(intent)
-        hosts = {e.address: e.id for e in intent.endpoints if e.kind is EndpointKind.HOST and e.address}
-        interfaces = intent.fabric.owners
-        flagged: dict[ClassFlag, list[Prefix]] = {
-            ClassFlag.POOL: [pool.prefix for pool in intent.pools if not pool.disabled],
-            ClassFlag.MASQUERADE: list(intent.nat.sources),
-            ClassFlag.EXEMPT: [*intent.nat.exempt, *_singles(intent.nat.hosts)],
-            ClassFlag.SUBNET: [subnet.prefix for subnet in intent.fabric.subnets],
-            ClassFlag.TUNNEL_SENDER: _singles(intent.tunnel_senders),
-            ClassFlag.CLUSTER_CIDR: list(cluster_cidrs(intent.services)),
-            ClassFlag.NODE_PORTS: list(node_port_addresses(intent.services)),
-        }
-        union = {
-            *routing.prefixes, *slices, *_singles(public), *_singles(hosts), *_singles(interfaces),
-            *(prefix for prefixes in flagged.values() for prefix in prefixes),
-            *(route.prefix for table in intent.fabric.tables for route in table)}
-        prefixes = sorted(union)
-        intervals = lpm.Intervals(prefixes)
-        self.starts = intervals.starts
-        used, first = np.unique(intervals.matches, return_index=True)     # prefixes that still match something
-        self.samples = np.concatenate([[0], self.starts[first[used >= 0]]])       # an address of each class; class 0 has none
-        numbers = np.zeros(len(prefixes) + 1, np.int64)
-        numbers[used[used >= 0]] = np.arange(1, len(self.samples))
-        self.classes_of_intervals = numbers[intervals.matches]
-        self.records = np.zeros(len(self.samples), CLASS)
-        for flag, prefixes in flagged.items():
-            self._flag(flag, lpm.Intervals(prefixes).match(self.samples) >= 0)
-        for name, values in (("interface", interfaces), ("host", {a: e for a, e in hosts.items() if a not in interfaces}),
-                             ("public", public)):
-            self._set(name, _singles(values), np.fromiter(values.values(), np.int64, len(values)))
-        self._hold(routing)
-        self.residents = self._place(slices, owners)
-        self._scatter(intent)
-        self.records[0] = np.zeros((), CLASS)
-
-    def _flag(self, flag: ClassFlag, where: np.ndarray) -> None:
-        self.records["flags"][where] |= np.uint16(flag)
-
-    def _set(self, name: str, prefixes: list[Prefix], values: np.ndarray) -> None:
-        """Field ``name`` of every class inside a prefix becomes the prefix's value."""
-        found = lpm.Intervals(prefixes).match(self.samples)
-        self.records[name][found >= 0] = values[found[found >= 0]]
-
-    def _hold(self, routing: _Routing) -> None:
-        prefixes = list(routing.holders)
-        holders = np.array([(*routing.holders[p], p.length) for p in prefixes], np.int64).reshape(-1, 3)
-        for column, name in enumerate(("holder", "holder_detail", "holder_length")):
-            self._set(name, prefixes, holders[:, column])
-
-    def _place(self, slices: list[Prefix], owners: Mapping[int, int]) -> np.ndarray:
-        """The residents of each slice (a block, or one address outside all blocks), one after the other."""
-        sizes = np.array([prefix.size for prefix in slices], np.int64)
-        if sizes.sum() > MOST_CELLS:
-            raise CompileError(
-                f"the IPAM blocks hold {sizes.sum():,} addresses, more than the table's {MOST_CELLS:,}: make them smaller")
-        offsets = np.concatenate([[1], 1 + np.cumsum(sizes)])       # index 0 is nobody
-        residents = np.zeros(offsets[-1], np.uint32)
-        intervals = lpm.Intervals(slices)
-        networks = np.array([prefix.network for prefix in slices], np.int64)
-        addresses = np.fromiter(owners, np.int64, len(owners))
-        home = intervals.match(addresses)
-        residents[offsets[home] + addresses - networks[home]] = np.fromiter(owners.values(), np.uint32, len(owners))
-        self._set("base", slices, networks)
-        self._set("residents", slices, offsets[:-1])
-        self._flag(ClassFlag.RESIDENTS, intervals.match(self.samples) >= 0)
-        return residents
-
-    def _scatter(self, intent: Intent) -> None:
-        """Mark the classes with pods of other routers than the holder."""
-        pods = [(e.address, e.router) for e in intent.endpoints if e.kind is EndpointKind.POD and e.address]
-        address, router = np.array(pods, np.int64).reshape(-1, 2).T
-        classes = self.classes_of_intervals[np.searchsorted(self.starts, address, "right") - 1]
-        self._flag(ClassFlag.SCATTERED, classes[self.records["holder"][classes] != router])
-
-
-def _singles(addresses: Iterable[int]) -> list[Prefix]:
-    return [Prefix(address, 32) for address in addresses]
-
-
-def _owners(intent: Intent) -> dict[int, int]:
-    """Who has each address (:attr:`Intent.address_owners`); CompileError if two have one."""
-    owners: dict[int, int] = {}
-    claims = [(endpoint.address, endpoint.id) for endpoint in intent.endpoints if endpoint.address]
-    claims += [(a, router.id) for router in intent.routers for a in (router.ipip_address, router.vxlan_address) if a]
-    for address, endpoint in claims:
-        if owners.setdefault(address, endpoint) != endpoint:
-            raise CompileError(
-                f"{intent.endpoint(owners[address]).name} and {intent.endpoint(endpoint).name} have one address, "
-                f"{format_address(address)}")
-    return owners
+def _facts(intent: Intent, routing: _Routing, endpoints: Columns) -> Facts:
+    fabric = intent.fabric
+    tunnels = [(a, router.id) for router in intent.routers for a in (router.ipip_address, router.vxlan_address) if a]
+    return Facts(
+        endpoints, tunnels, intent.blocks, routing.holders,
+        [*routing.prefixes, *(route.prefix for table in fabric.tables for route in table)],
+        [pool.prefix for pool in intent.pools if not pool.disabled], intent.nat, [subnet.prefix for subnet in fabric.subnets],
+        intent.tunnel_senders, cluster_cidrs(intent.services), node_port_addresses(intent.services), _public(intent),
+        fabric.owners)
 
 
 def _public(intent: Intent) -> dict[int, int]:
     """Router of each public address that is known."""
     public: dict[int, int] = {}
     for router in intent.routers:
-        if router.flags & RouterFlag.PUBLIC and router.public_address:
+        if router.public_address and router.flags & RouterFlag.PUBLIC:
             other = public.setdefault(router.public_address, router.id)
             if other != router.id:
                 raise CompileError(
@@ -252,16 +172,25 @@ def _public(intent: Intent) -> dict[int, int]:
     return public
 
 
+def _filters(
+    routers: Sequence[Router], of_router: Sequence[int], groups: Sequence[FabricGroup], subnets: Sequence[FabricSubnet],
+    guarded: frozenset[int], cuts: bool,
+) -> dict[str, np.ndarray]:
+    """Routers and subnets, with the rules that security groups and NACLs give them."""
+    rules = _Rules(len(groups))
+    of_routers = _routers(routers, of_router, groups, len(subnets), guarded, cuts, rules)
+    return {"routers": of_routers, "subnets": _subnets(subnets, rules), "rules": rules.records()}
+
+
 class _Rules:
     """The rule table: runs of rules, equal runs once."""
 
-    def __init__(self, intent: Intent) -> None:
+    def __init__(self, groups: int) -> None:
         self._rules: list[tuple[int, ...]] = [(0,) * 8]
         self._runs: dict[tuple[FilterRule, ...], int] = {}
-        if len(intent.fabric.groups) > MOST_GROUPS:
+        if groups > MOST_GROUPS:
             raise CompileError(
-                f"{len(intent.fabric.groups)} security groups, and the packet core knows {MOST_GROUPS}: "
-                "merge groups with equal rules")
+                f"{groups} security groups, and the packet core knows {MOST_GROUPS}: merge groups with equal rules")
 
     def run(self, rules: tuple[FilterRule, ...]) -> tuple[int, int]:
         """Where these rules stand: index of the first, count."""
@@ -277,34 +206,44 @@ class _Rules:
         return np.array(self._rules, RULE)
 
 
-def _routers(intent: Intent, routing: _Routing, rules: _Rules) -> np.ndarray:
+def _routers(
+    routers: Sequence[Router], of_router: Sequence[int], groups: Sequence[FabricGroup], subnets: int, guarded: frozenset[int],
+    cuts: bool, rules: _Rules,
+) -> np.ndarray:
     rows: list[tuple[int, ...]] = [(0,) * len(ROUTER.names or ())]
-    groups = intent.fabric.groups
-    guarded = {router for router, _ in intent.policy.interfaces}
-    for router, group in zip(intent.routers, routing.group_of, strict=True):
-        if not 1 <= router.subnet <= len(intent.fabric.subnets):
+    runs: dict[tuple[int, ...], tuple[int, ...]] = {}              # by membership
+    filters: dict[tuple[object, ...], tuple[int, ...]] = {}        # by what the settings say
+    for router, group in zip(routers, of_router, strict=True):
+        if not 1 <= router.subnet <= subnets:
             raise CompileError(f"{router.name} is in no subnet of the fabric")
-        mine = [groups[number - 1] for number in router.groups]
+        if router.groups not in runs:
+            mine = [groups[number - 1] for number in router.groups]
+            runs[router.groups] = (
+                *rules.run(tuple(rule for g in mine for rule in g.ingress)),
+                *rules.run(tuple(rule for g in mine for rule in g.egress)),
+                sum(1 << number - 1 for number in set(router.groups)), mine[0].decided_by if mine else 0)
+        *own, decider = runs[router.groups]
+        said = router.flags, router.id in guarded, router.rp_filter, router.rp_filter_veth, router.rp_filter_tunnel
+        if said not in filters:
+            filters[said] = (
+                _flags(router, router.id in guarded, cuts),
+                *(router.rp_filter_of(device) for device in (Device.ETHERNET, Device.VETH, Device.IPIP)))
+        flags, *rp_filters = filters[said]
         inputs = router.inputs
         rows.append((
             router.address, router.key, group, router.subnet, router.ipip_address, router.vxlan_address, router.public_address,
-            inputs.link.network, inputs.link.mask, inputs.mtu, router.decided_by,
-            *rules.run(tuple(rule for g in mine for rule in g.ingress)),
-            *rules.run(tuple(rule for g in mine for rule in g.egress)),
-            sum(1 << number - 1 for number in set(router.groups)), _flags(intent, router, guarded),
-            mine[0].decided_by if mine else 0,
-            *(router.rp_filter_of(device) for device in (Device.ETHERNET, Device.VETH, Device.IPIP))))
-    keys = {router.key for router in intent.routers}
-    if len(keys) < len(intent.routers):
+            inputs.link.network, inputs.link.mask, inputs.mtu, router.decided_by, *own, flags, decider, *rp_filters))
+    keys = {router.key for router in routers}
+    if len(keys) < len(routers):
         raise CompileError("two nodes' names have one 32-bit hash (FNV-1a): rename one of them")
     return np.array(rows, ROUTER)
 
 
-def _flags(intent: Intent, router: Router, guarded: set[int]) -> RouterFlag:
+def _flags(router: Router, guarded: bool, cuts: bool) -> RouterFlag:
     flags = router.flags
-    if router.flags & RouterFlag.CALICO_FILTER:
-        flags |= RouterFlag.GUARDED if router.id in guarded else RouterFlag(0)
-        flags |= RouterFlag.CUTS if intent.policy.cuts else RouterFlag(0)
+    if flags & RouterFlag.CALICO_FILTER:
+        flags |= RouterFlag.GUARDED if guarded else RouterFlag(0)
+        flags |= RouterFlag.CUTS if cuts else RouterFlag(0)
     return flags
 
 
@@ -316,24 +255,30 @@ def _interfaces(intent: Intent) -> np.ndarray:
     return table
 
 
-def _endpoints(intent: Intent, routing: _Routing, policy: Policy) -> np.ndarray:
-    rows: list[tuple[int, ...]] = [(0,) * len(ENDPOINT.names or ())]
-    homes = lpm.Intervals([subnet.prefix for subnet in intent.fabric.subnets])
-    addresses = np.array([endpoint.address for endpoint in intent.endpoints], np.int64)
-    programs = [(0, 0), *(
-        (policy.programs[identity.ingress], policy.programs[identity.egress]) for identity in intent.policy.identities)]
-    identities = intent.policy.endpoints or (0,) * len(intent.endpoints)
-    for endpoint, identity, home in zip(intent.endpoints, identities, homes.match(addresses) + 1, strict=True):
-        subnet = int(home) if intent.fabric.owners.get(endpoint.address) == endpoint.id else 0
-        rows.append((
-            endpoint.address, endpoint.router, subnet, endpoint.mtu, endpoint.decided_by,
-            routing.deciders.get(endpoint.id, 0), *programs[identity], endpoint.kind))
-    return np.array(rows, ENDPOINT)
+def _endpoints(
+    endpoints: Columns, interfaces: Mapping[int, int], subnets: list[Prefix], identities: tuple[int, ...],
+    programs: list[tuple[int, int]],
+) -> np.ndarray:
+    """``interfaces``: endpoints by address inside the VPCs; ``programs`` of each identity."""
+    table = np.zeros(len(endpoints.ids) + 1, ENDPOINT)
+    rows = table[1:]
+    for name, column in (
+        ("address", endpoints.addresses), ("router", endpoints.routers), ("mtu", endpoints.mtus),
+        ("detail", endpoints.deciders), ("kind", endpoints.kinds),
+    ):
+        rows[name] = column
+    routed = (endpoints.kinds == EndpointKind.POD) & (endpoints.addresses != 0)
+    rows["route_detail"][routed] = endpoints.deciders[routed]
+    inside = np.array([number for address, number in interfaces.items() if endpoints.addresses[number - 1] == address], np.int64)
+    rows["subnet"][inside - 1] = lpm.Intervals(subnets).match(endpoints.addresses[inside - 1]) + 1
+    if identities:
+        rows["ingress"], rows["egress"] = np.array([(0, 0), *programs])[np.array(identities)].T
+    return table
 
 
-def _subnets(intent: Intent, rules: _Rules) -> np.ndarray:
+def _subnets(subnets: Sequence[FabricSubnet], rules: _Rules) -> np.ndarray:
     rows: list[tuple[int, ...]] = [(0,) * len(SUBNET.names or ())]
-    for subnet in intent.fabric.subnets:
+    for subnet in subnets:
         rows.append((
             subnet.prefix.network, subnet.prefix.mask, subnet.gateway, subnet.table, subnet.place, subnet.decided_by,
             *rules.run(subnet.acl_in or ()), *rules.run(subnet.acl_out or ()),
@@ -342,16 +287,16 @@ def _subnets(intent: Intent, rules: _Rules) -> np.ndarray:
     return np.array(rows, SUBNET)
 
 
-def _targets(intent: Intent, space: _AddressSpace) -> tuple[np.ndarray, np.ndarray]:
+def _targets(intent: Intent, samples: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
     """Cloud route table × class → target; the targets."""
     targets: dict[tuple[int, ...], int] = {(TargetKind.NONE, 0, 0, 0): 0}
-    rows = np.zeros((max(len(intent.fabric.tables), 1), len(space.records)), np.uint32)
+    rows = np.zeros((max(len(intent.fabric.tables), 1), len(samples)), np.uint32)
     if rows.size > MOST_CELLS:
-        raise CompileError(f"{len(rows):,} route tables over {len(space.records):,} prefixes do not fit ({MOST_CELLS:,} cells)")
+        raise CompileError(f"{len(rows):,} route tables over {len(samples):,} prefixes do not fit ({MOST_CELLS:,} cells)")
     for number, table in enumerate(intent.fabric.tables):
         table = tuple(sorted(table, key=lambda route: route.prefix))
         numbers = [targets.setdefault((r.target, r.router, r.place, r.decided_by), len(targets)) for r in table]
-        rows[number] = np.array([*numbers, 0], np.uint32)[lpm.Intervals([r.prefix for r in table]).match(space.samples)]
+        rows[number] = np.array([*numbers, 0], np.uint32)[lpm.Intervals([r.prefix for r in table]).match(samples)]
     return rows, np.array(list(targets), TARGET)
 
 

@@ -21,41 +21,34 @@ class Intervals:
     """The address space cut where the longest match changes.
 
     ``starts`` (ascending, the first is 0) and ``matches``: index of the longest prefix, −1 where none matches. ``parents``:
-    for each prefix the next shorter one around it, or −1. Of equal prefixes the first given wins.
+    for each prefix the next shorter one around it, or −1. Of equal prefixes the first given wins, the next one is its parent.
     """
 
-    def __init__(self, prefixes: Sequence[Prefix]) -> None:
-        self.parents = [-1] * len(prefixes)
-        starts, matches = [0], [-1]
-        open_: list[int] = []
+    def __init__(self, prefixes: Sequence[Prefix] | np.ndarray) -> None:
+        networks, lengths = np.array(prefixes, np.int64).reshape(-1, 2).T
+        ends = networks + (1 << 32 - lengths)
+        starts = distinct(np.concatenate([[0], networks, ends]))
+        self.starts = starts[starts < 1 << 32]
+        self.matches = np.full(len(self.starts), -1, np.int64)
+        self.parents = np.full(len(networks), -1, np.int64)
+        order = np.lexsort((-np.arange(len(networks)), networks, lengths))
+        edges = np.flatnonzero(np.diff(lengths[order])) + 1
+        for alike in np.split(order, edges) if len(order) else ():         # a length at a time, the shortest first
+            self._paint(alike, networks[alike], ends[alike])
 
-        def close(before: int) -> None:
-            while open_ and prefixes[open_[-1]].last < before:
-                end = prefixes[open_.pop()].last + 1
-                _emit(starts, matches, end, open_[-1] if open_ else -1)
-
-        for index in sorted(range(len(prefixes)), key=lambda i: (*prefixes[i], -i)):
-            close(prefixes[index].network)
-            self.parents[index] = open_[-1] if open_ else -1
-            _emit(starts, matches, prefixes[index].network, index)
-            open_.append(index)
-        close(1 << 33)
-        if starts[-1] == 1 << 32:
-            del starts[-1], matches[-1]
-        self.starts = np.array(starts, np.int64)
-        self.matches = np.array(matches, np.int64)
+    def _paint(self, alike: np.ndarray, networks: np.ndarray, ends: np.ndarray) -> None:
+        """Prefixes of one length, by network, of equal ones the first given last: they cover what is shorter."""
+        again = np.append(networks[1:] == networks[:-1], False)
+        self.parents[alike] = self.matches[np.searchsorted(self.starts, networks)]
+        self.parents[alike[1:][again[:-1]]] = alike[again]
+        first, last = np.searchsorted(self.starts, networks[~again]), np.searchsorted(self.starts, ends[~again])
+        sizes = last - first
+        places = np.repeat(first - (np.cumsum(sizes) - sizes), sizes) + np.arange(sizes.sum())
+        self.matches[places] = np.repeat(alike[~again], sizes)
 
     def match(self, addresses: np.ndarray) -> np.ndarray:
         """Index of the longest prefix of each address, −1 where none matches."""
         return self.matches[np.searchsorted(self.starts, addresses, "right") - 1]
-
-
-def _emit(starts: list[int], matches: list[int], start: int, match: int) -> None:
-    if starts[-1] == start:
-        matches[-1] = match
-    else:
-        starts.append(start)
-        matches.append(match)
 
 
 def build(starts: np.ndarray, classes: np.ndarray) -> np.ndarray:
@@ -63,8 +56,8 @@ def build(starts: np.ndarray, classes: np.ndarray) -> np.ndarray:
     def at(addresses: np.ndarray) -> np.ndarray:
         return classes[np.searchsorted(starts, addresses, "right") - 1].astype(np.uint32)
 
-    deep = np.unique(starts[starts % (1 << 8) != 0] >> 8)            # /24s that are not of one class
-    wide = np.unique(np.concatenate([starts[starts % (1 << 16) != 0] >> 16, deep >> 8]))      # /16s likewise
+    deep = distinct(starts[starts % (1 << 8) != 0] >> 8)            # /24s that are not of one class
+    wide = distinct(np.concatenate([starts[starts % (1 << 16) != 0] >> 16, deep >> 8]))      # /16s likewise
     root = at(np.arange(ROOT, dtype=np.int64) << 16)
     root[wide] = CHUNK | np.arange(len(wide), dtype=np.uint32)
     cells = np.arange(256, dtype=np.int64)
@@ -73,6 +66,12 @@ def build(starts: np.ndarray, classes: np.ndarray) -> np.ndarray:
     middle[np.searchsorted(wide, deep >> 8) * 256 + (deep & 255)] = CHUNK | chunks
     last = at((deep[:, None] << 8 | cells).ravel())
     return np.concatenate([root, middle, last])
+
+
+def distinct(values: np.ndarray) -> np.ndarray:
+    """The different values, ascending (``np.unique`` hashes integers, which takes fifty times as long)."""
+    values = np.sort(values)
+    return values[np.append(np.full(min(len(values), 1), True), values[1:] != values[:-1])]
 
 
 def lookup(table: np.ndarray, address: int) -> int:

@@ -216,7 +216,7 @@ class _Peers:
         nets = sorted({net for atom in asked for net in self._nets(atom)})
         intervals = lpm.Intervals(nets)
         addresses = np.fromiter(policing.addresses, np.int64, len(policing.addresses))
-        starts = np.unique(np.concatenate([intervals.starts, addresses, addresses + 1]))
+        starts = lpm.distinct(np.concatenate([intervals.starts, addresses, addresses + 1]))
         starts = starts[starts < 1 << 32]
         matches = intervals.match(starts) + 1
         who = np.zeros(len(starts), np.int64)

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from typing import NamedTuple
 
 from ..errors import Mark
 from ..quantities import Prefix
@@ -143,9 +144,11 @@ class NamedPort:
     port: int
 
 
-@dataclass(frozen=True, slots=True)
-class Pod:
-    """A pod on a node; ``address`` only where the user fixed one, ``pools`` where he asked for some."""
+class Pod(NamedTuple):
+    """A pod on a node; ``address`` only where the user fixed one, ``pools`` where he asked for some.
+
+    There may be hundreds of thousands: a named tuple is made several times as fast as a frozen dataclass.
+    """
 
     name: str
     namespace: str

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
 from ..errors import Mark, Problem
@@ -22,12 +22,59 @@ REGION_LABEL = "topology.kubernetes.io/region"
 MOST_LISTED = 8          # names in one sentence
 
 
+@dataclass(frozen=True, slots=True)
+class Alike:
+    """A group of nodes: how many, and what they have in common."""
+
+    name: str
+    count: int | None
+    subnet: Subnet
+    address: tuple[int, Mark] | None
+    first_address: tuple[int, Mark] | None
+    length: int
+    mtu: int
+    check: bool
+    check_mark: Mark
+    groups: tuple[str, ...]
+    public_address: int | None
+    labels: Mapping[str, str]
+    instance_type: str
+    down: bool
+    mark: Mark
+    written: NodeGroup = field(compare=False)
+
+
+def groups(
+    spec: Spec, profile: Provider, vpcs: Mapping[str, Vpc], subnets: Mapping[str, Subnet], felix: FelixConfiguration,
+) -> list[Alike]:
+    """The node groups with what the provider, the subnet and Felix make of them."""
+    return [_alike(group, profile, vpcs, subnets[group.subnet], felix) for group in spec.nodes]
+
+
+def _alike(
+    group: NodeGroup, profile: Provider, vpcs: Mapping[str, Vpc], subnet: Subnet, felix: FelixConfiguration,
+) -> Alike:
+    check = profile.source_dest_check if group.source_dest_check is None else group.source_dest_check
+    check_mark = group.mark_of("source_dest_check")
+    if profile.source_dest_check and felix.aws_src_dst_check != "DoNothing":
+        # awsSrcDstCheck: Felix changes the flag of every node it runs on (felix/aws), where the cloud has such a flag
+        check, check_mark = felix.aws_src_dst_check == "Enable", felix.mark
+    return Alike(
+        group.name, group.count, subnet, None if group.address is None else (group.address, group.mark_of("address")),
+        None if group.first_address is None else (group.first_address, group.mark_of("first_address")),
+        subnet.prefix.length if group.prefix_length is None else group.prefix_length, group.mtu or subnet.mtu, check, check_mark,
+        tuple(dict.fromkeys(group.security_groups)) or ((DEFAULT_GROUP,) if profile.security_groups else ()),
+        _public(group, vpcs[subnet.vpc], profile), _zone_labels(subnet) | group.labels, group.instance_type, group.down,
+        group.mark, group)
+
+
 def nodes(
-    spec: Spec, resources: Resources, profile: Provider, vpcs: Mapping[str, Vpc], subnets: Mapping[str, Subnet],
-    hosts: tuple[Host, ...], problems: list[Problem],
-) -> tuple[Node, ...]:
+    groups: Sequence[Alike], documents: Mapping[str, NodeResource], profile: Provider, subnets: Mapping[str, Subnet],
+    hosts: tuple[Host, ...],
+) -> tuple[tuple[Node, ...], list[Problem]]:
     """Every node in order of writing; addresses that nobody fixed are the subnet's next free ones."""
-    wanted = list(_counted(spec, resources))
+    problems: list[Problem] = []
+    wanted = list(_counted(groups, documents))
     free = _Addresses(subnets, profile, hosts, problems)
     for node in wanted:
         if (address := _fixed(node)) is not None:
@@ -35,8 +82,7 @@ def nodes(
     for node in wanted:
         if node.address is None:
             node.address = free.next(node)
-    made = (_node(node, subnets[node.group.subnet], vpcs, profile) for node in wanted)
-    return tuple(_as_felix_sets(node, resources.felix, profile) for node in made)
+    return tuple(_node(node) for node in wanted), problems
 
 
 def superfluous(resources: Resources, nodes: tuple[Node, ...]) -> Iterator[str]:
@@ -65,17 +111,17 @@ class _Wanted:
     """A node that is to be: its name, its group, its place in it and its document."""
 
     name: str
-    group: NodeGroup
+    group: Alike
     number: int
     document: NodeResource | None
     address: int | None = None
 
 
-def _counted(spec: Spec, resources: Resources) -> Iterator[_Wanted]:
-    for group in spec.nodes:
+def _counted(groups: Sequence[Alike], documents: Mapping[str, NodeResource]) -> Iterator[_Wanted]:
+    for group in groups:
         for number in range(1 if group.count is None else group.count):
             name = group.name if group.count is None else f"{group.name}-{number + 1}"
-            yield _Wanted(name, group, number, resources.nodes.get(name))
+            yield _Wanted(name, group, number, documents.get(name))
 
 
 def _fixed(node: _Wanted) -> tuple[int, Mark] | None:
@@ -84,9 +130,10 @@ def _fixed(node: _Wanted) -> tuple[int, Mark] | None:
     if document is not None and document.internal_address is not None:
         return document.internal_address, document.mark
     if group.address is not None:
-        return group.address, group.mark_of("address")
+        return group.address
     if group.first_address is not None:
-        return group.first_address + node.number, group.mark_of("first_address")
+        first, mark = group.first_address
+        return first + node.number, mark
     if document is not None and document.address is not None:
         return document.address[0], document.mark
     return None
@@ -108,7 +155,7 @@ class _Addresses:
 
     def take(self, node: _Wanted, address: int, mark: Mark) -> int:
         """That very address; a problem where it is not to be had."""
-        subnet = self.subnets[node.group.subnet]
+        subnet = self.subnets[node.group.subnet.name]
         low, high = subnet.prefix.network + self.profile.reserved_first, subnet.prefix.last - self.profile.reserved_last
         owner = self.taken[subnet.name].get(address)
         path, who = f"node {node.name}", format_address(address)
@@ -123,48 +170,37 @@ class _Addresses:
 
     def next(self, node: _Wanted) -> int:
         """The lowest address of the subnet that nobody has; a problem where there is none left."""
-        name = node.group.subnet
+        name = node.group.subnet.name
         taken, address = self.taken[name], self.cursor[name]
         while address in taken:
             address += 1
         prefix = self.subnets[name].prefix
         if address > prefix.last - self.profile.reserved_last:
             self.problems.append(problem(
-                node.group, "count", f"subnet {name} ({prefix}) has no address left for node {node.name}",
+                node.group.written, "count", f"subnet {name} ({prefix}) has no address left for node {node.name}",
                 "use a larger subnet or fewer nodes"))
         taken[address] = f"node {node.name}"
         self.cursor[name] = address + 1
         return address
 
 
-def _node(node: _Wanted, subnet: Subnet, vpcs: Mapping[str, Vpc], profile: Provider) -> Node:
-    group, document, address = node.group, node.document, node.address or 0
-    length = subnet.prefix.length if group.prefix_length is None else group.prefix_length
+def _node(node: _Wanted) -> Node:
+    alike, document, address, subnet = node.group, node.document, node.address or 0, node.group.subnet
     return Node(
         name=node.name, vpc=subnet.vpc, subnet=subnet.name, zone=subnet.zone, address=address,
-        recorded=document.address if document is not None and document.address is not None else (address, length),
-        source_dest_check=profile.source_dest_check if group.source_dest_check is None else group.source_dest_check,
-        groups=tuple(dict.fromkeys(group.security_groups)) or ((DEFAULT_GROUP,) if profile.security_groups else ()),
-        labels=_labels(node, subnet), mtu=group.mtu or subnet.mtu, public_address=_public(group, vpcs[subnet.vpc], profile),
-        instance_type=group.instance_type, group=group.name, down=group.down,
+        recorded=document.address if document is not None and document.address is not None else (address, alike.length),
+        source_dest_check=alike.check, groups=alike.groups,
+        labels={HOSTNAME_LABEL: node.name, **alike.labels, **(document.labels if document else {})}, mtu=alike.mtu,
+        public_address=alike.public_address, instance_type=alike.instance_type, group=alike.name, down=alike.down,
         ipip_address=document.ipip_address if document else None, vxlan_address=document.vxlan_address if document else None,
-        cluster_id=document.cluster_id if document else "", mark=group.mark, check_mark=group.mark_of("source_dest_check"))
+        cluster_id=document.cluster_id if document else "", mark=alike.mark, check_mark=alike.check_mark)
 
 
-def _as_felix_sets(node: Node, felix: FelixConfiguration, profile: Provider) -> Node:
-    """awsSrcDstCheck: Felix changes the flag of every node it runs on (felix/aws), where the cloud has such a flag."""
-    if not profile.source_dest_check or felix.aws_src_dst_check == "DoNothing":
-        return node
-    return replace(node, source_dest_check=felix.aws_src_dst_check == "Enable", check_mark=felix.mark)
-
-
-def _labels(node: _Wanted, subnet: Subnet) -> dict[str, str]:
-    """What the kubelet and the cloud's controller set, then the scenario's, then the document's."""
-    labels = {HOSTNAME_LABEL: node.name}
-    if subnet.zone:
-        labels[ZONE_LABEL] = subnet.zone
-        labels[REGION_LABEL] = subnet.zone.rstrip("abcdefghijklmnopqrstuvwxyz")
-    return {**labels, **node.group.labels, **(node.document.labels if node.document else {})}
+def _zone_labels(subnet: Subnet) -> dict[str, str]:
+    """What the cloud's controller sets."""
+    if not subnet.zone:
+        return {}
+    return {ZONE_LABEL: subnet.zone, REGION_LABEL: subnet.zone.rstrip("abcdefghijklmnopqrstuvwxyz")}
 
 
 def _public(group: NodeGroup, vpc: Vpc, profile: Provider) -> int | None:

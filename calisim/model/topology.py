@@ -11,6 +11,7 @@ from functools import cached_property
 from typing import TYPE_CHECKING
 
 from ..errors import Problem, ScenarioError
+from ..parts import Parts, collector_paused
 from . import clouds, nodes, pods
 from .entities import Entities, Host
 from .providers import Provider, provider
@@ -45,19 +46,28 @@ class Topology:
         return draw(self.entities)
 
 
-def build(scenario: Scenario) -> Topology:
-    """The topology of a scenario. Raises ScenarioError with every problem that only the counting out could show."""
+@collector_paused()
+def build(scenario: Scenario, parts: Parts | None = None) -> Topology:
+    """The topology of a scenario. Raises ScenarioError with every problem that only the counting out could show.
+
+    ``parts`` are those of an earlier build (:mod:`calisim.parts`): what is made of the same is taken over.
+    """
+    parts = parts or Parts()
     spec, resources = scenario.spec, scenario.resources
     profile = provider(spec.provider)
     problems: list[Problem] = []
     vpcs, subnets = clouds.vpcs(spec, profile)
     hosts = tuple(Host(host.name, host.ip, host.mark, pods.answers(host.stack)) for host in spec.hosts)
-    placed = nodes.nodes(spec, resources, profile, vpcs, subnets, hosts, problems)
-    running = pods.pods(spec, resources, placed, problems)
+    placed, faults = parts.of(
+        "nodes", nodes.nodes, nodes.groups(spec, profile, vpcs, subnets, resources.felix), resources.nodes, profile, subnets,
+        hosts)
+    problems += faults
+    running = pods.pods(spec, resources, placed, problems, parts)
     if problems:
         raise ScenarioError(problems)
     vpcs = {name: replace(vpc, groups=clouds.with_default_group(vpc, placed)) for name, vpc in vpcs.items()}
+    namespaces = parts.of("namespaces", pods.namespaces, resources.namespaces, running)
     assumptions = (*scenario.assumptions, *nodes.supposed(spec, vpcs, subnets, profile))
     return Topology(
-        scenario.name, spec.seed, Entities(vpcs, subnets, placed, running, hosts, pods.namespaces(resources, running)), profile,
+        scenario.name, spec.seed, Entities(vpcs, subnets, placed, running, hosts, namespaces), profile,
         resources, spec.settings, spec.limits, assumptions, tuple(nodes.superfluous(resources, placed)))

@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-import gc
 import os
-from collections.abc import Callable, Iterable, Iterator
-from contextlib import contextmanager
+from collections.abc import Callable, Iterable
 from functools import partial
 from pathlib import Path as FilePath
 
 from ..errors import Mark, Problem, ScenarioError
+from ..parts import collector_paused
 from .documents import Document
 from .documents import apply as applied
 from .reader import Yaml, dotted
@@ -19,13 +18,13 @@ from .sources import Sources, read
 from .unpack import unpack
 
 
+@collector_paused()
 def load(path: File, *, set: str | Iterable[str] = (), apply: File | Iterable[File] = ()) -> Scenario:
     """Read a scenario file. ``set``: PATH=VALUE texts; ``apply``: files of documents, ``-`` is standard input; or one of them.
 
     Raises ScenarioError with every problem of the file, of the files it names and of the edits.
     """
-    with _collector_paused():
-        return _load(path, set, apply)
+    return _load(path, set, apply)
 
 
 def load_text(text: str, name: str) -> Scenario:
@@ -40,18 +39,6 @@ def is_scenario_file(path: File) -> bool:
     content, problem = read(FilePath(shown), shown)
     written = [] if problem is not None else Sources(FilePath(shown).parent).yaml(shown, content)[0]
     return bool(written) and _is_scenario(written[0])
-
-
-@contextmanager
-def _collector_paused() -> Iterator[None]:
-    """Nothing that reading makes is garbage in cycles, and going through it again and again takes half of the time."""
-    running = gc.isenabled()
-    gc.disable()
-    try:
-        yield
-    finally:
-        if running:
-            gc.enable()
 
 
 def _load(path: File, set: str | Iterable[str], apply: File | Iterable[File]) -> Scenario:

@@ -105,10 +105,10 @@ class Scenario:
 
     def with_variant(self, id: str) -> Scenario:
         """The scenario as the variant has it: the documents, then the variant's edits."""
+        if id == self.variant:
+            return self
         if self.variant != variants.AS_IS:
             raise UsageError(f"this is variant {self.variant} already; derive {id} from the scenario itself")
-        if id == variants.AS_IS:
-            return self
         own = self._own_variants().get(id)
         if own is not None:
             return replace(understand(self._changed(self.draft, own), self), variant=id)

@@ -42,7 +42,7 @@ def test_match_agrees() -> None:
 
 def test_parents_are_the_next_shorter_prefixes() -> None:
     prefixes = [Prefix(0, 0), Prefix(0x0A000000, 26), Prefix(0x0A000000, 8), Prefix(0x0A000010, 32), Prefix(0x0B000000, 8)]
-    assert lpm.Intervals(prefixes).parents == [-1, 2, 0, 1, 0]
+    assert lpm.Intervals(prefixes).parents.tolist() == [-1, 2, 0, 1, 0]
 
 
 def test_size_edges() -> None:

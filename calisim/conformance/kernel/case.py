@@ -18,7 +18,7 @@ from ...control.intent import (
 from ...control.nat import nat_rule
 from ...control.objects import Objects
 from ...control.owners import owners
-from ...control.routing import Peer, RoutingTables
+from ...control.routing import Peer, OwnRoutes, PodRoutes, RemoteRoutes
 from ...errors import Mark
 from ...model.providers.linux import PROVIDER
 from ...quantities import Prefix, network_of, parse_address, parse_prefix
@@ -133,18 +133,19 @@ def intent_of(case: Mapping[str, Any], mark: Mark) -> Intent:
     routers = _routers(case, objects, mark)
     endpoints = _endpoints(case, routers, objects, mark)
     blocks = _blocks(case, pools, endpoints)
-    tables = RoutingTables(
-        ERA, owners(ERA, None, None), pools,
-        [Peer(router.address, router.vxlan_address, router.inputs.vpc, router.inputs.mesh) for router in routers], routers,
-        [subnet.decided_by for subnet in fabric.subnets],
-        {router.id: [e for e in endpoints if e.kind is EndpointKind.POD and e.router == router.id] for router in routers},
-        {block.affinity: [block] for block in blocks})
+    routes_by = owners(ERA, None, None)
+    writers = [routes_by.of(pool.ipip, pool.vxlan) for pool in pools]
+    peers = [Peer(router.address, router.vxlan_address, router.inputs.vpc, router.inputs.mesh) for router in routers]
+    own = OwnRoutes(
+        writers, [pool.decided_by for pool in pools], routers, [subnet.decided_by for subnet in fabric.subnets], blocks)
     return Intent(
         name=case.get("name", ""), seed=SEED, routers=routers, endpoints=endpoints, pools=tuple(pools), blocks=blocks,
         adverts=tuple(Advert(block.prefix, block.affinity, block.pool) for block in blocks), nat=nat_rule(written),
         fabric=fabric, objects=tuple(objects.all), places=(*(router.name for router in routers), ROUTER, OUTSIDE),
         tunnel_senders=frozenset(router.address for router in routers),
-        remote_route=tables.remote_route, local_routes=tables.local_routes, icmp_ratelimit=case["icmp_ratelimit"])
+        remote_route=RemoteRoutes(routes_by, writers, pools, peers).remote_route, own_routes=own.of,
+        pod_routes=PodRoutes(ERA, endpoints).of,
+        icmp_ratelimit=case["icmp_ratelimit"])
 
 
 def _written(pool: Mapping[str, Any], mark: Mark) -> IPPool:

@@ -11,8 +11,8 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 
 from ...model.entities import Pod
-from ...scenario.resources import PolicyResources, Profile
-from .sight import ACCOUNT_PREFIX, NAME, NAMESPACE, NAMESPACE_PREFIX, ORCHESTRATOR, SERVICE_ACCOUNT, Sight, sight
+from ...scenario.resources import Profile
+from .sight import ACCOUNT_PREFIX, NAME, NAMESPACE, NAMESPACE_PREFIX, ORCHESTRATOR, SERVICE_ACCOUNT, Sight
 
 PROTOCOLS = {"TCP": 6, "UDP": 17, "SCTP": 132}
 _LONGEST_ACCOUNT = 63                     # a longer name is no label value
@@ -31,16 +31,26 @@ class Workload:
 
 
 def workloads(
-    pods: Iterable[Pod], namespaces: Mapping[str, Mapping[str, str]], resources: PolicyResources,
+    pods: Iterable[Pod], namespaces: Mapping[str, Mapping[str, str]], accounts: Mapping[tuple[str, str], Mapping[str, str]],
+    of_profiles: LabelsOf, seen: Sight, pod_profiles: Mapping[tuple[str, str], tuple[str, ...]],
 ) -> tuple[list[Workload], list[int]]:
     """The distinct workloads, and for each pod the number (from 1) of its own."""
-    look = _Look(namespaces, resources.accounts, labels_of(resources.profiles), sight(resources))
+    look = _Look(namespaces, accounts, of_profiles, seen)
     found: dict[tuple[object, ...], int] = {}
     known: dict[tuple[object, ...], int] = {}       # by identity of the objects: pods of one group share them
+    last: Pod | None = None
+    number: int | None = None
     made: list[Workload] = []
     numbers = []
     for pod in pods:
-        profiles = resources.pod_profiles.get((pod.namespace, pod.name))
+        if (
+            last is not None and number and pod.labels is last.labels and pod.ports is last.ports and not pod_profiles
+            and pod.namespace == last.namespace and pod.service_account == last.service_account
+        ):
+            numbers.append(number)                  # as its neighbour of the same group
+            continue
+        last = pod
+        profiles = pod_profiles.get((pod.namespace, pod.name))
         quick = (id(pod.labels), id(pod.ports), pod.namespace, pod.service_account, profiles)
         number = known.get(quick)
         if number is None:

@@ -3,17 +3,20 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from operator import attrgetter
 
 from ...model.entities import Entities
+from ...parts import Parts
 from ...scenario.resources import FelixConfiguration, PolicyResources
 from ..intent import Endpoint, Router
 from ..objects import Objects
 from ..policing import Failsafes, Policing
 from .guards import Guards, failsafes, labelled
-from .labels import workloads
+from .labels import labels_of, workloads
 from .programs import Programs
 from .rules import Chains
 from .sets import Services, Sets
+from .sight import sight
 
 NO_FELIX = FelixConfiguration()
 
@@ -21,10 +24,13 @@ NO_FELIX = FelixConfiguration()
 def police(
     resources: PolicyResources, entities: Entities, endpoints: Sequence[Endpoint], objects: Objects,
     services: Services | None = None, routers: Sequence[Router] = (), felix: FelixConfiguration = NO_FELIX, *, cuts: bool = False,
+    parts: Parts | None = None,
 ) -> Policing:
     """All of policy. The pods are the last of the endpoints, in the order of the entities; ``services`` are their backends."""
-    pods = entities.pods
-    made, numbers = workloads(pods, entities.namespaces, resources)
+    pods, parts = entities.pods, parts or Parts()
+    made, numbers = parts.of(
+        "workloads", workloads, pods, entities.namespaces, resources.accounts, labels_of(resources.profiles),
+        sight(resources), resources.pod_profiles)
     nodes = [(node.labels, node.address) for node in entities.nodes]
     hosts = labelled(resources)
     sets = Sets(made, resources.network_sets, hosts, nodes, entities.namespaces)
@@ -34,13 +40,18 @@ def police(
     guards = Guards(programs, hosts, routers)
     guards.place()
     safe = failsafes(programs, felix) if guards.all else Failsafes()
-    others = len(endpoints) - len(pods)
-    addresses = {
-        endpoint.address: number for endpoint, number in zip(endpoints[others:], numbers, strict=True) if endpoint.address}
+    of_endpoints, addresses = parts.of("identities", _of_endpoints, endpoints, numbers)
     return Policing(
-        identities, (*(0,) * others, *numbers), addresses, tuple(programs.known), tuple(chains.all),
+        identities, of_endpoints, addresses, tuple(programs.known), tuple(chains.all),
         tuple(one for _, one in sets.address_sets.values()), tuple(one for _, one in sets.port_sets.values()),
         tuple(guards.all), guards.interfaces, safe, cuts, (*_warnings(programs, chains, entities), *guards.warnings))
+
+
+def _of_endpoints(endpoints: Sequence[Endpoint], numbers: Sequence[int]) -> tuple[tuple[int, ...], dict[int, int]]:
+    """Identities of all endpoints, and by address."""
+    whole = (*(0,) * (len(endpoints) - len(numbers)), *numbers)
+    addresses = dict(zip(map(attrgetter("address"), endpoints), whole, strict=True))
+    return whole, {address: number for address, number in addresses.items() if address and number}
 
 
 def _warnings(programs: Programs, chains: Chains, entities: Entities) -> tuple[str, ...]:

@@ -6,6 +6,7 @@ Takes the identities, the network sets and host endpoints, whose addresses stand
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
+from functools import cached_property
 
 from ...quantities import Prefix
 from ...scenario.resources import HostEndpoint, NetworkSet
@@ -39,8 +40,7 @@ class Sets:
             self._nets.append(tuple(Prefix(address, 32) for address in host.expected_addresses))
         self.index = LabelIndex(labelled)
         self._hosts = len(labelled) - len(hosts)
-        self._nodes = LabelIndex([labels for labels, _ in nodes])
-        self._node_addresses = [address for _, address in nodes]
+        self._nodes = nodes
         self.address_sets: dict[tuple[frozenset[int], tuple[Prefix, ...]], tuple[int, AddressSet]] = {}
         self.port_sets: dict[tuple[str, int], tuple[int, PortSet]] = {}
         self._ports = _named_ports(workloads)
@@ -63,8 +63,12 @@ class Sets:
 
     def nodes(self, text: str) -> int:
         """The set of the addresses of the nodes that the selector chooses."""
-        found = (self._node_addresses[position] for position in self._nodes.select(parse(text)))
+        found = (self._nodes[position][1] for position in self._index_of_nodes.select(parse(text)))
         return self.listed(f"nodes: {text}", found)
+
+    @cached_property
+    def _index_of_nodes(self) -> LabelIndex:
+        return LabelIndex([labels for labels, _ in self._nodes])
 
     def nobody(self, name: str) -> int:
         return self._intern(name, frozenset(), ())

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
 from itertools import permutations
 
 import pytest
@@ -84,7 +83,7 @@ def test_the_order_of_documents_decides_nothing(order):
 
 
 def test_the_names_of_pods_decide_nothing():
-    renamed = [replace(one, name=f"x{number}") for number, one in enumerate(PODS)]
+    renamed = [one._replace(name=f"x{number}") for number, one in enumerate(PODS)]
     names = dict(zip((one.id for one in PODS), (one.id for one in renamed), strict=True))
     text = "---\n".join(DOCUMENTS)
     assert verdicts(world(text, renamed), names.__getitem__) == verdicts(world(text, PODS))

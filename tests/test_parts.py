@@ -1,0 +1,59 @@
+"""Parts of a build: made once for equal inputs, and nothing of a branch is seen by its trunk."""
+
+from __future__ import annotations
+
+import gc
+
+import pytest
+
+from calisim.parts import Parts, collector_paused
+
+
+def test_a_part_is_made_again_only_of_other_inputs() -> None:
+    parts, made = Parts(), []
+
+    def make(*inputs: object) -> list[object]:
+        made.append(inputs)
+        return [*inputs]
+
+    first = parts.of("x", make, 1, (2, 3))
+    assert parts.of("x", make, 1, (2, 3)) is first and made == [(1, (2, 3))]
+    assert parts.of("x", make, 1, (2, 4)) == [1, (2, 4)] and parts.of("y", make, 1, (2, 4)) == [1, (2, 4)]
+    assert parts.of("x", make, 1, (2, 3)) is not first and len(made) == 4          # only the latest is known
+
+
+def test_a_part_that_could_not_be_made_is_tried_again() -> None:
+    parts, answers = Parts(), iter([ValueError("no"), None])
+
+    def make() -> str:
+        if (error := next(answers)) is not None:
+            raise error
+        return "made"
+
+    with pytest.raises(ValueError, match="no"):
+        parts.of("x", make)
+    assert parts.of("x", make) == "made"
+
+
+def test_branches_do_not_see_each_other() -> None:
+    trunk = Parts()
+    first = trunk.of("x", list, "a")
+    one, other = trunk.branch(), trunk.branch()
+    assert one.of("x", list, "a") is first
+    one.of("x", list, "b")
+    assert other.of("x", list, "a") is first and trunk.of("x", list, "a") is first
+
+
+def test_the_collector_is_as_it_was_afterwards() -> None:
+    assert gc.isenabled()
+    with pytest.raises(KeyError), collector_paused():
+        assert not gc.isenabled()
+        raise KeyError
+    assert gc.isenabled()
+    gc.disable()
+    try:
+        with collector_paused():
+            pass
+        assert not gc.isenabled()
+    finally:
+        gc.enable()
