@@ -8,6 +8,7 @@ from typing import Any
 
 from ..analysis.network import Network
 from ..errors import UsageError
+from ..parts import Parts
 from ..quantities import plural
 from ..scenario.load import load_text
 from ..scenario.scenario import Scenario
@@ -24,6 +25,7 @@ class World:
     now: str
     answers: dict[str, str] = field(default_factory=dict)
     judged: dict[int, tuple[object, Any]] = field(default_factory=dict)
+    _parts: Parts = field(default_factory=Parts)
     _networks: dict[tuple[str, str, int, tuple[str, ...]], Network] = field(default_factory=dict)
 
     @cached_property
@@ -45,5 +47,6 @@ class World:
             step = probe.step if probe.step >= 0 else count
             if step > count:
                 raise UsageError(f"{SCENARIO} has {plural(count, 'step')} under steps:, the lab asks for what is after {step}")
-            self._networks[key] = Network(scenario.edited(probe.set) if probe.set else scenario, probe.variant, step=step)
+            asked = scenario.edited(probe.set) if probe.set else scenario
+            self._networks[key] = Network(asked, probe.variant, step=step, parts=self._parts)
         return self._networks[key]

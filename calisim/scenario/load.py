@@ -27,10 +27,10 @@ def load(path: File, *, set: str | Iterable[str] = (), apply: File | Iterable[Fi
     return _load(path, set, apply)
 
 
+@collector_paused()
 def load_text(text: str, name: str) -> Scenario:
     """The scenario of a text; ``name`` is the file that messages name, in whose folder the files lie that the text names."""
-    with _collector_paused():
-        return _understood(name, text.encode("utf-8", "surrogateescape"), (), ())
+    return _understood(name, text.encode("utf-8", "surrogateescape"), (), ())
 
 
 def is_scenario_file(path: File) -> bool:
