@@ -32,7 +32,7 @@ def load(level: int, seed: int) -> Lab:
     broken = healthy
     for fault in faults:
         broken = edited(broken, fault.edits, fault.id)
-    count = f"{len(faults)} things" if len(faults) > 1 else "one thing"
+    count = {1: "one thing", 2: "two things", 3: "three things"}[len(faults)]
     readme = rendered(text_of(FOLDER / "README.md"), {**values, "faults": count}, "README.md")
     name = f"quiz-{level}"
     file = LabFile(

@@ -12,7 +12,7 @@ from tests.labs.working import run
 def test_a_quiz_is_healed_by_what_was_broken(tmp_path: Path):
     folder = tmp_path / "quiz"
     begun = run("quiz", str(folder), "--level", "3", "--seed", "5")
-    assert begun.exit_code == 0 and "open" in begun.stdout
+    assert begun.exit_code == 0 and "Three things in scenario.yaml changed" in begun.stdout and "  open " in begun.stdout
     assert run("lab", "check", "-C", str(folder)).exit_code == 1
     (folder / "scenario.yaml").write_text(load("quiz-3", 5).solved["heal"])
     healed = run("lab", "check", "-C", str(folder))
