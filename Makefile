@@ -2,6 +2,7 @@
 # make test      set up and run the tests            make lint    ruff, mypy, cython-lint
 # make bench     benchmarks                          make fuzz    mutated packets and captures against the parsers
 # make sanitize   tests and hostile records through a core built with AddressSanitizer and UndefinedBehaviorSanitizer
+# make labs      selftest of all labs with 20 seeds and of the quiz with 100
 # make clean     remove everything that was made
 #
 # Stamps in .venv/ remember what was installed; the extension is rebuilt when one of its sources is newer.
@@ -19,7 +20,7 @@ PIP      := $(BIN)/python -m pip --disable-pip-version-check -q
 SOURCES := $(shell find calisim \( -name '*.pyx' -o -name '*.pxd' -o -name '*.h' -o -path 'calisim/vocabulary/*.py' \) \
              ! -name _vocabulary.pxd) setup.py pyproject.toml
 
-.PHONY: compare build test lint bench fuzz sanitize clean requirements
+.PHONY: compare build test lint bench fuzz labs sanitize clean requirements
 
 compare: $(VENV)/.built
 	@$(BIN)/calisim compare $(SCENARIO)
@@ -39,6 +40,10 @@ bench: $(VENV)/.test
 
 fuzz: $(VENV)/.test
 	$(BIN)/python tests/fuzz_wire.py $(PACKETS) $(CAPTURES)
+
+labs: $(VENV)/.built
+	$(BIN)/calisim lab selftest 1 2 3 4 --seeds 20
+	$(BIN)/calisim lab selftest quiz-1 quiz-2 quiz-3 --seeds 34
 
 # A copy, so that the normal build stays as it is. The interpreter itself is not instrumented, hence the preloading.
 SANITIZED := build/sanitize

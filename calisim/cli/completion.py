@@ -87,6 +87,25 @@ def _traffic(ctx: click.Context, _: str) -> Iterator[str]:
     return (one.name for one in _scenario(ctx).spec.traffic)
 
 
+def _labs(_: click.Context, word: str) -> Iterator[str]:
+    from ..labs.lab import folders
+
+    for folder in folders():
+        yield from (folder, folder.partition("-")[2])
+
+
+def _stages(ctx: click.Context, _: str) -> list[str]:
+    """Of the lab in whose folder one is."""
+    from ..labs import catalogue, progress
+
+    folder = ctx.params.get("folder") or "."
+    with open(os.path.join(folder, progress.STATE), encoding="utf-8") as file:
+        state = progress.understood(file.read(), progress.STATE)
+    return [stage.id for stage in catalogue.load(state.lab, state.seed).stages]
+
+
+labs = _silent(_labs)
+stages = _silent(_stages)
 variants = _silent(lambda ctx, _: _lenient(_variants(ctx)))
 variant_lists = _silent(_variant_lists)
 nodes = _silent(_nodes)

@@ -27,6 +27,8 @@ COMMANDS = {
     "ipam": "Pools, blocks and addresses, as `calicoctl ipam show` shows them.",
     "report": "The packets' journey as a picture: one HTML file for a ticket or a class.",
     "capture": "The scenario's traffic as pcapng or pcap, one interface per hop.",
+    "lab": "Labs to learn with: predict, run, explain, change, verify.",
+    "quiz": "A healthy cluster, broken: find the cause and mend it.",
     "bench": "How fast, against what one would take instead, with proof of the work done.",
     "conformance": "Recorded behaviour of the real thing against this model.",
 }

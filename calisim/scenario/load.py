@@ -27,6 +27,12 @@ def load(path: File, *, set: str | Iterable[str] = (), apply: File | Iterable[Fi
     return _load(path, set, apply)
 
 
+@collector_paused()
+def load_text(text: str, name: str) -> Scenario:
+    """The scenario of a text; ``name`` is the file that messages name, in whose folder the files lie that the text names."""
+    return _understood(name, text.encode("utf-8", "surrogateescape"), (), ())
+
+
 def is_scenario_file(path: File) -> bool:
     """Whether a file begins with a Scenario; False for one that cannot be read, which the reader will tell."""
     shown = os.fspath(path)
@@ -40,6 +46,10 @@ def _load(path: File, set: str | Iterable[str], apply: File | Iterable[File]) ->
     content, problem = read(FilePath(shown), shown)
     if problem is not None:
         raise ScenarioError([problem])
+    return _understood(shown, content, set, apply)
+
+
+def _understood(shown: str, content: bytes, set: str | Iterable[str], apply: File | Iterable[File]) -> Scenario:
     sources = Sources(FilePath(shown).parent)
     written, problems = sources.yaml(shown, content)
     if not written or not _is_scenario(written[0]):

@@ -9,6 +9,7 @@ from click.shell_completion import BashComplete
 
 from calisim.cli.main import cli
 from calisim.scenario.variants import BUILT_IN
+from tests.labs.working import run
 
 TWO_ZONES = str(Path(__file__).parents[1] / "cases" / "scenarios" / "two-zones.yaml")
 OWN = "variants=[overlay-ipip, {name: mine, set: {seed: 7}}]"
@@ -50,6 +51,19 @@ def test_lists_of_variants():
 @pytest.mark.parametrize("command", ["run", "capture"])
 def test_traffic_sets(command):
     assert offered(command, TWO_ZONES, "--traffic", "m") == ["mesh"]
+
+
+def test_labs():
+    assert offered("lab", "start", "02") == ["02-fabric-drops"]
+    assert offered("lab", "selftest", "follow") == ["follow-one-packet"]
+    assert {"check", "hint", "next", "restore"} <= set(offered("lab", ""))
+
+
+def test_stages_of_the_lab_in_whose_folder_one_is(tmp_path):
+    folder = str(tmp_path / "lab")
+    assert run("lab", "start", "1", folder).exit_code == 0
+    assert offered("lab", "restore", "-C", folder, "--stage", "") == ["predict", "routes", "journey", "move", "explain"]
+    assert offered("lab", "restore", "-C", str(tmp_path), "--stage", "") == []
 
 
 @pytest.mark.parametrize("line", [

@@ -1,0 +1,336 @@
+"""``calisim lab``: list, start, status, check, hint, next, restore, view, submit – and a teacher's commands."""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+from textwrap import wrap
+from typing import TYPE_CHECKING
+
+import click
+
+from ..errors import UsageError
+from . import completion, options
+from .files import whole_file, whole_folder
+from .lab_teaching import grade, new, selftest
+
+if TYPE_CHECKING:
+    from ..labs.lab import Lab
+    from ..labs.progress import Progress
+    from ..labs.schema import Stage
+    from ..labs.session import Item
+
+BACKUP = "scenario.yaml.before-restore"
+PAGE = "lab.html"
+here = click.option(
+    "-C", "folder", type=click.Path(file_okay=False), default=".", metavar="DIR", help="The lab's folder; default: this one.")
+as_json = click.option("--json", "as_json", is_flag=True, help="One JSON document instead of text.")
+
+
+@click.group(epilog="""\b
+Examples:
+  calisim lab list
+  calisim lab start 1 && cd 01-follow-one-packet
+  calisim lab check
+""")
+def command() -> None:
+    """Labs: predict, run, explain, change, verify.
+
+    `start` makes a folder with the text to read and the files to work on; `check` judges, `hint` helps, `next` goes on.
+    For teachers: `selftest`, `grade`, `new`. Exit 0: passed, 1: not yet, 2: wrong input.
+    """
+
+
+@command.command("list")
+@as_json
+def list_(as_json: bool) -> None:
+    """The labs there are, with their time and what to do before."""
+    from ..labs import lab as labs
+    from ..report.json import document
+    from ..report.text import table
+
+    files = {folder: labs.load(folder).file for folder in labs.folders()}
+    if as_json:
+        rows = [{"lab": folder, "title": file.title, "minutes": file.minutes, "needs": file.needs, "version": file.version,
+                 "stages": [stage.id for stage in file.stages]} for folder, file in files.items()]
+        options.answer_lines([document("LabList", labs=rows)], None)
+    else:
+        rows_ = [[folder, file.title, file.minutes, ", ".join(file.needs) or "–"] for folder, file in files.items()]
+        options.answer_text([table("Labs", ["!Lab", "About", "#Time (min)", "After"], rows_)], None)
+
+
+@command.command()
+@click.argument("lab", metavar="LAB", shell_complete=completion.labs)
+@click.argument("folder", required=False, type=click.Path(), metavar="[DIR]")
+@click.option("--seed", type=click.IntRange(0, 2**32 - 1), default=None, help="Which variant; default 1.")
+@click.option("--student", default="", metavar="NAME", help="The variant of that student; the name goes into what is submitted.")
+@click.option("--exam", is_flag=True, help="Every hint costs points.")
+def start(lab: str, folder: str | None, seed: int | None, student: str, exam: bool) -> None:
+    """Make a folder to work in: README.md (the text), scenario.yaml, answers.yaml. LAB: a number, a name, or your own folder."""
+    from ..labs import lab as labs
+    from ..labs import session
+
+    chosen = labs.load(lab, labs.seed_of(student) if seed is None and student else 1 if seed is None else seed)
+    target = folder or Path(chosen.source).name
+    _, files = session.begin(chosen, student, exam)
+    make(target, files)
+    click.echo(f"{chosen.file.title} – about {chosen.file.minutes} minutes. Go on with:\n  cd {target}\n  less README.md\n")
+    _show_stage(chosen, chosen.stages[0])
+
+
+@command.command()
+@here
+@as_json
+def status(folder: str, as_json: bool) -> None:
+    """How far you are, what it is worth, and what the stage wants."""
+    from ..labs.grading import grade as judge
+    from ..report.json import document
+
+    lab, progress, work = _open(folder)
+    graded = judge(lab, progress, work["scenario.yaml"], work["answers.yaml"])
+    done = [stage.id for stage in lab.stages if stage.id in progress.checkpoints]
+    if as_json:
+        options.answer_lines([document(
+            "LabStatus", lab=lab.name, seed=lab.seed, stage=progress.stage, passed=done, stages=[one.id for one in lab.stages],
+            attempts=progress.attempts, hints={stage: len(texts) for stage, texts in progress.hints.items()},
+            score=graded.score)], None)
+        return
+    click.echo(f"{lab.file.title} (seed {lab.seed}{', exam' if progress.exam else ''}): {graded.score} of 100 points")
+    for stage in lab.stages:
+        mark = "passed" if stage.id in done else "now" if stage.id == progress.stage else ""
+        hints = len(progress.hints.get(stage.id, ()))
+        told = f"  ({hints} hint{'s' if hints > 1 else ''} taken)" if hints else ""
+        click.echo(f"  {mark:7} {lab.position(stage.id) + 1}. {stage.title}{told}")
+    click.echo()
+    if progress.stage:
+        _show_stage(lab, lab.stage(progress.stage))
+    else:
+        click.echo("All stages are done. calisim lab submit packs your work.")
+
+
+@command.command()
+@here
+@as_json
+@click.pass_context
+def check(ctx: click.Context, folder: str, as_json: bool) -> None:
+    """Judge the stage: answers and scenario. Exit 0 if it is passed, 1 if something is missing, 2 if a file is wrong."""
+    from ..labs import session
+    from ..report.json import document
+
+    lab, progress, work = _open(folder)
+    if not progress.stage:
+        done = document("LabCheck", lab=lab.name, seed=lab.seed, stage="", passed=True, items=[])
+        click.echo(done if as_json else "All stages are done. calisim lab submit packs your work.")
+        return
+    stage = session.current(lab, progress)
+    world = session.world(lab, work["scenario.yaml"], work["answers.yaml"])
+    report = session.examine(stage, world, progress.predictions)
+    _save(folder, session.record(lab, progress, report, world))
+    if as_json:
+        items = [{"id": one.id, "kind": one.kind, "says": one.says, "passed": one.passed, "instead": one.instead,
+                  "command": one.command} for one in report.items]
+        options.answer_lines(
+            [document("LabCheck", lab=lab.name, seed=lab.seed, stage=stage.id, passed=report.passed, items=items)], None)
+    else:
+        click.echo(f"Stage {lab.position(stage.id) + 1} of {len(lab.stages)}: {stage.title}")
+        for item in report.items:
+            show_item(item)
+        click.echo()
+        if report.passed:
+            click.echo("\n\n".join(filter(None, [stage.done.strip(), "Passed. Go on with: calisim lab next"])))
+        else:
+            click.echo(f"{sum(one.passed for one in report.items)} of {len(report.items)} done. Stuck? calisim lab hint")
+    if not report.passed:
+        ctx.exit(1)
+
+
+@command.command()
+@here
+@as_json
+def hint(folder: str, as_json: bool) -> None:
+    """One hint more: for the wrong state that you are in, else a nudge, then where to look, then the change."""
+    from ..labs import session
+    from ..report.json import document
+
+    lab, progress, work = _open(folder)
+    grade, text = session.hint(lab, progress, session.world(lab, work["scenario.yaml"], work["answers.yaml"]))
+    if grade:
+        _save(folder, progress.hinted(text))
+    if as_json:
+        options.answer_lines([document("LabHint", lab=lab.name, stage=progress.stage, grade=grade or "last", text=text)], None)
+        return
+    click.echo(text.strip())
+    if not grade:
+        click.echo("(There is no hint beyond this one. calisim lab restore begins the stage anew.)")
+
+
+@command.command("next")
+@here
+def next_(folder: str) -> None:
+    """On to the next stage, when this one is passed."""
+    from ..labs import session
+
+    lab, progress, work = _open(folder)
+    progress, answers = session.advance(lab, progress, work["answers.yaml"])
+    if answers != work["answers.yaml"]:
+        _write(folder, "answers.yaml", answers)
+    _save(folder, progress)
+    if progress.stage:
+        _show_stage(lab, lab.stage(progress.stage))
+    else:
+        click.echo("That was the last stage: well done. calisim lab submit packs your work.")
+
+
+@command.command()
+@here
+@click.option("--stage", default=None, metavar="STAGE", shell_complete=completion.stages, help="Default: the one you are at.")
+@click.option("--progress", "anew", is_flag=True, help="The state file is damaged: keep it aside and begin to count anew.")
+def restore(folder: str, stage: str | None, anew: bool) -> None:
+    """Back to the scenario with which a stage begins. What was in scenario.yaml is kept beside it."""
+    from ..labs import session
+
+    if anew:
+        _begin_anew(folder)
+        return
+    lab, progress, work = _open(folder, whole=False)
+    progress, text = session.restored(lab, progress, stage)
+    before = work.get("scenario.yaml", text)
+    if before != text:
+        _write(folder, BACKUP, before)
+    _write(folder, "scenario.yaml", text)
+    _write(folder, "answers.yaml", session.with_questions(lab, progress.stage, work.get("answers.yaml", "")))
+    kept = f"; what was in it is in {BACKUP}" if before != text else ""
+    click.echo(f"scenario.yaml is as stage {progress.stage} begins{kept}\n")
+    _save(folder, progress)
+    _show_stage(lab, lab.stage(progress.stage))
+
+
+@command.command()
+@here
+@click.argument("arguments", nargs=-1, type=click.UNPROCESSED)
+@click.pass_context
+def view(ctx: click.Context, folder: str, arguments: tuple[str, ...]) -> None:
+    """The lab's scenario as a picture: `calisim view` of it with the same ARGUMENTS, or `calisim report` into lab.html."""
+    from .main import cli
+
+    _open(folder)
+    scenario, page = str(Path(folder) / "scenario.yaml"), str(Path(folder) / PAGE)
+    for name, words in (("view", [scenario]), ("report", [scenario, "-o", page])):
+        found = cli.get_command(ctx, name)
+        if found is not None:
+            with found.make_context(name, [*words, *arguments], parent=ctx.find_root()) as inner:
+                found.invoke(inner)
+            return
+    raise UsageError("this calisim draws nothing; calisim trace scenario.yaml FROM TO tells a packet's journey in words")
+
+
+@command.command()
+@here
+@click.option("-o", "--output", type=click.Path(dir_okay=False), default=None, metavar="FILE", help="Default: submission.json.")
+@click.pass_context
+def submit(ctx: click.Context, folder: str, output: str | None) -> None:
+    """Pack your work into one file to hand in. Exit 1 if there is something left to do (it is packed all the same)."""
+    from ..labs.grading import SUBMISSION, submission
+    from ..labs.grading import grade as judge
+    from ..report.json import document
+
+    lab, progress, work = _open(folder)
+    graded = judge(lab, progress, work["scenario.yaml"], work["answers.yaml"])
+    target = output or str(Path(folder) / SUBMISSION)
+    packed = submission(progress, work["scenario.yaml"], work["answers.yaml"])
+    options.write_whole(target, document("LabSubmission", student=progress.student, lab=lab.name, **packed) + "\n")
+    click.echo(f"{target}: {graded.passed} of {graded.stages} stages passed, {graded.score} of 100 points")
+    if graded.passed < graded.stages:
+        ctx.exit(1)
+
+
+for teaching in (selftest, grade, new):
+    command.add_command(teaching)
+
+
+def make(target: str, files: dict[str, str]) -> None:
+    """A folder with these files: whole or not there."""
+    with whole_folder(target) as place:
+        for name, text in files.items():
+            (place / name).write_text(text, encoding="utf-8")
+
+
+def _open(folder: str, *, whole: bool = True) -> tuple[Lab, Progress, dict[str, str]]:
+    """The lab of a folder, the progress, and the texts of its files (``whole``: both have to be there)."""
+    from ..labs.catalogue import load
+    from ..labs.progress import STATE, understood
+
+    place = Path(folder)
+    if not (place / STATE).exists():
+        raise UsageError(f"{_shown(place)} is no lab's folder; calisim lab start LAB makes one, then cd into it (or say -C DIR)")
+    progress = understood(_read(place / STATE), str(place / STATE))
+    lab = load(progress.lab, progress.seed)
+    if lab.file.version != progress.version:
+        raise UsageError(
+            f"this folder was made by version {progress.version} of the lab, here is version {lab.file.version}: start it again "
+            f"in another folder, `calisim lab start {lab.source} --seed {lab.seed} NEW-DIR`")
+    names = [name for name in ("scenario.yaml", "answers.yaml") if whole or (place / name).exists()]
+    return lab, progress, {name: _read(place / name) for name in names}
+
+
+def _begin_anew(folder: str) -> None:
+    """A fresh state for what lies in the folder; lab and seed stand in answers.yaml."""
+    from ..labs import answers, session
+    from ..labs.catalogue import load
+    from ..labs.progress import STATE
+
+    place = Path(folder)
+    said = answers.understood(_read(place / answers.ANSWERS))
+    if "lab" not in said or not said.get("seed", "").isdecimal():
+        raise UsageError(f"{answers.ANSWERS} does not say lab: and seed: at its beginning any more; put the two lines back")
+    progress, files = session.begin(load(said["lab"], int(said["seed"])))
+    if (place / STATE).exists():
+        _write(folder, f"{STATE}.damaged", _read(place / STATE))
+    _write(folder, STATE, files[STATE])
+    click.echo(f"Begun anew at stage {progress.stage}; scenario.yaml and {answers.ANSWERS} are as they were.")
+
+
+def _read(path: Path) -> str:
+    """A file of the folder, whatever is in it."""
+    try:
+        return path.read_text(encoding="utf-8", errors="surrogateescape")
+    except FileNotFoundError:
+        raise UsageError(f"{path} is gone; calisim lab restore makes it anew") from None
+    except OSError as error:
+        raise UsageError(f"{path} cannot be read: {error.strerror or error}") from None
+
+
+def _write(folder: str, name: str, text: str) -> None:
+    with whole_file(os.path.join(folder, name)) as file:
+        file.write(text.encode("utf-8", "surrogateescape"))
+
+
+def _save(folder: str, progress: Progress) -> None:
+    from ..labs.progress import STATE, written
+
+    _write(folder, STATE, written(progress))
+
+
+def _show_stage(lab: Lab, stage: Stage) -> None:
+    click.echo(f"Stage {lab.position(stage.id) + 1} of {len(lab.stages)}: {stage.title}\n{stage.goal.strip()}")
+    files = [name for name, wanted in (("answers.yaml", stage.questions), ("scenario.yaml", stage.checks)) if wanted]
+    for check in stage.checks:
+        click.echo(f"  - {check.says}")
+    click.echo(f"You work in {' and '.join(files)}; then: calisim lab check")
+
+
+def show_item(item: Item) -> None:
+    """One question or check: ``ok`` as it should be, ``open`` to be done, ``but`` a prediction that the simulator contradicts."""
+    mark = "ok" if item.right else "but" if item.passed else "open"
+    head = item.says if item.kind == "check" else item.id
+    said = f"you said {item.instead}" if item.kind == "predict" and item.passed else item.instead
+    shown = said if item.kind != "check" or not item.passed else ""
+    text = " – ".join(filter(None, [head, shown, item.note]))
+    click.echo("\n".join(wrap(text, 110, initial_indent=f"  {mark:4} ", subsequent_indent=" " * 9, break_on_hyphens=False)))
+    if item.command and not item.right:
+        click.echo(f"         see: {item.command}")
+
+
+def _shown(place: Path) -> str:
+    return "this" if str(place) == "." else str(place)
+

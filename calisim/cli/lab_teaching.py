@@ -1,0 +1,122 @@
+"""``calisim lab`` for teachers: selftest, grade, new."""
+
+from __future__ import annotations
+
+import csv
+from io import StringIO
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import click
+
+from ..errors import UsageError
+from . import completion, options
+from .files import whole_folder
+
+if TYPE_CHECKING:
+    from ..labs.grading import Grade
+
+SUMMARY = ["file", "student", "lab", "seed", "score", "passed", "stages", "hints", "fault"]
+ITEMS = ["file", "student", "lab", "seed", "kind", "id", "passed", "says", "instead"]
+
+
+@click.command()
+@click.argument("names", nargs=-1, metavar="[LAB]...", shell_complete=completion.labs)
+@click.option("--seeds", type=click.IntRange(1, 10_000), default=1, show_default=True, metavar="N", help="Try seeds 1 to N.")
+@options.answering
+@click.pass_context
+def selftest(ctx: click.Context, names: tuple[str, ...], seeds: int, as_json: bool, output: str | None) -> None:
+    """For teachers: does a lab hold what it promises?
+
+    Each stage fails as handed out and passes as solved, each check can fail, each hint is reached. Default: all labs and quizzes.
+    """
+    from ..labs.catalogue import load, names as all_names
+    from ..labs.selftest import selftest as test
+    from ..report.json import document
+    from .progress import progress
+
+    with progress() as tell:
+        tested = []
+        for name in names or all_names():
+            for seed in range(1, seeds + 1):
+                if tell is not None:
+                    tell(f"{name}, seed {seed}", 0)
+                tested.append(test(load(name, seed)))
+    if as_json:
+        rows = [{"lab": one.lab, "seed": one.seed, "stages": one.stages, "checks": one.checks, "hints": one.hints,
+                 "faults": list(one.faults)} for one in tested]
+        options.answer_lines([document("LabSelftest", labs=rows)], output)
+    else:
+        lines = []
+        for one in tested:
+            said = f"{one.stages} stages, {one.checks} questions and checks, {one.hints} hints"
+            lines.append(f"{'FAULT' if one.faults else 'ok   '} {one.lab}, seed {one.seed}: {said}")
+            lines += [f"        {fault}" for fault in one.faults]
+        options.answer_lines(lines, output)
+    if any(one.faults for one in tested):
+        ctx.exit(1)
+
+
+@click.command()
+@click.argument("folder", type=click.Path(), metavar="DIR")
+@click.option("--csv", "as_csv", is_flag=True, help="Comma-separated values instead of a table.")
+@click.option(
+    "--sheet", type=click.Choice(["summary", "all", "failed"]), default="summary", show_default=True,
+    help="One row for each student; for each question and check; for each that failed, with the reason.")
+@options.answering
+def grade(folder: str, as_csv: bool, sheet: str, as_json: bool, output: str | None) -> None:
+    """For teachers: judge everything handed in below DIR (submissions, and lab folders as they are).
+
+    Scenarios and answers are judged anew; what a submission says of itself is not believed. What cannot be judged has its
+    fault in the last column.
+    """
+    from ..labs.catalogue import load
+    from ..labs.grading import grades
+    from ..report.json import document
+    from ..report.text import table
+
+    if not Path(folder).is_dir():
+        raise UsageError(f"{folder} is no folder; name the one in which the submissions lie")
+    found = list(grades(Path(folder), load))
+    if not found:
+        raise UsageError(f"below {folder} is nothing that was handed in (submission.json, or the folder of a lab)")
+    columns = SUMMARY if sheet == "summary" else ITEMS
+    rows = [row for one in found for row in _rows(one, sheet)]
+    if as_json:
+        content = [dict(zip(columns, row, strict=True)) for row in rows]
+        options.answer_lines([document("LabGrades", sheet=sheet, grades=content)], output)
+    elif as_csv:
+        text = StringIO()
+        csv.writer(text, lineterminator="\n").writerows([columns, *map(_harmless, rows)])
+        options.answer_lines([text.getvalue().rstrip("\n")], output)
+    else:
+        options.answer_text([table(f"{len(found)} handed in", columns, rows)], output)
+
+
+def _rows(one: Grade, sheet: str) -> list[list[object]]:
+    if sheet == "summary":
+        return [[one.file, one.student, one.lab, one.seed, one.score, one.passed, one.stages, one.hints, one.fault]]
+    if one.fault:
+        return [[one.file, one.student, one.lab, one.seed, "fault", "", False, one.fault, ""]]
+    return [[one.file, one.student, one.lab, one.seed, item.kind, item.id, item.passed, item.says.strip(), item.instead]
+            for item in one.items if sheet == "all" or not item.passed]
+
+
+def _harmless(row: list[object]) -> list[object]:
+    """Spreadsheets run cells that begin like formulas; names and answers are students' words."""
+    return [f"'{cell}" if isinstance(cell, str) and cell[:1] in ("=", "+", "-", "@", "\t", "\r") else cell for cell in row]
+
+
+@click.command()
+@click.argument("folder", type=click.Path(), metavar="DIR")
+def new(folder: str) -> None:
+    """For teachers: a small lab of one's own to begin with, that passes its selftest."""
+    from ..labs.lab import TEMPLATE
+
+    name = Path(folder).resolve().name
+    with whole_folder(folder) as place:
+        for part in sorted(TEMPLATE.iterdir()):
+            (place / part.name).write_text(part.read_text(encoding="utf-8"), encoding="utf-8")
+    click.echo(
+        f"{folder}: lab.yaml (stages, checks, hints), start.yaml (the scenario), README.md (the text).\n"
+        f"Try it:  calisim lab selftest {folder} --seeds 3\n         calisim lab start {folder} work-{name}")

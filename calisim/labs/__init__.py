@@ -1,0 +1,6 @@
+"""Teaching labs: predict, run, explain, change, verify.
+
+A lab is a folder of text and data (``content/NN-name``): what is asked and checked is data, what is true comes from the
+simulator. ``lab`` reads a lab, ``facts`` asks the simulator, ``claims`` judges, ``session`` keeps a student's progress,
+``grading`` and ``selftest`` serve the teacher, ``quiz`` breaks a healthy cluster. Nothing here writes files.
+"""

@@ -1,0 +1,182 @@
+"""A student at work: begin, check, hint, next, restore. Pure: takes the folder's texts, gives new ones; nobody writes here."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+
+from ..errors import Problem, ScenarioError, UsageError
+from ..scenario.reader import dotted
+from . import answers as answer_file
+from .answers import ANSWERS
+from .claims import Judged, judge, judge_all, same, shown, truth
+from .lab import Lab
+from .locks import locked
+from .progress import STATE, Progress, written
+from .schema import Question, Stage
+from .world import SCENARIO, World
+
+GRADES = ("nudge", "where", "change")
+Files = dict[str, str]
+
+
+@dataclass(frozen=True, slots=True)
+class Item:
+    """One line of a check: ``kind`` is predict, ask or check; ``command`` shows what was found.
+
+    A prediction passes when it was made, ``right`` or not.
+    """
+
+    kind: str
+    id: str
+    says: str
+    passed: bool
+    instead: str = ""
+    command: str = ""
+    note: str = ""
+    right: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class Report:
+    """What a check of a stage found."""
+
+    stage: Stage
+    items: tuple[Item, ...]
+
+    @property
+    def passed(self) -> bool:
+        return all(item.passed for item in self.items)
+
+
+def begin(lab: Lab, student: str = "", exam: bool = False) -> tuple[Progress, Files]:
+    """Progress and files of a new folder."""
+    progress = Progress(lab.source, lab.file.version, lab.seed, lab.stages[0].id, student, exam)
+    return progress, {
+        "README.md": lab.readme, SCENARIO: lab.start, ANSWERS: answer_file.head(lab) + answer_file.section(lab.stages[0]),
+        STATE: written(progress)}
+
+
+def current(lab: Lab, progress: Progress) -> Stage:
+    """The stage that is worked on."""
+    if not progress.stage:
+        raise UsageError("all stages of this lab are done; calisim lab submit packs the result")
+    return lab.stage(progress.stage)
+
+
+def world(lab: Lab, scenario: str, answers: str) -> World:
+    """A student's work as the simulator sees it; raises for a faulty file and for locked keys that were changed."""
+    given = answer_file.understood(answers)
+    made = World(lab.start, scenario, given)
+    made.scenario                                # noqa: B018 – its faults come before those of locked keys
+    if problems := [*locked(lab.start, scenario, lab.file.editable), *_elsewhere(made)]:
+        raise ScenarioError(made.scenario.draft.sources.illustrate(problems))
+    return made
+
+
+def _elsewhere(made: World) -> list[Problem]:
+    """Documents that lie in other files: what is handed in is one scenario."""
+    return [
+        Problem(step.mark_of("apply", number), dotted(step.path_of("apply", number)),
+                f"{item} is another file; the lab is one file", "write the document here")
+        for step in made.scenario.spec.steps for number, item in enumerate(step.apply) if isinstance(item, str)]
+
+
+def examine(stage: Stage, work: World, predictions: dict[str, str]) -> Report:
+    """Everything that a stage wants, judged now. Predictions once recorded stay as they were made."""
+    items = [_prediction(one, work, predictions) for one in stage.predict]
+    if not all(item.passed for item in items):            # the truth comes when all is said
+        items = [replace(item, note="", command="", right=item.passed) for item in items]
+    items += [_answer(one, work) for one in stage.ask]
+    for number, (check, judged) in enumerate(zip(stage.checks, judge_all(stage.checks, work), strict=True), 1):
+        told = _without_reason(judged) if stage.blind else judged
+        right = judged.passed
+        items.append(Item("check", f"{stage.id}-{number}", check.says, right, told.instead, told.command, right=right))
+    return Report(stage, tuple(items))
+
+
+def _without_reason(judged: Judged) -> Judged:
+    """``12 of 40 packets not, A → B: dropped (REASON)`` as far as the pair."""
+    pair, _, why = judged.instead.rpartition(": ")
+    return Judged(judged.passed, pair if " → " in pair else why)
+
+
+def _prediction(one: Question, work: World, predictions: dict[str, str]) -> Item:
+    given = predictions.get(one.id) or work.answers.get(one.id, "")
+    if fault := _unreadable(one, given):
+        return Item("predict", one.id, one.text, False, fault)
+    found = truth(one, work)
+    right = same(given, found)
+    verdict = "right" if right else f"the simulator says {shown(found)}"
+    return Item("predict", one.id, one.text, True, given, one.see, " – ".join(filter(None, [verdict, one.because])), right)
+
+
+def _answer(one: Question, work: World) -> Item:
+    given = work.answers.get(one.id, "")
+    if fault := _unreadable(one, given):
+        return Item("ask", one.id, one.text, False, fault, one.see)
+    right = same(given, truth(one, work))
+    said, note = (given, one.because) if right else (f"{given} is not it", "")
+    return Item("ask", one.id, one.text, right, said, one.see, note, right)
+
+
+def _unreadable(one: Question, given: str) -> str:
+    if not given:
+        return f"no answer in {ANSWERS} yet"
+    if one.choices and not any(same(given, value) for value in one.choices):
+        return f"{given} is none of {', '.join(one.choices)}"
+    return ""
+
+
+def record(lab: Lab, progress: Progress, report: Report, work: World) -> Progress:
+    """Progress after a check."""
+    progress = progress.tried()
+    if not report.passed:
+        said = {item.id: item.instead for item in report.items if item.kind == "predict"}
+        answered = all(item.passed for item in report.items if item.kind == "predict")
+        return progress.predicted(said) if answered else progress
+    said = {item.id: item.instead for item in report.items if item.kind == "predict"}
+    return progress.predicted(said).passed(work.now)
+
+
+def advance(lab: Lab, progress: Progress, answers: str) -> tuple[Progress, str]:
+    """The next stage, and the answers file with its questions; "" as stage when there is none."""
+    stage = current(lab, progress)
+    if stage.id not in progress.checkpoints:
+        raise UsageError(f"stage {stage.id} is not passed yet: calisim lab check tells what is missing, calisim lab hint helps")
+    position = lab.position(stage.id) + 1
+    if position == len(lab.stages):
+        return progress.at(""), answers
+    following = lab.stages[position].id
+    return progress.at(following), with_questions(lab, following, answers)
+
+
+def with_questions(lab: Lab, stage: str, answers: str) -> str:
+    """The answers file with the questions of all stages up to one; what was answered stays as it is."""
+    text = answers or answer_file.head(lab)
+    asked = answer_file.asked(text)
+    for one in lab.stages[:lab.position(stage) + 1]:
+        if not asked.issuperset(question.id for question in one.questions):
+            text += answer_file.section(one, asked)
+    return text
+
+
+def hint(lab: Lab, progress: Progress, work: World) -> tuple[str, str]:
+    """The next hint: of the state that was recognised, else the next of the three grades. (grade, text)."""
+    stage = current(lab, progress)
+    given = progress.hints.get(stage.id, [])
+    for one in stage.hints.states:
+        if one.text not in given and judge(one.when, work).passed:
+            return "state", one.text
+    for grade, text in zip(GRADES, stage.hints.grades, strict=True):
+        if text not in given:
+            return grade, text
+    return "", stage.hints.change
+
+
+def restored(lab: Lab, progress: Progress, stage: str | None) -> tuple[Progress, str]:
+    """Progress and scenario at the beginning of a stage (default: the one worked on): his own where he passed what is before."""
+    target = lab.stage(stage) if stage else current(lab, progress)
+    position = lab.position(target.id)
+    before = lab.stages[position - 1].id if position else ""
+    text = progress.checkpoints.get(before) or lab.before(target.id)
+    return progress.at(target.id), text
