@@ -7,19 +7,19 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from functools import cache
-from itertools import count, repeat
-from operator import attrgetter
 
 from ..errors import Problem, ScenarioError
-from ..model.entities import NamedPort, Node, Pod, Subnet
+from ..model.entities import Node, Subnet
 from ..model.topology import Topology
-from ..parts import Parts, collector_paused, rows
-from ..quantities import PROTOCOLS, Prefix, format_address, network_of
+from ..parts import Parts, collector_paused
+from ..quantities import Prefix, format_address, network_of
 from ..scenario.resources import IPPool
+from ..sequences import Joined
 from ..vocabulary import Encap, EndpointKind, RouterFlag, RpFilter
 from ..vocabulary.chance import fnv1a_32
 from .addresses import Addresses, Machine, allocate, asked
 from .encapsulation import tunnel_of
+from .endpoints import PodEndpoints, PodObjects
 from .fabric import Wiring, wire
 from .intent import Advert, Block, Endpoint, Intent, Object, Pool, Router, RoutingInputs
 from .mtu import device_mtu, pod_mtu
@@ -51,7 +51,7 @@ def resolve(topology: Topology, parts: Parts | None = None) -> Intent:
     addresses = _addresses(topology, enabled, parts)
     routers = _routers(topology, wiring, addresses, enabled, objects, parts)
     endpoints = _endpoints(topology, routers, addresses, objects, parts)
-    _refuse_clashes(topology, endpoints, routers, wiring, parts.of("addresses of pods", frozenset, addresses.pods))
+    _refuse_clashes(topology, endpoints, routers, wiring)
     nodes, blocks = topology.entities.nodes, addresses.blocks
     balanced = balance(topology, routers, endpoints, objects, _keys)
     policy = police(
@@ -67,9 +67,9 @@ def resolve(topology: Topology, parts: Parts | None = None) -> Intent:
         for pool in pools]
     return Intent(
         name=topology.name, seed=topology.seed, routers=routers, endpoints=endpoints, pools=pools, blocks=blocks,
-        adverts=parts.of("adverts", _adverts, blocks, endpoints, exports),
+        adverts=parts.of("adverts", _adverts, blocks, addresses.borrowed, exports),
         nat=nat_rule(written, felix.nat_outgoing_exclusions, (_recorded(node) for node in nodes), felix.external_nodes),
-        fabric=wiring.fabric, objects=tuple(objects.all), places=wiring.places, tunnel_senders=_senders(topology),
+        fabric=wiring.fabric, objects=objects.all, places=wiring.places, tunnel_senders=_senders(topology),
         remote_route=remote.remote_route, own_routes=own.of, pod_routes=PodRoutes(era, endpoints).of,
         assumptions=(*_assumptions(topology, routes_by), *balanced.assumptions), icmp_ratelimit=topology.settings.icmp_ratelimit,
         failures=(*addresses.failures, *wiring.failures), warnings=(*topology.warnings, *policy.warnings), policy=policy,
@@ -94,7 +94,7 @@ def _addresses(topology: Topology, enabled: Mapping[Encap, bool], parts: Parts) 
     encaps = (tunnel_of(pool.ipip_mode, pool.vxlan_mode)[0] for pool in resources.pools)
     tunnels = [encap if enabled.get(encap) else Encap.NONE for encap in encaps]
     return parts.of(
-        "addresses", allocate, machines, entities.pods, len(entities.nodes) + len(entities.hosts),
+        "addresses", allocate, machines, entities.pods,
         [asked(pool) for pool in resources.pools], tunnels, entities.namespaces, resources.reservations, resources.ipam)
 
 
@@ -112,8 +112,8 @@ def _routers(
     routers, deciders = parts.of(
         "routers", _of_nodes, entities.nodes, entities.subnets, wiring.subnets, addresses.ipip, addresses.vxlan, configured,
         devices, mesh, _RP_FILTERS[topology.settings.rp_filter], _common_flags(topology),
-        wiring.groups if topology.provider.security_groups else None, len(objects.all) + 1)
-    objects.all += deciders
+        wiring.groups if topology.provider.security_groups else None, objects.next)
+    objects.extend(deciders)
     return routers
 
 
@@ -183,7 +183,7 @@ def _keys(names: Sequence[str]) -> list[int]:
 
 def _endpoints(
     topology: Topology, routers: Sequence[Router], addresses: Addresses, objects: Objects, parts: Parts,
-) -> tuple[Endpoint, ...]:
+) -> Joined[Endpoint]:
     entities = topology.entities
     usual = topology.settings.stack == "answer"
     endpoints = [
@@ -197,40 +197,14 @@ def _endpoints(
             len(endpoints) + 1, EndpointKind.HOST, f"host/{host.name}", host.address, 0, mtu, "eth0",
             objects.add("Host", host.name, host.mark), usual if host.answers is None else host.answers))
     homes = {router.name: (router.id, router.pod_mtu) for router in routers}
-    pods, deciders = parts.of(
-        "endpoints", _pods, entities.pods, homes, addresses.pods, usual, len(endpoints) + 1, len(objects.all) + 1)
-    objects.all += deciders
-    return parts.of("all endpoints", _together, endpoints, pods)
-
-
-def _together(others: Sequence[Endpoint], pods: Sequence[Endpoint]) -> tuple[Endpoint, ...]:
-    return (*others, *pods)
-
-
-def _pods(
-    pods: Sequence[Pod], homes: Mapping[str, tuple[int, int]], addresses: Sequence[int], usual: bool, first: int,
-    first_object: int,
-) -> tuple[list[Endpoint], list[Object]]:
-    """The endpoints and their objects, column by column: there may be hundreds of thousands."""
-    if not pods:
-        return [], []
-    names, spaces, nodes, _, ports, _, _, mtus, _, marks, answers, _ = zip(*pods, strict=True)
-    ids = list(map("/".join, zip(spaces, names, strict=True)))
-    routers, usual_mtus = zip(*map(homes.__getitem__, nodes), strict=True)
-    endpoints = rows(
-        Endpoint, count(first), repeat(EndpointKind.POD), ids, addresses, routers,
-        [mtu or other for mtu, other in zip(mtus, usual_mtus, strict=True)], repeat(""), count(first_object),
-        [usual if said is None else said for said in answers], map(_listening, ports))
-    return list(endpoints), list(rows(Object, repeat("Endpoint"), ids, marks))
-
-
-@cache
-def _listening(ports: tuple[NamedPort, ...]) -> tuple[tuple[int, int], ...]:
-    return tuple((PROTOCOLS[port.protocol.lower()], port.port) for port in ports)
+    pods = parts.of(
+        "endpoints of pods", PodEndpoints, entities.pods, homes, addresses.pods, usual, len(endpoints) + 1, objects.next)
+    objects.extend(PodObjects(entities.pods))
+    return parts.of("endpoints", Joined, (tuple(endpoints), pods))
 
 
 def _refuse_clashes(
-    topology: Topology, endpoints: Sequence[Endpoint], routers: Sequence[Router], wiring: Wiring, of_pods: frozenset[int],
+    topology: Topology, endpoints: Sequence[Endpoint], routers: Sequence[Router], wiring: Wiring,
 ) -> None:
     """A pod or tunnel address that a node, a host or a subnet's router has, too: nothing could tell the two apart."""
     taken = {subnet.gateway: f"the router of subnet {subnet.name}" for subnet in wiring.fabric.subnets}
@@ -240,7 +214,8 @@ def _refuse_clashes(
     clashes = [
         (address, f"a tunnel device of {router.name}")
         for router in routers for address in (router.ipip_address, router.vxlan_address) if address in taken]
-    if taken.keys() & of_pods:
+    pools = [pool.cidr for pool in topology.resources.pools]
+    if any(address in pool for pool in pools for address in taken):
         clashes += [
             (endpoint.address, f"pod {endpoint.name}") for endpoint in endpoints[others:] if endpoint.address in taken]
     if not clashes:
@@ -254,21 +229,18 @@ def _refuse_clashes(
 
 
 def _adverts(
-    blocks: Sequence[Block], endpoints: Sequence[Endpoint], exports: Sequence[tuple[bool, bool]],
+    blocks: Sequence[Block], borrowed: Mapping[Prefix, Sequence[tuple[int, int]]], exports: Sequence[tuple[bool, bool]],
 ) -> tuple[Advert, ...]:
     """Every block of a node, and every address that another node than the block's uses. ``exports``: whether whole blocks and
     single addresses of each pool are told."""
     adverts = []
-    homes = [0, *map(attrgetter("router"), endpoints)]
     for block in blocks:
         whole, single = exports[block.pool]
         if block.affinity:
             adverts.append(Advert(block.prefix, block.affinity, block.pool, whole))
-        users = [homes[endpoint] for endpoint in block.allocations.values()]
-        if users.count(block.affinity) < len(users):
-            adverts += [
-                Advert(Prefix(block.prefix.network + ordinal, 32), user, block.pool, single, borrowed=True)
-                for ordinal, user in zip(block.allocations, users, strict=True) if user != block.affinity]
+        adverts += [
+            Advert(Prefix(address, 32), user, block.pool, single, borrowed=True)
+            for address, user in borrowed.get(block.prefix, ())]
     return tuple(adverts)
 
 

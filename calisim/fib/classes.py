@@ -126,8 +126,8 @@ def _owners(endpoints: Columns, tunnels: Sequence[tuple[int, int]]) -> np.ndarra
     again = claims[1:, 0] == claims[:-1, 0]
     for position in np.flatnonzero(again & (claims[1:, 1] != claims[:-1, 1]))[:1].tolist():
         (address, first), (_, second) = claims[position:position + 2].tolist()
-        names = endpoints.names
-        raise CompileError(f"{names[first - 1]} and {names[second - 1]} have one address, {format_address(address)}")
+        one, other = (endpoints.endpoints[number - 1].name for number in (first, second))
+        raise CompileError(f"{one} and {other} have one address, {format_address(address)}")
     return claims[~np.append(np.full(min(len(claims), 1), False), again)]
 
 

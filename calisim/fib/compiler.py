@@ -256,7 +256,7 @@ def _interfaces(intent: Intent) -> np.ndarray:
 
 
 def _endpoints(
-    endpoints: Columns, interfaces: Mapping[int, int], subnets: list[Prefix], identities: tuple[int, ...],
+    endpoints: Columns, interfaces: Mapping[int, int], subnets: list[Prefix], identities: Sequence[int],
     programs: list[tuple[int, int]],
 ) -> np.ndarray:
     """``interfaces``: endpoints by address inside the VPCs; ``programs`` of each identity."""

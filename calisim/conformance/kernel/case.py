@@ -132,7 +132,7 @@ def intent_of(case: Mapping[str, Any], mark: Mark) -> Intent:
     pools = [_pool(pool, objects) for pool in written]
     routers = _routers(case, objects, mark)
     endpoints = _endpoints(case, routers, objects, mark)
-    blocks = _blocks(case, pools, endpoints)
+    blocks = _blocks(case, pools)
     routes_by = owners(ERA, None, None)
     writers = [routes_by.of(pool.ipip, pool.vxlan) for pool in pools]
     peers = [Peer(router.address, router.vxlan_address, router.inputs.vpc, router.inputs.mesh) for router in routers]
@@ -212,16 +212,13 @@ def _endpoints(
     return tuple(endpoints)
 
 
-def _blocks(case: Mapping[str, Any], pools: Sequence[Pool], endpoints: Sequence[Endpoint]) -> tuple[Block, ...]:
+def _blocks(case: Mapping[str, Any], pools: Sequence[Pool]) -> tuple[Block, ...]:
     """The block that each node is said to have; the first pool that covers it is its pool."""
     blocks = []
     for number, node in enumerate(case["nodes"].values(), start=1):
         prefix = parse_prefix(node["block"])
         pool = next(index for index, pool in enumerate(pools) if pool.prefix.covers(prefix))
-        used = {e.address - prefix.network: e.id for e in endpoints if e.kind is EndpointKind.POD and e.address in prefix}
-        if _devices(case):
-            used[parse_address(node["tunnel_ip"]) - prefix.network] = number
-        blocks.append(Block(prefix, pool, number, dict(sorted(used.items()))))
+        blocks.append(Block(prefix, pool, number))
     return tuple(blocks)
 
 
