@@ -20,6 +20,7 @@ from ..selector import parse
 from ..vocabulary import Encap
 from .intent import Block
 from .ipam import Assignment, Failure, Ipam
+from .undisturbed import Served, serve
 
 CURES = {
     Failure.NO_QUALIFIED_POOL: "enable an IP pool that selects the node (nodeSelector, namespaceSelector, allowedUses)",
@@ -62,6 +63,28 @@ def allocate(
     namespaces: Mapping[str, Mapping[str, str]], reservations: Sequence[Prefix], configuration: IPAMConfiguration,
 ) -> Addresses:
     """Serve every tunnel device and every pod. ``tunnels``: the encapsulation that is on for each pool."""
+    enabled = [index for index, pool in enumerate(pools) if not pool.disabled]
+    if len(enabled) == 1 and not reservations and not any(one.ipip_address or one.vxlan_address for one in machines):
+        index, encap = enabled[0], tunnels[enabled[0]]
+        tunnelled = [one.name for one in machines] if encap is not Encap.NONE else []
+        served = serve({one.name: one.labels for one in machines}, tunnelled, pods, pools[index], configuration)
+        if served is not None:
+            return _of_all(served, machines, index, encap)
+    return _one_by_one(machines, pods, pools, tunnels, namespaces, reservations, configuration)
+
+
+def _of_all(served: Served, machines: Sequence[Machine], pool: int, encap: Encap) -> Addresses:
+    blocks = [
+        Block(served.blocks[one.name], pool, number) for number, one in enumerate(machines, start=1) if one.name in served.blocks]
+    return Addresses(
+        served.tunnels if encap is Encap.IPIP else {}, served.tunnels if encap is Encap.VXLAN else {}, served.pods,
+        tuple(sorted(blocks, key=attrgetter("prefix"))))
+
+
+def _one_by_one(
+    machines: Sequence[Machine], pods: Pods, pools: Sequence[IPPool], tunnels: Sequence[Encap],
+    namespaces: Mapping[str, Mapping[str, str]], reservations: Sequence[Prefix], configuration: IPAMConfiguration,
+) -> Addresses:
     ipam = Ipam(
         pools, reservations=reservations, configuration=configuration,
         host_labels={machine.name: machine.labels for machine in machines}, namespace_labels=namespaces)
@@ -158,7 +181,7 @@ def _serve(pods: Pods, ipam: Ipam, unserved: dict[tuple[Failure, str], list[str]
 def _requests(one: tuple[int, Replicas]) -> tuple[object, ...]:
     """What is the same of groups that IPAM may be asked about together: each has as many pods on every node."""
     number, group = one
-    return group.nodes, group.pattern.namespace, group.pattern.pools, number if len(group) % len(group.nodes) else 0
+    return group.nodes, group.pattern.namespace, group.pattern.pools, number if len(group) % len(group.nodes) else -1
 
 
 def _rounds(pods: Pods, ipam: Ipam, fail: Callable[[Pod, Assignment], None]) -> Iterator[list[int]]:

@@ -6,7 +6,8 @@ Objects are numbered as they are named; endpoints are the nodes, then the hosts,
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from functools import cache
+from functools import cache, lru_cache
+from itertools import count
 
 from ..errors import Problem, ScenarioError
 from ..model.entities import Node, Subnet
@@ -109,12 +110,20 @@ def _routers(
     configured = {"ipip": felix.ipip_mtu, "vxlan": felix.vxlan_mtu}
     devices = [name for name, encap in (("ipip", Encap.IPIP), ("vxlan", Encap.VXLAN)) if enabled[encap]]
     mesh = ("mesh",) if topology.resources.bgp.node_to_node_mesh_enabled else ()
-    routers, deciders = parts.of(
-        "routers", _of_nodes, entities.nodes, entities.subnets, wiring.subnets, addresses.ipip, addresses.vxlan, configured,
-        devices, mesh, _RP_FILTERS[topology.settings.rp_filter], _common_flags(topology),
-        wiring.groups if topology.provider.security_groups else None, objects.next)
-    objects.extend(deciders)
-    return routers
+    nodes, owned = entities.nodes, _own_groups(topology, wiring)
+    made = parts.each(
+        "routers", _router, list(zip(
+            nodes, count(1), _keys([node.name for node in nodes]), map(addresses.ipip.get, (node.name for node in nodes)),
+            map(addresses.vxlan.get, (node.name for node in nodes)), strict=False)),
+        entities.subnets, wiring.subnets, configured, devices, mesh, _RP_FILTERS[topology.settings.rp_filter],
+        _common_flags(topology), owned, objects.next)
+    objects.extend([Object("Node", node.name, node.check_mark) for node in nodes])
+    return tuple(made)
+
+
+def _own_groups(topology: Topology, wiring: Wiring) -> Mapping[tuple[str, str], int] | None:
+    """Numbers of the security groups; None where the provider filters nothing."""
+    return wiring.groups if topology.provider.security_groups else None
 
 
 def _common_flags(topology: Topology) -> RouterFlag:
@@ -136,28 +145,27 @@ def _common_flags(topology: Topology) -> RouterFlag:
     return common
 
 
-def _of_nodes(
-    nodes: Sequence[Node], subnets: Mapping[str, Subnet], subnet_ids: Mapping[str, int], ipip: Mapping[str, int],
-    vxlan: Mapping[str, int], configured: Mapping[str, int], devices: Sequence[str], mesh: tuple[str, ...], rp_filter: RpFilter,
-    common: RouterFlag, groups: Mapping[tuple[str, str], int] | None, first_object: int,
-) -> tuple[tuple[Router, ...], list[Object]]:
-    """The routers and their objects."""
-    keys = _keys([node.name for node in nodes])
-    known: dict[RoutingInputs, RoutingInputs] = {}                 # nodes that see alike share one
-    routers = []
-    for number, node in enumerate(nodes, start=1):
-        subnet = subnets[node.subnet]
-        mtus = {name: device_mtu(name, node.mtu, configured[name]) if name in devices else 0 for name in configured}
-        inputs = RoutingInputs(
-            network_of(*node.recorded) if node.recorded else None, subnet.prefix, subnet.gateway, node.mtu,
-            mtus["ipip"], mtus["vxlan"], node.vpc, () if node.cluster_id else mesh)
-        flags = common | _own_flags(node.source_dest_check, node.down, node.public_address is not None)
-        routers.append(Router(
-            number, keys[number - 1], node.name, node.address, known.setdefault(inputs, inputs), subnet_ids[node.subnet],
-            node.zone, ipip.get(node.name, 0), vxlan.get(node.name, 0), pod_mtu(node.mtu, devices, configured), rp_filter, flags,
-            tuple(groups[node.vpc, name] for name in node.groups) if groups is not None else (), node.public_address or 0,
-            first_object + number - 1))
-    return tuple(routers), [Object("Node", node.name, node.check_mark) for node in nodes]
+def _router(
+    item: tuple[Node, int, int, int | None, int | None], subnets: Mapping[str, Subnet], subnet_ids: Mapping[str, int],
+    configured: Mapping[str, int], devices: Sequence[str], mesh: tuple[str, ...], rp_filter: RpFilter, common: RouterFlag,
+    groups: Mapping[tuple[str, str], int] | None, first_object: int,
+) -> Router:
+    """``item``: a node with its number, its key and its tunnel addresses."""
+    node, number, key, ipip, vxlan = item
+    subnet = subnets[node.subnet]
+    mtus = [device_mtu(name, node.mtu, configured[name]) if name in devices else 0 for name in ("ipip", "vxlan")]
+    inputs = _inputs(
+        network_of(*node.recorded) if node.recorded else None, subnet.prefix, subnet.gateway, node.mtu, *mtus, node.vpc,
+        () if node.cluster_id else mesh)
+    return Router(
+        number, key, node.name, node.address, inputs, subnet_ids[node.subnet], node.zone, ipip or 0, vxlan or 0,
+        pod_mtu(node.mtu, devices, configured), rp_filter,
+        common | _own_flags(node.source_dest_check, node.down, node.public_address is not None),
+        tuple(groups[node.vpc, name] for name in node.groups) if groups is not None else (), node.public_address or 0,
+        first_object + number - 1)
+
+
+_inputs = lru_cache(maxsize=1 << 16)(RoutingInputs)            # nodes that see alike share one
 
 
 @cache

@@ -58,9 +58,8 @@ def build(scenario: Scenario, parts: Parts | None = None) -> Topology:
     problems: list[Problem] = []
     vpcs, subnets = clouds.vpcs(spec, profile)
     hosts = tuple(Host(host.name, host.ip, host.mark, pods.answers(host.stack)) for host in spec.hosts)
-    placed, faults = parts.of(
-        "nodes", nodes.nodes, nodes.groups(spec, profile, vpcs, subnets, resources.felix), resources.nodes, profile, subnets,
-        hosts)
+    placed, faults = nodes.nodes(
+        nodes.groups(spec, profile, vpcs, subnets, resources.felix), resources.nodes, profile, subnets, hosts, parts)
     problems += faults
     running = pods.pods(spec, resources, placed, problems, parts)
     if problems:
