@@ -63,7 +63,12 @@ class Joined(Computed[T]):
 
     def __eq__(self, other: object) -> bool:
         if isinstance(other, Joined) and self._starts == other._starts:
-            return self.parts == other.parts
+            return all(map(_equal, self.parts, other.parts))
         return super().__eq__(other)
 
     __hash__ = None
+
+
+def _equal(one: Sequence[object], other: Sequence[object]) -> bool:
+    """Of one kind they know themselves, which is faster than item by item."""
+    return one == other if type(one) is type(other) else tuple(one) == tuple(other)

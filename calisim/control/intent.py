@@ -85,6 +85,16 @@ class Pool:
 
 
 @dataclass(frozen=True, slots=True)
+class Peer:
+    """A node as others know it: the address that Calico recorded, its VTEP, its VPC and its BGP sessions."""
+
+    address: int
+    vxlan_address: int
+    vpc: str
+    mesh: tuple[str, ...]
+
+
+@dataclass(frozen=True, slots=True)
 class Advert:
     """A block, or a borrowed or tunnel address, that other nodes learn a route to.
 
@@ -97,6 +107,7 @@ class Advert:
     pool: int                             # index in Intent.pools
     exported: bool = True
     borrowed: bool = False
+    peer: Peer = Peer(0, 0, "", ())       # the owner, as all that routes to the advert need to know of it
 
 
 @dataclass(frozen=True, slots=True)

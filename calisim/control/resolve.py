@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from functools import cache, lru_cache
-from itertools import count
+from itertools import chain, count
 
 from ..errors import Problem, ScenarioError
 from ..model.entities import Node, Subnet
@@ -22,13 +22,13 @@ from .addresses import Addresses, Machine, allocate, asked
 from .encapsulation import tunnel_of
 from .endpoints import PodEndpoints, PodObjects
 from .fabric import Wiring, wire
-from .intent import Advert, Block, Endpoint, Intent, Object, Pool, Router, RoutingInputs
+from .intent import Advert, Block, Endpoint, Intent, Object, Peer, Pool, Router, RoutingInputs
 from .mtu import device_mtu, pod_mtu
 from .nat import nat_rule
 from .objects import Objects
 from .owners import Owners, era_of, owners
 from .policy.resolve import police
-from .routing import OwnRoutes, Peer, PodRoutes, RemoteRoutes, export_allowed
+from .routing import OwnRoutes, PodRoutes, RemoteRoutes, affine, export_allowed, own_routes
 from .services import balance
 
 _RP_FILTERS = {"off": RpFilter.OFF, "strict": RpFilter.STRICT, "loose": RpFilter.LOOSE}
@@ -59,16 +59,17 @@ def resolve(topology: Topology, parts: Parts | None = None) -> Intent:
         topology.resources.policy, topology.entities, endpoints, objects, balanced.backends, routers, felix,
         cuts=topology.settings.policy_change == "cut", parts=parts)
     writers = [routes_by.of(pool.ipip, pool.vxlan) for pool in pools]
-    remote = RemoteRoutes(routes_by, writers, pools, parts.of("peers", _peers, nodes, routers))
-    own = parts.of(
-        "own routes", OwnRoutes, writers, [pool.decided_by for pool in pools], routers,
-        [subnet.decided_by for subnet in wiring.fabric.subnets], blocks)
+    remote = parts.of("remote routes", RemoteRoutes, routes_by, writers, pools)
+    own = parts.of("own routes", OwnRoutes, parts.each(
+        "own routes of each", own_routes, affine(routers, blocks), writers, [pool.decided_by for pool in pools],
+        [subnet.decided_by for subnet in wiring.fabric.subnets]))
+    peers = parts.each("peers", _peer, list(zip(nodes, routers, strict=True)))
     exports = [
         (export_allowed(pool, routes_by, inside_own_block=True), export_allowed(pool, routes_by, inside_own_block=False))
         for pool in pools]
     return Intent(
         name=topology.name, seed=topology.seed, routers=routers, endpoints=endpoints, pools=pools, blocks=blocks,
-        adverts=parts.of("adverts", _adverts, blocks, addresses.borrowed, exports),
+        adverts=_adverts(blocks, addresses.borrowed, peers, exports, parts),
         nat=nat_rule(written, felix.nat_outgoing_exclusions, (_recorded(node) for node in nodes), felix.external_nodes),
         fabric=wiring.fabric, objects=objects.all, places=wiring.places, tunnel_senders=_senders(topology),
         remote_route=remote.remote_route, own_routes=own.of, pod_routes=PodRoutes(era, endpoints).of,
@@ -237,25 +238,31 @@ def _refuse_clashes(
 
 
 def _adverts(
-    blocks: Sequence[Block], borrowed: Mapping[Prefix, Sequence[tuple[int, int]]], exports: Sequence[tuple[bool, bool]],
+    blocks: Sequence[Block], borrowed: Mapping[Prefix, Sequence[tuple[int, int]]], peers: Sequence[Peer],
+    exports: Sequence[tuple[bool, bool]], parts: Parts,
 ) -> tuple[Advert, ...]:
     """Every block of a node, and every address that another node than the block's uses. ``exports``: whether whole blocks and
     single addresses of each pool are told."""
-    adverts = []
-    for block in blocks:
-        whole, single = exports[block.pool]
-        if block.affinity:
-            adverts.append(Advert(block.prefix, block.affinity, block.pool, whole))
-        adverts += [
-            Advert(Prefix(address, 32), user, block.pool, single, borrowed=True)
-            for address, user in borrowed.get(block.prefix, ())]
-    return tuple(adverts)
+    items = [
+        (block, peers[block.affinity - 1], [(address, user, peers[user - 1]) for address, user in borrowed.get(block.prefix, ())])
+        for block in blocks]
+    return tuple(chain.from_iterable(parts.each("adverts", _of_block, items, exports)))
 
 
-def _peers(nodes: Sequence[Node], routers: Sequence[Router]) -> list[Peer]:
-    return [
-        Peer(_recorded(node), router.vxlan_address, node.vpc, router.inputs.mesh)
-        for node, router in zip(nodes, routers, strict=True)]
+def _of_block(
+    item: tuple[Block, Peer, Sequence[tuple[int, int, Peer]]], exports: Sequence[tuple[bool, bool]],
+) -> tuple[Advert, ...]:
+    """``item``: a block, its node, and who has borrowed which address of it."""
+    block, owner, lent = item
+    whole, single = exports[block.pool]
+    return (
+        *([Advert(block.prefix, block.affinity, block.pool, whole, peer=owner)] if block.affinity else ()),
+        *(Advert(Prefix(address, 32), user, block.pool, single, borrowed=True, peer=peer) for address, user, peer in lent))
+
+
+def _peer(item: tuple[Node, Router]) -> Peer:
+    node, router = item
+    return Peer(_recorded(node), router.vxlan_address, node.vpc, router.inputs.mesh)
 
 
 def _senders(topology: Topology) -> frozenset[int]:

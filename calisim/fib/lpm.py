@@ -83,6 +83,12 @@ def distinct(values: np.ndarray) -> np.ndarray:
     return values[np.append(np.full(min(len(values), 1), True), values[1:] != values[:-1])]
 
 
+def numbered(values: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """The different values, ascending, and of each value which it is."""
+    different = distinct(values)
+    return different, np.searchsorted(different, values)
+
+
 def lookup(table: np.ndarray, address: int) -> int:
     """Class of one address, step by step as the compiled core does it."""
     cell = int(table[address >> 16])

@@ -208,11 +208,11 @@ class _Tiers:
 
 
 def _columns(identities: Mapping[int, int]) -> tuple[np.ndarray, np.ndarray]:
-    """Addresses and the identity of each."""
+    """Addresses and the identity of each, in any order."""
     if isinstance(identities, Identified):
         addresses, numbers = np.array(identities.addresses, np.int64), np.array(identities.identities, np.int64)
-        somebody = (addresses != 0) & (numbers != 0)
-        return addresses[somebody], numbers[somebody]
+        rows = np.sort((addresses << 31 | numbers)[(addresses != 0) & (numbers != 0)])         # what is in order is found faster
+        return rows >> 31, rows & (1 << 31) - 1
     return np.array(list(identities), np.int64), np.array(list(identities.values()), np.int64)
 
 
@@ -230,7 +230,7 @@ class _Peers:
         matches = intervals.match(starts) + 1
         who = np.zeros(len(starts), np.int64)
         who[np.searchsorted(starts, addresses)] = identities
-        pairs, self._of_start = np.unique(who * (len(nets) + 1) + matches, return_inverse=True)
+        pairs, self._of_start = lpm.numbered(who * (len(nets) + 1) + matches)
         self._who, self._match = pairs // (len(nets) + 1), pairs % (len(nets) + 1)
         used, first = np.unique(matches, return_index=True)
         self._samples = np.full(len(nets) + 1, -1, np.int64)       # an address of each match that there is
