@@ -8,7 +8,7 @@ from __future__ import annotations
 from array import array
 from collections.abc import Iterator, Mapping, Sequence
 from functools import cache
-from itertools import repeat
+from itertools import chain, repeat
 
 from ..model.entities import NamedPort, Pods
 from ..parts import rows
@@ -93,6 +93,10 @@ class PodObjects(Computed[Object]):
     def at(self, position: int) -> Object:
         pod = self.pods.at(position)
         return Object("Endpoint", pod.id, pod.mark)
+
+    def __iter__(self) -> Iterator[Object]:
+        marks = chain.from_iterable(repeat(group.pattern.mark, len(group)) for group in self.pods.parts)
+        return rows(Object, repeat("Endpoint"), self.pods.ids, marks)
 
 
 def addresses_of(endpoints: Sequence[Endpoint]) -> array[int]:
