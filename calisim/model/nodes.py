@@ -43,10 +43,6 @@ class Alike:
     mark: Mark
     written: NodeGroup = field(compare=False)
 
-    @property
-    def count(self) -> int | None:
-        return self.written.count
-
 
 def groups(
     spec: Spec, profile: Provider, vpcs: Mapping[str, Vpc], subnets: Mapping[str, Subnet], felix: FelixConfiguration,
@@ -73,12 +69,12 @@ def _alike(
 
 
 def nodes(
-    groups: Sequence[Alike], documents: Mapping[str, NodeResource], profile: Provider, subnets: Mapping[str, Subnet],
-    hosts: tuple[Host, ...], parts: Parts,
+    parts: Parts, groups: Sequence[Alike], counts: Sequence[int | None], documents: Mapping[str, NodeResource], profile: Provider,
+    subnets: Mapping[str, Subnet], hosts: tuple[Host, ...],
 ) -> tuple[tuple[Node, ...], list[Problem]]:
-    """Every node in order of writing; addresses that nobody fixed are the subnet's next free ones."""
+    """Every node in order of writing, so many of each group; addresses that nobody fixed are the subnet's next free ones."""
     problems: list[Problem] = []
-    wanted = list(_counted(groups, documents))
+    wanted = list(_counted(groups, counts, documents))
     free = _Addresses(subnets, profile, hosts, problems)
     for node in wanted:
         if (address := _fixed(node)) is not None:
@@ -127,10 +123,12 @@ class _Wanted:
     address: int | None = None
 
 
-def _counted(groups: Sequence[Alike], documents: Mapping[str, NodeResource]) -> Iterator[_Wanted]:
-    for group in groups:
-        for number in range(1 if group.count is None else group.count):
-            name = group.name if group.count is None else f"{group.name}-{number + 1}"
+def _counted(
+    groups: Sequence[Alike], counts: Sequence[int | None], documents: Mapping[str, NodeResource],
+) -> Iterator[_Wanted]:
+    for group, count in zip(groups, counts, strict=True):
+        for number in range(1 if count is None else count):
+            name = group.name if count is None else f"{group.name}-{number + 1}"
             yield _Wanted(name, group, number, documents.get(name))
 
 
