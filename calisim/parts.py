@@ -7,7 +7,7 @@ there is one way to build: a full build is one that finds nothing to take over.
 from __future__ import annotations
 
 import gc
-from collections.abc import Callable, Hashable, Iterable, Iterator
+from collections.abc import Callable, Hashable, Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from functools import partial
 from typing import TypeVar, cast
@@ -31,11 +31,33 @@ class Parts:
         self._made[name] = inputs, made
         return made
 
+    def each(self, name: Hashable, make: Callable[..., T], items: Sequence[object], *inputs: object) -> list[T]:
+        """``make(item, *inputs)`` of every item. Where the inputs are those of last time, what is made of the items with which
+        both lists begin and end is taken over: a few that join or leave cost what they are."""
+        known = self._made.get(name)
+        before: Sequence[object] = ()
+        made: list[T] = []
+        if known is not None and known[0][1:] == inputs:
+            before, made = cast(Sequence[object], known[0][0]), cast("list[T]", known[1])
+        shorter = min(len(items), len(before))
+        first = _alike(items, before, shorter)
+        last = _alike(items[::-1], before[::-1], shorter - first)
+        new = [make(item, *inputs) for item in items[first:len(items) - last]]
+        made = [*made[:first], *new, *made[len(made) - last:]]
+        self._made[name] = (items, *inputs), made
+        return made
+
     def branch(self) -> Parts:
         """These parts for another build; what that one makes changes nothing here."""
         other = Parts()
         other._made.update(self._made)
         return other
+
+
+def _alike(some: Sequence[object], others: Sequence[object], most: int) -> int:
+    """With how many equal items both begin."""
+    pairs = zip(range(most), some, others, strict=False)
+    return next((at for at, one, other in pairs if one is not other and one != other), most)
 
 
 def rows(kind: type[Row], *columns: Iterable[object]) -> Iterator[Row]:

@@ -219,7 +219,7 @@ class Cluster:
             **self.fabric)  # type: ignore[arg-type]
         return Intent(
             name="hand-made", seed=self.seed, routers=tuple(self.routers), endpoints=endpoints, pools=tuple(self.pools),
-            blocks=self._allocations(endpoints), adverts=tuple(self.adverts),
+            blocks=tuple(Block(prefix, pool, owner) for prefix, owner, pool in self.blocks), adverts=tuple(self.adverts),
             nat=NatRule(
                 tuple(pool.prefix for pool in self.pools if pool.nat_outgoing), tuple(pool.prefix for pool in self.pools),
                 frozenset(self.exempt_hosts)),
@@ -236,14 +236,6 @@ class Cluster:
             Endpoint(0, EndpointKind.NODE, f"node/{r.name}", r.address, r.id, r.inputs.mtu, "eth0", r.decided_by)
             for r in self.routers]
         return tuple(endpoint._replace(id=i) for i, endpoint in enumerate([*nodes, *self.hosts, *self.pods], 1))
-
-    def _allocations(self, endpoints: tuple[Endpoint, ...]) -> tuple[Block, ...]:
-        holders = {e.address: e.id for e in endpoints if e.kind is EndpointKind.POD and e.address}
-        for router in self.routers:
-            holders |= {address: router.id for address in (router.ipip_address, router.vxlan_address) if address}
-        return tuple(
-            Block(prefix, pool, owner, {a - prefix.network: e for a, e in sorted(holders.items()) if a in prefix})
-            for prefix, owner, pool in self.blocks)
 
     def _pod_routes(self, number: int, endpoints: tuple[Endpoint, ...]) -> tuple[Route, ...]:
         return tuple(

@@ -12,7 +12,7 @@ from calisim.control.policy.resolve import police
 from calisim.control.policy.sets import Services
 from calisim.datapath.reference.police import Flow, Judgement, Police
 from calisim.errors import Mark
-from calisim.model.entities import Entities, NamedPort, Node, Pod
+from calisim.model.entities import Entities, NamedPort, Node, Pod, Pods, Replicas
 from calisim.quantities import parse_address
 from calisim.scenario import manifests
 from calisim.scenario.reader import parse
@@ -86,7 +86,7 @@ def world(
     endpoints = [
         Endpoint(number, EndpointKind.POD, one.id, base + number, 1, 1500) for number, one in enumerate(pods, start=1)]
     objects = Objects()
-    entities = Entities({}, {}, tuple(nodes), pods, (), namespaces)
+    entities = Entities({}, {}, tuple(nodes), Pods(map(Replicas.of, pods)), (), namespaces)
     policing = police(resources.policy, entities, endpoints, objects, services)
     return World(policing, objects, {endpoint.name: endpoint.address for endpoint in endpoints})
 

@@ -35,6 +35,27 @@ def test_a_part_that_could_not_be_made_is_tried_again() -> None:
     assert parts.of("x", make) == "made"
 
 
+def test_items_at_both_ends_are_taken_over() -> None:
+    parts, made = Parts(), []
+
+    def make(item: str, suffix: str) -> str:
+        made.append(item)
+        return item + suffix
+
+    for items, new in (
+        ("abc", "abc"), ("abc", ""), ("abxc", "x"), ("abxcy", "y"), ("zabxcy", "z"), ("ab", "ab"), ("", ""), ("aa", "aa"),
+        ("aaa", "a"), ("bac", "bac"), ("bbac", "b"), ("bc", ""),
+    ):
+        made.clear()
+        assert parts.each("x", make, list(items), "!") == [f"{item}!" for item in items]
+        assert made == [*new], items
+    made.clear()
+    assert parts.each("x", make, ["b", "c"], "?") == ["b?", "c?"] and made == ["b", "c"]         # other inputs
+    branch = parts.branch()
+    assert branch.each("x", make, ["c"], "?") == ["c?"] and parts.each("x", make, ["b", "c"], "?") == ["b?", "c?"]
+    assert made == ["b", "c"]
+
+
 def test_branches_do_not_see_each_other() -> None:
     trunk = Parts()
     first = trunk.of("x", list, "a")

@@ -11,7 +11,7 @@ from ..control.policing import Policing
 from ..control.policy.order import ordered_policies, ordered_tiers
 from ..control.policy.resolve import police
 from ..datapath.reference.police import Flow, Police
-from ..model.entities import Entities, Pod
+from ..model.entities import Entities, Pod, Pods, Replicas
 from ..scenario import admin_policies, kubernetes_policies
 from ..scenario.calico.policing import types_of
 from ..scenario.resources import Policy, PolicyResources, PolicyRule, Profile, Tier
@@ -103,7 +103,7 @@ def _rules(actions: Iterable[str]) -> tuple[PolicyRule, ...]:
 
 
 def _policed(resources: PolicyResources) -> Policing:
-    entities = Entities({}, {}, (), (Pod("pod", "x", "", {}),), (), {"x": {}})
+    entities = Entities({}, {}, (), Pods([Replicas.of(Pod("pod", "x", "", {}))]), (), {"x": {}})
     return police(resources, entities, [Endpoint(1, EndpointKind.POD, "x/pod", _ADDRESS, 0, 1500)], Objects())
 
 

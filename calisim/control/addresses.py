@@ -6,18 +6,21 @@ with a fixed address, then all other pods in the order of the scenario.
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from array import array
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
+from itertools import chain, groupby, islice
 from operator import attrgetter
 from typing import NamedTuple
 
-from ..model.entities import Pod
+from ..model.entities import Pod, Replicas, Pods
 from ..quantities import Prefix, plural
 from ..scenario.resources import UNWRITTEN, IPAMConfiguration, IPPool
 from ..selector import parse
 from ..vocabulary import Encap
 from .intent import Block
 from .ipam import Assignment, Failure, Ipam
+from .undisturbed import Served, serve
 
 CURES = {
     Failure.NO_QUALIFIED_POOL: "enable an IP pool that selects the node (nodeSelector, namespaceSelector, allowedUses)",
@@ -44,8 +47,9 @@ class Addresses:
 
     ipip: dict[str, int] = field(default_factory=dict)         # by node name
     vxlan: dict[str, int] = field(default_factory=dict)
-    pods: list[int] = field(default_factory=list)              # in the order of the topology
+    pods: array[int] = field(default_factory=lambda: array("q"))           # in the order of the topology
     blocks: tuple[Block, ...] = ()
+    borrowed: dict[Prefix, list[tuple[int, int]]] = field(default_factory=dict)    # of a block: address, router; by address
     failures: list[str] = field(default_factory=list)
 
 
@@ -55,13 +59,32 @@ def asked(pool: IPPool) -> IPPool:
 
 
 def allocate(
-    machines: Sequence[Machine], pods: Sequence[Pod], others: int, pools: Sequence[IPPool], tunnels: Sequence[Encap],
+    machines: Sequence[Machine], pods: Pods, pools: Sequence[IPPool], tunnels: Sequence[Encap],
     namespaces: Mapping[str, Mapping[str, str]], reservations: Sequence[Prefix], configuration: IPAMConfiguration,
 ) -> Addresses:
-    """Serve every tunnel device and every pod; handles in IPAM are endpoint ids (a node's for its tunnel addresses).
+    """Serve every tunnel device and every pod. ``tunnels``: the encapsulation that is on for each pool."""
+    enabled = [index for index, pool in enumerate(pools) if not pool.disabled]
+    if len(enabled) == 1 and not reservations and not any(one.ipip_address or one.vxlan_address for one in machines):
+        index, encap = enabled[0], tunnels[enabled[0]]
+        tunnelled = [one.name for one in machines] if encap is not Encap.NONE else []
+        served = serve({one.name: one.labels for one in machines}, tunnelled, pods, pools[index], configuration)
+        if served is not None:
+            return _of_all(served, machines, index, encap)
+    return _one_by_one(machines, pods, pools, tunnels, namespaces, reservations, configuration)
 
-    ``others``: how many endpoints there are before the pods; ``tunnels``: the encapsulation that is on for each pool.
-    """
+
+def _of_all(served: Served, machines: Sequence[Machine], pool: int, encap: Encap) -> Addresses:
+    blocks = [
+        Block(served.blocks[one.name], pool, number) for number, one in enumerate(machines, start=1) if one.name in served.blocks]
+    return Addresses(
+        served.tunnels if encap is Encap.IPIP else {}, served.tunnels if encap is Encap.VXLAN else {}, served.pods,
+        tuple(sorted(blocks, key=attrgetter("prefix"))))
+
+
+def _one_by_one(
+    machines: Sequence[Machine], pods: Pods, pools: Sequence[IPPool], tunnels: Sequence[Encap],
+    namespaces: Mapping[str, Mapping[str, str]], reservations: Sequence[Prefix], configuration: IPAMConfiguration,
+) -> Addresses:
     ipam = Ipam(
         pools, reservations=reservations, configuration=configuration,
         host_labels={machine.name: machine.labels for machine in machines}, namespace_labels=namespaces)
@@ -72,17 +95,20 @@ def allocate(
         _fix(request, ipam)
     for request in wanted:
         if not request.address:
-            answer = ipam.assign(request.machine.name, use="Tunnel", pools=request.pools, handles=(request.handle,))
+            answer = ipam.assign(request.machine.name, use="Tunnel", pools=request.pools)
             if answer.failure is not None:
                 unserved.setdefault((answer.failure, answer.message), []).append(f"{request.device} of {request.machine.name}")
                 continue
             request.address = answer.addresses[0]
         (result.ipip if request.encap is Encap.IPIP else result.vxlan)[request.machine.name] = request.address
-    result.pods = _serve(pods, others + 1, ipam, unserved)
+    result.pods = _serve(pods, ipam, unserved)
     affinities = {machine.name: number for number, machine in enumerate(machines, start=1)}
     result.blocks = tuple(
-        Block(block.prefix, block.pool, affinities[block.affinity], dict(sorted(block.used.items())))
-        for block in sorted(ipam.blocks.values(), key=lambda block: block.prefix))
+        Block(block.prefix, block.pool, affinities[block.affinity])
+        for block in sorted(ipam.blocks.values(), key=attrgetter("prefix")))
+    for address, host in sorted(ipam.borrowed.items()):
+        if (lender := ipam.block_of(address)) is not None:
+            result.borrowed.setdefault(lender.prefix, []).append((address, affinities[host]))
     for (failure, message), names in unserved.items():
         who = names[0] + (f" and {plural(len(names) - 1, 'other')}" if len(names) > 1 else "")
         result.failures.append(f"no address for {who}: {message}; {CURES[failure]}")
@@ -96,7 +122,6 @@ class _Request:
     machine: Machine
     encap: Encap
     device: str
-    handle: int
     pools: tuple[str, ...]                # as IPAM is asked: CIDRs
     qualifying: tuple[IPPool, ...]
     wish: int | None
@@ -109,14 +134,14 @@ def _tunnels(machines: Sequence[Machine], pools: Sequence[IPPool], tunnels: Sequ
     ordered = sorted(
         ((pool, encap, parse(pool.node_selector)) for pool, encap in zip(pools, tunnels, strict=True)
          if not pool.disabled and "Tunnel" in pool.allowed_uses), key=lambda one: one[0].name)
-    for handle, machine in enumerate(machines, start=1):
+    for machine in machines:
         for encap, device, wish in (
             (Encap.IPIP, "tunl0", machine.ipip_address), (Encap.VXLAN, "vxlan.calico", machine.vxlan_address),
         ):
             chosen = tuple(pool for pool, own, selector in ordered if own is encap and selector.matches(machine.labels))
             if chosen:
                 names = tuple(str(pool.cidr) for pool in chosen)
-                requests.append(_Request(machine, encap, device, handle, names, chosen, wish))
+                requests.append(_Request(machine, encap, device, names, chosen, wish))
     return requests
 
 
@@ -124,33 +149,49 @@ def _fix(request: _Request, ipam: Ipam) -> None:
     """Give the device the address of its document, if that still lies in a qualifying pool and is free."""
     wish = request.wish
     if wish is not None and any(wish in pool.cidr for pool in request.qualifying):
-        answer = ipam.assign_address(request.machine.name, wish, request.handle)
+        answer = ipam.assign_address(request.machine.name, wish)
         request.address = wish if answer.failure is None else 0
 
 
-def _serve(
-    pods: Sequence[Pod], first: int, ipam: Ipam, unserved: dict[tuple[Failure, str], list[str]],
-) -> list[int]:
+def _serve(pods: Pods, ipam: Ipam, unserved: dict[tuple[Failure, str], list[str]]) -> array[int]:
     """Addresses of the pods, those first that are fixed."""
-    addresses = [0] * len(pods)
+    given: dict[int, array[int]] = {}              # by number of the group
 
     def fail(pod: Pod, answer: Assignment) -> None:
         if answer.failure is not None:
             unserved.setdefault((answer.failure, answer.message), []).append(f"pod {pod.id}")
 
-    for position, pod in enumerate(pods):
-        if pod.address is not None:
-            fixed = ipam.assign_address(pod.node, pod.address, first + position)
-            addresses[position] = pod.address if fixed.failure is None else 0
-            fail(pod, fixed)
-    others = [position for position, pod in enumerate(pods) if pod.address is None]
-    free = [pods[position] for position in others] if len(others) < len(pods) else pods
-    given = ipam.assign_each(
-        map(attrgetter("node"), free), map(attrgetter("namespace"), free), map(attrgetter("pools"), free),
-        map(first.__add__, others))
-    for position, answer in zip(others, given, strict=True):
-        if isinstance(answer, int):
-            addresses[position] = answer
-        else:
-            fail(pods[position], answer)
-    return addresses
+    others = []
+    for number, group in enumerate(pods.parts):
+        if (wanted := group.pattern.address) is None:
+            others.append((number, group))
+            continue
+        given[number] = array("q")
+        for pod in group:
+            answer = ipam.assign_address(pod.node, wanted)
+            given[number].append(wanted if answer.failure is None else 0)
+            fail(pod, answer)
+    for _, alike in groupby(others, _requests):
+        numbers, groups = zip(*alike, strict=True)
+        addresses = chain.from_iterable(_rounds(Pods(groups), ipam, fail))
+        given |= {number: array("q", islice(addresses, len(group))) for number, group in zip(numbers, groups, strict=True)}
+    return array("q", chain.from_iterable(given[number] for number in range(len(pods.parts))))
+
+
+def _requests(one: tuple[int, Replicas]) -> tuple[object, ...]:
+    """What is the same of groups that IPAM may be asked about together: each has as many pods on every node."""
+    number, group = one
+    return group.nodes, group.pattern.namespace, group.pattern.pools, number if len(group) % len(group.nodes) else -1
+
+
+def _rounds(pods: Pods, ipam: Ipam, fail: Callable[[Pod, Assignment], None]) -> Iterator[list[int]]:
+    """The addresses of such groups, a pod on each node at a time."""
+    nodes, pattern = pods.parts[0].nodes, pods.parts[0].pattern
+    rounds, rest = divmod(len(pods), len(nodes))
+
+    def refuse(number: int, at: int, answer: Assignment) -> None:
+        fail(pods[number * len(nodes) + at], answer)
+
+    yield from ipam.assign_rounds(nodes, rounds, pattern.namespace, pattern.pools, refuse)
+    yield from ipam.assign_rounds(
+        nodes[:rest], 1, pattern.namespace, pattern.pools, lambda _, at, answer: refuse(rounds, at, answer))

@@ -11,14 +11,14 @@ security groups and rules, NACL rules, route entries, with file and line.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import cached_property
 from hashlib import sha1
 from typing import NamedTuple
 
 from ..errors import Mark
-from ..quantities import Prefix
+from ..quantities import Prefix, network_of
 from ..vocabulary import (
     AdjacencyKind, Device, DropReason, Encap, EndpointKind, RouterFlag, RpFilter, TargetKind,
 )
@@ -85,6 +85,16 @@ class Pool:
 
 
 @dataclass(frozen=True, slots=True)
+class Peer:
+    """A node as others know it: the address that Calico recorded, its VTEP, its VPC and its BGP sessions."""
+
+    address: int
+    vxlan_address: int
+    vpc: str
+    mesh: tuple[str, ...]
+
+
+@dataclass(frozen=True, slots=True)
 class Advert:
     """A block, or a borrowed or tunnel address, that other nodes learn a route to.
 
@@ -97,16 +107,16 @@ class Advert:
     pool: int                             # index in Intent.pools
     exported: bool = True
     borrowed: bool = False
+    peer: Peer = Peer(0, 0, "", ())       # the owner, as all that routes to the advert need to know of it
 
 
 @dataclass(frozen=True, slots=True)
 class Block:
-    """An IPAM block: affine router (0 none) and who has which ordinal (endpoint ids; node = tunnel address)."""
+    """An IPAM block and its affine router (0 none); :meth:`Intent.allocations` are the addresses of it in use."""
 
     prefix: Prefix
     pool: int
     affinity: int
-    allocations: Mapping[int, int]        # ordinal → endpoint id
 
 
 @dataclass(frozen=True, slots=True)
@@ -343,13 +353,13 @@ class Intent:
     name: str
     seed: int
     routers: tuple[Router, ...]
-    endpoints: tuple[Endpoint, ...]
+    endpoints: Sequence[Endpoint]         # made when they are asked for
     pools: tuple[Pool, ...]
     blocks: tuple[Block, ...]
     adverts: tuple[Advert, ...]
     nat: NatRule
     fabric: Fabric
-    objects: tuple[Object, ...]           # id = position + 1
+    objects: Sequence[Object]             # id = position + 1
     places: tuple[str, ...]               # id = position + 1
     tunnel_senders: frozenset[int]        # addresses that may send tunnels to any node
     remote_route: Callable[[RoutingInputs, Advert], Route | None]
@@ -404,6 +414,19 @@ class Intent:
                 if address:
                     owners[address] = router.id
         return owners
+
+    @cached_property
+    def allocations(self) -> Mapping[Prefix, Mapping[int, int]]:
+        """Who has which ordinal of each block: endpoint ids (a node has its tunnel addresses)."""
+        found: dict[Prefix, dict[int, int]] = {block.prefix: {} for block in self.blocks}
+        lengths = sorted({prefix.length for prefix in found}, reverse=True)
+        held = {one.address: one.id for one in self.endpoints if one.kind is EndpointKind.POD and one.address}
+        held |= {address: one.id for one in self.routers for address in (one.ipip_address, one.vxlan_address) if address}
+        for address, endpoint in sorted(held.items()):
+            home = next((one for length in lengths if (one := network_of(address, length)) in found), None)
+            if home is not None:
+                found[home][address - home.network] = endpoint
+        return found
 
     def local_addresses(self, router: int) -> frozenset[int]:
         """Addresses of the node itself: its interface's and its tunnel devices'."""

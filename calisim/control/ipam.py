@@ -10,10 +10,10 @@ host's as for all others; and a host's blocks are tried in the order of their na
 
 from __future__ import annotations
 
-from collections import deque
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from enum import Enum
+from functools import partial
 
 from ..quantities import Prefix, format_address, plural
 from ..scenario.resources import IPAMConfiguration, IPPool
@@ -37,19 +37,27 @@ class Failure(Enum):
 
 @dataclass(slots=True, eq=False)
 class AllocationBlock:
-    """A block of the datastore: ``affinity`` is its host, ``free`` the ordinals in the order of their use."""
+    """A block of the datastore: ``affinity`` is its host, ``free`` the ordinals, the next one to be used last."""
 
     prefix: Prefix
     pool: int
     affinity: str
-    free: deque[int]
+    free: list[int]
     claimed: float = 0.0
-    used: dict[int, int] = field(default_factory=dict)         # ordinal → handle
+    used: set[int] = field(default_factory=set)                # ordinals
 
     @property
     def sort_key(self) -> str:
         """The datastore's own name of the block; lists come back in this order."""
         return f"{format_address(self.prefix.network).replace('.', '-')}-{self.prefix.length}"
+
+    def take(self, count: int) -> list[int]:
+        """So many addresses, or all that are free if there are fewer."""
+        network, free = self.prefix.network, self.free
+        ordinals = free[:-count - 1:-1]
+        del free[len(free) - len(ordinals):]
+        self.used.update(ordinals)
+        return [network + ordinal for ordinal in ordinals]
 
 
 @dataclass(frozen=True, slots=True)
@@ -105,6 +113,9 @@ class _Plan:
     message: str = ""
 
 
+Refuse = Callable[[int, int, Assignment], None]
+
+
 class Ipam:
     """Blocks and addresses of a cluster; ``now`` (seconds) is the clock that block affinities age by."""
 
@@ -117,6 +128,7 @@ class Ipam:
         self.configuration = configuration or IPAMConfiguration()
         self.now = 0.0
         self.blocks: dict[Prefix, AllocationBlock] = {}
+        self.borrowed: dict[int, str] = {}        # address in the block of another → host
         self._reservations = tuple(reservations)
         self._host_labels, self._namespace_labels = host_labels or {}, namespace_labels or {}
         self._sources = tuple(self._source(index, pool) for index, pool in enumerate(self.pools))
@@ -132,13 +144,13 @@ class Ipam:
         self._chosen: dict[tuple[str, tuple[int, ...]], _Plan] = {}         # by the use and the pools that it may have
         self._room = [0] * len(self.pools)
         self._walked: dict[tuple[str, int], int] = {}        # how far a host has come on its walk for addresses to borrow
-        self._serving: dict[str, dict[tuple[str | None, tuple[str, ...]], AllocationBlock]] = {}     # see assign_each
+        self._serving: dict[tuple[str | None, tuple[str, ...]], dict[str, AllocationBlock]] = {}     # see assign_rounds
 
     # -- requests ------------------------------------------------------------------------------------------------
 
     def assign(
         self, host: str, count: int = 1, *, use: str = "Workload", namespace: str | None = None, pools: Sequence[str] = (),
-        max_blocks: int = 0, handles: Sequence[int] = (),
+        max_blocks: int = 0,
     ) -> Assignment:
         """Up to ``count`` addresses for ``host``; ``pools`` are names or CIDRs and switch every selector off."""
         plan = self._plan(host, namespace, tuple(pools), use)
@@ -148,10 +160,9 @@ class Ipam:
             self._release_unselected(host, plan)
         addresses: list[int] = []
         new: list[Prefix] = []
-        names = iter(handles)
         eligible = [block for block in self._affine.get(host, ()) if block.pool in plan.usable]
         for block in eligible:
-            self._take(block, count - len(addresses), addresses, names)
+            addresses += self._take(block, count - len(addresses))
         limits = [value for value in (max_blocks, self.configuration.max_blocks_per_host) if value]
         limit = min(limits, default=DEFAULT_MAX_BLOCKS)
         owned = len(eligible)
@@ -165,10 +176,10 @@ class Ipam:
                 break
             owned += 1
             new.append(claimed.prefix)
-            self._take(claimed, count - len(addresses), addresses, names)
+            addresses += self._take(claimed, count - len(addresses))
         own = len(addresses)
         if own < count and not self.configuration.strict_affinity:
-            self._borrow(host, plan, count, addresses, names)
+            self._borrow(host, plan, count, addresses)
         if len(addresses) == count:
             return Assignment(tuple(addresses), tuple(addresses[own:]), tuple(new))
         dry = ", ".join(str(source.pool.cidr) for source in plan.sources)
@@ -180,34 +191,47 @@ class Ipam:
             tuple(addresses), tuple(addresses[own:]), tuple(new),
             Failure.STRICT_AFFINITY if strict else Failure.NO_FREE_ADDRESS, message)
 
-    def assign_each(
-        self, hosts: Iterable[str], namespaces: Iterable[str | None], pools: Iterable[tuple[str, ...]], handles: Iterable[int],
-    ) -> Iterator[int | Assignment]:
-        """One workload after the other: the address that :meth:`assign` gives it, or what it says instead.
+    def assign_rounds(
+        self, hosts: Sequence[str], rounds: int, namespace: str | None, pools: tuple[str, ...], refuse: Refuse,
+    ) -> Iterator[list[int]]:
+        """So many workloads on each host, everybody's first before anybody's second: the addresses that :meth:`assign` gives
+        them. Who gets none has 0, and ``refuse`` hears what it says instead, with the round and the position of the host.
 
-        Nothing is chosen anew while a host has the same blocks and the one that served its last such request has an address.
+        While the block that served a host's last such request has an address, hosts do not come into each other's way.
         """
-        known, room = self._serving, self._room
-        for host, namespace, wanted, handle in zip(hosts, namespaces, pools, handles, strict=False):
-            block = serving.get((namespace, wanted)) if (serving := known.get(host)) else None
-            if block is None or not block.free:
-                yield self._assign_first(host, namespace, wanted, handle)
-            else:
-                ordinal = block.free.popleft()
-                block.used[ordinal] = handle
+        serving = self._serving.setdefault((namespace, pools), {})
+        done, different = 0, len(set(hosts)) == len(hosts)
+        while done < rounds:
+            yield self._assign_round(hosts, namespace, pools, serving, partial(refuse, done))
+            done += 1
+            blocks = [serving[host] for host in hosts if host in serving] if different and done < rounds else []
+            if len(blocks) == len(hosts):
+                easy = min(rounds - done, min(len(block.free) for block in blocks))
+                yield from map(list, zip(*(self._take(block, easy) for block in blocks), strict=True))
+                done += easy
+
+    def _assign_round(
+        self, hosts: Sequence[str], namespace: str | None, pools: tuple[str, ...], serving: dict[str, AllocationBlock],
+        refuse: Callable[[int, Assignment], None],
+    ) -> list[int]:
+        addresses, room = [], self._room
+        for at, host in enumerate(hosts):
+            block = serving.get(host)
+            if block is not None and block.free:
+                ordinal = block.free.pop()
+                block.used.add(ordinal)
                 room[block.pool] -= 1
-                yield block.prefix.network + ordinal
+                addresses.append(block.prefix.network + ordinal)
+                continue
+            answer = self.assign(host, namespace=namespace, pools=pools)
+            addresses += answer.addresses or (0,)
+            if answer.failure is not None:
+                refuse(at, answer)
+            elif (found := self.block_of(answer.addresses[0])) is not None and found.affinity == host:
+                serving[host] = found
+        return addresses
 
-    def _assign_first(self, host: str, namespace: str | None, pools: tuple[str, ...], handle: int) -> int | Assignment:
-        answer = self.assign(host, namespace=namespace, pools=pools, handles=(handle,))
-        if answer.failure is not None:
-            return answer
-        found = self.block_of(answer.addresses[0])
-        if found is not None and found.affinity == host:
-            self._serving.setdefault(host, {})[namespace, pools] = found
-        return answer.addresses[0]
-
-    def assign_address(self, host: str, address: int, handle: int = 0) -> Assignment:
+    def assign_address(self, host: str, address: int) -> Assignment:
         """That very address, wherever it lies in an enabled pool; no selector is asked."""
         source = next((source for source in self._sources if address in source.pool.cidr and not source.pool.disabled), None)
         text = format_address(address)
@@ -228,17 +252,21 @@ class Ipam:
         if ordinal in block.free:                 # reserved ordinals are not, and may be asked for by name
             block.free.remove(ordinal)
             self._room[block.pool] -= 1
-        block.used[ordinal] = handle
+        block.used.add(ordinal)
+        if block.affinity != host:
+            self.borrowed[address] = host
         return Assignment((address,), () if block.affinity == host else (address,), new)
 
     def release(self, addresses: Iterable[int]) -> None:
         """Give addresses back: ordinals go to the end of their block's queue, lowest first."""
         for address in sorted(addresses):
             block = self.block_of(address)
-            if block is None or block.used.pop(address - block.prefix.network, None) is None:
+            if block is None or address - block.prefix.network not in block.used:
                 continue
+            block.used.remove(address - block.prefix.network)
+            self.borrowed.pop(address, None)
             if not any(address in reserved for reserved in self._reservations):
-                block.free.append(address - block.prefix.network)
+                block.free.insert(0, address - block.prefix.network)
                 self._room[block.pool] += 1
         self._walked.clear()
         self._serving.clear()
@@ -310,9 +338,9 @@ class Ipam:
         reserved = {
             ordinal for taken in self._reservations if taken.overlaps(prefix)
             for ordinal in range(max(taken.network - prefix.network, 0), min(taken.last - prefix.network + 1, source.size))}
-        block = AllocationBlock(prefix, source.index, host, deque(range(source.size)), self.now)
+        block = AllocationBlock(prefix, source.index, host, list(range(source.size - 1, -1, -1)), self.now)
         if reserved:
-            block.free = deque(ordinal for ordinal in block.free if ordinal not in reserved)
+            block.free = [ordinal for ordinal in block.free if ordinal not in reserved]
         self.blocks[prefix] = source.blocks[number] = block
         source.unclaimed -= 1
         self._room[source.index] += len(block.free)
@@ -325,12 +353,12 @@ class Ipam:
         affine.append(block)
         if len(affine) > 1:
             affine.sort(key=lambda each: each.sort_key)
-        self._serving.pop(host, None)
+        self._forget(host)
         return block
 
     def _delete(self, block: AllocationBlock) -> None:
         del self.blocks[block.prefix]
-        self._serving.pop(block.affinity, None)
+        self._forget(block.affinity)
         self._room[block.pool] -= len(block.free)
         for source in self._sources:
             number = source.number(block.prefix.network)
@@ -338,13 +366,15 @@ class Ipam:
                 del source.blocks[number]
                 source.unclaimed += 1
 
-    def _take(self, block: AllocationBlock, wanted: int, addresses: list[int], handles: Iterator[int]) -> None:
-        network, free, used = block.prefix.network, block.free, block.used
-        for _ in range(min(wanted, len(free))):
-            ordinal = free.popleft()
-            used[ordinal] = next(handles, 0)
-            addresses.append(network + ordinal)
-            self._room[block.pool] -= 1
+    def _forget(self, host: str) -> None:
+        """Its blocks are other ones now."""
+        for serving in self._serving.values():
+            serving.pop(host, None)
+
+    def _take(self, block: AllocationBlock, wanted: int) -> list[int]:
+        taken = block.take(wanted)
+        self._room[block.pool] -= len(taken)
+        return taken
 
     def _claim(self, host: str, plan: _Plan) -> AllocationBlock | None:
         """The first block of the walk that does not exist yet, else an empty one that its host left idle."""
@@ -373,13 +403,15 @@ class Ipam:
             and any(block.prefix.overlaps(prefix) for block in other.blocks.values())
             for other in source.overlapping)
 
-    def _borrow(self, host: str, plan: _Plan, count: int, addresses: list[int], handles: Iterator[int]) -> None:
+    def _borrow(self, host: str, plan: _Plan, count: int, addresses: list[int]) -> None:
         for source in plan.sources:
             while len(addresses) < count and (self._room[source.index] or source.overlapping):
                 lender = self._lender(host, source)
                 if lender is None:
                     break
-                self._take(lender, count - len(addresses), addresses, handles)
+                taken = self._take(lender, count - len(addresses))
+                addresses += taken
+                self.borrowed.update(dict.fromkeys(taken, host))
 
     def _lender(self, host: str, source: _Source) -> AllocationBlock | None:
         """The next block of the walk with a free address. Blocks only fill up, so the walk goes on where it stopped."""

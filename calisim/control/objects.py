@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 from ..errors import Mark
+from ..sequences import Joined
 from .intent import Object
 
 
@@ -10,8 +13,25 @@ class Objects:
     """Numbers objects in the order in which they are named."""
 
     def __init__(self) -> None:
-        self.all: list[Object] = []
+        self._before: list[Sequence[Object]] = []
+        self._count = 0                   # of those before
+        self._latest: list[Object] = []
+
+    @property
+    def all(self) -> Joined[Object]:
+        return Joined([*self._before, tuple(self._latest)])
+
+    @property
+    def next(self) -> int:
+        """The id of whatever comes next."""
+        return self._count + len(self._latest) + 1
 
     def add(self, kind: str, name: str, mark: Mark) -> int:
-        self.all.append(Object(kind, name, mark))
-        return len(self.all)
+        self._latest.append(Object(kind, name, mark))
+        return self.next - 1
+
+    def extend(self, objects: Sequence[Object]) -> None:
+        """Many at once; they are not copied."""
+        self._count = self.next - 1 + len(objects)
+        self._before += [tuple(self._latest), objects]
+        self._latest = []

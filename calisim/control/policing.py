@@ -16,8 +16,10 @@ would be in force if every staged policy were, and have the same ids where that 
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from array import array
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
+from functools import cached_property
 
 from ..quantities import Prefix
 from ..vocabulary import Device, PolicyAction
@@ -149,12 +151,40 @@ class Failsafes:
     untracked_egress: int = 0
 
 
+class Identified(Mapping[int, int]):
+    """Identities by address, out of two columns; zeros in either are nobody. The mapping is made when it is first asked."""
+
+    def __init__(self, addresses: array[int], identities: array[int]) -> None:
+        self.addresses, self.identities = addresses, identities
+
+    @cached_property
+    def _known(self) -> dict[int, int]:
+        pairs = zip(self.addresses, self.identities, strict=True)
+        return {address: identity for address, identity in pairs if address and identity}
+
+    def __getitem__(self, address: int) -> int:
+        return self._known[address]
+
+    def __iter__(self) -> Iterator[int]:
+        return iter(self._known)
+
+    def __len__(self) -> int:
+        return len(self._known)
+
+    def __eq__(self, other: object) -> bool:
+        if isinstance(other, Identified):
+            return self.addresses == other.addresses and self.identities == other.identities
+        return super().__eq__(other)
+
+    __hash__ = None  # type: ignore[assignment]
+
+
 @dataclass(frozen=True, slots=True)
 class Policing:
     """All policy of a cluster. An id is a position in its tuple, counted from 1."""
 
     identities: tuple[Identity, ...] = ()
-    endpoints: tuple[int, ...] = ()       # identity of each endpoint of the Intent; 0: nodes and hosts
+    endpoints: Sequence[int] = ()         # identity of each endpoint of the Intent; 0: nodes and hosts
     addresses: Mapping[int, int] = field(default_factory=dict)     # address of a pod → its identity
     programs: tuple[Program, ...] = ()
     chains: tuple[Chain, ...] = ()

@@ -6,28 +6,29 @@ Objects are numbered as they are named; endpoints are the nodes, then the hosts,
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from functools import cache
-from itertools import count, repeat
-from operator import attrgetter
+from functools import cache, lru_cache
+from itertools import chain, count
 
 from ..errors import Problem, ScenarioError
-from ..model.entities import NamedPort, Node, Pod, Subnet
+from ..model.entities import Node, Subnet
 from ..model.topology import Topology
-from ..parts import Parts, collector_paused, rows
-from ..quantities import PROTOCOLS, Prefix, format_address, network_of
+from ..parts import Parts, collector_paused
+from ..quantities import Prefix, format_address, network_of
 from ..scenario.resources import IPPool
+from ..sequences import Joined
 from ..vocabulary import Encap, EndpointKind, RouterFlag, RpFilter
 from ..vocabulary.chance import fnv1a_32
 from .addresses import Addresses, Machine, allocate, asked
 from .encapsulation import tunnel_of
+from .endpoints import PodEndpoints, PodObjects
 from .fabric import Wiring, wire
-from .intent import Advert, Block, Endpoint, Intent, Object, Pool, Router, RoutingInputs
+from .intent import Advert, Block, Endpoint, Intent, Object, Peer, Pool, Router, RoutingInputs
 from .mtu import device_mtu, pod_mtu
 from .nat import nat_rule
 from .objects import Objects
 from .owners import Owners, era_of, owners
 from .policy.resolve import police
-from .routing import OwnRoutes, Peer, PodRoutes, RemoteRoutes, export_allowed
+from .routing import OwnRoutes, PodRoutes, RemoteRoutes, affine, export_allowed, own_routes
 from .services import balance
 
 _RP_FILTERS = {"off": RpFilter.OFF, "strict": RpFilter.STRICT, "loose": RpFilter.LOOSE}
@@ -51,25 +52,26 @@ def resolve(topology: Topology, parts: Parts | None = None) -> Intent:
     addresses = _addresses(topology, enabled, parts)
     routers = _routers(topology, wiring, addresses, enabled, objects, parts)
     endpoints = _endpoints(topology, routers, addresses, objects, parts)
-    _refuse_clashes(topology, endpoints, routers, wiring, parts.of("addresses of pods", frozenset, addresses.pods))
+    _refuse_clashes(topology, endpoints, routers, wiring)
     nodes, blocks = topology.entities.nodes, addresses.blocks
     balanced = balance(topology, routers, endpoints, objects, _keys)
     policy = police(
         topology.resources.policy, topology.entities, endpoints, objects, balanced.backends, routers, felix,
         cuts=topology.settings.policy_change == "cut", parts=parts)
     writers = [routes_by.of(pool.ipip, pool.vxlan) for pool in pools]
-    remote = RemoteRoutes(routes_by, writers, pools, parts.of("peers", _peers, nodes, routers))
-    own = parts.of(
-        "own routes", OwnRoutes, writers, [pool.decided_by for pool in pools], routers,
-        [subnet.decided_by for subnet in wiring.fabric.subnets], blocks)
+    remote = parts.of("remote routes", RemoteRoutes, routes_by, writers, pools)
+    own = parts.of("own routes", OwnRoutes, parts.each(
+        "own routes of each", own_routes, affine(routers, blocks), writers, [pool.decided_by for pool in pools],
+        [subnet.decided_by for subnet in wiring.fabric.subnets]))
+    peers = parts.each("peers", _peer, list(zip(nodes, routers, strict=True)))
     exports = [
         (export_allowed(pool, routes_by, inside_own_block=True), export_allowed(pool, routes_by, inside_own_block=False))
         for pool in pools]
     return Intent(
         name=topology.name, seed=topology.seed, routers=routers, endpoints=endpoints, pools=pools, blocks=blocks,
-        adverts=parts.of("adverts", _adverts, blocks, endpoints, exports),
+        adverts=_adverts(blocks, addresses.borrowed, peers, exports, parts),
         nat=nat_rule(written, felix.nat_outgoing_exclusions, (_recorded(node) for node in nodes), felix.external_nodes),
-        fabric=wiring.fabric, objects=tuple(objects.all), places=wiring.places, tunnel_senders=_senders(topology),
+        fabric=wiring.fabric, objects=objects.all, places=wiring.places, tunnel_senders=_senders(topology),
         remote_route=remote.remote_route, own_routes=own.of, pod_routes=PodRoutes(era, endpoints).of,
         assumptions=(*_assumptions(topology, routes_by), *balanced.assumptions), icmp_ratelimit=topology.settings.icmp_ratelimit,
         failures=(*addresses.failures, *wiring.failures), warnings=(*topology.warnings, *policy.warnings), policy=policy,
@@ -94,7 +96,7 @@ def _addresses(topology: Topology, enabled: Mapping[Encap, bool], parts: Parts) 
     encaps = (tunnel_of(pool.ipip_mode, pool.vxlan_mode)[0] for pool in resources.pools)
     tunnels = [encap if enabled.get(encap) else Encap.NONE for encap in encaps]
     return parts.of(
-        "addresses", allocate, machines, entities.pods, len(entities.nodes) + len(entities.hosts),
+        "addresses", allocate, machines, entities.pods,
         [asked(pool) for pool in resources.pools], tunnels, entities.namespaces, resources.reservations, resources.ipam)
 
 
@@ -109,12 +111,20 @@ def _routers(
     configured = {"ipip": felix.ipip_mtu, "vxlan": felix.vxlan_mtu}
     devices = [name for name, encap in (("ipip", Encap.IPIP), ("vxlan", Encap.VXLAN)) if enabled[encap]]
     mesh = ("mesh",) if topology.resources.bgp.node_to_node_mesh_enabled else ()
-    routers, deciders = parts.of(
-        "routers", _of_nodes, entities.nodes, entities.subnets, wiring.subnets, addresses.ipip, addresses.vxlan, configured,
-        devices, mesh, _RP_FILTERS[topology.settings.rp_filter], _common_flags(topology),
-        wiring.groups if topology.provider.security_groups else None, len(objects.all) + 1)
-    objects.all += deciders
-    return routers
+    nodes, owned = entities.nodes, _own_groups(topology, wiring)
+    made = parts.each(
+        "routers", _router, list(zip(
+            nodes, count(1), _keys([node.name for node in nodes]), map(addresses.ipip.get, (node.name for node in nodes)),
+            map(addresses.vxlan.get, (node.name for node in nodes)), strict=False)),
+        entities.subnets, wiring.subnets, configured, devices, mesh, _RP_FILTERS[topology.settings.rp_filter],
+        _common_flags(topology), owned, objects.next)
+    objects.extend([Object("Node", node.name, node.check_mark) for node in nodes])
+    return tuple(made)
+
+
+def _own_groups(topology: Topology, wiring: Wiring) -> Mapping[tuple[str, str], int] | None:
+    """Numbers of the security groups; None where the provider filters nothing."""
+    return wiring.groups if topology.provider.security_groups else None
 
 
 def _common_flags(topology: Topology) -> RouterFlag:
@@ -136,28 +146,27 @@ def _common_flags(topology: Topology) -> RouterFlag:
     return common
 
 
-def _of_nodes(
-    nodes: Sequence[Node], subnets: Mapping[str, Subnet], subnet_ids: Mapping[str, int], ipip: Mapping[str, int],
-    vxlan: Mapping[str, int], configured: Mapping[str, int], devices: Sequence[str], mesh: tuple[str, ...], rp_filter: RpFilter,
-    common: RouterFlag, groups: Mapping[tuple[str, str], int] | None, first_object: int,
-) -> tuple[tuple[Router, ...], list[Object]]:
-    """The routers and their objects."""
-    keys = _keys([node.name for node in nodes])
-    known: dict[RoutingInputs, RoutingInputs] = {}                 # nodes that see alike share one
-    routers = []
-    for number, node in enumerate(nodes, start=1):
-        subnet = subnets[node.subnet]
-        mtus = {name: device_mtu(name, node.mtu, configured[name]) if name in devices else 0 for name in configured}
-        inputs = RoutingInputs(
-            network_of(*node.recorded) if node.recorded else None, subnet.prefix, subnet.gateway, node.mtu,
-            mtus["ipip"], mtus["vxlan"], node.vpc, () if node.cluster_id else mesh)
-        flags = common | _own_flags(node.source_dest_check, node.down, node.public_address is not None)
-        routers.append(Router(
-            number, keys[number - 1], node.name, node.address, known.setdefault(inputs, inputs), subnet_ids[node.subnet],
-            node.zone, ipip.get(node.name, 0), vxlan.get(node.name, 0), pod_mtu(node.mtu, devices, configured), rp_filter, flags,
-            tuple(groups[node.vpc, name] for name in node.groups) if groups is not None else (), node.public_address or 0,
-            first_object + number - 1))
-    return tuple(routers), [Object("Node", node.name, node.check_mark) for node in nodes]
+def _router(
+    item: tuple[Node, int, int, int | None, int | None], subnets: Mapping[str, Subnet], subnet_ids: Mapping[str, int],
+    configured: Mapping[str, int], devices: Sequence[str], mesh: tuple[str, ...], rp_filter: RpFilter, common: RouterFlag,
+    groups: Mapping[tuple[str, str], int] | None, first_object: int,
+) -> Router:
+    """``item``: a node with its number, its key and its tunnel addresses."""
+    node, number, key, ipip, vxlan = item
+    subnet = subnets[node.subnet]
+    mtus = [device_mtu(name, node.mtu, configured[name]) if name in devices else 0 for name in ("ipip", "vxlan")]
+    inputs = _inputs(
+        network_of(*node.recorded) if node.recorded else None, subnet.prefix, subnet.gateway, node.mtu, *mtus, node.vpc,
+        () if node.cluster_id else mesh)
+    return Router(
+        number, key, node.name, node.address, inputs, subnet_ids[node.subnet], node.zone, ipip or 0, vxlan or 0,
+        pod_mtu(node.mtu, devices, configured), rp_filter,
+        common | _own_flags(node.source_dest_check, node.down, node.public_address is not None),
+        tuple(groups[node.vpc, name] for name in node.groups) if groups is not None else (), node.public_address or 0,
+        first_object + number - 1)
+
+
+_inputs = lru_cache(maxsize=1 << 16)(RoutingInputs)            # nodes that see alike share one
 
 
 @cache
@@ -183,7 +192,7 @@ def _keys(names: Sequence[str]) -> list[int]:
 
 def _endpoints(
     topology: Topology, routers: Sequence[Router], addresses: Addresses, objects: Objects, parts: Parts,
-) -> tuple[Endpoint, ...]:
+) -> Joined[Endpoint]:
     entities = topology.entities
     usual = topology.settings.stack == "answer"
     endpoints = [
@@ -197,40 +206,14 @@ def _endpoints(
             len(endpoints) + 1, EndpointKind.HOST, f"host/{host.name}", host.address, 0, mtu, "eth0",
             objects.add("Host", host.name, host.mark), usual if host.answers is None else host.answers))
     homes = {router.name: (router.id, router.pod_mtu) for router in routers}
-    pods, deciders = parts.of(
-        "endpoints", _pods, entities.pods, homes, addresses.pods, usual, len(endpoints) + 1, len(objects.all) + 1)
-    objects.all += deciders
-    return parts.of("all endpoints", _together, endpoints, pods)
-
-
-def _together(others: Sequence[Endpoint], pods: Sequence[Endpoint]) -> tuple[Endpoint, ...]:
-    return (*others, *pods)
-
-
-def _pods(
-    pods: Sequence[Pod], homes: Mapping[str, tuple[int, int]], addresses: Sequence[int], usual: bool, first: int,
-    first_object: int,
-) -> tuple[list[Endpoint], list[Object]]:
-    """The endpoints and their objects, column by column: there may be hundreds of thousands."""
-    if not pods:
-        return [], []
-    names, spaces, nodes, _, ports, _, _, mtus, _, marks, answers, _ = zip(*pods, strict=True)
-    ids = list(map("/".join, zip(spaces, names, strict=True)))
-    routers, usual_mtus = zip(*map(homes.__getitem__, nodes), strict=True)
-    endpoints = rows(
-        Endpoint, count(first), repeat(EndpointKind.POD), ids, addresses, routers,
-        [mtu or other for mtu, other in zip(mtus, usual_mtus, strict=True)], repeat(""), count(first_object),
-        [usual if said is None else said for said in answers], map(_listening, ports))
-    return list(endpoints), list(rows(Object, repeat("Endpoint"), ids, marks))
-
-
-@cache
-def _listening(ports: tuple[NamedPort, ...]) -> tuple[tuple[int, int], ...]:
-    return tuple((PROTOCOLS[port.protocol.lower()], port.port) for port in ports)
+    pods = parts.of(
+        "endpoints of pods", PodEndpoints, entities.pods, homes, addresses.pods, usual, len(endpoints) + 1, objects.next)
+    objects.extend(PodObjects(entities.pods))
+    return parts.of("endpoints", Joined, (tuple(endpoints), pods))
 
 
 def _refuse_clashes(
-    topology: Topology, endpoints: Sequence[Endpoint], routers: Sequence[Router], wiring: Wiring, of_pods: frozenset[int],
+    topology: Topology, endpoints: Sequence[Endpoint], routers: Sequence[Router], wiring: Wiring,
 ) -> None:
     """A pod or tunnel address that a node, a host or a subnet's router has, too: nothing could tell the two apart."""
     taken = {subnet.gateway: f"the router of subnet {subnet.name}" for subnet in wiring.fabric.subnets}
@@ -240,7 +223,8 @@ def _refuse_clashes(
     clashes = [
         (address, f"a tunnel device of {router.name}")
         for router in routers for address in (router.ipip_address, router.vxlan_address) if address in taken]
-    if taken.keys() & of_pods:
+    pools = [pool.cidr for pool in topology.resources.pools]
+    if any(address in pool for pool in pools for address in taken):
         clashes += [
             (endpoint.address, f"pod {endpoint.name}") for endpoint in endpoints[others:] if endpoint.address in taken]
     if not clashes:
@@ -254,28 +238,31 @@ def _refuse_clashes(
 
 
 def _adverts(
-    blocks: Sequence[Block], endpoints: Sequence[Endpoint], exports: Sequence[tuple[bool, bool]],
+    blocks: Sequence[Block], borrowed: Mapping[Prefix, Sequence[tuple[int, int]]], peers: Sequence[Peer],
+    exports: Sequence[tuple[bool, bool]], parts: Parts,
 ) -> tuple[Advert, ...]:
     """Every block of a node, and every address that another node than the block's uses. ``exports``: whether whole blocks and
     single addresses of each pool are told."""
-    adverts = []
-    homes = [0, *map(attrgetter("router"), endpoints)]
-    for block in blocks:
-        whole, single = exports[block.pool]
-        if block.affinity:
-            adverts.append(Advert(block.prefix, block.affinity, block.pool, whole))
-        users = [homes[endpoint] for endpoint in block.allocations.values()]
-        if users.count(block.affinity) < len(users):
-            adverts += [
-                Advert(Prefix(block.prefix.network + ordinal, 32), user, block.pool, single, borrowed=True)
-                for ordinal, user in zip(block.allocations, users, strict=True) if user != block.affinity]
-    return tuple(adverts)
+    items = [
+        (block, peers[block.affinity - 1], [(address, user, peers[user - 1]) for address, user in borrowed.get(block.prefix, ())])
+        for block in blocks]
+    return tuple(chain.from_iterable(parts.each("adverts", _of_block, items, exports)))
 
 
-def _peers(nodes: Sequence[Node], routers: Sequence[Router]) -> list[Peer]:
-    return [
-        Peer(_recorded(node), router.vxlan_address, node.vpc, router.inputs.mesh)
-        for node, router in zip(nodes, routers, strict=True)]
+def _of_block(
+    item: tuple[Block, Peer, Sequence[tuple[int, int, Peer]]], exports: Sequence[tuple[bool, bool]],
+) -> tuple[Advert, ...]:
+    """``item``: a block, its node, and who has borrowed which address of it."""
+    block, owner, lent = item
+    whole, single = exports[block.pool]
+    return (
+        *([Advert(block.prefix, block.affinity, block.pool, whole, peer=owner)] if block.affinity else ()),
+        *(Advert(Prefix(address, 32), user, block.pool, single, borrowed=True, peer=peer) for address, user, peer in lent))
+
+
+def _peer(item: tuple[Node, Router]) -> Peer:
+    node, router = item
+    return Peer(_recorded(node), router.vxlan_address, node.vpc, router.inputs.mesh)
 
 
 def _senders(topology: Topology) -> frozenset[int]:

@@ -14,7 +14,7 @@ from ..quantities import Prefix
 from ..vocabulary import AdjacencyKind, Device, DropReason, Encap, EndpointKind
 from ..vocabulary.encaps import encapsulation
 from .encapsulation import encapsulate
-from .intent import Adjacency, Advert, Block, Endpoint, Pool, Route, Router, RoutingInputs
+from .intent import Adjacency, Advert, Block, Endpoint, Peer, Pool, Route, Router, RoutingInputs
 from .owners import KernelFilter, Owners, kernel_filter
 
 ETHERNET = "eth0"
@@ -26,16 +26,6 @@ WORKLOAD_METRIC = 1024
 DHCP_METRIC = 100
 
 
-@dataclass(frozen=True, slots=True)
-class Peer:
-    """A node as others know it: the address that Calico recorded, its VTEP, its VPC and its BGP sessions."""
-
-    address: int
-    vxlan_address: int
-    vpc: str
-    mesh: tuple[str, ...]
-
-
 @dataclass(frozen=True)
 class RemoteRoutes:
     """What nodes learn of each other's adverts; ``writers`` of each pool's routes: ``bird``, ``felix`` or "" (:mod:`.owners`)."""
@@ -43,7 +33,6 @@ class RemoteRoutes:
     owners: Owners
     writers: Sequence[str]
     pools: Sequence[Pool]
-    peers: Sequence[Peer]                         # by router id - 1
 
     @cached_property
     def _filters(self) -> dict[tuple[int, Prefix | None], KernelFilter]:
@@ -52,7 +41,7 @@ class RemoteRoutes:
 
     def remote_route(self, inputs: RoutingInputs, advert: Advert) -> Route | None:
         """The route of a node with these inputs to an advert of another, or None where nobody tells it one."""
-        pool, peer = self.pools[advert.pool], self.peers[advert.owner - 1]
+        pool, peer = self.pools[advert.pool], advert.peer
         owner = self.writers[advert.pool]
         if owner == "bird":
             return self._bird(inputs, advert, pool, peer) if inputs.mesh and inputs.mesh == peer.mesh else None
@@ -91,46 +80,52 @@ class RemoteRoutes:
 
 @dataclass(frozen=True)
 class OwnRoutes:
-    """What a node has without hearing of others: default, link, blackholes of its blocks."""
+    """What each node has without hearing of others, its pods aside."""
 
-    writers: Sequence[str]                        # of each pool's routes
-    pool_objects: Sequence[int]                   # object ids
-    routers: Sequence[Router]
-    subnet_objects: Sequence[int]                 # object ids by fabric subnet id - 1
-    blocks: Sequence[Block]
-
-    @cached_property
-    def _affine(self) -> Mapping[int, Sequence[Block]]:
-        """Blocks by router."""
-        owned: dict[int, list[Block]] = {}
-        for block in self.blocks:
-            owned.setdefault(block.affinity, []).append(block)
-        return owned
+    rows: Sequence[tuple[Route, ...]]             # by router id - 1
 
     def of(self, number: int) -> tuple[Route, ...]:
-        return (*self._link(self.routers[number - 1]), *self._blackholes(number))
+        return self.rows[number - 1]
 
-    def _link(self, router: Router) -> tuple[Route, ...]:
-        inputs = router.inputs
-        attached, gateway = _towards_link(inputs.mtu, inputs.gateway, self.subnet_objects[router.subnet - 1])
-        return (
-            Route(Prefix(0, 0), gateway, ETHERNET, inputs.gateway, "dhcp", source=router.address, metric=DHCP_METRIC),
-            Route(inputs.link, attached, ETHERNET, scope_link=True, source=router.address),
-            Route(
-                Prefix(inputs.gateway, 32), attached, ETHERNET, protocol="dhcp", scope_link=True, source=router.address,
-                metric=DHCP_METRIC),
-        )
 
-    def _blackholes(self, number: int) -> list[Route]:
-        """One for each own block of more than one address; a /32 would hide its pod."""
-        routes = []
-        for block in self._affine.get(number, ()):
-            writer = self.writers[block.pool]
-            if writer and block.prefix.length < 32:
-                drop = Adjacency(
-                    AdjacencyKind.DROP, Device.NONE, 0, reason=DropReason.BLACKHOLE, decided_by=self.pool_objects[block.pool])
-                routes.append(Route(block.prefix, drop, "", protocol="bird" if writer == "bird" else FELIX_PROTOCOL))
-        return routes
+def affine(routers: Sequence[Router], blocks: Sequence[Block]) -> list[tuple[Router, tuple[Block, ...]]]:
+    """Every router with its blocks."""
+    owned: dict[int, tuple[Block, ...]] = {}
+    for block in blocks:
+        owned[block.affinity] = (*owned.get(block.affinity, ()), block)
+    return [(router, owned.get(router.id, ())) for router in routers]
+
+
+def own_routes(
+    item: tuple[Router, Sequence[Block]], writers: Sequence[str], pool_objects: Sequence[int], subnet_objects: Sequence[int],
+) -> tuple[Route, ...]:
+    """Default, link, blackholes of a router's blocks. ``writers`` of each pool's routes; object ids of pools and of subnets."""
+    router, blocks = item
+    return (*_link(router, subnet_objects[router.subnet - 1]), *_blackholes(blocks, writers, pool_objects))
+
+
+def _link(router: Router, decider: int) -> tuple[Route, ...]:
+    inputs = router.inputs
+    attached, gateway = _towards_link(inputs.mtu, inputs.gateway, decider)
+    return (
+        Route(Prefix(0, 0), gateway, ETHERNET, inputs.gateway, "dhcp", source=router.address, metric=DHCP_METRIC),
+        Route(inputs.link, attached, ETHERNET, scope_link=True, source=router.address),
+        Route(
+            Prefix(inputs.gateway, 32), attached, ETHERNET, protocol="dhcp", scope_link=True, source=router.address,
+            metric=DHCP_METRIC),
+    )
+
+
+def _blackholes(blocks: Sequence[Block], writers: Sequence[str], pool_objects: Sequence[int]) -> list[Route]:
+    """One for each own block of more than one address; a /32 would hide its pod."""
+    routes = []
+    for block in blocks:
+        writer = writers[block.pool]
+        if writer and block.prefix.length < 32:
+            drop = Adjacency(
+                AdjacencyKind.DROP, Device.NONE, 0, reason=DropReason.BLACKHOLE, decided_by=pool_objects[block.pool])
+            routes.append(Route(block.prefix, drop, "", protocol="bird" if writer == "bird" else FELIX_PROTOCOL))
+    return routes
 
 
 @lru_cache(maxsize=1024)

@@ -7,6 +7,7 @@ intervals that the table of longest matches is built from.
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
+from itertools import chain
 from typing import NamedTuple
 
 import numpy as np
@@ -46,9 +47,10 @@ class Classes:
     def __init__(self, facts: Facts) -> None:
         endpoints = facts.endpoints
         owners = _owners(endpoints, facts.tunnels)
-        blocks = Intervals(_sorted([block.prefix for block in facts.blocks]))
+        held = _nets([block.prefix for block in facts.blocks])
+        blocks = Intervals(_sorted(held))
         strangers = owners[blocks.match(owners[:, 0]) < 0, 0]
-        slices = _sorted([block.prefix for block in facts.blocks], _singles(strangers))
+        slices = _sorted(held, _singles(strangers))
         are_hosts = (endpoints.kinds == EndpointKind.HOST) & (endpoints.addresses != 0)
         hosts = endpoints.addresses[are_hosts]
         exempt = np.concatenate([_nets(facts.nat.exempt), _singles(facts.nat.hosts)])
@@ -76,7 +78,7 @@ class Classes:
         self._set("public", _singles(facts.public), _values(facts.public))
         self._hold(facts.holders)
         self.residents = self._place(slices, owners)
-        self._scatter(endpoints, starts, classes)
+        self._scatter(endpoints, owners, starts, classes)
         self.records[0] = np.zeros((), CLASS)
 
     def _flag(self, flag: ClassFlag, where: np.ndarray) -> None:
@@ -110,30 +112,29 @@ class Classes:
         self._flag(ClassFlag.RESIDENTS, intervals.match(self.samples) >= 0)
         return residents
 
-    def _scatter(self, endpoints: Columns, starts: np.ndarray, classes: np.ndarray) -> None:
+    def _scatter(self, endpoints: Columns, owners: np.ndarray, starts: np.ndarray, classes: np.ndarray) -> None:
         """Mark the classes with pods of other routers than the holder."""
-        pods = (endpoints.kinds == EndpointKind.POD) & (endpoints.addresses != 0)
-        at = classes[np.searchsorted(starts, endpoints.addresses[pods], "right") - 1]
-        self._flag(ClassFlag.SCATTERED, at[self.records["holder"][at] != endpoints.routers[pods]])
+        addresses, ids = owners[endpoints.kinds[owners[:, 1] - 1] == EndpointKind.POD].T
+        at = classes[np.searchsorted(starts, addresses, "right") - 1]
+        self._flag(ClassFlag.SCATTERED, at[self.records["holder"][at] != endpoints.routers[ids - 1]])
 
 
 def _owners(endpoints: Columns, tunnels: Sequence[tuple[int, int]]) -> np.ndarray:
     """Who has each address: rows of address and endpoint, by address; CompileError if two have one."""
     own = np.flatnonzero(endpoints.addresses)
-    claims = np.concatenate([
-        np.column_stack([endpoints.addresses[own], endpoints.ids[own]]), np.array(tunnels, np.int64).reshape(-1, 2)])
-    claims = claims[np.sort(claims[:, 0] << 30 | np.arange(len(claims))) & (1 << 30) - 1]       # faster than a stable argsort
-    again = claims[1:, 0] == claims[:-1, 0]
-    for position in np.flatnonzero(again & (claims[1:, 1] != claims[:-1, 1]))[:1].tolist():
+    devices = _nets(tunnels)
+    claims = distinct(np.concatenate([endpoints.addresses[own] << 31 | endpoints.ids[own], devices[:, 0] << 31 | devices[:, 1]]))
+    claims = np.column_stack([claims >> 31, claims & (1 << 31) - 1])
+    for position in np.flatnonzero(claims[1:, 0] == claims[:-1, 0])[:1].tolist():
         (address, first), (_, second) = claims[position:position + 2].tolist()
-        names = endpoints.names
-        raise CompileError(f"{names[first - 1]} and {names[second - 1]} have one address, {format_address(address)}")
-    return claims[~np.append(np.full(min(len(claims), 1), False), again)]
+        one, other = (endpoints.endpoints[number - 1].name for number in (first, second))
+        raise CompileError(f"{one} and {other} have one address, {format_address(address)}")
+    return claims
 
 
-def _nets(prefixes: Iterable[Prefix]) -> np.ndarray:
-    """Rows of network and length."""
-    return np.array(list(prefixes), np.int64).reshape(-1, 2)
+def _nets(prefixes: Iterable[tuple[int, int]]) -> np.ndarray:
+    """Rows of network and length (or of any two numbers)."""
+    return np.fromiter(chain.from_iterable(prefixes), np.int64).reshape(-1, 2)
 
 
 def _singles(addresses: Iterable[int]) -> np.ndarray:

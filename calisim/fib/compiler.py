@@ -8,10 +8,11 @@ looks (residents, pool, subnet, owner) stands in its CLASS record; what depends 
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping, Sequence
+from functools import lru_cache
 
 import numpy as np
 
-from ..control.intent import Adjacency, FabricGroup, FabricSubnet, FilterRule, Intent, Route, Router, RoutingInputs
+from ..control.intent import Adjacency, Advert, FabricGroup, FabricSubnet, FilterRule, Intent, Route, Router, RoutingInputs
 from ..errors import CompileError
 from ..parts import Parts, collector_paused
 from ..quantities import Prefix, format_address
@@ -34,8 +35,9 @@ def compile(intent: Intent, parts: Parts | None = None) -> FibImage:
     """The tables that the compiled core forwards by. ``parts`` are those of an earlier build: equal tables are taken over."""
     parts = parts or Parts()
     endpoints = parts.of("columns", Columns, intent.endpoints)
-    groups = parts.of("groups", _Groups, intent.routers, intent.own_routes)
-    routing = _Routing(intent, groups)
+    views = parts.each("views", _view, [(router, intent.own_routes(router.id)) for router in intent.routers])
+    groups = parts.of("groups", _Groups, intent.routers, views)
+    routing = _Routing(intent, groups, parts)
     classes = parts.of("classes", Classes, _facts(intent, routing, endpoints))
     target_rows, targets = _targets(intent, classes.samples)
     policy = parts.of("policy", compile_policy, intent.policy)
@@ -61,32 +63,48 @@ def compile(intent: Intent, parts: Parts | None = None) -> FibImage:
 class _Groups:
     """FIB groups: routers that see the same. ``of_router`` each one's, ``holders`` of blackholes (router, decider)."""
 
-    def __init__(self, routers: Sequence[Router], own_routes: Callable[[int], tuple[Route, ...]]) -> None:
+    def __init__(self, routers: Sequence[Router], views: Sequence[_View]) -> None:
         self.groups: dict[tuple[RoutingInputs, tuple[_Uplink, ...]], int] = {}
         self.of_router: list[int] = []
         self.holders: dict[Prefix, tuple[int, int]] = {}
-        for router in routers:
-            uplink = []
-            for route in own_routes(router.id):
-                decider = route.adjacency.decided_by
-                if route.adjacency.kind is AdjacencyKind.DROP:
-                    other, _ = self.holders.setdefault(route.prefix, (router.id, decider))
-                    if other != router.id:
-                        raise CompileError(
-                            f"the block {route.prefix} belongs to {routers[other - 1].name} and to {router.name}")
-                else:
-                    own = decider and decider == router.decided_by
-                    uplink.append((route.prefix, route.adjacency._replace(decided_by=_OWN) if own else route.adjacency))
-            self.of_router.append(self.groups.setdefault((router.inputs, tuple(uplink)), len(self.groups)))
+        seen: dict[tuple[int, int], int] = {}                      # by identity, which is found faster than by value
+        for router, (uplink, dropped) in zip(routers, views, strict=True):
+            for prefix, decider in dropped:
+                other, _ = self.holders.setdefault(prefix, (router.id, decider))
+                if other != router.id:
+                    raise CompileError(f"the block {prefix} belongs to {routers[other - 1].name} and to {router.name}")
+            key = id(router.inputs), id(uplink)
+            if key not in seen:
+                seen[key] = self.groups.setdefault((router.inputs, uplink), len(self.groups))
+            self.of_router.append(seen[key])
         _refuse_nested(self.holders)
+
+
+def _view(item: tuple[Router, Sequence[Route]]) -> _View:
+    """A router's own routes: those that lead on, and the prefixes that are dropped with their deciders."""
+    router, routes = item
+    uplink, dropped = [], []
+    for route in routes:
+        decider = route.adjacency.decided_by
+        if route.adjacency.kind is AdjacencyKind.DROP:
+            dropped.append((route.prefix, decider))
+        else:
+            own = decider and decider == router.decided_by
+            uplink.append((route.prefix, route.adjacency._replace(decided_by=_OWN) if own else route.adjacency))
+    return _shared(tuple(uplink)), tuple(dropped)
+
+
+@lru_cache(maxsize=1 << 10)
+def _shared(uplink: tuple[_Uplink, ...]) -> tuple[_Uplink, ...]:
+    return uplink
 
 
 class _Routing:
     """Every router's routes, not written out: a row of adjacencies for each group."""
 
-    def __init__(self, intent: Intent, groups: _Groups) -> None:
-        self.intent, self.groups, self.holders = intent, groups.groups, groups.holders
-        self._adjacencies: dict[tuple[int, ...], int] = {_NOTHING: 0}
+    def __init__(self, intent: Intent, groups: _Groups, parts: Parts) -> None:
+        self.intent, self.groups, self.holders, self.parts = intent, groups.groups, groups.holders, parts
+        self._adjacencies: dict[tuple[int, _Record], int] = {(0, _NOTHING): 0}        # by fallback and record
 
     @property
     def prefixes(self) -> Iterable[Prefix]:
@@ -104,39 +122,51 @@ class _Routing:
                 f"({MOST_CELLS:,} cells): give the nodes of one subnet the same prefix and MTU")
         rows = np.zeros((max(len(self.groups), 1), len(samples)), np.uint32)
         for (inputs, uplink), number in self.groups.items():
-            rows[number] = self._row(inputs, uplink, samples)
+            rows[number] = self._row(number, inputs, uplink, samples)
         return rows
 
-    def _row(self, inputs: RoutingInputs, uplink: tuple[_Uplink, ...], samples: np.ndarray) -> np.ndarray:
-        routes: list[tuple[Prefix, Adjacency, int]] = [(prefix, adjacency, 0) for prefix, adjacency in uplink]
-        learn = self.intent.remote_route
-        for advert in self.intent.adverts:
-            if advert.exported and (learnt := learn(inputs, advert)) is not None:
-                routes.append((learnt.prefix, learnt.adjacency, advert.owner))
+    def _row(self, number: int, inputs: RoutingInputs, uplink: tuple[_Uplink, ...], samples: np.ndarray) -> np.ndarray:
+        learnt = self.parts.each(("learnt", number), _learn, self.intent.adverts, self.intent.remote_route, inputs)
+        routes = [_record(prefix, adjacency, 0) for prefix, adjacency in uplink] + [one for one in learnt if one is not None]
         nets = np.array([prefix for prefix, _, _ in routes], np.int64).reshape(-1, 2)
         intervals = lpm.Intervals(nets)
         parents = intervals.parents.tolist()
         numbers = [0] * (len(routes) + 1)                          # the last one, index −1, is *no route*
+        known = self._adjacencies
         for index in np.lexsort((-np.arange(len(nets)), *nets.T)).tolist():          # by length: parents first
-            prefix, adjacency, owner = routes[index]
+            _, record, owner = routes[index]
             parent = parents[index]
             while owner and parent >= 0 and routes[parent][2] == owner:
                 parent = parents[parent]
-            numbers[index] = self._intern(adjacency, prefix.length, owner, numbers[parent] if owner else 0)
+            numbers[index] = known.setdefault((numbers[parent] if owner else 0, record), len(known))
         return np.array(numbers, np.uint32)[intervals.match(samples)]
 
-    def _intern(self, adjacency: Adjacency, length: int, owner: int, fallback: int) -> int:
-        flags = AdjacencyFlag.OWN_DECIDER if adjacency.decided_by == _OWN else 0
-        record = (
-            adjacency.kind, adjacency.encap, adjacency.device, adjacency.reason, adjacency.next_hop, adjacency.mtu,
-            0 if flags else adjacency.decided_by, owner, fallback, length, flags)
-        return self._adjacencies.setdefault(record, len(self._adjacencies))
-
     def records(self) -> np.ndarray:
-        return np.array(list(self._adjacencies), ADJACENCY)
+        records = np.array([record for _, record in self._adjacencies], ADJACENCY)
+        records["fallback"] = [fallback for fallback, _ in self._adjacencies]
+        return records
+
+
+def _learn(
+    advert: Advert, remote_route: Callable[[RoutingInputs, Advert], Route | None], inputs: RoutingInputs,
+) -> _Recorded | None:
+    """What a router with these inputs learns of an advert."""
+    learnt = remote_route(inputs, advert) if advert.exported else None
+    return None if learnt is None else _record(learnt.prefix, learnt.adjacency, advert.owner)
+
+
+def _record(prefix: Prefix, adjacency: Adjacency, owner: int) -> _Recorded:
+    """A route as (prefix, adjacency without its fallback, owner)."""
+    flags = AdjacencyFlag.OWN_DECIDER if adjacency.decided_by == _OWN else 0
+    return prefix, (
+        adjacency.kind, adjacency.encap, adjacency.device, adjacency.reason, adjacency.next_hop, adjacency.mtu,
+        0 if flags else adjacency.decided_by, owner, 0, prefix.length, flags), owner
 
 
 _Uplink = tuple[Prefix, Adjacency]
+_View = tuple[tuple[_Uplink, ...], tuple[tuple[Prefix, int], ...]]
+_Record = tuple[int, ...]
+_Recorded = tuple[Prefix, _Record, int]
 _OWN = -1                             # decided by the looking router's own object
 _NOTHING = (AdjacencyKind.DROP, 0, 0, DropReason.NO_ROUTE, 0, 0, 0, 0, 0, 0, 0)
 
@@ -256,7 +286,7 @@ def _interfaces(intent: Intent) -> np.ndarray:
 
 
 def _endpoints(
-    endpoints: Columns, interfaces: Mapping[int, int], subnets: list[Prefix], identities: tuple[int, ...],
+    endpoints: Columns, interfaces: Mapping[int, int], subnets: list[Prefix], identities: Sequence[int],
     programs: list[tuple[int, int]],
 ) -> np.ndarray:
     """``interfaces``: endpoints by address inside the VPCs; ``programs`` of each identity."""

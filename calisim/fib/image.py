@@ -97,11 +97,9 @@ class FibImage:
 
     def check(self) -> None:
         """Every index inside its table, so that the compiled core can follow it blindly; UsageError names the table."""
-        chunks = (len(self.lpm) - (1 << 16)) >> 8
-        deeper = self.lpm >> 31 == 1
         subnets, endpoints, routers = self.subnets, self.endpoints, self.routers
         bounds = {
-            "lpm": (self.lpm[deeper] & 0x7FFFFFFF, chunks), "classes": (self.lpm[~deeper], len(self.classes)),
+            "lpm": _chunks(self.lpm), "classes": (self.lpm.view("<i4"), len(self.classes)),
             "rows": (self.rows, len(self.adjacencies)), "adjacencies": (self.adjacencies["fallback"], len(self.adjacencies)),
             "groups": (routers["group"], len(self.rows)), "routers": (routers["subnet"], len(subnets)),
             "residents": (self.residents, len(endpoints)), "interfaces": (self.classes["interface"], len(endpoints)),
@@ -127,11 +125,9 @@ class FibImage:
 
     def _bounds_of_policy(self) -> dict[str, tuple[np.ndarray, int]]:
         tiers, matches, terms, indexes = self.tiers, self.matches, self.terms, self.indexes
-        deeper = self.peers >> 31 == 1
         atoms, objects = self.atoms.shape[1] * 32, self.objects + 1
         bounds = {
-            "peers": (self.peers[deeper] & 0x7FFFFFFF, (len(self.peers) - (1 << 16)) >> 8),
-            "atoms": (self.peers[~deeper], len(self.atoms)),
+            "peers": _chunks(self.peers), "atoms": (self.peers.view("<i4"), len(self.atoms)),
             "tiers": (tiers["steps"].astype(np.int64) + tiers["count"], len(self.steps) + 1), "steps": (self.steps, len(matches)),
             "programs": (np.maximum(self.endpoints["ingress"], self.endpoints["egress"]), len(tiers)),
             "ends of programs": (tiers["last"][-1:] == 0, 1), "indexes": (tiers["index"], len(indexes)),
@@ -199,6 +195,13 @@ class FibImage:
         if image.digest != digest:
             raise UsageError(f"{path} is damaged: its contents do not match its digest")
         return image
+
+
+def _chunks(table: np.ndarray) -> tuple[np.ndarray, int]:
+    """The largest number of a chunk in a 16-8-8 table, and how many chunks it has. (As a signed number a cell that names a
+    chunk is negative, any other is what it is.)"""
+    most = table.max(initial=0)
+    return np.array([most & 0x7FFFFFFF] if most >> 31 else [], np.int64), (len(table) - (1 << 16)) >> 8
 
 
 def freeze(array: np.ndarray) -> np.ndarray:

@@ -53,25 +53,40 @@ class Intervals:
 
 def build(starts: np.ndarray, classes: np.ndarray) -> np.ndarray:
     """The table for intervals that begin at ``starts`` (ascending, the first is 0) and have these classes."""
-    def at(addresses: np.ndarray) -> np.ndarray:
-        return classes[np.searchsorted(starts, addresses, "right") - 1].astype(np.uint32)
-
     deep = distinct(starts[starts % (1 << 8) != 0] >> 8)            # /24s that are not of one class
     wide = distinct(np.concatenate([starts[starts % (1 << 16) != 0] >> 16, deep >> 8]))      # /16s likewise
-    root = at(np.arange(ROOT, dtype=np.int64) << 16)
+    root = _cells(starts, classes, np.zeros(1, np.int64), 16, ROOT)
     root[wide] = CHUNK | np.arange(len(wide), dtype=np.uint32)
-    cells = np.arange(256, dtype=np.int64)
-    middle = at(((wide[:, None] << 8 | cells) << 8).ravel())
+    middle = _cells(starts, classes, wide << 16, 8, 256)
     chunks = np.arange(len(wide), len(wide) + len(deep), dtype=np.uint32)
     middle[np.searchsorted(wide, deep >> 8) * 256 + (deep & 255)] = CHUNK | chunks
-    last = at((deep[:, None] << 8 | cells).ravel())
-    return np.concatenate([root, middle, last])
+    return np.concatenate([root, middle, _cells(starts, classes, deep << 8, 0, 256)])
+
+
+def _cells(starts: np.ndarray, classes: np.ndarray, firsts: np.ndarray, shift: int, count: int) -> np.ndarray:
+    """``count`` cells from each of the addresses ``firsts`` on, a cell every 2^shift addresses: the class there.
+
+    Between two starts nothing changes, so nothing is looked up there: there are a hundred times as many cells as starts.
+    """
+    chunk = np.searchsorted(firsts, starts, "right") - 1
+    cell = (starts - firsts[chunk] + (1 << shift) - 1 >> shift) if len(firsts) else np.full(len(starts), count)
+    inside = (chunk >= 0) & (cell < count)
+    places = np.concatenate([np.arange(len(firsts)) * count, chunk[inside] * count + cell[inside]])
+    order = np.argsort(places, kind="stable")                       # of several starts before one cell the last one counts
+    known = np.concatenate([classes[np.searchsorted(starts, firsts, "right") - 1], classes[inside]]).astype(np.uint32)
+    return np.repeat(known[order], np.diff(places[order], append=len(firsts) * count))
 
 
 def distinct(values: np.ndarray) -> np.ndarray:
     """The different values, ascending (``np.unique`` hashes integers, which takes fifty times as long)."""
     values = np.sort(values)
     return values[np.append(np.full(min(len(values), 1), True), values[1:] != values[:-1])]
+
+
+def numbered(values: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """The different values, ascending, and of each value which it is."""
+    different = distinct(values)
+    return different, np.searchsorted(different, values)
 
 
 def lookup(table: np.ndarray, address: int) -> int:

@@ -7,12 +7,12 @@ A long run has an index (bit vectors by peer and by protocol and port: Lakshman 
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 
 import numpy as np
 
-from ..control.policing import AddressSet, Failsafes, Policing, Ports, Program, RuleMatch, SideMatch
+from ..control.policing import AddressSet, Failsafes, Identified, Policing, Ports, Program, RuleMatch, SideMatch
 from ..errors import CompileError
 from ..quantities import Prefix
 from ..vocabulary import GUARD, INDEX, MATCH, TERM, TIER, PolicyAction, TermFlag, TermKind
@@ -207,6 +207,15 @@ class _Tiers:
         ], TIER)
 
 
+def _columns(identities: Mapping[int, int]) -> tuple[np.ndarray, np.ndarray]:
+    """Addresses and the identity of each, in any order."""
+    if isinstance(identities, Identified):
+        addresses, numbers = np.array(identities.addresses, np.int64), np.array(identities.identities, np.int64)
+        rows = np.sort((addresses << 31 | numbers)[(addresses != 0) & (numbers != 0)])         # what is in order is found faster
+        return rows >> 31, rows & (1 << 31) - 1
+    return np.array(list(identities), np.int64), np.array(list(identities.values()), np.int64)
+
+
 class _Peers:
     """The partition of all addresses by what the atoms say: ``table`` (16-8-8, address → peer), ``atoms`` (peer → bits)."""
 
@@ -215,13 +224,13 @@ class _Peers:
         asked = list(questions.atoms)
         nets = sorted({net for atom in asked for net in self._nets(atom)})
         intervals = lpm.Intervals(nets)
-        addresses = np.fromiter(policing.addresses, np.int64, len(policing.addresses))
+        addresses, identities = _columns(policing.addresses)
         starts = lpm.distinct(np.concatenate([intervals.starts, addresses, addresses + 1]))
         starts = starts[starts < 1 << 32]
         matches = intervals.match(starts) + 1
         who = np.zeros(len(starts), np.int64)
-        who[np.searchsorted(starts, addresses)] = np.fromiter(policing.addresses.values(), np.int64, len(addresses))
-        pairs, self._of_start = np.unique(who * (len(nets) + 1) + matches, return_inverse=True)
+        who[np.searchsorted(starts, addresses)] = identities
+        pairs, self._of_start = lpm.numbered(who * (len(nets) + 1) + matches)
         self._who, self._match = pairs // (len(nets) + 1), pairs % (len(nets) + 1)
         used, first = np.unique(matches, return_index=True)
         self._samples = np.full(len(nets) + 1, -1, np.int64)       # an address of each match that there is

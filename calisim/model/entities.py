@@ -6,12 +6,15 @@ security groups are as written, routes are those that the user put into the clou
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
+from itertools import cycle, repeat
 from typing import NamedTuple
 
 from ..errors import Mark
+from ..parts import rows
 from ..quantities import Prefix
+from ..sequences import Computed, Joined
 
 NOWHERE = Mark("(built-in)")
 
@@ -169,6 +172,61 @@ class Pod(NamedTuple):
 
 
 @dataclass(frozen=True, slots=True)
+class Replicas(Computed[Pod]):
+    """Pods that differ in nothing but name and node: ``size`` of them on ``nodes`` in turn.
+
+    ``pattern`` is what they have in common, with the group's name. A number from 0 on is added to it, or (``per_node``: so many
+    of a node follow each other) the node and a number; ``numbered`` False: the one pod of the group has the name itself.
+    """
+
+    pattern: Pod
+    nodes: tuple[str, ...]
+    size: int
+    per_node: int = 0
+    numbered: bool = True
+
+    @classmethod
+    def of(cls, pod: Pod) -> Replicas:
+        """One pod alone."""
+        return cls(pod, (pod.node,), 1, numbered=False)
+
+    def __len__(self) -> int:
+        return self.size
+
+    def at(self, position: int) -> Pod:
+        name, node = self.pattern.name, self.nodes[position % len(self.nodes)]
+        if self.per_node:
+            name = f"{name}-{node}-{position % self.per_node}"
+        elif self.numbered:
+            name = f"{name}-{position}"
+        return self.pattern._replace(name=name, node=node)
+
+    def __iter__(self) -> Iterator[Pod]:
+        _, *same = self.pattern
+        return rows(Pod, self.names, repeat(same[0]), cycle(self.nodes), *map(repeat, same[2:]))
+
+    @property
+    def names(self) -> list[str]:
+        name = self.pattern.name
+        if self.per_node:
+            return [f"{name}-{node}-{number % self.per_node}" for number, node in enumerate(self.nodes)]
+        return [f"{name}-{number}" for number in range(self.size)] if self.numbered else [name] * self.size
+
+
+class Pods(Joined[Pod]):
+    """All pods, group by group."""
+
+    parts: tuple[Replicas, ...]
+
+    @property
+    def ids(self) -> Iterator[str]:
+        """Of each, as :attr:`Pod.id` says it."""
+        for group in self.parts:
+            space = group.pattern.namespace
+            yield from (f"{space}/{name}" for name in group.names)
+
+
+@dataclass(frozen=True, slots=True)
 class Host:
     """Something with an address that is no node: outside the VPC, or a machine in one of its subnets."""
 
@@ -185,6 +243,6 @@ class Entities:
     vpcs: Mapping[str, Vpc]
     subnets: Mapping[str, Subnet]
     nodes: tuple[Node, ...]
-    pods: tuple[Pod, ...]
+    pods: Pods
     hosts: tuple[Host, ...]
     namespaces: Mapping[str, Mapping[str, str]] = field(default_factory=dict)

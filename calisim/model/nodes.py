@@ -7,6 +7,7 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
 from ..errors import Mark, Problem
+from ..parts import Parts
 from ..quantities import format_address
 from ..scenario.faults import problem
 from .clouds import DEFAULT_GROUP
@@ -24,10 +25,9 @@ MOST_LISTED = 8          # names in one sentence
 
 @dataclass(frozen=True, slots=True)
 class Alike:
-    """A group of nodes: how many, and what they have in common."""
+    """A group of nodes: what they have in common, whatever their number."""
 
     name: str
-    count: int | None
     subnet: Subnet
     address: tuple[int, Mark] | None
     first_address: tuple[int, Mark] | None
@@ -60,7 +60,7 @@ def _alike(
         # awsSrcDstCheck: Felix changes the flag of every node it runs on (felix/aws), where the cloud has such a flag
         check, check_mark = felix.aws_src_dst_check == "Enable", felix.mark
     return Alike(
-        group.name, group.count, subnet, None if group.address is None else (group.address, group.mark_of("address")),
+        group.name, subnet, None if group.address is None else (group.address, group.mark_of("address")),
         None if group.first_address is None else (group.first_address, group.mark_of("first_address")),
         subnet.prefix.length if group.prefix_length is None else group.prefix_length, group.mtu or subnet.mtu, check, check_mark,
         tuple(dict.fromkeys(group.security_groups)) or ((DEFAULT_GROUP,) if profile.security_groups else ()),
@@ -69,12 +69,12 @@ def _alike(
 
 
 def nodes(
-    groups: Sequence[Alike], documents: Mapping[str, NodeResource], profile: Provider, subnets: Mapping[str, Subnet],
-    hosts: tuple[Host, ...],
+    parts: Parts, groups: Sequence[Alike], counts: Sequence[int | None], documents: Mapping[str, NodeResource], profile: Provider,
+    subnets: Mapping[str, Subnet], hosts: tuple[Host, ...],
 ) -> tuple[tuple[Node, ...], list[Problem]]:
-    """Every node in order of writing; addresses that nobody fixed are the subnet's next free ones."""
+    """Every node in order of writing, so many of each group; addresses that nobody fixed are the subnet's next free ones."""
     problems: list[Problem] = []
-    wanted = list(_counted(groups, documents))
+    wanted = list(_counted(groups, counts, documents))
     free = _Addresses(subnets, profile, hosts, problems)
     for node in wanted:
         if (address := _fixed(node)) is not None:
@@ -82,7 +82,13 @@ def nodes(
     for node in wanted:
         if node.address is None:
             node.address = free.next(node)
-    return tuple(_node(node) for node in wanted), problems
+    known = {id(group): parts.of(("node group", group.name), _same, group) for group in groups}       # the same object as before
+    items = [(node.name, known[id(node.group)], node.document, node.address or 0) for node in wanted]
+    return tuple(parts.each("nodes", _node, items)), problems
+
+
+def _same(group: Alike) -> Alike:
+    return group
 
 
 def superfluous(resources: Resources, nodes: tuple[Node, ...]) -> Iterator[str]:
@@ -117,10 +123,12 @@ class _Wanted:
     address: int | None = None
 
 
-def _counted(groups: Sequence[Alike], documents: Mapping[str, NodeResource]) -> Iterator[_Wanted]:
-    for group in groups:
-        for number in range(1 if group.count is None else group.count):
-            name = group.name if group.count is None else f"{group.name}-{number + 1}"
+def _counted(
+    groups: Sequence[Alike], counts: Sequence[int | None], documents: Mapping[str, NodeResource],
+) -> Iterator[_Wanted]:
+    for group, count in zip(groups, counts, strict=True):
+        for number in range(1 if count is None else count):
+            name = group.name if count is None else f"{group.name}-{number + 1}"
             yield _Wanted(name, group, number, documents.get(name))
 
 
@@ -184,13 +192,14 @@ class _Addresses:
         return address
 
 
-def _node(node: _Wanted) -> Node:
-    alike, document, address, subnet = node.group, node.document, node.address or 0, node.group.subnet
+def _node(item: tuple[str, Alike, NodeResource | None, int]) -> Node:
+    name, alike, document, address = item
+    subnet = alike.subnet
     return Node(
-        name=node.name, vpc=subnet.vpc, subnet=subnet.name, zone=subnet.zone, address=address,
+        name=name, vpc=subnet.vpc, subnet=subnet.name, zone=subnet.zone, address=address,
         recorded=document.address if document is not None and document.address is not None else (address, alike.length),
         source_dest_check=alike.check, groups=alike.groups,
-        labels={HOSTNAME_LABEL: node.name, **alike.labels, **(document.labels if document else {})}, mtu=alike.mtu,
+        labels={HOSTNAME_LABEL: name, **alike.labels, **(document.labels if document else {})}, mtu=alike.mtu,
         public_address=alike.public_address, instance_type=alike.instance_type, group=alike.name, down=alike.down,
         ipip_address=document.ipip_address if document else None, vxlan_address=document.vxlan_address if document else None,
         cluster_id=document.cluster_id if document else "", mark=alike.mark, check_mark=alike.check_mark)

@@ -7,7 +7,7 @@ documents are laid over the nodes of the same name. The networkx graph is drawn 
 from __future__ import annotations
 
 from dataclasses import dataclass, replace
-from functools import cached_property
+from functools import cached_property, partial
 from typing import TYPE_CHECKING
 
 from ..errors import Problem, ScenarioError
@@ -59,8 +59,8 @@ def build(scenario: Scenario, parts: Parts | None = None) -> Topology:
     vpcs, subnets = clouds.vpcs(spec, profile)
     hosts = tuple(Host(host.name, host.ip, host.mark, pods.answers(host.stack)) for host in spec.hosts)
     placed, faults = parts.of(
-        "nodes", nodes.nodes, nodes.groups(spec, profile, vpcs, subnets, resources.felix), resources.nodes, profile, subnets,
-        hosts)
+        "placed", partial(nodes.nodes, parts), nodes.groups(spec, profile, vpcs, subnets, resources.felix),
+        [group.count for group in spec.nodes], resources.nodes, profile, subnets, hosts)
     problems += faults
     running = pods.pods(spec, resources, placed, problems, parts)
     if problems:

@@ -29,7 +29,7 @@ def records(intent: Intent) -> list[dict[str, Any]]:
     return [
         {
             "name": pool.name, "cidr": str(pool.prefix), "blockSize": pool.block_size, "disabled": pool.disabled,
-            "total": pool.prefix.size, "inUse": sum(len(block.allocations) for block in blocks),
+            "total": pool.prefix.size, "inUse": sum(len(intent.allocations[block.prefix]) for block in blocks),
             "blocks": [_block(intent, block) for block in blocks],
         }
         for pool, blocks in _by_pool(intent)]
@@ -38,10 +38,10 @@ def records(intent: Intent) -> list[dict[str, Any]]:
 def _block(intent: Intent, block: Block) -> dict[str, Any]:
     borrowed = {
         format_address(block.prefix.network + ordinal): intent.endpoint(endpoint).name
-        for ordinal, endpoint in block.allocations.items() if intent.endpoint(endpoint).router != block.affinity}
+        for ordinal, endpoint in intent.allocations[block.prefix].items() if intent.endpoint(endpoint).router != block.affinity}
     return {
         "cidr": str(block.prefix), "node": intent.router(block.affinity).name if block.affinity else None,
-        "total": block.prefix.size, "inUse": len(block.allocations), "borrowed": borrowed,
+        "total": block.prefix.size, "inUse": len(intent.allocations[block.prefix]), "borrowed": borrowed,
     }
 
 
@@ -54,10 +54,11 @@ def _by_pool(intent: Intent) -> Iterator[tuple[Any, list[Block]]]:
 
 
 def _rows(intent: Intent, show_blocks: bool) -> Iterator[Sequence[str]]:
+    used = {prefix: len(held) for prefix, held in intent.allocations.items()}
     for pool, blocks in _by_pool(intent):
-        yield _row("IP Pool", str(pool.prefix), pool.prefix.size, sum(len(block.allocations) for block in blocks))
+        yield _row("IP Pool", str(pool.prefix), pool.prefix.size, sum(used[block.prefix] for block in blocks))
         if show_blocks:
-            yield from (_row("Block", str(block.prefix), block.prefix.size, len(block.allocations)) for block in blocks)
+            yield from (_row("Block", str(block.prefix), block.prefix.size, used[block.prefix]) for block in blocks)
 
 
 def _row(grouping: str, cidr: str, total: int, used: int) -> Sequence[str]:

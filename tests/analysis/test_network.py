@@ -156,6 +156,50 @@ def test_changes_one_after_the_other_are_what_is_built_from_nothing(folder: Path
         assert_same(one, Network(one.scenario, variant))
 
 
+THREE = """\
+apiVersion: calisim/v1
+kind: Scenario
+metadata: {name: three}
+spec:
+  vpcs:
+    v:
+      cidrs: [172.20.0.0/16]
+      internetGateway: true
+      subnets: {a: {zone: a, cidr: 172.20.0.0/24}, b: {zone: b, cidr: 172.20.1.0/24}, c: {zone: c, cidr: 172.20.2.0/24}}
+  nodes: [{name: a, count: 3, subnet: a}, {name: b, count: 3, subnet: b}, {name: c, count: 3, subnet: c, labels: {disk: ssd}}]
+  pods:
+    - {name: all, namespace: shop, labels: {app: web}, perNode: 1}
+    - {name: more, namespace: shop, labels: {app: web}, perNode: 1}
+    - {name: twice, namespace: shop, labels: {app: db}, perNode: 2}
+    - {name: turns, namespace: shop, labels: {app: db}, count: 20}
+    - {name: some, namespace: shop, labels: {app: db}, nodes: disk == 'ssd', perNode: 1}
+    - {name: one, namespace: shop, labels: {app: db}}
+  hosts: [{name: api, ip: 203.0.113.10}]
+---
+POOL---
+""" + POLICY.format(name="q", app="db", peer="web", type="Ingress", port="80")
+JOINS = (
+    ["nodes.a.count=4"], ["nodes.b.count=4"], ["nodes.c.count=4"], ["nodes.a.count=5"], ["nodes.c.count=5"],
+    ["nodes.a.count=4", "nodes.c.count=4"], ["nodes.a.count=2", "nodes.b.count=4"], ["nodes.b.count=2"], ["nodes.c.count=1"])
+
+
+@pytest.mark.parametrize("kind", [
+    pool(at="10.0.0.0/16", size=26), pool(at="10.0.0.0/16", size=26, mode=MODES[3]),               # nobody is in another's way
+    pool(at="10.0.0.0/24", size=28), pool(at="10.0.0.0/24", size=30),                          # too small: blocks are lent
+], ids=["ipip", "vxlan", "second blocks", "crowded"])
+def test_nodes_that_join_and_leave_anywhere_leave_no_trace(folder: Path, kind: str) -> None:
+    network = first = load(folder, THREE.replace("POOL", kind))
+    assert network.image
+    for change in JOINS:
+        joined = first.changed(first.scenario.edited(set=change))
+        assert_same(joined, Network(joined.scenario))
+        back = joined.changed(first.scenario)
+        assert_same(back, first)
+        assert_same(back.changed(joined.scenario), joined)
+        network = network.changed(network.scenario.edited(set=change))          # and one after the other
+        assert_same(network, Network(network.scenario))
+
+
 def test_variants_and_steps_share_what_they_have_in_common(folder: Path) -> None:
     steps = "steps: [{title: more, set: {nodes.a.count: 4}}, {title: unchecked, set: {nodes.*.sourceDestCheck: false}}]"
     text = WORLD.format(a=2, b=2, web=2, db=3, pool=pool(mode=MODES[0]))

@@ -203,3 +203,18 @@ def test_single_addresses_of_disabled_pools_are_not_exported_by_bird():
     off = replace(one, disabled=True)
     assert export_allowed(off, who, inside_own_block=True) and not export_allowed(off, who, inside_own_block=False)
     assert export_allowed(replace(off, vxlan="Always"), who, inside_own_block=False)
+
+
+def test_pods_as_endpoints_and_objects_are_the_same_one_by_one_and_all_together():
+    pods = "  pods:\n    - {name: web, count: 3, ports: [{port: 80}], stack: answer}\n    - {name: db, perNode: 1}\n"
+    made = intent(FOUR_NODES + pods, pool())
+    assert [made.endpoint(endpoint.id) for endpoint in made.endpoints] == list(made.endpoints)
+    assert [made.object(number) for number in range(1, len(made.objects) + 1)] == list(made.objects)
+    for endpoint in made.endpoints[4:]:
+        decider = made.object(endpoint.decided_by)
+        assert decider is not None and (decider.kind, decider.name) == ("Endpoint", endpoint.name)
+    assert [endpoint.answers for endpoint in made.endpoints[4:]] == [True] * 3 + [False] * 4
+    assert [endpoint.ports for endpoint in made.endpoints[4:]] == [((6, 80),)] * 3 + [()] * 4
+    for block in made.blocks:
+        held = made.allocations[block.prefix]
+        assert held and all(made.address_owners[block.prefix.network + ordinal] == number for ordinal, number in held.items())

@@ -239,7 +239,7 @@ def test_every_pod_is_routed_by_every_other_node_to_its_node(mode, count, length
 def test_ordinal_0_is_the_tunnel_devices_and_pods_follow():
     made = intent(FOUR_NODES + PODS, pool(ipipMode="Always"))
     for block in made.blocks:
-        ordinals = {ordinal: made.endpoint(endpoint) for ordinal, endpoint in block.allocations.items()}
+        ordinals = {ordinal: made.endpoint(endpoint) for ordinal, endpoint in made.allocations[block.prefix].items()}
         assert {endpoint.router for endpoint in ordinals.values()} == {block.affinity}
         assert [ordinals[0].name, ordinals[1].name] == [f"node/{made.router(block.affinity).name}",
                                                         f"default/web-{made.router(block.affinity).name}-0"]

@@ -10,7 +10,7 @@ from calisim.control.intent import Endpoint
 from calisim.control.objects import Objects
 from calisim.control.policy.resolve import police
 from calisim.errors import Mark
-from calisim.model.entities import Entities
+from calisim.model.entities import Entities, Pods, Replicas
 from calisim.scenario import kubernetes_policies
 from calisim.scenario.documents import Document
 from calisim.scenario.manifests import convert
@@ -161,6 +161,6 @@ def test_a_mutilated_document_is_read_or_refused_but_never_breaks_the_reader(sam
             resources, _, faults = convert([Document(value["apiVersion"], value["kind"], "x", value, Mark("x.yaml", 1, 1))])
             if not faults:
                 taken += 1
-                police(resources.policy, Entities({}, {}, (), (pod("x/a", a="b"),), ()), [
+                police(resources.policy, Entities({}, {}, (), Pods([Replicas.of(pod("x/a", a="b"))]), ()), [
                     Endpoint(1, EndpointKind.POD, "x/a", 1, 1, 1500)], Objects())
     assert taken

@@ -13,12 +13,12 @@ from pathlib import Path
 from typing import Any
 
 from ...control.intent import (
-    Advert, Block, Endpoint, Fabric, FabricRoute, FabricSubnet, Intent, Pool, Router, RoutingInputs,
+    Advert, Block, Endpoint, Fabric, FabricRoute, FabricSubnet, Intent, Peer, Pool, Router, RoutingInputs,
 )
 from ...control.nat import nat_rule
 from ...control.objects import Objects
 from ...control.owners import owners
-from ...control.routing import Peer, OwnRoutes, PodRoutes, RemoteRoutes
+from ...control.routing import OwnRoutes, PodRoutes, RemoteRoutes, affine, own_routes
 from ...errors import Mark
 from ...model.providers.linux import PROVIDER
 from ...quantities import Prefix, network_of, parse_address, parse_prefix
@@ -132,18 +132,19 @@ def intent_of(case: Mapping[str, Any], mark: Mark) -> Intent:
     pools = [_pool(pool, objects) for pool in written]
     routers = _routers(case, objects, mark)
     endpoints = _endpoints(case, routers, objects, mark)
-    blocks = _blocks(case, pools, endpoints)
+    blocks = _blocks(case, pools)
     routes_by = owners(ERA, None, None)
     writers = [routes_by.of(pool.ipip, pool.vxlan) for pool in pools]
     peers = [Peer(router.address, router.vxlan_address, router.inputs.vpc, router.inputs.mesh) for router in routers]
-    own = OwnRoutes(
-        writers, [pool.decided_by for pool in pools], routers, [subnet.decided_by for subnet in fabric.subnets], blocks)
+    deciders = [pool.decided_by for pool in pools], [subnet.decided_by for subnet in fabric.subnets]
+    own = OwnRoutes([own_routes(item, writers, *deciders) for item in affine(routers, blocks)])
     return Intent(
         name=case.get("name", ""), seed=SEED, routers=routers, endpoints=endpoints, pools=tuple(pools), blocks=blocks,
-        adverts=tuple(Advert(block.prefix, block.affinity, block.pool) for block in blocks), nat=nat_rule(written),
+        adverts=tuple(Advert(block.prefix, block.affinity, block.pool, peer=peers[block.affinity - 1]) for block in blocks),
+        nat=nat_rule(written),
         fabric=fabric, objects=tuple(objects.all), places=(*(router.name for router in routers), ROUTER, OUTSIDE),
         tunnel_senders=frozenset(router.address for router in routers),
-        remote_route=RemoteRoutes(routes_by, writers, pools, peers).remote_route, own_routes=own.of,
+        remote_route=RemoteRoutes(routes_by, writers, pools).remote_route, own_routes=own.of,
         pod_routes=PodRoutes(ERA, endpoints).of,
         icmp_ratelimit=case["icmp_ratelimit"])
 
@@ -212,16 +213,13 @@ def _endpoints(
     return tuple(endpoints)
 
 
-def _blocks(case: Mapping[str, Any], pools: Sequence[Pool], endpoints: Sequence[Endpoint]) -> tuple[Block, ...]:
+def _blocks(case: Mapping[str, Any], pools: Sequence[Pool]) -> tuple[Block, ...]:
     """The block that each node is said to have; the first pool that covers it is its pool."""
     blocks = []
     for number, node in enumerate(case["nodes"].values(), start=1):
         prefix = parse_prefix(node["block"])
         pool = next(index for index, pool in enumerate(pools) if pool.prefix.covers(prefix))
-        used = {e.address - prefix.network: e.id for e in endpoints if e.kind is EndpointKind.POD and e.address in prefix}
-        if _devices(case):
-            used[parse_address(node["tunnel_ip"]) - prefix.network] = number
-        blocks.append(Block(prefix, pool, number, dict(sorted(used.items()))))
+        blocks.append(Block(prefix, pool, number))
     return tuple(blocks)
 
 

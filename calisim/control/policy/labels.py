@@ -7,10 +7,11 @@ no selector mentions and ports that no rule names are not seen: pods that differ
 
 from __future__ import annotations
 
+from array import array
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 
-from ...model.entities import Pod
+from ...model.entities import Pod, Pods
 from ...scenario.resources import Profile
 from .sight import ACCOUNT_PREFIX, NAME, NAMESPACE, NAMESPACE_PREFIX, ORCHESTRATOR, SERVICE_ACCOUNT, Sight
 
@@ -31,25 +32,17 @@ class Workload:
 
 
 def workloads(
-    pods: Iterable[Pod], namespaces: Mapping[str, Mapping[str, str]], accounts: Mapping[tuple[str, str], Mapping[str, str]],
+    pods: Pods, namespaces: Mapping[str, Mapping[str, str]], accounts: Mapping[tuple[str, str], Mapping[str, str]],
     of_profiles: LabelsOf, seen: Sight, pod_profiles: Mapping[tuple[str, str], tuple[str, ...]],
-) -> tuple[list[Workload], list[int]]:
+) -> tuple[list[Workload], array[int]]:
     """The distinct workloads, and for each pod the number (from 1) of its own."""
     look = _Look(namespaces, accounts, of_profiles, seen)
     found: dict[tuple[object, ...], int] = {}
     known: dict[tuple[object, ...], int] = {}       # by identity of the objects: pods of one group share them
-    last: Pod | None = None
-    number: int | None = None
     made: list[Workload] = []
-    numbers = []
-    for pod in pods:
-        if (
-            last is not None and number and pod.labels is last.labels and pod.ports is last.ports and not pod_profiles
-            and pod.namespace == last.namespace and pod.service_account == last.service_account
-        ):
-            numbers.append(number)                  # as its neighbour of the same group
-            continue
-        last = pod
+    numbers = array("q")
+    alike: Iterable[tuple[Pod, int]] = ((group.pattern, len(group)) for group in pods.parts)
+    for pod, count in ((pod, 1) for pod in pods) if pod_profiles else alike:
         profiles = pod_profiles.get((pod.namespace, pod.name))
         quick = (id(pod.labels), id(pod.ports), pod.namespace, pod.service_account, profiles)
         number = known.get(quick)
@@ -59,7 +52,7 @@ def workloads(
             number = known[quick] = found.setdefault(key, len(made) + 1)
             if number > len(made):
                 made.append(workload)
-        numbers.append(number)
+        numbers += array("q", [number]) * count
     return made, numbers
 
 

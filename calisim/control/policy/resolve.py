@@ -2,15 +2,16 @@
 
 from __future__ import annotations
 
+from array import array
 from collections.abc import Sequence
-from operator import attrgetter
 
 from ...model.entities import Entities
 from ...parts import Parts
 from ...scenario.resources import FelixConfiguration, PolicyResources
+from ..endpoints import addresses_of
 from ..intent import Endpoint, Router
 from ..objects import Objects
-from ..policing import Failsafes, Policing
+from ..policing import Failsafes, Identified, Policing
 from .guards import Guards, failsafes, labelled
 from .labels import labels_of, workloads
 from .programs import Programs
@@ -40,18 +41,12 @@ def police(
     guards = Guards(programs, hosts, routers)
     guards.place()
     safe = failsafes(programs, felix) if guards.all else Failsafes()
-    of_endpoints, addresses = parts.of("identities", _of_endpoints, endpoints, numbers)
+    whole = array("q", [0]) * (len(endpoints) - len(numbers)) + numbers
+    addresses = parts.of("identified", Identified, addresses_of(endpoints), whole)
     return Policing(
-        identities, of_endpoints, addresses, tuple(programs.known), tuple(chains.all),
+        identities, whole, addresses, tuple(programs.known), tuple(chains.all),
         tuple(one for _, one in sets.address_sets.values()), tuple(one for _, one in sets.port_sets.values()),
         tuple(guards.all), guards.interfaces, safe, cuts, (*_warnings(programs, chains, entities), *guards.warnings))
-
-
-def _of_endpoints(endpoints: Sequence[Endpoint], numbers: Sequence[int]) -> tuple[tuple[int, ...], dict[int, int]]:
-    """Identities of all endpoints, and by address."""
-    whole = (*(0,) * (len(endpoints) - len(numbers)), *numbers)
-    addresses = dict(zip(map(attrgetter("address"), endpoints), whole, strict=True))
-    return whole, {address: number for address, number in addresses.items() if address and number}
 
 
 def _warnings(programs: Programs, chains: Chains, entities: Entities) -> tuple[str, ...]:
