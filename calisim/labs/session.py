@@ -114,9 +114,16 @@ def _answer(one: Question, work: World) -> Item:
     given = work.answers.get(one.id, "")
     if fault := _unreadable(one, given):
         return Item("ask", one.id, one.text, False, fault, one.see)
-    right = same(given, truth(one, work))
-    said, note = (given, one.because) if right else (f"{given} is not it", "")
+    found = truth(one, work)
+    right = same(given, found)
+    said, note = (given, one.because) if right else (f"{given} is {_fault(given, found)}", "")
     return Item("ask", one.id, one.text, right, said, one.see, note, right)
+
+
+def _fault(given: str, found: object) -> str:
+    """A line copied whole, as ``10.1.2.0/26 via …`` or ``b2:``, is not told to be wrong."""
+    holds_it = any(same(word.rstrip(":,"), found) for word in given.split())
+    return "more than was asked for: write the one word only" if holds_it else "not it"
 
 
 def _unreadable(one: Question, given: str) -> str:

@@ -84,6 +84,14 @@ def test_restore_keeps_what_was_there(student: Student):
     assert student.text("scenario.yaml.before-restore") == mine
 
 
+def test_a_line_copied_whole_is_not_called_wrong(student: Student):
+    student.does("restore", "--stage", "journey")
+    student.write(
+        "answers.yaml", 'lost-at: "b1: b2: a1:"\nlost-why: BLACKHOLE at stage lookup\nouter-destination: nowhere at all\n')
+    said = student.does("check").stdout
+    assert said.count("more than was asked for: write the one word only") == 2 and "nowhere at all is not it" in said
+
+
 def test_restore_leads_to_a_stage_that_was_never_reached(student: Student):
     assert student.does("restore", "--stage", "explain").exit_code == 0
     assert student.stage == "explain"
