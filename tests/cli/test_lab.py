@@ -92,6 +92,14 @@ def test_a_line_copied_whole_is_not_called_wrong(student: Student):
     assert said.count("more than was asked for: write the one word only") == 2 and "nowhere at all is not it" in said
 
 
+def test_no_hint_is_spent_on_a_stage_that_is_passed(student: Student):
+    student.answer(truths(student.lab, "predict"))
+    assert student.does("check").exit_code == 0
+    refused = student.does("hint")
+    assert refused.exit_code == 2 and "calisim lab next goes on" in refused.stderr
+    assert not json.loads(student.text(".calisim-lab.json"))["hints"]
+
+
 def test_restore_leads_to_a_stage_that_was_never_reached(student: Student):
     assert student.does("restore", "--stage", "explain").exit_code == 0
     assert student.stage == "explain"
