@@ -12,7 +12,7 @@ from calisim._vocabulary cimport *
 from calisim.datapath.stages.admit cimport admit
 from calisim.datapath.stages.balance cimport affinity_of
 from calisim.datapath.stages.deparse cimport Draft, Tunnels as TunnelDevices, pour, push_inner, push_outer, still_own
-from calisim.datapath.stages.flows cimport FLOW_LISTED, enter_flow, hash_of_key, settle
+from calisim.datapath.stages.flows cimport FLOW_LISTED, ask_for_settling, enter_flow, hash_of_key, settle
 from calisim.datapath.stages.frames cimport CONNECTIONS_A_LEG, EVENTS_A_LEG, start, walk_frames
 from calisim.datapath.stages.track cimport index_again
 from calisim.datapath.stages.types cimport (
@@ -156,6 +156,7 @@ cdef class Ledger:
         cdef uint32_t i, number
         with nogil:
             for i in range(core.listed_count):
+                ask_for_settling(core, i)
                 number = core.listed[i] - 1
                 settle(core, &core.flows[number], &core.asides[number])
                 core.flows[number].flags &= ~<uint8_t>FLOW_LISTED

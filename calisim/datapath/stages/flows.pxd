@@ -30,6 +30,9 @@ cdef enum:
     FLOW_ONWARD = 8                  # it has a second leg
     FLOW_SHARD = 4                   # bits from here on: in this shard
 
+cdef enum:
+    AHEAD = 16                       # listed flows whose memory is asked for before their turn: adding up takes half the time
+
 
 cdef enum:
     FLAGS_AT = 40                    # bit of Key.head
@@ -228,6 +231,21 @@ cdef inline void settle(Core* core, Flow* f, const Aside* aside) noexcept nogil:
     count_end(core, f, aside, f.packets, f.bytes)
     f.packets = 0
     f.bytes = 0
+
+
+cdef inline void ask_for_settling(const Core* core, uint32_t at) noexcept nogil:
+    """The memory that ``settle`` needs of flows further down the list, and of the counters of those that are there already."""
+    cdef const Aside* aside
+    cdef uint32_t leg
+    if at + AHEAD < core.listed_count:
+        prefetch_write(&core.flows[core.listed[at + AHEAD] - 1].result)
+        prefetch_read(&core.asides[core.listed[at + AHEAD] - 1].routers)
+    if at + AHEAD // 2 < core.listed_count:
+        aside = &core.asides[core.listed[at + AHEAD // 2] - 1]
+        for leg in range(2):
+            prefetch_write(&core.links[<size_t>aside.routers[leg] * DEVICE_COUNT * 4])
+            prefetch_write(&core.links[<size_t>aside.routers[leg] * DEVICE_COUNT * 4 + 8])
+            prefetch_write(&core.links[<size_t>aside.routers[leg] * DEVICE_COUNT * 4 + 16])
 
 
 cdef inline void retreat(Core* core, const Carry* cut, Carry* carry) noexcept nogil:
