@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from abc import abstractmethod
 from bisect import bisect_right
 from collections.abc import Iterable, Iterator, Sequence
 from itertools import accumulate, chain
@@ -15,9 +16,9 @@ class Computed(Sequence[T]):
 
     __slots__ = ()
 
+    @abstractmethod
     def at(self, position: int) -> T:
         """The item at a position that exists."""
-        raise NotImplementedError
 
     @overload
     def __getitem__(self, index: int) -> T: ...
