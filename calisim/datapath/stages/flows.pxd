@@ -33,7 +33,6 @@ cdef enum:
 cdef enum:
     AHEAD = 16                       # listed flows whose memory is asked for before their turn: adding up takes half the time
 
-
 cdef enum:
     FLAGS_AT = 40                    # bit of Key.head
 
@@ -127,7 +126,7 @@ cdef inline void refresh_again(
     if upkeep == UPKEEP_TCP:
         c.history = unacknowledged(c, packet.tcp_flags, reply) & ~HISTORY_LAST
         span = tcp_timeout(c)
-    elif upkeep < UPKEEP_GROUPS_TCP:
+    elif upkeep == UPKEEP_OTHER:
         span = timeout(c, packet.time)
     else:
         span = fabric_timeout(c.protocol)

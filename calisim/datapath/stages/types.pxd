@@ -28,10 +28,9 @@ cdef enum:
     MOST_SHARDS = 16                 # a Flow has four bits for one
 
 
-# Kinds of connections by what a packet more does to their life: conntrack's by protocol, the groups'.
+# Kinds of connections by what a packet more does to them: conntrack's of TCP, its others, the groups'.
 cdef enum Upkeep:
-    UPKEEP_TCP, UPKEEP_UDP, UPKEEP_GRE, UPKEEP_ICMP, UPKEEP_OTHER
-    UPKEEP_GROUPS_TCP, UPKEEP_GROUPS_UDP, UPKEEP_GROUPS
+    UPKEEP_TCP, UPKEEP_OTHER, UPKEEP_GROUPS
 
 
 # A FibImage.
@@ -403,15 +402,9 @@ cdef inline void unsteady(Walk* w) noexcept nogil:
 
 cdef inline uint32_t upkeep_of(const Connection* c) noexcept nogil:
     """The Upkeep of a connection."""
-    if c.protocol == PROTOCOL_TCP:
-        return UPKEEP_GROUPS_TCP if c.flags else UPKEEP_TCP
-    if c.protocol == PROTOCOL_UDP:
-        return UPKEEP_GROUPS_UDP if c.flags else UPKEEP_UDP
     if c.flags:
         return UPKEEP_GROUPS
-    if c.protocol == PROTOCOL_GRE:
-        return UPKEEP_GRE
-    return UPKEEP_ICMP if c.protocol == PROTOCOL_ICMP else UPKEEP_OTHER
+    return UPKEEP_TCP if c.protocol == PROTOCOL_TCP else UPKEEP_OTHER
 
 
 cdef inline void touch(Core* core, Walk* w, const Connection* c, bint reply) noexcept nogil:
