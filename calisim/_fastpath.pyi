@@ -14,6 +14,11 @@ NOTICE_SIZE: int               # bytes of a journey that began in another shard
 SHARDS: int                    # at most
 HOME_NOT_KNOWN: int            # no shard: it has to be found out
 TAKEN_SIZE: int                # bytes that remember which of 64 ports are taken
+TIE_SIZE: int                  # bytes of what a connection has to do with flows
+RIDE_SIZE: int                 # bytes for each packet of a wave that short cuts may be trusted with
+WAITING_SIZE: int              # bytes of a packet before its first leg
+EVEN_SPAN: int                 # ns that such a wave may last at most
+EVEN_END: int                  # ns when it must be over
 CONNECTION_ROOM: int           # records that one frame more may take in one leg
 FLOW_SIZE: int                 # bytes of a flow and of what is seldom asked of it
 ASIDE_SIZE: int
@@ -43,7 +48,7 @@ class Ledger:
     counts: tuple[int, int, int, int]    # connections, affinities, flows, slots of the connections' index
 
     def __init__(
-        self, connections: np.ndarray, connection_count: int, index: np.ndarray, taken: np.ndarray, affinities: np.ndarray,
+        self, connections: np.ndarray, connection_count: int, index: np.ndarray, ties: np.ndarray, taken: np.ndarray, affinities: np.ndarray,
         affinity_count: int, paths: np.ndarray, ordinals: np.ndarray, links: np.ndarray, drops: np.ndarray, verdicts: np.ndarray,
         hits: np.ndarray, flows: np.ndarray, asides: np.ndarray, flow_index: np.ndarray, listed: np.ndarray, flow_count: int,
         index_count: int, shards: np.ndarray, shard: int,
@@ -63,6 +68,14 @@ class Post:
     def count(self, shard: int) -> int:
         """How many there are for a shard."""
 
+class Desk:
+    """What a shard has in hand during a wave."""
+
+    calls: bool                    # there are second legs that nobody's packets lead to
+
+    def clear(self, rows: int) -> None:
+        """Empties it, for a wave of so many packets."""
+
 def deal(
     tables: Tables, ledger: Ledger, packets: np.ndarray, headers: np.ndarray, results: np.ndarray, first: int, last: int,
     post: Post, homes: np.ndarray, links: np.ndarray, drops: np.ndarray, verdicts: np.ndarray,
@@ -75,11 +88,19 @@ def typed(
 ) -> tuple[Any, Any, Any, Any, Any, Any, Any]:
     """The arrays as step takes them without looking at their layout once more."""
 
+def set_off(
+    ledger: Ledger, packets: np.ndarray, results: np.ndarray, posts: list[Post], waiting: Post, rides: np.ndarray, wave: int,
+    caching: bool, even: bool, wants_born: bool,
+) -> None:
+    """Packets of ``posts`` that short cuts are trusted with (in an ``even`` wave) get their results, all others go into
+    ``waiting``. ``rides``: RIDE_SIZE bytes for each packet of an even wave."""
+def pay_all(ledgers: list[Ledger], wave: int) -> None:
+    """Between waves: connections get what short cuts owe to them. ``wave``: the last one."""
 def step(
     tables: Tables, ledgers: list[Ledger], shard: int, packets: np.ndarray, headers: np.ndarray, results: np.ndarray,
-    posts: list[Post], out: Post, notes: Post, events: np.ndarray, event_count: int, wants_events: bool,
+    posts: list[Post], out: Post, notes: Post, desk: Desk, rides: Any, events: np.ndarray, event_count: int, wants_events: bool,
     born_packets: np.ndarray, born_headers: np.ndarray, born: np.ndarray, born_count: int, wave: int, leg: int,
-    flows_may_grow: bool,
+    even: bool, flows_may_grow: bool,
 ) -> tuple[bool, int, int]:
     """Walks what ``posts`` have for a shard through leg ``leg`` (0: out of their endpoints, and leg 1 where nobody wants
     offspring), survivors to ``out``, journeys that began elsewhere to ``notes``.

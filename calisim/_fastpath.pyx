@@ -12,16 +12,19 @@ from calisim._vocabulary cimport *
 from calisim.datapath.stages.admit cimport admit
 from calisim.datapath.stages.balance cimport affinity_of
 from calisim.datapath.stages.deparse cimport Draft, Tunnels as TunnelDevices, pour, push_inner, push_outer, still_own
-from calisim.datapath.stages.flows cimport FLOW_LISTED, ask_for_settling, enter_flow, hash_of_key, settle
+from calisim.datapath.stages.flows cimport FLOW_LISTED, FLOW_SHARD, ask_for_settling, enter_flow, hash_of_key, set_out, settle
 from calisim.datapath.stages.frames cimport CONNECTIONS_A_LEG, EVENTS_A_LEG, start, walk_frames
 from calisim.datapath.stages.track cimport index_again
+from calisim.datapath.stages.ties cimport EVEN, TICK, pay_up
 from calisim.datapath.stages.types cimport (
-    FRAME_SIZE, MOST_SHARDS, WATCHED, Aside, Batch, Carry, Core, Flow, Notice, Route, Taken, Walk)
+    FRAME_SIZE, MARK_COUNT, MOST_SHARDS, TIED, WATCHED, WAVE_BITS, Aside, Batch, Carry, Core, Flow, Notice, Recall, Ride, Route,
+    Taken, Tie, Waiting, Walk)
 from calisim.datapath.stages.lookup cimport class_of, resident, resolve
 from calisim.datapath.stages.police cimport Suspect, judge, suspect
 
 cdef enum:
     NOT_KNOWN = 255                  # no shard
+    AFTERWARDS = 63                  # a leg that comes after all others
 
 VOCABULARY = VOCABULARY_DIGEST.decode()
 FRAME = FRAME_SIZE
@@ -30,13 +33,18 @@ FLOW_SIZE = sizeof(Flow)
 ASIDE_SIZE = sizeof(Aside)
 NOTICE_SIZE = sizeof(Notice)
 TAKEN_SIZE = sizeof(Taken)
+TIE_SIZE = sizeof(Tie)
+RIDE_SIZE = sizeof(Ride)
+WAITING_SIZE = sizeof(Waiting)
+EVEN_SPAN = <uint64_t>EVEN * 1000000000      # ns that a wave may last for its packets to be trusted,
+EVEN_END = <uint64_t>1 << 31 + TICK  # and when it must be over
 CONNECTION_ROOM = CONNECTIONS_A_LEG * FRAME_SIZE
 EVENT_ROOM = EVENTS_A_LEG * FRAME_SIZE
 LEAST_AFFINITIES = 4 * FRAME_SIZE    # at most three slots of four are taken after one frame more
 INDEX_PER_FLOW = 4
 LEAST_INDEX = 64 * FRAME_SIZE        # at most five slots of eight are taken before one frame more, which takes up to 15 a packet
 CONNECTIONS_PER_TAKEN = 16           # of 64 ports, so that few of different ranges displace each other
-WAVE_NUMBER = WATCHED - 1            # the bits of CONNECTION.wave that are the number
+WAVE_NUMBER = WAVE_BITS              # the bits of CONNECTION.wave that are the number
 SHARDS = MOST_SHARDS
 HOME_NOT_KNOWN = NOT_KNOWN
 
@@ -102,7 +110,7 @@ cdef class Ledger:
 
     def __cinit__(
         self, Connection[::1] connections not None, uint32_t connection_count, uint64_t[::1] index not None,
-        uint8_t[::1] taken not None,
+        uint8_t[::1] ties not None, uint8_t[::1] taken not None,
         Affinity[::1] affinities not None, uint32_t affinity_count, const Pmtu[::1] paths not None,
         uint32_t[:, ::1] ordinals not None, uint64_t[:, :, :, ::1] links not None, uint64_t[:, ::1] drops not None,
         uint64_t[::1] verdicts not None, uint64_t[::1] hits not None, uint8_t[::1] flows not None, uint8_t[::1] asides not None,
@@ -112,6 +120,7 @@ cdef class Ledger:
         cdef Py_ssize_t room = listed.shape[0], slots = taken.shape[0] // <Py_ssize_t>sizeof(Taken)
         if (index.shape[0] & (index.shape[0] - 1) or not LEAST_INDEX <= index.shape[0] <= 1 << 31
                 or not 0 < connections.shape[0] < 0x7FFFFFFF or connection_count > connections.shape[0]
+                or ties.shape[0] != connections.shape[0] * <Py_ssize_t>sizeof(Tie)
                 or slots == 0 or slots & (slots - 1) or taken.shape[0] != slots * <Py_ssize_t>sizeof(Taken)):
             raise ValueError("the connection table is not of a size that works")
         if affinities.shape[0] & (affinities.shape[0] - 1) or affinities.shape[0] < LEAST_AFFINITIES:
@@ -124,7 +133,7 @@ cdef class Ledger:
                 or drops.shape[1] != DROP_COUNT or verdicts.shape[0] != VERDICT_COUNT:
             raise ValueError("the counters are not of a size that works")
         self.held = (
-            connections, index, taken, affinities, paths, ordinals, links, drops, verdicts, hits, flows, asides, flow_index,
+            connections, index, ties, taken, affinities, paths, ordinals, links, drops, verdicts, hits, flows, asides, flow_index,
             listed, shards)
         self.routers, self.places, self.objects = links.shape[0], drops.shape[0], hits.shape[0]
         if ordinals.shape[0] != self.routers or shards.shape[0] != self.routers:
@@ -134,6 +143,7 @@ cdef class Ledger:
         self.core.index, self.core.index_mask, self.core.index_count = &index[0], index.shape[0] - 1, index_count
         self.core.connections, self.core.connection_room = &connections[0], connections.shape[0]
         self.core.connection_count = connection_count
+        self.core.ties = <Tie*> &ties[0]
         self.core.taken, self.core.taken_mask = <Taken*> &taken[0], slots - 1
         self.core.affinities, self.core.affinity_mask, self.core.affinity_count = (
             &affinities[0], affinities.shape[0] - 1, affinity_count)
@@ -213,6 +223,35 @@ cdef class Post:
         return total
 
 
+cdef class Desk:
+    """What a shard has in hand during a wave: packets whose turn has not come."""
+
+    cdef Carry[FRAME_SIZE] carries
+    cdef uint32_t carry_count
+    cdef uint32_t called_count
+    cdef Recall* recalls
+    cdef uint32_t* called
+    cdef uint32_t recall_count
+    cdef uint32_t room
+    cdef readonly bint calls         # some second legs of packets that were trusted have to be taken one by one
+
+    def __dealloc__(self):
+        free(self.recalls)
+        free(self.called)
+
+    def clear(self, uint32_t rows):
+        """For a wave of so many packets."""
+        self.carry_count = self.called_count = self.recall_count = 0
+        self.calls = False
+        if self.room < rows:
+            free(self.recalls)
+            free(self.called)
+            self.recalls, self.called = <Recall*> malloc(rows * sizeof(Recall)), <uint32_t*> malloc(rows * sizeof(uint32_t))
+            self.room = rows if self.recalls is not NULL and self.called is not NULL else 0
+            if self.room < rows:
+                raise MemoryError
+
+
 def typed(
     const Packet[::1] packets not None, Header[::1] headers not None, Result[::1] results not None, Event[::1] events not None,
     Packet[::1] born_packets not None, Header[::1] born_headers not None, Born[::1] born not None,
@@ -261,12 +300,79 @@ def deal(
             batch.count += 1
 
 
+def set_off(
+    Ledger ledger not None, const Packet[::1] packets not None, Result[::1] results not None, list posts not None,
+    Post waiting not None, uint8_t[::1] rides not None, uint32_t wave, bint caching, bint even, bint wants_born,
+):
+    """Packets that short cuts are trusted with are at their end, all others of the shard in ``waiting``."""
+    cdef Core* core = &ledger.core
+    cdef Batch* batch
+    cdef Batch* left = &waiting.batches[core.shard]
+    cdef const uint32_t* rows
+    cdef uint32_t size, k, i, total = 0
+    for k in range(<uint32_t>len(posts)):
+        total += (<Post?> posts[k]).batches[core.shard].count
+        if (<Post> posts[k]).rows != packets.shape[0]:
+            raise ValueError("what has been sent is of another wave")
+    if (results.shape[0] != packets.shape[0] or waiting.rows != packets.shape[0] or left.room < total
+            or rides.shape[0] < (packets.shape[0] * <Py_ssize_t>sizeof(Ride) if even else 0)):
+        raise ValueError("results and buffers do not fit the wave")
+    if not total:
+        return
+    core.packets, core.results, core.rides = &packets[0], &results[0], <Ride*> &rides[0] if even else NULL
+    core.wave, core.even, core.wants_born = wave, even and caching, wants_born
+    for k in range(<uint32_t>len(posts)):
+        batch = &(<Post> posts[k]).batches[core.shard]
+        rows = <const uint32_t*> batch.first
+        with nogil:
+            while batch.taken < batch.count:
+                size = min(<uint32_t>FRAME_SIZE, batch.count - batch.taken)
+                if caching:
+                    set_out(core, &rows[batch.taken], size, <Waiting*> left.first, &left.count)
+                else:
+                    for i in range(size):
+                        (<Waiting*> left.first)[left.count].row = rows[batch.taken + i]
+                        (<Waiting*> left.first)[left.count].flow = 0
+                        left.count += 1
+                batch.taken += size
+
+
+def pay_all(list ledgers not None, uint32_t wave):
+    """Between waves: all connections get what is owed to them. ``wave``: the last one."""
+    cdef (Core*)[MOST_SHARDS] cores
+    cdef Ledger ledger
+    cdef Aside* more
+    cdef Core* core
+    cdef uint32_t count = len(ledgers), shard, home, number, leg, k
+    if not 0 < count <= MOST_SHARDS:
+        raise ValueError("a state has 1 to 16 shards")
+    for shard in range(count):
+        ledger = ledgers[shard]
+        if not ledger.shards <= count or ledger.core.shard != shard:
+            raise ValueError("the shards do not belong together")
+        cores[shard] = &ledger.core
+        ledger.core.wave, ledger.core.leg = wave, AFTERWARDS
+        for home in range(count):
+            ledger.core.homes[home].flows = (<Ledger?> ledgers[home]).core.flows
+            ledger.core.homes[home].asides = (<Ledger> ledgers[home]).core.asides
+    with nogil:
+        for home in range(count):
+            for number in range(cores[home].flow_count):
+                if not cores[home].flows[number].last.rides:
+                    continue
+                more = &cores[home].asides[number]
+                for leg in range(2):
+                    core = cores[cores[home].flows[number].flags >> FLOW_SHARD if leg else home]
+                    for k in range(more.marks[leg] & MARK_COUNT):
+                        pay_up(core, more.touched[leg][k])
+
+
 def step(
     Tables tables not None, list ledgers not None, uint32_t shard, const Packet[::1] packets not None,
     Header[::1] headers not None, Result[::1] results not None, list posts not None, Post out not None, Post notes not None,
-    Event[::1] events not None, uint64_t event_count, bint wants_events, Packet[::1] born_packets not None,
+    Desk desk not None, uint8_t[::1] rides not None, Event[::1] events not None, uint64_t event_count, bint wants_events, Packet[::1] born_packets not None,
     Header[::1] born_headers not None, Born[::1] born not None, uint64_t born_count, uint32_t wave, uint32_t leg,
-    bint flows_may_grow,
+    bint even, bint flows_may_grow,
 ):
     """A shard's part of a leg, until nothing is left of it or until something lacks room: connections, affinities, events,
     offspring. Leg 0 and leg 1 are one where nobody asks for offspring, whose order would tell."""
@@ -277,7 +383,9 @@ def step(
     cdef uint32_t count = len(posts), k
     cdef bint done
     if (results.shape[0] != packets.shape[0] or headers.shape[0] not in (0, packets.shape[0])
-            or not ledger.shards <= len(ledgers) == count <= MOST_SHARDS or core.shard != shard):
+            or not ledger.shards <= len(ledgers) == count <= MOST_SHARDS or core.shard != shard
+            or desk.room < packets.shape[0]
+            or rides.shape[0] < (packets.shape[0] * <Py_ssize_t>sizeof(Ride) if even else 0)):
         raise ValueError("results and buffers do not fit the wave")
     if (ledger.routers != tables.core.fib.router_count + 1 or ledger.places != tables.places + 1
             or ledger.objects != tables.objects + 1):
@@ -293,9 +401,10 @@ def step(
         if (<Post> posts[k]).rows != packets.shape[0] or posts[k] is out:
             raise ValueError("what has been sent is of another wave")
     for k in range(count):
-        if left > <Py_ssize_t>out.batches[k].room - out.batches[k].count:
+        if (left > <Py_ssize_t>out.batches[k].room - out.batches[k].count
+                or (leg <= 2 and <Py_ssize_t>out.batches[k].room < packets.shape[0])):       # some may be recalled
             raise ValueError("there is no room for what is sent on")
-    if left == 0:
+    if left == 0 and not desk.carry_count and not desk.recall_count and not desk.called_count:
         return True, event_count, born_count
     core.fib = tables.core.fib
     core.packets, core.results = &packets[0], &results[0]
@@ -306,10 +415,15 @@ def step(
         core.born_packets, core.born_headers, core.born = &born_packets[0], &born_headers[0], &born[0]
     core.born_count, core.born_room = born_count, born.shape[0]
     core.caching = not wants_events and core.headers is NULL
+    core.even, core.rides = even and core.caching, <Ride*> &rides[0] if even else NULL
+    core.desk, core.desk_count, core.recalls, core.recall_count, core.called, core.called_count = (
+        desk.carries, desk.carry_count, desk.recalls, desk.recall_count, desk.called, desk.called_count)
     core.out, core.notes = out.batches, notes.batches
     with nogil:
         done = walk_frames(core, batches, count, left, flows_may_grow)
     out.batches, notes.batches = core.out, core.notes
+    desk.carry_count, desk.recall_count, desk.called_count = core.desk_count, core.recall_count, core.called_count
+    desk.calls = desk.calls or desk.called_count > 0
     return done, core.event_count, core.born_count
 
 
@@ -340,7 +454,7 @@ def reindex(Connection[::1] connections not None, uint32_t count, uint64_t[::1] 
     core.index, core.index_mask, core.index_count, core.connections = &index[0], index.shape[0] - 1, 0, &connections[0]
     with nogil:
         for i in range(count):
-            connections[i].wave &= ~WATCHED        # what searches knew goes with the old index
+            connections[i].wave &= ~(WATCHED | TIED)       # what searches knew goes with the old index, and flows are forgotten
             index_again(&core, i)
     return core.index_count
 

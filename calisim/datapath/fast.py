@@ -68,13 +68,13 @@ class FastEngine:
         headers = headers.copy() if len(headers) else headers               # quotes of ICMP errors are translated on the way
         state.fit(self.image)
         state.share(threads)
+        earliest = int(wave["time"].min(initial=2**64 - 1))
+        state.tidy(earliest, len(wave))
         state.wave += 1
         results = np.empty(len(wave), RESULT)
         passage = Passage(self._tables, state, wave, headers, results, threads, events=events, offspring=offspring)
         if len(wave):
-            earliest = int(wave["time"].min())
             state.fragments.expire(earliest)
-            state.tidy(earliest, len(wave))
             passage.run(earliest)
             state.latest = max(state.latest, int(wave["time"].max()))
             self._learn(wave, headers, results, state)

@@ -10,7 +10,9 @@ from threading import Barrier, BrokenBarrierError
 
 import numpy as np
 
-from .._fastpath import CARRY_SIZE, EVENT_ROOM, FRAME, NOTICE_SIZE, Ledger, Post, Tables, deal, enter, step, typed
+from .._fastpath import (
+    CARRY_SIZE, EVENT_ROOM, FRAME, NOTICE_SIZE, WAITING_SIZE, Ledger, Post, Tables, deal, enter, set_off, step, typed,
+)
 from ..vocabulary import BORN, EVENT, HEADER, PACKET, RESULT
 from .flows import MOST
 from .results import Born
@@ -20,6 +22,7 @@ from .state import State
 _FIRST_EVENTS = 2 * EVENT_ROOM
 _NONE = dict(zip((EVENT, PACKET, HEADER, BORN), typed(           # made once: with small waves it takes as long as the packets
     *(np.empty(0, dtype) for dtype in (PACKET, HEADER, RESULT, EVENT, PACKET, HEADER, BORN)))[3:], strict=True))
+_NO_RIDES = np.empty(0, np.uint8)
 _LEAST = 16 * FRAME                        # packets that it takes to keep a thread more busy for longer than it takes to call it
 
 
@@ -40,6 +43,9 @@ class Passage:
     def run(self, earliest: int) -> None:
         """Every packet to its end."""
         self._earliest = earliest
+        self._caching = not self._wants_events and not len(self._headers)
+        rides = self._state.rides(self._wave) if self._caching else None
+        self._even, self._rides = rides is not None, _NO_RIDES if rides is None else rides
         if self._threads == 1:
             self._turns(self._parts)
             return
@@ -90,8 +96,11 @@ class Passage:
         for part in mine:
             self._deal(part.shard, *bounds[part.shard.number:part.shard.number + 2])
         self._meet()
-        posts, turn, leg = [shard.rows for shard in shards], 0, 0
-        while any(post.total for post in posts):
+        for part in mine:
+            self._set_off(part.shard, [shard.rows for shard in shards])
+        self._meet()
+        posts, turn, leg = [shard.waiting for shard in shards], 0, 0
+        while any(post.total for post in posts) or (leg == 2 and any(shard.desk.calls for shard in shards)):
             ledgers = [shard.ledger for shard in shards]
             for part in mine:
                 self._leg(part, leg, posts, part.shard.onward[turn & 1], list(ledgers))
@@ -112,19 +121,30 @@ class Passage:
         deal(self._tables, shard.ledger, self._wave, self._headers, self._results, first, last, shard.rows, state.homes,
              trial.links, trial.drops, trial.verdicts)
 
+    def _set_off(self, shard: Shard, posts: list[Post]) -> None:
+        """Who need not wait for anybody."""
+        if len(posts) > 1:
+            shard.make_room_for_flows(sum(post.count(shard.number) for post in posts))     # nobody moves them during legs
+        shard.desk.clear(len(self._wave))
+        shard.waiting.clear(WAITING_SIZE, len(posts), len(self._wave), len(self._wave))
+        set_off(
+            shard.ledger, self._wave, self._results, posts, shard.waiting, self._rides, self._state.wave, self._caching,
+            self._even, self._wants_born)
+
     def _leg(self, part: _Part, leg: int, posts: list[Post], out: Post, ledgers: list[Ledger]) -> None:
         """One shard's part."""
         shard, journal, nursery = part.shard, part.journal, part.nursery
         arrays = typed(self._wave, self._headers, self._results, *journal.arrays, *nursery.arrays)
         coming = sum(post.count(shard.number) for post in posts)
-        out.clear(CARRY_SIZE, len(posts), coming, len(self._wave))
+        out.clear(CARRY_SIZE, len(posts), len(self._wave) if leg <= 2 else coming, len(self._wave))
         if leg <= 2:
             shard.notes.clear(NOTICE_SIZE, len(posts), coming if leg == 2 and len(posts) > 1 else 0, len(self._wave))
         while True:
             ledgers[shard.number] = shard.ledger
             done, journal.count, nursery.count = step(
-                self._tables, ledgers, shard.number, *arrays[:3], posts, out, shard.notes, arrays[3], journal.count,
-                self._wants_events, *arrays[4:], nursery.count, self._state.wave, leg, shard.flows.room < MOST)
+                self._tables, ledgers, shard.number, *arrays[:3], posts, out, shard.notes, shard.desk,
+                self._rides, arrays[3], journal.count, self._wants_events, *arrays[4:], nursery.count, self._state.wave, leg,
+                self._even, len(posts) == 1 and shard.flows.room < MOST)
             if done:
                 break
             shard.grow(self._earliest)

@@ -10,8 +10,8 @@ from typing import Self
 import numpy as np
 
 from .._fastpath import (
-    CONNECTION_ROOM, CONNECTIONS_PER_TAKEN, FRAME, LEAST_AFFINITIES, LEAST_INDEX, TAKEN_SIZE, Ledger, Post, reindex, remember,
-    widen,
+    CONNECTION_ROOM, CONNECTIONS_PER_TAKEN, FRAME, LEAST_AFFINITIES, LEAST_INDEX, TAKEN_SIZE, TIE_SIZE, Desk, Ledger, Post,
+    reindex, remember, widen,
 )
 from ..fib.image import FibImage
 from ..vocabulary import AFFINITY, CONNECTION, PMTU, Device, DropReason, Verdict
@@ -19,7 +19,7 @@ from .flows import MOST, FlowCache
 from .lines import zeros
 
 _FIRST_ROOM = 8 * FRAME                    # a power of two, and no less than one frame of one leg may take up
-_SLOTS = np.dtype(np.uint64)
+_SLOTS, _OCTETS = np.dtype(np.uint64), np.dtype(np.uint8)
 _GROWTH = 4                                # of room for records: what nobody has written yet takes no memory
 
 
@@ -59,8 +59,8 @@ class Common:
 class Shard:
     """Connections (the first ones of ``records``, with an ``index`` over them), affinities (``sessions``), the flows that start
     here, and the counters of what happened here. How many there are of each the ``ledger`` knows, through which the compiled
-    code sees all of it. ``rows``, ``onward`` (in turn) and ``notes``: what it has for all shards, during a wave; ``trial``:
-    counters that nobody reads."""
+    code sees all of it. ``rows``, ``onward`` (in turn) and ``notes``: what it has for all shards, during a wave; ``waiting`` and
+    ``desk``: what it has for itself; ``trial``: counters that nobody reads."""
 
     def __init__(self, number: int, common: Common, counters: Counters, trial: Counters) -> None:
         self.number = number
@@ -70,7 +70,7 @@ class Shard:
         self.index = zeros(LEAST_INDEX, _SLOTS)                       # over the connections, open addressing
         self.sessions = zeros(LEAST_AFFINITIES, AFFINITY)             # an open-addressing table
         self.flows = FlowCache()
-        self.rows, self.onward, self.notes = Post(), (Post(), Post()), Post()
+        self.rows, self.onward, self.notes, self.waiting, self.desk = Post(), (Post(), Post()), Post(), Post(), Desk()
         self._untidy = _FIRST_ROOM                                    # connections from which on it pays to look for dead ones
         self._bind(0, 0, 0, 0)
 
@@ -78,7 +78,7 @@ class Shard:
         """A ledger over the arrays as they are now, with these numbers of records in them. No flow may be listed."""
         common, counters, cache = self._common, self.counters, self.flows
         self.ledger = Ledger(
-            self.records, connections, self.index, self.taken, self.sessions, sessions, common.paths, common.ordinals,
+            self.records, connections, self.index, self.ties, self.taken, self.sessions, sessions, common.paths, common.ordinals,
             counters.links, counters.drops, counters.verdicts, counters.hits, cache.records, cache.asides, cache.index,
             cache.listed, flows, slots, common.shards, self.number)
 
@@ -96,11 +96,16 @@ class Shard:
         seated = self._seat(sessions)
         self._bind(len(connections), seated, 0, self.ledger.counts[3])
 
+    @property
+    def untidy(self) -> bool:
+        """It may pay to tidy."""
+        return self.ledger.counts[0] >= self._untidy
+
     def tidy(self, earliest: int) -> bool:
         """Forget connections that had expired at ``earliest`` where they take up much of the table. True: the others stand
         elsewhere now, and with them flows must be forgotten."""
         connections = self.connections
-        if len(connections) < self._untidy:
+        if not self.untidy:
             return False
         alive = connections["expires"] > earliest
         count = int(np.count_nonzero(alive))
@@ -116,9 +121,9 @@ class Shard:
         connections, sessions, flows, slots = self.ledger.counts
         self.ledger.settle()
         if len(self.records) - connections < CONNECTION_ROOM:
-            known = self.records.view(np.uint8)[:connections * CONNECTION.itemsize]
+            known, ties = self.records.view(np.uint8)[:connections * CONNECTION.itemsize], self.ties[:connections * TIE_SIZE]
             self._furnish(_GROWTH * len(self.records))     # what searches knew is looked up anew
-            self.records.view(np.uint8)[:len(known)] = known
+            self.records.view(np.uint8)[:len(known)], self.ties[:len(ties)] = known, ties
         if slots > len(self.index) // 8 * 5:
             wider = zeros(2 * len(self.index), _SLOTS)
             widen(self.index, wider)
@@ -129,11 +134,21 @@ class Shard:
             self.flows = self.flows.grown(flows)
         self._bind(connections, sessions, flows, slots)
 
+    def make_room_for_flows(self, count: int) -> None:
+        """So many more, if there may be."""
+        connections, sessions, flows, slots = self.ledger.counts
+        if self.flows.room - flows < count and self.flows.room < MOST:
+            self.ledger.settle()
+            while self.flows.room - flows < count and self.flows.room < MOST:
+                self.flows = self.flows.grown(flows)
+            self._bind(connections, sessions, flows, slots)
+
     def forget_flows(self) -> None:
-        """What they rest on has changed."""
+        """What they rest on has changed. Nothing may be owed to connections."""
         self.ledger.settle()
         connections, sessions, _, slots = self.ledger.counts
         self.flows = FlowCache(self.flows.room)
+        self.ties = zeros(len(self.ties), _OCTETS)
         self._bind(connections, sessions, 0, slots)
 
     def _replace(self, connections: np.ndarray, room: int) -> None:
@@ -150,9 +165,11 @@ class Shard:
         self._bind(len(connections), sessions, 0, reindex(self.records, len(connections), self.index))
 
     def _furnish(self, room: int) -> None:
-        """Empty tables for that many connections; ``taken``: which ports searches have found taken."""
+        """Empty tables for that many connections; ``ties``: what they have to do with flows; ``taken``: which ports searches have
+        found taken."""
         self.records = zeros(room, CONNECTION)
-        self.taken = zeros(room // CONNECTIONS_PER_TAKEN * TAKEN_SIZE, np.dtype(np.uint8))
+        self.ties = zeros(room * TIE_SIZE, _OCTETS)
+        self.taken = zeros(room // CONNECTIONS_PER_TAKEN * TAKEN_SIZE, _OCTETS)
 
     def _seat(self, sessions: np.ndarray) -> int:
         """A table with these affinities, at most a quarter full. Returns how many there are."""

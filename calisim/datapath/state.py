@@ -13,7 +13,7 @@ from functools import cached_property, reduce
 
 import numpy as np
 
-from .._fastpath import HOME_NOT_KNOWN, SHARDS, WAVE_NUMBER
+from .._fastpath import EVEN_END, EVEN_SPAN, HOME_NOT_KNOWN, RIDE_SIZE, SHARDS, WAVE_NUMBER, pay_all
 from ..fib.image import FibImage
 from ..vocabulary import PMTU, ConnectionFlag, EndpointKind
 from .fragments import Fragments
@@ -40,6 +40,8 @@ class State:
         self.wave = 0                                                 # number of the last wave
         self.latest = 0                                               # the latest packet time seen
         self._unsettled = 0                                           # packets of waves since all flows were settled, at most
+        self._paid = True                                             # nothing is owed to connections
+        self._rides = np.empty(0, np.uint8)
 
     @cached_property
     def threads(self) -> ThreadPoolExecutor:
@@ -70,6 +72,23 @@ class State:
             shard.ledger.settle()
         return reduce(np.add, [getattr(shard.counters, name) for shard in self.shards])
 
+    def rides(self, wave: np.ndarray) -> np.ndarray | None:
+        """Room to write down, of each packet, that a short cut is trusted with it, if the wave allows that: it begins when all
+        others are over, and is short."""
+        first, last = int(wave["time"].min()), int(wave["time"].max())
+        if first < self.latest or last - first > EVEN_SPAN or last >= EVEN_END:
+            return None
+        if len(self._rides) < len(wave) * RIDE_SIZE:
+            self._rides = np.empty(len(wave) * RIDE_SIZE, np.uint8)
+        self._paid = False
+        return self._rides
+
+    def _pay(self) -> None:
+        """Connections get what short cuts owe to them."""
+        if not self._paid:
+            pay_all([shard.ledger for shard in self.shards], self.wave)
+            self._paid = True
+
     @property
     def counts(self) -> tuple[int, int, int]:
         """How many there are: connections, affinities, flows."""
@@ -78,6 +97,7 @@ class State:
 
     def connections(self) -> np.ndarray:
         """What is alive at the latest packet time seen, sorted by router key, kind (conntrack first) and ordinal."""
+        self._pay()
         records = [shard.connections for shard in self.shards]
         alive = np.concatenate([some[some["expires"] > self.latest] for some in records])
         alive["wave"] &= WAVE_NUMBER
@@ -129,6 +149,7 @@ class State:
 
     def _distribute(self, count: int, counters: Counters) -> None:
         """Routers in turn to so many shards, and to each what belongs to its routers, in its order."""
+        self._pay()
         records = np.concatenate([shard.connections for shard in self.shards])
         sessions = np.concatenate([shard.sessions[shard.sessions["expires"] > 0] for shard in self.shards])
         self._common.shards = (np.arange(len(self.keys)) % count).astype(np.uint8)
@@ -152,14 +173,18 @@ class State:
         table."""
         self._unsettled += packets
         if self._unsettled > _MOST_UNSETTLED:
+            self._pay()
             for shard in self.shards:
                 shard.ledger.settle()
             self._unsettled = packets
+        if any(shard.untidy for shard in self.shards):
+            self._pay()
         moved = [shard.tidy(earliest) for shard in self.shards]
         if any(moved):
             self._forget_flows()
 
     def _forget_flows(self) -> None:
+        self._pay()
         for shard in self.shards:
             shard.forget_flows()
 

@@ -6,7 +6,8 @@ from calisim._vocabulary cimport *
 from calisim.datapath.stages.types cimport *
 from calisim.datapath.stages.chance cimport draw5, stir
 from calisim.datapath.stages.lookup cimport class_of
-from calisim.datapath.stages.track cimport later, redirected
+from calisim.datapath.stages.expiry cimport later
+from calisim.datapath.stages.track cimport redirected
 from calisim.datapath.stages.verdict cimport drop, object_to
 
 cdef enum:

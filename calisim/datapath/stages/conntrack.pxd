@@ -2,8 +2,10 @@
 from libc.stdint cimport uint8_t, uint32_t, uint64_t
 from calisim._vocabulary cimport *
 from calisim.datapath.stages.types cimport *
+from calisim.datapath.stages.expiry cimport later, timeout
+from calisim.datapath.stages.ties cimport mark, touch
 from calisim.datapath.stages.track cimport (
-    answer_to, find, hash_of, inverse, is_original, later, redirected, timeout, translated, tuple_of, unwatch)
+    answer_to, find, hash_of, inverse, is_original, redirected, translated, tuple_of, unwatch)
 from calisim.datapath.stages.tcp cimport follow_tcp, Fate, FATE_BELONGS, FATE_INVALID, FATE_OPENS
 from calisim.datapath.stages.verdict cimport drop
 
@@ -39,6 +41,7 @@ cdef inline void renew(Core* core, Connection* c, uint64_t time, bint reply) noe
     if c.wave & WATCHED:
         unwatch(core, c)
     c.expires = later(time, timeout(c, time))
+    mark(core, c)
     if reply:
         c.state = CONNECTION_ESTABLISHED
     count(c, reply)

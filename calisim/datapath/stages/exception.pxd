@@ -11,7 +11,8 @@ from libc.string cimport memset
 from calisim._vocabulary cimport *
 from calisim.datapath.stages.types cimport *
 from calisim.datapath.stages.lookup cimport class_of, nobody
-from calisim.datapath.stages.track cimport later, translated
+from calisim.datapath.stages.expiry cimport later
+from calisim.datapath.stages.track cimport translated
 
 cdef enum:
     LONGEST_QUOTE = 548

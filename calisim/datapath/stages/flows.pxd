@@ -3,9 +3,10 @@
 A Flow is written when a journey of at most two legs ends in which every step was *steady* (Trail): every connection that was
 asked for was there and was only refreshed, or was missed by a packet that was lost before it could open one. The next packet
 with the same header finds the same routes, verdicts and translations, for tables do not change and connections' translations
-neither. What can change is asked anew each time, on the leg on which it would be asked: that the connections are alive (of
-TCP: ESTABLISHED, an ACK), that what was missed is missing. If not, the packet walks. So the cache holds no meaning of its own:
-with it and without it all results, connections and counters are the same. The counters get their packets later (settle).
+neither. What can change is asked anew, on the leg on which it would be asked: that the connections are alive (of TCP:
+ESTABLISHED, an ACK), that what was missed is missing. If not, the packet walks. A Flow that held is trusted with the next
+packets until somebody else looks at its connections (stages/ties.pxd). So the cache holds no meaning of its own: with it and
+without it all results, connections and counters are the same. The counters get their packets later (settle).
 
 A Flow is kept in the shard of its first router; what its second leg touches is of the second router's, perhaps another one.
 A journey that is new there leaves a Notice; a packet that has to walk there after all is taken off that shard's counters.
@@ -15,8 +16,9 @@ from libc.string cimport memset
 from calisim._vocabulary cimport *
 from calisim.datapath.stages.types cimport *
 from calisim.datapath.stages.admit cimport shortest
-from calisim.datapath.stages.tcp cimport HISTORY_LAST, unacknowledged
-from calisim.datapath.stages.track cimport fabric_timeout, home, later, tcp_timeout, timeout, unwatch
+from calisim.datapath.stages.expiry cimport HISTORY_LAST, fabric_timeout, later, tcp_timeout, timeout, unacknowledged
+from calisim.datapath.stages.ties cimport EVEN, FLAGS_AT, PUSHED, TICK, look_at, mark, trust
+from calisim.datapath.stages.track cimport home, unwatch
 
 cdef extern from "intrinsics.h":
     uint64_t fold(uint64_t a, uint64_t b) nogil
@@ -33,14 +35,12 @@ cdef enum:
 cdef enum:
     AHEAD = 16                       # listed flows whose memory is asked for before their turn: adding up takes half the time
 
-cdef enum:
-    FLAGS_AT = 40                    # bit of Key.head
-
-
 cdef inline Key key_of(const Packet* packet) noexcept nogil:
     cdef const uint64_t* words = <const uint64_t*> packet
-    cdef uint64_t kind = TCP_CLASSES[packet.tcp_flags & 63] if packet.protocol == PROTOCOL_TCP else 0
+    cdef uint64_t kind = 0
     cdef Key key
+    if packet.protocol == PROTOCOL_TCP:
+        kind = TCP_CLASSES[packet.tcp_flags & 63] | (PUSHED if packet.tcp_flags & PSH else 0)
     key.ends, key.rest = words[0], words[2] & ~<uint64_t>0xFFFF
     key.head = words[1] & ~(<uint64_t>0xFF << FLAGS_AT) | kind << FLAGS_AT
     return key
@@ -61,17 +61,25 @@ cdef inline bint fit(const Core* core, const Flow* f, const Packet* packet) noex
     return f.shortest <= packet.length <= f.longest and not (core.wants_born and f.flags & FLOW_COMPLAINED)
 
 
-cdef inline void seek(const Core* core, const uint32_t* rows, uint32_t count, uint32_t* numbers) noexcept nogil:
-    """Numbers of the Flows of a frame's packets, 0: none. Each pass fetches the memory that the next one reads."""
+cdef inline bint is_trusted(const Core* core, const Flow* f, const Packet* packet) noexcept nogil:
+    """Nothing has to be asked: its connections are alive, and nobody has done to them what would make another journey of it."""
+    return core.even & f.trusted[0] & f.trusted[1] & (packet.time >> TICK < f.last.until)
+
+
+cdef inline void set_out(
+    Core* core, const uint32_t* rows, uint32_t count, Waiting* waiting, uint32_t* waiting_count,
+) noexcept nogil:
+    """A frame's packets look for their Flows, and those that are trusted are at their end already. Each pass fetches the memory
+    that the next one reads.      Sets  waiting: the others"""
     cdef const uint64_t* index = core.flow_index
-    cdef const Flow* flows = core.flows
+    cdef Flow* flows = core.flows
     cdef const Packet* packets = core.packets
-    cdef Connection* connections = core.connections
     cdef uint64_t mask = core.flow_index_mask, slot, at
     cdef uint64_t[FRAME_SIZE] hashes
+    cdef uint32_t[FRAME_SIZE] numbers
     cdef Key[FRAME_SIZE] keys
-    cdef const Flow* f
-    cdef uint32_t i
+    cdef Flow* f
+    cdef uint32_t i, number, left = waiting_count[0]
     for i in range(count):
         keys[i] = key_of(&packets[rows[i]])
         hashes[i] = hash_of_key(&keys[i])
@@ -88,14 +96,31 @@ cdef inline void seek(const Core* core, const uint32_t* rows, uint32_t count, ui
             prefetch_write(&flows[numbers[i] - 1])
             prefetch_write(&flows[numbers[i] - 1].result)
     for i in range(count):
-        if numbers[i]:
-            f = &flows[numbers[i] - 1]
-            if is_key(&f.key, &keys[i]) and fit(core, f, &packets[rows[i]]):
-                prefetch_write(&connections[f.touched[0][0]])      # what is not used is 0: somebody's, near enough
-                prefetch_write(&connections[f.touched[0][1]])
-                prefetch_write(&connections[f.touched[0][2]])
-            else:
-                numbers[i] = 0
+        number = numbers[i]
+        if number:
+            f = &flows[number - 1]
+            if not is_key(&f.key, &keys[i]) or not fit(core, f, &packets[rows[i]]):
+                number = 0
+            elif is_trusted(core, f, &packets[rows[i]]):
+                ride(core, f, number, rows[i])
+                continue
+        waiting[left].row, waiting[left].flow = rows[i], number
+        left += 1
+    waiting_count[0] = left
+
+
+cdef inline void ride(Core* core, Flow* f, uint32_t number, uint32_t row) noexcept nogil:
+    """A packet takes the short cut on trust: RESULT, and what is owed for it."""
+    cdef const Packet* packet = &core.packets[row]
+    cdef Result* result = &core.results[row]
+    core.rides[row] = f.last
+    f.first = f.first if f.stamp == core.wave else row
+    f.stamp = core.wave
+    f.last.time, f.last.rides, f.last.wave, f.last.row = packet.time, f.last.rides + 1, core.wave, row
+    f.last.until = <uint32_t>(packet.time >> TICK) + f.reach
+    result[0] = f.result
+    result.wire += packet.length if f.flags & FLOW_WIRED else 0
+    enlist(core, number, packet.length)
 
 
 cdef inline bint nobody_has(const Core* core, uint64_t hash) noexcept nogil:
@@ -133,6 +158,7 @@ cdef inline void refresh_again(
     if c.wave & WATCHED:
         unwatch(core, c)
     c.expires = later(packet.time, span)
+    mark(core, c)
     c.packets += not reply
     c.reply_packets += reply
 
@@ -146,6 +172,8 @@ cdef inline bint again(
     cdef uint64_t time = packet.time
     cdef bint kept = True
     for k in range(count):
+        if connections[touched[k]].wave & TIED:
+            look_at(core, &connections[touched[k]], time, False)
         kept &= keeps(&connections[touched[k]], time, each >> MARK_UPKEEP & 7)
         each >>= MARK_NEXT
     if not kept or (absent and not nobody_has(core, absent)):
@@ -170,26 +198,44 @@ cdef inline void enlist(Core* core, uint32_t number, uint32_t length) noexcept n
 cdef inline bint first_leg(Core* core, const Carry* carry, Carry* onward, bint* goes_on) noexcept nogil:
     """The short cut's, and RESULT as a whole. False: the packet has to walk.      Sets  onward, if there is a second leg"""
     cdef Flow* f = &core.flows[carry.flow - 1]
+    cdef const Aside* more = &core.asides[carry.flow - 1]
     cdef const Packet* packet = &core.packets[carry.row]
     cdef Result* result = &core.results[carry.row]
     goes_on[0] = f.flags & FLOW_ONWARD != 0
     if not fit(core, f, packet):               # since it was looked up it may have become another journey
         return False
-    if not again(core, packet, f.touched[0], f.marks[0], 0 if goes_on[0] else f.absent):
+    if not again(core, packet, more.touched[0], more.marks[0], 0 if goes_on[0] else more.absent):
         return False
     result[0] = f.result
     result.wire += packet.length if f.flags & FLOW_WIRED else 0
     enlist(core, carry.flow, packet.length)
-    f.wave = core.wave
+    f.busy = core.wave
+    f.last.until = <uint32_t>(packet.time >> TICK) + f.reach if core.even else 0
+    trust(core, core.shard, carry.flow, 0, goes_on[0] or not more.absent)
     if goes_on[0]:
-        onward.row, onward.flow, onward.trail.home = carry.row, carry.flow, core.shard
-        onward.trail.touched, onward.trail.marks, onward.trail.absent = f.touched[1], f.marks[1], f.absent
+        go_on(more, carry.row, carry.flow, core.shard, onward)
     return True
+
+
+cdef inline void go_on(const Aside* more, uint32_t row, uint32_t flow, uint32_t home, Carry* onward) noexcept nogil:
+    """The second leg of a short cut that is not taken on trust."""
+    onward.row, onward.flow, onward.trail.home = row, flow, home
+    onward.trail.touched, onward.trail.marks, onward.trail.absent = more.touched[1], more.marks[1], more.absent
 
 
 cdef inline bint second_leg(Core* core, const Carry* carry) noexcept nogil:
     """False: the packet has to walk."""
-    return again(core, &core.packets[carry.row], carry.trail.touched, carry.trail.marks, carry.trail.absent)
+    if not again(core, &core.packets[carry.row], carry.trail.touched, carry.trail.marks, carry.trail.absent):
+        return False
+    trust(core, carry.trail.home, carry.flow, 1, not carry.trail.absent)
+    return True
+
+
+cdef inline void ask_for_first_leg(const Core* core, uint32_t flow) noexcept nogil:
+    cdef const Aside* more = &core.asides[flow - 1]
+    cdef uint32_t k
+    for k in range(TOUCHED):
+        prefetch_write(&core.connections[more.touched[0][k]])
 
 
 cdef inline void ask_for_second_leg(const Core* core, const Carry* carry) noexcept nogil:
@@ -199,52 +245,52 @@ cdef inline void ask_for_second_leg(const Core* core, const Carry* carry) noexce
 
 
 cdef inline void count(
-    Core* core, const Flow* f, const Aside* aside, uint32_t leg, int64_t packets, int64_t octets,
+    Core* core, const Flow* f, const Aside* more, uint32_t leg, int64_t packets, int64_t octets,
 ) noexcept nogil:
     """Into the counters: what packets of a Flow met on one of its legs (0, 1)."""
-    cdef uint32_t crossings = aside.crossings[leg], router, k
+    cdef uint32_t crossings = more.crossings[leg], router, k
     cdef uint64_t* link
     while crossings:
-        router = 0 if crossings & 1 else aside.routers[leg]
+        router = 0 if crossings & 1 else more.routers[leg]
         link = &core.links[(<size_t>router * DEVICE_COUNT * 2 + (crossings >> 2 & 31)) * 2]
         link[0] += packets
         link[1] += octets + (packets * ENCAPSULATIONS[f.result.encap].overhead if crossings & 2 else 0)
         crossings >>= 8
     for k in range(HITS):
-        if aside.hits[leg][k]:
-            core.hits[aside.hits[leg][k]] += packets
+        if more.hits[leg][k]:
+            core.hits[more.hits[leg][k]] += packets
 
 
-cdef inline void count_end(Core* core, const Flow* f, const Aside* aside, int64_t packets, int64_t octets) noexcept nogil:
+cdef inline void count_end(Core* core, const Flow* f, const Aside* more, int64_t packets, int64_t octets) noexcept nogil:
     """Into the counters: what packets of a Flow met on the last of its legs, and their end."""
-    count(core, f, aside, f.flags & FLOW_ONWARD != 0, packets, octets)
+    count(core, f, more, f.flags & FLOW_ONWARD != 0, packets, octets)
     core.verdicts[f.result.verdict] += packets
     if f.result.verdict == VERDICT_DROPPED:
         core.drops[<size_t>f.result.where * DROP_COUNT + f.result.reason] += packets
 
 
-cdef inline void settle(Core* core, Flow* f, const Aside* aside) noexcept nogil:
+cdef inline void settle(Core* core, Flow* f, const Aside* more) noexcept nogil:
     """Into the counters: all packets that took the short cut since."""
     if f.flags & FLOW_ONWARD:
-        count(core, f, aside, 0, f.packets, f.bytes)
-    count_end(core, f, aside, f.packets, f.bytes)
+        count(core, f, more, 0, f.packets, f.bytes)
+    count_end(core, f, more, f.packets, f.bytes)
     f.packets = 0
     f.bytes = 0
 
 
 cdef inline void ask_for_settling(const Core* core, uint32_t at) noexcept nogil:
     """The memory that ``settle`` needs of flows further down the list, and of the counters of those that are there already."""
-    cdef const Aside* aside
+    cdef const Aside* more
     cdef uint32_t leg
     if at + AHEAD < core.listed_count:
         prefetch_write(&core.flows[core.listed[at + AHEAD] - 1].result)
         prefetch_read(&core.asides[core.listed[at + AHEAD] - 1].routers)
     if at + AHEAD // 2 < core.listed_count:
-        aside = &core.asides[core.listed[at + AHEAD // 2] - 1]
+        more = &core.asides[core.listed[at + AHEAD // 2] - 1]
         for leg in range(2):
-            prefetch_write(&core.links[<size_t>aside.routers[leg] * DEVICE_COUNT * 4])
-            prefetch_write(&core.links[<size_t>aside.routers[leg] * DEVICE_COUNT * 4 + 8])
-            prefetch_write(&core.links[<size_t>aside.routers[leg] * DEVICE_COUNT * 4 + 16])
+            prefetch_write(&core.links[<size_t>more.routers[leg] * DEVICE_COUNT * 4])
+            prefetch_write(&core.links[<size_t>more.routers[leg] * DEVICE_COUNT * 4 + 8])
+            prefetch_write(&core.links[<size_t>more.routers[leg] * DEVICE_COUNT * 4 + 16])
 
 
 cdef inline void retreat(Core* core, const Carry* cut, Carry* carry) noexcept nogil:
@@ -253,10 +299,10 @@ cdef inline void retreat(Core* core, const Carry* cut, Carry* carry) noexcept no
     The Flow is one for nobody any more, so that the next packet walks and can note its journey anew.
     """
     cdef Flow* f = &core.homes[cut.trail.home].flows[cut.flow - 1]
-    cdef const Aside* aside = &core.homes[cut.trail.home].asides[cut.flow - 1]
+    cdef const Aside* more = &core.homes[cut.trail.home].asides[cut.flow - 1]
     cdef uint32_t row = cut.row, length = core.packets[row].length
-    count_end(core, f, aside, -1, -<int64_t>length)     # its own shard has counted it
-    carry[0], core.results[row] = aside.carry, aside.result
+    count_end(core, f, more, -1, -<int64_t>length)     # its own shard has counted it
+    carry[0], core.results[row] = more.carry, more.result
     carry.row = row
     carry.outer_length += length
     if f.flags & FLOW_WIRED:
@@ -271,8 +317,19 @@ cdef inline bint lasting(const Result* result) noexcept nogil:
     return result.verdict == VERDICT_DELIVERED or result.verdict == VERDICT_EXITED
 
 
-cdef inline uint32_t place_for(Core* core, const Key* key) noexcept nogil:
-    """Number of the key's Flow, which is taken anew, or of another one, which is indexed; 0: there is no room."""
+cdef inline bint ties_stay(const Aside* more, const Trail* first, const Trail* last, uint32_t leg) noexcept nogil:
+    """A journey whose last leg is ``leg`` refreshes what the Flow has refreshed."""
+    cdef uint32_t k
+    cdef bint same = more.marks[leg - 1] == last.marks and (leg == 1 or more.marks[0] == first.marks)
+    for k in range(TOUCHED):
+        same &= more.touched[leg - 1][k] == last.touched[k] and (leg == 1 or more.touched[0][k] == first.touched[k])
+    return same and (leg == 2 or not more.marks[1])
+
+
+cdef inline uint32_t place_for(
+    Core* core, const Key* key, const Trail* first, const Trail* last, uint32_t leg,
+) noexcept nogil:
+    """Number of a Flow to be written for the key, new or with the connections that it has; 0: there is no room."""
     cdef uint64_t hash = hash_of_key(key), at = hash & core.flow_index_mask
     cdef uint32_t number
     while core.flow_index[at]:
@@ -280,27 +337,38 @@ cdef inline uint32_t place_for(Core* core, const Key* key) noexcept nogil:
             number = <uint32_t>core.flow_index[at]
             if not is_key(&core.flows[number - 1].key, key):
                 return 0                       # the index knows one of a hash
-            if core.flows[number - 1].wave == core.wave:
+            if core.flows[number - 1].stamp == core.wave or core.flows[number - 1].busy == core.wave:
                 return 0                       # who is under way on it may yet retreat
             settle(core, &core.flows[number - 1], &core.asides[number - 1])
-            return number
+            if ties_stay(&core.asides[number - 1], first, last, leg):
+                return number
+            core.flows[number - 1].longest = 0     # it still owes
+            break
         at = (at + 1) & core.flow_index_mask
     if core.flow_count == core.flow_room:
         return 0
     core.flow_count += 1
     core.flow_index[at] = hash >> 32 << 32 | core.flow_count
-    core.flows[core.flow_count - 1].flags = 0
     return core.flow_count
 
 
 cdef inline void enter_flow(Core* core, const Notice* notice) noexcept nogil:
     """A journey that ended in another shard."""
-    cdef uint32_t number = place_for(core, &notice.flow.key)
-    cdef uint8_t listed
+    cdef Trail first, last
+    cdef uint32_t number, listed
+    cdef Flow* f
+    cdef Aside* more
+    first.marks, first.touched = notice.more.marks[0], notice.more.touched[0]
+    last.marks, last.touched = notice.more.marks[1], notice.more.touched[1]
+    number = place_for(core, &notice.flow.key, &first, &last, 2)
     if number:
-        listed = core.flows[number - 1].flags & FLOW_LISTED
-        core.flows[number - 1], core.asides[number - 1] = notice.flow, notice.more
-        core.flows[number - 1].flags |= listed
+        f, more = &core.flows[number - 1], &core.asides[number - 1]
+        f.key, f.longest, f.shortest, f.reach = notice.flow.key, notice.flow.longest, notice.flow.shortest, notice.flow.reach
+        f.flags = f.flags & FLOW_LISTED | notice.flow.flags
+        f.trusted, f.result = notice.flow.trusted, notice.flow.result
+        more.touched, more.marks, more.absent = notice.more.touched, notice.more.marks, notice.more.absent
+        more.carry, more.result = notice.more.carry, notice.more.result
+        more.routers, more.crossings, more.hits = notice.more.routers, notice.more.crossings, notice.more.hits
 
 
 cdef inline void note(Core* core, const Walk* w, const Carry* carry, const Result* result) noexcept nogil:
@@ -315,7 +383,7 @@ cdef inline void note(Core* core, const Walk* w, const Carry* carry, const Resul
     if (not last.steady or core.leg > 2 or not lasting(w.result) or packet.fragment & ~<uint32_t>PACKET_FLAG_DF):
         return
     if last.home == core.shard:
-        number = place_for(core, &key)
+        number = place_for(core, &key, &carry.trail, last, core.leg)
         if number:
             write_down(core, w, carry, result, &key, &core.flows[number - 1], &core.asides[number - 1])
     elif notes.count < notes.room:
@@ -326,30 +394,30 @@ cdef inline void note(Core* core, const Walk* w, const Carry* carry, const Resul
 
 
 cdef inline void write_down(
-    const Core* core, const Walk* w, const Carry* carry, const Result* result, const Key* key, Flow* f, Aside* aside,
+    const Core* core, const Walk* w, const Carry* carry, const Result* result, const Key* key, Flow* f, Aside* more,
 ) noexcept nogil:
-    """Sets a Flow but for FLOW_LISTED."""
+    """Sets what a Flow says of packets; what it knows of rides stays."""
     cdef const Packet* packet = w.packet
     cdef const Trail* last = &w.trail
     cdef bint wired = w.result.wire != 0
     f.key = key[0]
     f.shortest, f.longest = shortest(packet.protocol, packet.fragment), min(packet.length + <uint32_t>last.slack, 0xFFFF)
-    f.absent = last.absent
-    f.touched[core.leg - 1], f.marks[core.leg - 1] = last.touched, last.marks
+    more.absent = last.absent
+    more.touched[core.leg - 1], more.marks[core.leg - 1] = last.touched, last.marks
     f.flags &= FLOW_LISTED
     f.flags |= (FLOW_WIRED if wired else 0) | (FLOW_COMPLAINED if w.error else 0)
+    f.trusted[0], f.trusted[1] = False, core.leg == 1
+    f.reach = last.reach
     f.result = w.result[0]
     f.result.wire -= packet.length if wired else 0
-    f.packets = f.wave = 0
-    f.bytes = 0
-    aside.hits[core.leg - 1] = last.hits
-    aside.routers[core.leg - 1], aside.crossings[core.leg - 1] = last.router, last.crossings
+    more.hits[core.leg - 1] = last.hits
+    more.routers[core.leg - 1], more.crossings[core.leg - 1] = last.router, last.crossings
     if core.leg == 2:
         f.flags |= FLOW_ONWARD | core.shard << FLOW_SHARD
-        f.touched[0], f.marks[0] = carry.trail.touched, carry.trail.marks
-        aside.carry, aside.result = carry[0], result[0]
-        aside.carry.flow = 0
-        aside.carry.outer_length -= packet.length
-        aside.result.wire -= packet.length if wired else 0
-        aside.routers[0], aside.crossings[0] = carry.trail.router, carry.trail.crossings
-        aside.hits[0] = carry.trail.hits
+        more.touched[0], more.marks[0] = carry.trail.touched, carry.trail.marks
+        more.carry, more.result = carry[0], result[0]
+        more.carry.flow = 0
+        more.carry.outer_length -= packet.length
+        more.result.wire -= packet.length if wired else 0
+        more.routers[0], more.crossings[0] = carry.trail.router, carry.trail.crossings
+        more.hits[0] = carry.trail.hits

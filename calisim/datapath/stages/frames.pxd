@@ -5,8 +5,9 @@ from calisim._vocabulary cimport *
 from calisim.datapath.stages.types cimport *
 from calisim.datapath.stages.admit cimport admit
 from calisim.datapath.stages.exception cimport complain, hand_on
-from calisim.datapath.stages.flows cimport FLOW_SHARD, first_leg, note, retreat, second_leg, seek
+from calisim.datapath.stages.flows cimport FLOW_SHARD, first_leg, go_on, note, retreat, second_leg
 from calisim.datapath.stages.glance cimport ask_for_senders, glance, resume
+from calisim.datapath.stages.ties cimport answer_calls, next_recall
 from calisim.datapath.stages.walk cimport walk
 
 cdef extern from "intrinsics.h":
@@ -18,32 +19,38 @@ cdef enum:
     AHEAD = 16                       # carries that are asked for in time
 
 
+cdef inline bint lacks_room(const Core* core, bint flows_may_grow) noexcept nogil:
+    """For one frame more."""
+    return (core.connection_room - core.connection_count < CONNECTIONS_A_LEG * FRAME_SIZE
+            or core.index_count > (core.index_mask + 1) // 8 * 5
+            or core.affinity_count > (core.affinity_mask + 1) // 2
+            or (flows_may_grow and core.flow_room - core.flow_count < FRAME_SIZE)
+            or (core.wants_events and core.event_room - core.event_count < EVENTS_A_LEG * FRAME_SIZE)
+            or (core.wants_born and core.born_room - core.born_count < FRAME_SIZE))
+
+
 cdef inline bint walk_frames(Core* core, Batch** batches, uint32_t count, Py_ssize_t left, bint flows_may_grow) noexcept nogil:
     """Frame by frame. False: something lacks room for one more."""
-    cdef Carry[FRAME_SIZE] carries
-    cdef const Carry* frame
-    cdef Py_ssize_t kept, i
-    while left:
-        if (core.connection_room - core.connection_count < CONNECTIONS_A_LEG * FRAME_SIZE
-                or core.index_count > (core.index_mask + 1) // 8 * 5
-                or core.affinity_count > (core.affinity_mask + 1) // 2
-                or (flows_may_grow and core.flow_room - core.flow_count < FRAME_SIZE)
-                or (core.wants_events and core.event_room - core.event_count < EVENTS_A_LEG * FRAME_SIZE)
-                or (core.wants_born and core.born_room - core.born_count < FRAME_SIZE)):
+    cdef bint at_endpoints = core.leg == 0
+    cdef Py_ssize_t kept
+    if core.leg == 2:
+        answer_calls(core)
+    while left or core.desk_count or core.recall_count:
+        if lacks_room(core, flows_may_grow):
             return False
+        if not core.desk_count and left:
+            if not at_endpoints:
+                kept = collect(batches, count, core.desk)
+                left -= kept
+            else:
+                left -= admit_frame(core, batches[core.shard], core.desk, &kept)
+            core.desk_count = kept
+        core.leg += at_endpoints and not core.wants_born
         if core.leg:
-            kept = collect(batches, count, carries, &frame)
-            left -= kept
-            walk_frame(core, frame, kept)
-            continue
-        left -= admit_frame(core, batches, count, carries, &kept)
-        if core.wants_born:
-            for i in range(kept):
-                place_in(core, core.shard)[0] = carries[i]
+            walk_frame(core, left)
         else:
-            core.leg = 1
-            walk_frame(core, carries, kept)
-            core.leg = 0
+            pass_on(core)
+        core.leg -= at_endpoints and not core.wants_born
     return True
 
 
@@ -54,9 +61,16 @@ cdef inline Carry* place_in(Core* core, uint32_t shard) noexcept nogil:
     return &(<Carry*> batch.first)[batch.count - 1]
 
 
-cdef inline Py_ssize_t collect(Batch** batches, uint32_t count, Carry* merged, const Carry** frame) noexcept nogil:
-    """The next packets of all batches in row order, at most a frame: where they lie if one batch has them all, else as copies
-    in ``merged``."""
+cdef inline void pass_on(Core* core) noexcept nogil:
+    """What has left its endpoint begins its first leg when all have."""
+    cdef uint32_t i
+    for i in range(core.desk_count):
+        place_in(core, core.shard)[0] = core.desk[i]
+    core.desk_count = 0
+
+
+cdef inline Py_ssize_t collect(Batch** batches, uint32_t count, Carry* merged) noexcept nogil:
+    """The next packets of all batches in row order, at most a frame.      Sets  merged"""
     cdef (const Carry*)[MOST_SHARDS] next_ones
     cdef (const Carry*)[MOST_SHARDS] ends
     cdef uint32_t[MOST_SHARDS] rows
@@ -68,12 +82,6 @@ cdef inline Py_ssize_t collect(Batch** batches, uint32_t count, Carry* merged, c
             origins[waiting], next_ones[waiting] = batches[k], &(<const Carry*> batches[k].first)[batches[k].taken]
             ends[waiting], rows[waiting] = next_ones[waiting] + (batches[k].count - batches[k].taken), next_ones[waiting].row
             waiting += 1
-    frame[0] = merged
-    if waiting == 1:
-        frame[0] = next_ones[0]
-        kept = min(FRAME_SIZE, ends[0] - next_ones[0])
-        origins[0].taken += kept
-        return kept
     while kept < FRAME_SIZE and waiting:
         first = 0
         for k in range(1, waiting):
@@ -94,32 +102,20 @@ cdef inline Py_ssize_t collect(Batch** batches, uint32_t count, Carry* merged, c
     return kept
 
 
-cdef inline Py_ssize_t admit_frame(Core* core, Batch** batches, uint32_t count, Carry* onward, Py_ssize_t* kept) noexcept nogil:
+cdef inline Py_ssize_t admit_frame(Core* core, Batch* batch, Carry* onward, Py_ssize_t* kept) noexcept nogil:
     """Packets leave their endpoints. Returns how many.      Sets  onward, kept: the carries of those that get to a router"""
-    cdef uint32_t[FRAME_SIZE] numbers
-    cdef const uint32_t* rows
-    cdef Batch* batch = batches[0]
-    cdef Py_ssize_t size, i
-    cdef uint32_t k
+    cdef const Waiting* waiting = &(<const Waiting*> batch.first)[batch.taken]
+    cdef Py_ssize_t size = min(FRAME_SIZE, batch.count - batch.taken), i
     cdef Walk w
-    for k in range(1, count):
-        if batch.taken == batch.count:             # each has rows after those of the one before
-            batch = batches[k]
-    rows = &(<const uint32_t*> batch.first)[batch.taken]
-    size = min(FRAME_SIZE, batch.count - batch.taken)
     batch.taken += size
     kept[0] = 0
-    if core.caching:
-        seek(core, rows, size, numbers)
-    else:
-        memset(numbers, 0, sizeof(numbers))
-    ask_for_senders(core, rows, size, numbers)
+    ask_for_senders(core, waiting, size)
     for i in range(size):
-        if numbers[i]:
-            onward[kept[0]].row, onward[kept[0]].flow = rows[i], numbers[i]
+        if waiting[i].flow:
+            onward[kept[0]].row, onward[kept[0]].flow = waiting[i].row, waiting[i].flow
             kept[0] += 1
             continue
-        start(core, &w, rows[i])
+        start(core, &w, waiting[i].row)
         if admit(core, &w):
             onward[kept[0]] = w.carry
             onward[kept[0]].trail = w.trail
@@ -129,26 +125,53 @@ cdef inline Py_ssize_t admit_frame(Core* core, Batch** batches, uint32_t count, 
     return size
 
 
-cdef inline void walk_frame(Core* core, const Carry* carries, Py_ssize_t count) noexcept nogil:
-    """One leg of packets, at a router each, in their order."""
+cdef inline void walk_frame(Core* core, Py_ssize_t left) noexcept nogil:
+    """One leg of packets, at a router each, in their order: at most a frame of those on the desk and of those that are recalled.
+    ``left``: how many more will be on the desk."""
     cdef Glance[FRAME_SIZE] glances
-    cdef const Flow* f
-    cdef Carry* onward
-    cdef Py_ssize_t i
+    cdef Carry* carries = core.desk
+    cdef uint32_t done = 0, turns = 0, i
+    glance(core, carries, core.desk_count, glances)
+    while turns < FRAME_SIZE and (done < core.desk_count or (core.recall_count and not left)):
+        turns += 1
+        if core.recall_count and (done == core.desk_count or core.recalls[0].row < carries[done].row):
+            take_turn(core)
+            continue
+        core.row = carries[done].row
+        if carries[done].flow:
+            cut_short(core, &carries[done])
+        else:
+            walk_on(core, &carries[done], &glances[done])
+        done += 1
+    core.desk_count -= done
+    for i in range(core.desk_count if done else 0):
+        carries[i] = carries[done + i]
+
+
+cdef inline void take_turn(Core* core) noexcept nogil:
+    """A packet that was trusted too early."""
+    cdef Recall recalled = next_recall(core)
+    cdef Carry carry
+    core.row = carry.row = recalled.row
+    carry.flow = recalled.flow
+    if core.leg > 1:
+        go_on(&core.homes[recalled.home].asides[recalled.flow - 1], recalled.row, recalled.flow, recalled.home, &carry)
+    cut_short(core, &carry)
+
+
+cdef inline void cut_short(Core* core, const Carry* carry) noexcept nogil:
+    """One leg of a short cut."""
+    cdef Batch* out
     cdef bint goes_on
-    glance(core, carries, count, glances)
-    for i in range(count):
-        if not carries[i].flow:
-            walk_on(core, &carries[i], &glances[i])
-        elif core.leg == 1:
-            f = &core.flows[carries[i].flow - 1]
-            onward = &(<Carry*> core.out[f.flags >> FLOW_SHARD].first)[core.out[f.flags >> FLOW_SHARD].count]
-            if not first_leg(core, &carries[i], onward, &goes_on):
-                walk_after_all(core, &carries[i])
-            elif goes_on:
-                core.out[f.flags >> FLOW_SHARD].count += 1
-        elif not second_leg(core, &carries[i]):
-            walk_after_all(core, &carries[i])
+    if core.leg > 1:
+        if not second_leg(core, carry):
+            walk_after_all(core, carry)
+        return
+    out = &core.out[core.flows[carry.flow - 1].flags >> FLOW_SHARD]
+    if not first_leg(core, carry, &(<Carry*> out.first)[out.count], &goes_on):
+        walk_after_all(core, carry)
+    elif goes_on:
+        out.count += 1
 
 
 cdef inline void walk_on(Core* core, const Carry* carry, const Glance* seen) noexcept nogil:
@@ -206,6 +229,6 @@ cdef inline void start(Core* core, Walk* w, Py_ssize_t row) noexcept nogil:
     memset(w, 0, sizeof(Walk))
     memset(result, 0, sizeof(Result))
     w.packet, w.result, w.carry.row, w.carry.tos = packet, result, row, packet.tos
-    w.trail.steady, w.trail.slack, w.trail.home = core.caching, 0xFFFF, core.shard
+    w.trail.steady, w.trail.slack, w.trail.reach, w.trail.home = core.caching, 0xFFFF, 0xFFFF, core.shard
     result.src, result.dst, result.sport, result.dport = packet.src, packet.dst, packet.sport, packet.dport
     result.ttl = packet.ttl

@@ -9,7 +9,7 @@ from calisim.datapath.stages.types cimport *
 from calisim.datapath.stages.chance cimport stir
 from calisim.datapath.stages.conntrack cimport has_ports, tuple_now
 from calisim.datapath.stages.lookup cimport class_of, may_reside, resident, resolve
-from calisim.datapath.stages.flows cimport ask_for_second_leg
+from calisim.datapath.stages.flows cimport ask_for_first_leg, ask_for_second_leg
 from calisim.datapath.stages.groups cimport group_tuple
 from calisim.datapath.stages.track cimport answer_to, beside, hash_of, home, inverse, source_hash
 from calisim.datapath.stages.translate cimport chance_of, range_for
@@ -62,20 +62,18 @@ cdef inline bint ask_for_records(Core* core, uint64_t hash) noexcept nogil:
     return found
 
 
-cdef inline void ask_for_senders(
-    Core* core, const uint32_t* rows, Py_ssize_t count, const uint32_t* flows,
-) noexcept nogil:
+cdef inline void ask_for_senders(Core* core, const Waiting* waiting, Py_ssize_t count) noexcept nogil:
     """The endpoints that a frame of new packets comes from, but for short cuts, their routers and what counts at these."""
     cdef uint32_t router, ingress
     cdef Py_ssize_t i
     for i in range(count):
-        ingress = core.packets[rows[i]].ingress
-        if not flows[i] and ingress <= core.fib.endpoint_count:
+        ingress = core.packets[waiting[i].row].ingress
+        if not waiting[i].flow and ingress <= core.fib.endpoint_count:
             prefetch_read(&core.fib.endpoints[ingress])
             prefetch_read(&core.fib.endpoints[ingress].kind)
     for i in range(count):
-        ingress = core.packets[rows[i]].ingress
-        if not flows[i] and ingress <= core.fib.endpoint_count:
+        ingress = core.packets[waiting[i].row].ingress
+        if not waiting[i].flow and ingress <= core.fib.endpoint_count:
             router = core.fib.endpoints[ingress].router
             prefetch_read(&core.fib.routers[router].flags)
             prefetch_write(&core.links[(<size_t>router * DEVICE_COUNT + DEVICE_VETH) * 4])
@@ -130,6 +128,11 @@ cdef inline void glance(Core* core, const Carry* carries, uint32_t count, Glance
             cuts += 1
             if core.leg > 1:
                 ask_for_second_leg(core, &carries[i])
+            else:
+                prefetch_read(&core.asides[carries[i].flow - 1])
+    for i in range(count if core.leg == 1 and cuts else 0):
+        if carries[i].flow:
+            ask_for_first_leg(core, carries[i].flow)
     if cuts == count:
         return
     for i in range(count):                     # addresses are classified

@@ -3,7 +3,9 @@ from libc.stdint cimport uint32_t, uint64_t
 from calisim._vocabulary cimport *
 from calisim.datapath.stages.types cimport *
 from calisim.datapath.stages.lookup cimport class_of
-from calisim.datapath.stages.track cimport enter, equal, fabric_timeout, find, hash_of, inverse, is_original, later, tuple_of
+from calisim.datapath.stages.expiry cimport fabric_timeout, later
+from calisim.datapath.stages.ties cimport mark, touch
+from calisim.datapath.stages.track cimport enter, equal, find, hash_of, inverse, is_original, tuple_of
 from calisim.datapath.stages.verdict cimport drop
 
 
@@ -31,8 +33,9 @@ cdef inline Tuple group_tuple(const Router* router, const Wire* wire) noexcept n
         router.key, wire.src, wire.dst, wire.sport, wire.dport, wire.protocol, CONNECTION_FLAG_TRACKED_BY_FABRIC)
 
 
-cdef inline void refresh(Connection* c, bint original, uint64_t expires) noexcept nogil:
+cdef inline void refresh(Core* core, Connection* c, bint original, uint64_t expires) noexcept nogil:
     """One packet more of something that is let through."""
+    mark(core, c)
     if original:
         c.packets += 1
     else:
@@ -62,15 +65,15 @@ cdef inline bint admitted(Core* core, Walk* w, const Wire* wire, bint outbound) 
     cdef uint64_t hash = foreseen.hash if equal(&foreseen.tuple, &t) else hash_of(&t)
     cdef Connection* c = find(core, &t, hash, time)
     cdef bint original = c is not NULL and is_original(c, &t)
-    if c is not NULL and (original or c.wave < core.wave):
+    if c is not NULL and (original or c.wave & WAVE_BITS < core.wave):
         touch(core, w, c, not original)
-        refresh(c, original, later(time, span))
+        refresh(core, c, original, later(time, span))
         return True
     unsteady(w)
     if not allowed(core, w, wire, outbound):
         return False
     if c is not NULL:
-        refresh(c, False, later(time, span))
+        refresh(core, c, False, later(time, span))
     else:
         reply = inverse(&t)
         enter(core, &t, &reply, hash, hash, w.id, CONNECTION_NEW, time, span)

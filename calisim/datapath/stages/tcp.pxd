@@ -2,16 +2,12 @@
 from libc.stdint cimport uint8_t, uint64_t
 from calisim._vocabulary cimport *
 from calisim.datapath.stages.types cimport *
-from calisim.datapath.stages.track cimport later, tcp_timeout
+from calisim.datapath.stages.expiry cimport HISTORY_LAST, later, tcp_timeout, unacknowledged
 
 cdef enum Fate:
     FATE_BELONGS
     FATE_INVALID
     FATE_OPENS             # another connection; the known one is gone
-
-cdef enum:
-    HISTORY_LAST = CONNECTION_HISTORY_LAST_SYN | CONNECTION_HISTORY_LAST_RST
-
 
 cdef inline void ignore(Connection* c, uint8_t last) noexcept nogil:
     """A packet that may be right where conntrack is wrong: only remembered."""
@@ -20,14 +16,6 @@ cdef inline void ignore(Connection* c, uint8_t last) noexcept nogil:
         c.history &= ~(CONNECTION_HISTORY_SIMULTANEOUS | CONNECTION_HISTORY_CHALLENGE)
         if c.state == CONNECTION_LAST_ACK:
             c.history |= CONNECTION_HISTORY_CHALLENGE
-
-
-cdef inline uint8_t unacknowledged(const Connection* c, uint8_t flags, bint reply) noexcept nogil:
-    """c.history after one packet more, as to data (PSH) and acknowledgements."""
-    cdef uint8_t mine = CONNECTION_HISTORY_REPLY_UNACKNOWLEDGED if reply else CONNECTION_HISTORY_UNACKNOWLEDGED
-    cdef uint8_t other = mine ^ CONNECTION_HISTORY_REPLY_UNACKNOWLEDGED ^ CONNECTION_HISTORY_UNACKNOWLEDGED
-    cdef uint8_t history = c.history & ~other if flags & ACK else c.history
-    return history | mine if flags & (PSH | SYN | RST) == PSH and (not reply or c.reply_packets) else history
 
 
 cdef inline Fate follow_tcp(Connection* c, const Packet* packet, bint reply) noexcept nogil:

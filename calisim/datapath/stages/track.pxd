@@ -8,8 +8,10 @@ index, so among equal tuples the one confirmed first is met first.
 from libc.stdint cimport uint8_t, uint16_t, uint32_t, uint64_t
 from calisim._vocabulary cimport *
 from calisim.datapath.stages.types cimport (
-    Core, Taken, Tuple, PROTOCOL_GRE, PROTOCOL_ICMP, PROTOCOL_TCP, PROTOCOL_UDP, ECHO_REQUEST, SUPERSEDED, TAKEN_WAYS,
-    TAKEN_WORDS, WATCHED)
+    Core, Taken, Tuple, PROTOCOL_ICMP, PROTOCOL_TCP, PROTOCOL_UDP, ECHO_REQUEST, SUPERSEDED, TAKEN_WAYS, TAKEN_WORDS, TIED,
+    WATCHED)
+from calisim.datapath.stages.expiry cimport later
+from calisim.datapath.stages.ties cimport look_at
 
 cdef enum:
     FLAGS_SHIFT = 56                           # the tag's highest bit, above every index_mask
@@ -107,8 +109,11 @@ cdef inline Connection* find(Core* core, const Tuple* t, uint64_t hash, uint64_t
             return NULL
         if slot >> 32 == hash >> 32:
             c = record_of(core, slot)
-            if c.expires > time and same(c, t):
-                return c
+            if same(c, t):
+                if c.wave & TIED:
+                    look_at(core, c, time, True)
+                if c.expires > time:
+                    return c
         at = (at + 1) & core.index_mask
 
 
@@ -164,6 +169,8 @@ cdef inline void point(Core* core, const Tuple* t, const Tuple* other, uint64_t 
     cdef uint64_t at = home(core, hash), slot = core.index[at]
     while slot:
         if slot >> 32 == hash >> 32 and (same(record_of(core, slot), t) or same(record_of(core, slot), other)):
+            if record_of(core, slot).wave & TIED:
+                look_at(core, record_of(core, slot), 0, True)
             record_of(core, slot).expires = 0
             if record_of(core, slot).wave & WATCHED:
                 unwatch(core, record_of(core, slot))
@@ -238,38 +245,6 @@ cdef inline void index_again(Core* core, uint32_t position) noexcept nogil:
     original.src, original.dst, original.sport, original.dport = c.src, c.dst, c.sport, c.dport
     reply.src, reply.dst, reply.sport, reply.dport = c.reply_src, c.reply_dst, c.reply_sport, c.reply_dport
     index_entry(core, position, &original, &reply, hash_of(&original), hash_of(&reply))
-
-
-cdef inline uint64_t tcp_timeout(const Connection* c) noexcept nogil:
-    """Nanoseconds; the defaults of nf_conntrack as measured."""
-    cdef uint64_t seconds = TCP_TIMEOUTS[c.state]
-    if c.state == CONNECTION_ESTABLISHED and (not c.reply_packets or c.history & (
-            CONNECTION_HISTORY_UNACKNOWLEDGED | CONNECTION_HISTORY_REPLY_UNACKNOWLEDGED)):
-        seconds = TCP_UNACKNOWLEDGED_TIMEOUT
-    return seconds * 1000000000
-
-
-cdef inline uint64_t timeout(const Connection* c, uint64_t time) noexcept nogil:
-    """Of other protocols, at a packet at this time: UDP (older than two seconds) and GRE live longer when they were answered."""
-    cdef bint answered = c.state == CONNECTION_ESTABLISHED
-    cdef uint64_t seconds = 600
-    if c.protocol == PROTOCOL_UDP:
-        seconds = 120 if answered and time > c.created + 2 * <uint64_t>1000000000 else 30
-    elif c.protocol == PROTOCOL_GRE:
-        seconds = 180 if answered else 30
-    elif c.protocol == PROTOCOL_ICMP:
-        seconds = 30
-    return seconds * 1000000000
-
-
-cdef inline uint64_t fabric_timeout(uint8_t protocol) noexcept nogil:
-    """Nanoseconds; the defaults of security groups' connection tracking."""
-    return (432000 if protocol == PROTOCOL_TCP else 180 if protocol == PROTOCOL_UDP else 600) * <uint64_t>1000000000
-
-
-cdef inline uint64_t later(uint64_t time, uint64_t span) noexcept nogil:
-    """Saturating: a hostile time must not wrap into the past."""
-    return time + span if time + span >= time else <uint64_t>-1
 
 
 cdef inline Connection* enter(

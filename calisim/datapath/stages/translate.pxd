@@ -6,9 +6,11 @@ from calisim.datapath.stages.balance cimport put_back
 from calisim.datapath.stages.chance cimport draw4, stir
 from calisim.datapath.stages.conntrack cimport has_ports, tuple_now
 from calisim.datapath.stages.lookup cimport class_at
+from calisim.datapath.stages.expiry cimport later, tcp_timeout, timeout
+from calisim.datapath.stages.ties cimport look_at
 from calisim.datapath.stages.track cimport (
-    answer_to, enter, equal, find, hash_of, inverse, is_reply, later, record_of, redirected, source_slot, taken_from,
-    tcp_timeout, timeout, translated, translated_port)
+    answer_to, enter, equal, find, hash_of, inverse, is_reply, record_of, redirected, source_slot, taken_from, translated,
+    translated_port)
 from calisim.datapath.stages.verdict cimport drop
 
 cdef extern from "intrinsics.h":
@@ -48,6 +50,8 @@ cdef inline bint sticky(Core* core, const Tuple* original, Tuple* reply, uint64_
         core.index_count -= 1
         return False
     c = record_of(core, slot[0])
+    if c.wave & TIED:
+        look_at(core, c, time, True)
     if c.expires <= time or c.reply_dst != reply.dst:
         return False
     answer_to(reply.protocol, &reply.sport, &reply.dport, translated_port(c))

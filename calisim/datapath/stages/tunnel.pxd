@@ -4,9 +4,10 @@ Neither NAT nor services nor policy are asked, and RESULT does not speak of it.
 """
 from libc.stdint cimport uint64_t
 from calisim._vocabulary cimport *
-from calisim.datapath.stages.types cimport Connection, Core, Tuple, Walk, touch, unsteady
+from calisim.datapath.stages.types cimport Connection, Core, Tuple, Walk, unsteady
 from calisim.datapath.stages.conntrack cimport renew
 from calisim.datapath.stages.lookup cimport class_of
+from calisim.datapath.stages.ties cimport touch
 from calisim.datapath.stages.track cimport beside, find, hash_of, inverse, is_original, redirected, translated
 from calisim.datapath.stages.translate cimport confirm, is_free, search
 from calisim.datapath.stages.verdict cimport drop

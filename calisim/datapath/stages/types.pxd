@@ -25,6 +25,8 @@ cdef enum:
     TAKEN_WORDS = 1024               # Takens of a whole range
     SUPERSEDED = 0x40000000          # bit of Connection.wave: another translated one of this source was confirmed later
     WATCHED = 0x20000000             # likewise: a Taken may rely on its expiry; who changes that calls unwatch
+    TIED = 0x10000000                # likewise: Flows refresh it on trust; who reads or changes it calls look_at
+    WAVE_BITS = TIED - 1             # of Connection.wave: its number
     MOST_SHARDS = 16                 # a Flow has four bits for one
 
 
@@ -100,6 +102,7 @@ cdef struct Trail:
     uint32_t router                  # where the leg is
     uint16_t slack                   # bytes that it could have been longer
     uint16_t marks                   # how many are touched (MARK_COUNT), and for each of these MARK_REPLY and its Upkeep
+    uint16_t reach                   # ticks for which all that it has refreshed lives on at least
     uint8_t steady
     uint8_t home                     # shard in which the packet started: it keeps the Flow
 
@@ -199,28 +202,70 @@ cdef struct Key:
     uint64_t rest                    # PacketFlag bits, ingress
 
 
-# The journey of packets that are alike but for their length, time and payload: two cache lines.
+# Where a Flow's short cuts on trust stand.
+cdef struct Ride:
+    uint64_t time                    # of the last one's packet
+    uint32_t rides                   # how many there have been
+    uint32_t wave                    # of the last one
+    uint32_t row
+    uint32_t until                   # tick from which on nobody can be sure that its connections are alive
+
+
+# The journey of packets that are alike but for their length, time and payload: two cache lines, all that a short cut on trust
+# needs.
 cdef struct Flow:
     Key key
-    uint32_t[2][TOUCHED] touched     # as of Trail, of both legs
-    uint16_t[2] marks
     uint16_t longest                 # lengths for which it holds: from shortest on
     uint8_t shortest
     uint8_t flags
-    uint64_t absent                  # on the last leg
+    uint8_t[2] trusted               # by leg: nobody but Flows has touched its connections since it was found to hold
+    uint16_t reach                   # ticks for which its connections live on at least, whatever comes
+    Ride last
+    uint32_t stamp                   # the last wave in which it was trusted with packets, and
+    uint32_t first                   # the row of the first of them
     Result result                    # as it ends; wire: what is wrapped around a packet, under FLOW_WIRED
     int64_t bytes                    # of the packets that took the short cut and that the counters do not have yet
     int32_t packets
-    uint32_t wave                    # of the last one
+    uint32_t busy                    # the last wave in which one took it without being trusted
 
 
-# What is seldom asked of a Flow: for its counters, and for going on afoot.
+# What is seldom asked of a Flow: what it does to connections, for its counters, and for going on afoot. ``[2]``: by leg.
 cdef struct Aside:
+    uint32_t[2][TOUCHED] touched     # as of Trail
+    uint32_t[2][TOUCHED] next        # of each of these the next Link to it
+    uint32_t[2][TOUCHED] paid        # rides that it knows of
+    uint16_t[2] marks
+    uint8_t[2] tied                  # whether there are Links
+    uint64_t absent                  # on the last leg
+    Ride held                        # of wave ``recalled``: the rides whose second legs are owed; the others' are taken one by one
+    uint32_t recalled
+    uint32_t direct                  # rides of all waves whose second legs were taken one by one
     Carry carry                      # as the second leg begins; outer_length: without the packet's
     Result result
-    uint32_t[2] routers              # of the legs
+    uint32_t[2] routers
     uint32_t[2] crossings
     uint32_t[2][HITS] hits
+
+
+# What a connection has to do with Flows. A Link is number << 7 | (leg - 1) * TOUCHED + place << 4 | shard, of a Flow, 0: none.
+cdef struct Tie:
+    uint64_t moment                  # of the last packet that refreshed it, see stages/ties.pxd
+    uint32_t first                   # Link to who refreshes it on trust
+    uint32_t paid                    # the last wave in which it was told of all that is owed to it
+    uint32_t stirred                 # the last wave in which it was looked at by one that does not only refresh it
+
+
+# A packet before its first leg, and its Flow, 0: it walks.
+cdef struct Waiting:
+    uint32_t row
+    uint32_t flow
+
+
+# A packet that was trusted too early.
+cdef struct Recall:
+    uint32_t row
+    uint32_t flow
+    uint32_t home                    # shard that has the Flow
 
 
 # A journey that begins in another shard: its Flow is written there when the leg is over.
@@ -237,10 +282,10 @@ cdef struct Batch:
     uint32_t taken                   # by who gets it
 
 
-# A shard's flow cache, to be read.
+# A shard's flow cache: what belongs to second legs is written where these are.
 cdef struct Home:
-    const Flow* flows
-    const Aside* asides
+    Flow* flows
+    Aside* asides
 
 
 # Everything a shard's leg works with: tables, wave, and its part of the state with the room that is left in it.
@@ -256,6 +301,7 @@ cdef struct Core:
     Connection* connections
     uint32_t connection_count
     uint32_t connection_room
+    Tie* ties                        # of each connection
     Taken* taken                     # a cache: what is not there is looked up
     uint64_t taken_mask
     uint32_t* ordinals               # [router][conntrack, fabric]: the last one given; of all shards
@@ -274,7 +320,15 @@ cdef struct Core:
     uint32_t flow_room
     uint32_t listed_count
     bint caching                     # packets are plain and nobody wants events
-    Home[MOST_SHARDS] homes          # all shards' flows, for who retreats
+    bint even                        # their times are in order as far as trust needs it (EVEN)
+    Home[MOST_SHARDS] homes          # all shards' flows
+    Ride* rides                      # [row]: its Flow's, before this packet was trusted with it
+    Recall* recalls                  # a heap by row
+    uint32_t recall_count
+    uint32_t* called                 # Links whose Flows' rides of this wave are to be recalled when the second leg begins
+    uint32_t called_count
+    Carry* desk                      # what is left of a frame
+    uint32_t desk_count
     Batch[MOST_SHARDS] notes         # Notices for the others
     # where packets go to
     const uint8_t* shards            # [router]
@@ -298,6 +352,7 @@ cdef struct Core:
     uint64_t born_room
     bint wants_born
     uint32_t leg
+    uint32_t row                     # of the packet whose turn it is
     uint32_t wave                    # number of the wave, from 1
 
 
@@ -398,22 +453,3 @@ cdef inline bint fits(Walk* w, uint32_t length, uint32_t limit) noexcept nogil:
 cdef inline void unsteady(Walk* w) noexcept nogil:
     """Of what follows nobody knows whether the next packet would meet the same."""
     w.trail.steady = False
-
-
-cdef inline uint32_t upkeep_of(const Connection* c) noexcept nogil:
-    """The Upkeep of a connection."""
-    if c.flags:
-        return UPKEEP_GROUPS
-    return UPKEEP_TCP if c.protocol == PROTOCOL_TCP else UPKEEP_OTHER
-
-
-cdef inline void touch(Core* core, Walk* w, const Connection* c, bint reply) noexcept nogil:
-    """The packet has refreshed a connection, as the next one would do."""
-    cdef Trail* trail = &w.trail
-    cdef uint32_t count = trail.marks & MARK_COUNT
-    if count == TOUCHED:
-        trail.steady = False
-        return
-    trail.touched[count] = <uint32_t>(c - core.connections)
-    trail.marks += 1
-    trail.marks |= ((MARK_REPLY if reply else 0) | upkeep_of(c) << MARK_UPKEEP) << MARK_NEXT * count
