@@ -114,8 +114,8 @@ cdef class Ledger:
         Affinity[::1] affinities not None, uint32_t affinity_count, const Pmtu[::1] paths not None,
         uint32_t[:, ::1] ordinals not None, uint64_t[:, :, :, ::1] links not None, uint64_t[:, ::1] drops not None,
         uint64_t[::1] verdicts not None, uint64_t[::1] hits not None, uint8_t[::1] flows not None, uint8_t[::1] asides not None,
-        uint64_t[::1] flow_index not None, uint32_t[::1] listed not None, uint32_t flow_count, uint64_t index_count,
-        const uint8_t[::1] shards not None, uint32_t shard,
+        uint64_t[::1] flow_index not None, uint32_t[::1] listed not None, uint32_t flow_count, uint32_t listed_count,
+        uint64_t index_count, const uint8_t[::1] shards not None, uint32_t shard,
     ):
         cdef Py_ssize_t room = listed.shape[0], slots = taken.shape[0] // <Py_ssize_t>sizeof(Taken)
         if (index.shape[0] & (index.shape[0] - 1) or not LEAST_INDEX <= index.shape[0] <= 1 << 31
@@ -126,7 +126,7 @@ cdef class Ledger:
         if affinities.shape[0] & (affinities.shape[0] - 1) or affinities.shape[0] < LEAST_AFFINITIES:
             raise ValueError("the table of affinities is not of a size that works")
         if (not 0 < room < 0x7FFFFFFF or flows.shape[0] != room * <Py_ssize_t>sizeof(Flow)
-                or asides.shape[0] != room * <Py_ssize_t>sizeof(Aside) or flow_count > room
+                or asides.shape[0] != room * <Py_ssize_t>sizeof(Aside) or not listed_count <= flow_count <= room
                 or flow_index.shape[0] & (flow_index.shape[0] - 1) or flow_index.shape[0] < room * INDEX_PER_FLOW):
             raise ValueError("the flow cache is not of a size that works")
         if links.shape[1] != DEVICE_COUNT or links.shape[2] != 2 or links.shape[3] != 2 or ordinals.shape[1] != 2 \
@@ -152,13 +152,14 @@ cdef class Ledger:
         self.core.verdicts, self.core.hits = &verdicts[0], &hits[0]
         self.core.flows, self.core.asides = <Flow*> &flows[0], <Aside*> &asides[0]
         self.core.flow_index, self.core.flow_index_mask = &flow_index[0], flow_index.shape[0] - 1
-        self.core.listed, self.core.listed_count = &listed[0], 0
+        self.core.listed, self.core.listed_count = &listed[0], listed_count
         self.core.flow_count, self.core.flow_room = flow_count, room
 
     @property
-    def counts(self) -> tuple[int, int, int, int]:
-        """How many there are: connections, affinities, flows, slots of the connections' index."""
-        return self.core.connection_count, self.core.affinity_count, self.core.flow_count, self.core.index_count
+    def counts(self) -> tuple[int, int, int, int, int]:
+        """How many there are: connections, affinities, flows, slots of the connections' index, flows that are listed."""
+        return (self.core.connection_count, self.core.affinity_count, self.core.flow_count, self.core.index_count,
+                self.core.listed_count)
 
     def settle(self) -> None:
         """The counters get the packets that took short cuts."""

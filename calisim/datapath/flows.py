@@ -24,9 +24,10 @@ class FlowCache:
         self.listed = np.zeros(room, _NUMBERS)
 
     def grown(self, count: int) -> FlowCache:
-        """Four times the room, which takes memory as it is written, with the first ``count`` flows; nothing is listed."""
+        """Four times the room, which takes memory as it is written, with the first ``count`` flows."""
         other = FlowCache(min(4 * self.room, MOST))
         other.records[:count * FLOW_SIZE] = self.records[:count * FLOW_SIZE]
         other.asides[:count * ASIDE_SIZE] = self.asides[:count * ASIDE_SIZE]
+        other.listed[:count] = self.listed[:count]
         reflow(other.records, count, other.index)
         return other

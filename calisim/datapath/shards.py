@@ -72,15 +72,15 @@ class Shard:
         self.flows = FlowCache()
         self.rows, self.onward, self.notes, self.waiting, self.desk = Post(), (Post(), Post()), Post(), Post(), Desk()
         self._untidy = _FIRST_ROOM                                    # connections from which on it pays to look for dead ones
-        self._bind(0, 0, 0, 0)
+        self._bind(0, 0, 0, 0, 0)
 
-    def _bind(self, connections: int, sessions: int, flows: int, slots: int) -> None:
-        """A ledger over the arrays as they are now, with these numbers of records in them. No flow may be listed."""
+    def _bind(self, connections: int, sessions: int, flows: int, slots: int, listed: int) -> None:
+        """A ledger over the arrays as they are now, with these numbers of records in them."""
         common, counters, cache = self._common, self.counters, self.flows
         self.ledger = Ledger(
             self.records, connections, self.index, self.ties, self.taken, self.sessions, sessions, common.paths, common.ordinals,
             counters.links, counters.drops, counters.verdicts, counters.hits, cache.records, cache.asides, cache.index,
-            cache.listed, flows, slots, common.shards, self.number)
+            cache.listed, flows, listed, slots, common.shards, self.number)
 
     @property
     def connections(self) -> np.ndarray:
@@ -94,7 +94,7 @@ class Shard:
             room *= _GROWTH
         self._replace(connections, room)
         seated = self._seat(sessions)
-        self._bind(len(connections), seated, 0, self.ledger.counts[3])
+        self._bind(len(connections), seated, 0, self.ledger.counts[3], 0)
 
     @property
     def untidy(self) -> bool:
@@ -118,8 +118,7 @@ class Shard:
 
     def grow(self, earliest: int) -> None:
         """Make room for one frame more of whatever lacks it. Connections stay where they are."""
-        connections, sessions, flows, slots = self.ledger.counts
-        self.ledger.settle()
+        connections, sessions, flows, slots, listed = self.ledger.counts
         if len(self.records) - connections < CONNECTION_ROOM:
             known, ties = self.records.view(np.uint8)[:connections * CONNECTION.itemsize], self.ties[:connections * TIE_SIZE]
             self._furnish(_GROWTH * len(self.records))     # what searches knew is looked up anew
@@ -132,24 +131,23 @@ class Shard:
             sessions = self._seat(self.sessions[self.sessions["expires"] > earliest])
         if self.flows.room - flows < FRAME and self.flows.room < MOST:
             self.flows = self.flows.grown(flows)
-        self._bind(connections, sessions, flows, slots)
+        self._bind(connections, sessions, flows, slots, listed)
 
     def make_room_for_flows(self, count: int) -> None:
         """So many more, if there may be."""
-        connections, sessions, flows, slots = self.ledger.counts
+        connections, sessions, flows, slots, listed = self.ledger.counts
         if self.flows.room - flows < count and self.flows.room < MOST:
-            self.ledger.settle()
             while self.flows.room - flows < count and self.flows.room < MOST:
                 self.flows = self.flows.grown(flows)
-            self._bind(connections, sessions, flows, slots)
+            self._bind(connections, sessions, flows, slots, listed)
 
     def forget_flows(self) -> None:
         """What they rest on has changed. Nothing may be owed to connections."""
         self.ledger.settle()
-        connections, sessions, _, slots = self.ledger.counts
+        connections, sessions, _, slots, _ = self.ledger.counts
         self.flows = FlowCache(self.flows.room)
         self.ties = zeros(len(self.ties), _OCTETS)
-        self._bind(connections, sessions, 0, slots)
+        self._bind(connections, sessions, 0, slots, 0)
 
     def _replace(self, connections: np.ndarray, room: int) -> None:
         """These connections instead of all others, in a table of their own; flows are forgotten."""
@@ -162,7 +160,7 @@ class Shard:
             index *= 2
         self.index = zeros(index, _SLOTS)
         self.flows = FlowCache(self.flows.room)
-        self._bind(len(connections), sessions, 0, reindex(self.records, len(connections), self.index))
+        self._bind(len(connections), sessions, 0, reindex(self.records, len(connections), self.index), 0)
 
     def _furnish(self, room: int) -> None:
         """Empty tables for that many connections; ``ties``: what they have to do with flows; ``taken``: which ports searches have

@@ -92,7 +92,7 @@ class State:
     @property
     def counts(self) -> tuple[int, int, int]:
         """How many there are: connections, affinities, flows."""
-        connections, sessions, flows, _ = zip(*(shard.ledger.counts for shard in self.shards), strict=True)
+        connections, sessions, flows, *_ = zip(*(shard.ledger.counts for shard in self.shards), strict=True)
         return sum(connections), sum(sessions), sum(flows)
 
     def connections(self) -> np.ndarray:
@@ -150,7 +150,7 @@ class State:
     def _distribute(self, count: int, counters: Counters) -> None:
         """Routers in turn to so many shards, and to each what belongs to its routers, in its order."""
         self._pay()
-        records = np.concatenate([shard.connections for shard in self.shards])
+        records = np.concatenate([known[known["expires"] > 0] for known in (shard.connections for shard in self.shards)])
         sessions = np.concatenate([shard.sessions[shard.sessions["expires"] > 0] for shard in self.shards])
         self._common.shards = (np.arange(len(self.keys)) % count).astype(np.uint8)
         self.shards = [

@@ -77,13 +77,14 @@ def cuts_of(state: State) -> int:
 def repeated(packets: np.ndarray, rng: Random, now: int, count: int) -> np.ndarray:
     """Some of the packets over and over, as flows do: in any order of time, of other lengths, with other flags."""
     wave = packets[[rng.randrange(len(packets)) for _ in range(count)]].copy()
-    spread = rng.choice((1, 20, 20, 200, 700))
+    spread = rng.choice((1, 1, 5, 10, 20, 200, 700))          # up to ten seconds short cuts may be trusted with packets
     wave["time"] = [now + rng.randrange(spread) * SECOND for _ in wave]
+    wild = rng.choice((0.02, 0.3))                # how much differs from what has been before
     for row in range(count):
-        if rng.random() < 0.3:
+        if rng.random() < wild:
             wave["length"][row] = rng.choice((20, 28, 40, 60, 576, 1400, 1480, 1500, 8000, 65535))
         if wave["protocol"][row] == 6:
-            wave["tcp_flags"][row] = rng.choice(FLAGS)
+            wave["tcp_flags"][row] = rng.choice(FLAGS) if rng.random() < 2 * wild else rng.choice((ACK, ACK, ACK, PSH | ACK))
     return wave
 
 
@@ -111,7 +112,7 @@ def converse(intent: Intent, rng: Random) -> int:
     answers, now = reply_wave(packets, pair.forward(repeated(packets, rng, SECOND, len(packets)))[:len(packets)], intent), SECOND
     everything = np.concatenate([packets, answers])
     for _ in range(rng.choice((3, 8))):
-        now += rng.choice((1, 25, 25, 120, 700)) * SECOND
+        now += rng.choice((1, 10, 10, 25, 25, 120, 700)) * SECOND
         wave = repeated(everything, rng, now, rng.choice((10, 80, 600)))
         results = pair.forward(wave)
         assert len(results)
@@ -216,6 +217,7 @@ def test_data_shortens_and_acknowledgements_lengthen_what_is_established() -> No
     pair, tcp = Pair(intent), {"protocol": 6, "tcp_flags": ACK}
     back = {"source": P3, "destination": P1, "sport": 80, "dport": 4000, "protocol": 6}
     pair.cuts(sent(intent, 1, **tcp), sent(intent, 2, **back, tcp_flags=ACK), sent(intent, 3, **tcp), sent(intent, 3, **back))
+    pair.cuts(*2 * [sent(intent, 3, **{**tcp, "tcp_flags": PSH | ACK})])
     for flags in (ACK, PSH | ACK, ACK):
         assert pair.cuts(sent(intent, 4, **back, tcp_flags=ACK)) == [1]
         assert pair.cuts(sent(intent, 5, **{**tcp, "tcp_flags": flags})) == [1]

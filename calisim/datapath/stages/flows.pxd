@@ -18,7 +18,7 @@ from calisim.datapath.stages.types cimport *
 from calisim.datapath.stages.admit cimport shortest
 from calisim.datapath.stages.expiry cimport HISTORY_LAST, fabric_timeout, later, tcp_timeout, timeout, unacknowledged
 from calisim.datapath.stages.ties cimport EVEN, FLAGS_AT, PUSHED, TICK, look_at, mark, trust
-from calisim.datapath.stages.track cimport home, unwatch
+from calisim.datapath.stages.track cimport hash_of, home, inverse, record_of, same, tuple_of, unwatch
 
 cdef extern from "intrinsics.h":
     uint64_t fold(uint64_t a, uint64_t b) nogil
@@ -123,15 +123,76 @@ cdef inline void ride(Core* core, Flow* f, uint32_t number, uint32_t row) noexce
     enlist(core, number, packet.length)
 
 
-cdef inline bint nobody_has(const Core* core, uint64_t hash) noexcept nogil:
-    """No connection, alive or not, has a tuple of this hash."""
+cdef inline bint nobody_has(Core* core, uint64_t hash, const Connection* place, uint64_t time) noexcept nogil:
+    """No live connection has the tuple for which a place is kept; without one: none, alive or not, has a tuple of this hash."""
     cdef uint64_t at = home(core, hash), slot = core.index[at]
+    cdef Connection* c
+    cdef Tuple t
+    if place is not NULL:
+        t = tuple_of(place.key, place.src, place.dst, place.sport, place.dport, place.protocol, 0)
     while slot:
         if slot >> 32 == hash >> 32:
-            return False
+            c = record_of(core, slot)
+            if place is NULL:
+                return False
+            if same(c, &t) and c != place:
+                if c.wave & TIED:
+                    look_at(core, c, time, False)
+                if c.expires > time:
+                    return False
         at = (at + 1) & core.index_mask
         slot = core.index[at]
     return True
+
+
+cdef inline bint keep_place(Core* core, uint32_t home_shard, uint32_t number, uint32_t leg) noexcept nogil:
+    """What a Flow has missed gets a place among the connections, dead, so that it is told who asks for it: nobody enters it
+    without. False: there is none for it."""
+    cdef const Flow* f = &core.homes[home_shard].flows[number - 1]
+    cdef Aside* more = &core.homes[home_shard].asides[number - 1]
+    cdef uint32_t count = more.marks[leg] & MARK_COUNT, router = more.routers[leg], position = core.connection_count
+    cdef const Packet* packet = &core.packets[core.row]
+    cdef Connection* c = &core.connections[position]
+    cdef uint64_t at = home(core, more.absent)
+    cdef Tuple t, reply
+    if leg:
+        t = tuple_of(
+            core.fib.routers[router].key, more.result.src, more.result.dst, more.result.sport, more.result.dport,
+            packet.protocol, 0)
+    else:
+        t = tuple_of(core.fib.routers[router].key, packet.src, packet.dst, packet.sport, packet.dport, packet.protocol, 0)
+    if hash_of(&t) != more.absent or count == TOUCHED:
+        return False
+    reply = inverse(&t)
+    c.key, c.src, c.dst, c.sport, c.dport, c.protocol = t.key, t.src, t.dst, t.sport, t.dport, t.protocol
+    c.reply_src, c.reply_dst, c.reply_sport, c.reply_dport = reply.src, reply.dst, reply.sport, reply.dport
+    c.expires, c.wave, c.flags = 0, core.wave, 0
+    while core.index[at]:
+        at = (at + 1) & core.index_mask
+    core.index[at] = more.absent >> 32 << 32 | (position + 1)
+    core.index_count += 1
+    core.connection_count += 1
+    more.touched[leg][count] = position
+    more.marks[leg] += 1
+    more.marks[leg] |= UPKEEP_ABSENT << MARK_UPKEEP + MARK_NEXT * count
+    return True
+
+
+cdef inline const Connection* place_kept(const Core* core, const uint32_t* touched, uint32_t marks) noexcept nogil:
+    """By ``keep_place``, on that leg, or NULL."""
+    cdef uint32_t count = marks & MARK_COUNT
+    if count and marks >> MARK_UPKEEP + MARK_NEXT * (count - 1) & 7 == UPKEEP_ABSENT:
+        return &core.connections[touched[count - 1]]
+    return NULL
+
+
+cdef inline void found_to_hold(Core* core, uint32_t home_shard, uint32_t number, uint32_t leg, uint64_t absent) noexcept nogil:
+    """The next packets of a Flow may be trusted with it on this leg (0, 1)."""
+    cdef const Aside* more = &core.homes[home_shard].asides[number - 1]
+    if core.homes[home_shard].flows[number - 1].trusted[leg]:
+        return
+    if not absent or place_kept(core, more.touched[leg], more.marks[leg]) is not NULL or keep_place(core, home_shard, number, leg):
+        trust(core, home_shard, number, leg)
 
 
 cdef inline bint keeps(const Connection* c, uint64_t time, uint32_t upkeep) noexcept nogil:
@@ -167,7 +228,8 @@ cdef inline bint again(
     Core* core, const Packet* packet, const uint32_t* touched, uint32_t marks, uint64_t absent,
 ) noexcept nogil:
     """What a leg does to connections, if it still can be done as before: all of it or nothing."""
-    cdef uint32_t count = marks & MARK_COUNT, each = marks, k
+    cdef const Connection* place = place_kept(core, touched, marks)
+    cdef uint32_t count = (marks & MARK_COUNT) - (place is not NULL), each = marks, k
     cdef Connection* connections = core.connections
     cdef uint64_t time = packet.time
     cdef bint kept = True
@@ -176,7 +238,7 @@ cdef inline bint again(
             look_at(core, &connections[touched[k]], time, False)
         kept &= keeps(&connections[touched[k]], time, each >> MARK_UPKEEP & 7)
         each >>= MARK_NEXT
-    if not kept or (absent and not nobody_has(core, absent)):
+    if not kept or (absent and not nobody_has(core, absent, place, time)):
         return False
     for k in range(count):
         refresh_again(core, &connections[touched[k]], packet, marks & MARK_REPLY != 0, marks >> MARK_UPKEEP & 7)
@@ -211,7 +273,7 @@ cdef inline bint first_leg(Core* core, const Carry* carry, Carry* onward, bint* 
     enlist(core, carry.flow, packet.length)
     f.busy = core.wave
     f.last.until = <uint32_t>(packet.time >> TICK) + f.reach if core.even else 0
-    trust(core, core.shard, carry.flow, 0, goes_on[0] or not more.absent)
+    found_to_hold(core, core.shard, carry.flow, 0, 0 if goes_on[0] else more.absent)
     if goes_on[0]:
         go_on(more, carry.row, carry.flow, core.shard, onward)
     return True
@@ -227,7 +289,7 @@ cdef inline bint second_leg(Core* core, const Carry* carry) noexcept nogil:
     """False: the packet has to walk."""
     if not again(core, &core.packets[carry.row], carry.trail.touched, carry.trail.marks, carry.trail.absent):
         return False
-    trust(core, carry.trail.home, carry.flow, 1, not carry.trail.absent)
+    found_to_hold(core, carry.trail.home, carry.flow, 1, carry.trail.absent)
     return True
 
 

@@ -255,7 +255,7 @@ cdef inline aside look_at(Core* core, Connection* c, uint64_t time, bint stirrin
     if constant(c) and core.even:
         if c.expires > later(time, EVEN * <uint64_t>1000000000):
             return                                     # alive, whatever is owed to it
-        stirring = False
+        stirring &= c.expires == 0
     pay_up(core, <uint32_t>(c - core.connections))
     if tie.stirred == core.wave or not (stirring or not core.even):
         return
@@ -267,16 +267,14 @@ cdef inline aside look_at(Core* core, Connection* c, uint64_t time, bint stirrin
         link = more.next[leg][(link >> LINK_SLOT & 7) % TOUCHED]
 
 
-cdef inline void trust(Core* core, uint32_t home, uint32_t number, uint32_t leg, bint steady) noexcept nogil:
-    """A Flow was found to hold on its ``leg`` (0, 1). ``steady``: there is nothing else that could change."""
+cdef inline void trust(Core* core, uint32_t home, uint32_t number, uint32_t leg) noexcept nogil:
+    """A Flow was found to hold on its ``leg`` (0, 1)."""
     cdef Flow* f = &core.homes[home].flows[number - 1]
     cdef Aside* more = &core.homes[home].asides[number - 1]
     cdef uint32_t k, link
-    cdef bint calm = steady
+    cdef bint calm = True
     cdef Connection* c
     cdef Tie* tie
-    if f.trusted[leg] or not steady:
-        return
     for k in range(more.marks[leg] & MARK_COUNT):
         c = &core.connections[more.touched[leg][k]]
         tie = &core.ties[more.touched[leg][k]]

@@ -30,9 +30,10 @@ cdef enum:
     MOST_SHARDS = 16                 # a Flow has four bits for one
 
 
-# Kinds of connections by what a packet more does to them: conntrack's of TCP, its others, the groups'.
+# Kinds of connections by what a packet more does to them: conntrack's of TCP, its others, the groups', and a place kept for one
+# that there must not be.
 cdef enum Upkeep:
-    UPKEEP_TCP, UPKEEP_OTHER, UPKEEP_GROUPS
+    UPKEEP_TCP, UPKEEP_OTHER, UPKEEP_GROUPS, UPKEEP_ABSENT
 
 
 # A FibImage.
