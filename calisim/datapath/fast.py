@@ -68,15 +68,15 @@ class FastEngine:
         headers = headers.copy() if len(headers) else headers               # quotes of ICMP errors are translated on the way
         state.fit(self.image)
         state.share(threads)
-        earliest = int(wave["time"].min(initial=2**64 - 1))
+        earliest, latest = (int(wave["time"].min()), int(wave["time"].max())) if len(wave) else (0, 0)
         state.tidy(earliest, len(wave))
         state.wave += 1
         results = np.empty(len(wave), RESULT)
         passage = Passage(self._tables, state, wave, headers, results, threads, events=events, offspring=offspring)
         if len(wave):
             state.fragments.expire(earliest)
-            passage.run(earliest)
-            state.latest = max(state.latest, int(wave["time"].max()))
+            passage.run(earliest, latest)
+            state.latest = max(state.latest, latest)
             self._learn(wave, headers, results, state)
         return Results(
             results, passage.events() if events else None, self._offspring(passage.born(), state) if offspring else None)

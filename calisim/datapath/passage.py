@@ -40,11 +40,11 @@ class Passage:
         self._parts = [_Part(shard, events, offspring) for shard in state.shards]
         self._barrier = Barrier(self._threads) if self._threads > 1 else None         # small waves feel what it costs to make one
 
-    def run(self, earliest: int) -> None:
-        """Every packet to its end."""
+    def run(self, earliest: int, latest: int) -> None:
+        """Every packet, of times between these, to its end."""
         self._earliest = earliest
         self._caching = not self._wants_events and not len(self._headers)
-        rides = self._state.rides(self._wave) if self._caching else None
+        rides = self._state.rides(len(self._wave), earliest, latest) if self._caching else None
         self._even, self._rides = rides is not None, _NO_RIDES if rides is None else rides
         if self._threads == 1:
             self._turns(self._parts)

@@ -109,7 +109,8 @@ class Shard:
             return False
         alive = connections["expires"] > earliest
         count = int(np.count_nonzero(alive))
-        moved = count <= len(connections) - len(connections) // 4
+        places = int(np.count_nonzero(connections["packets"] == 0))      # that flows keep: dead, but they would come again
+        moved = count + places <= len(connections) - len(connections) // 4
         if moved:
             self._replace(connections[alive], len(self.records))
         left = count if moved else len(connections)

@@ -72,14 +72,13 @@ class State:
             shard.ledger.settle()
         return reduce(np.add, [getattr(shard.counters, name) for shard in self.shards])
 
-    def rides(self, wave: np.ndarray) -> np.ndarray | None:
-        """Room to write down, of each packet, that a short cut is trusted with it, if the wave allows that: it begins when all
-        others are over, and is short."""
-        first, last = int(wave["time"].min()), int(wave["time"].max())
-        if first < self.latest or last - first > EVEN_SPAN or last >= EVEN_END:
+    def rides(self, packets: int, earliest: int, latest: int) -> np.ndarray | None:
+        """Room to write down, of each of so many packets of a wave, that a short cut is trusted with it, if their times allow
+        that: the wave begins when all others are over, and is short."""
+        if earliest < self.latest or latest - earliest > EVEN_SPAN or latest >= EVEN_END:
             return None
-        if len(self._rides) < len(wave) * RIDE_SIZE:
-            self._rides = np.empty(len(wave) * RIDE_SIZE, np.uint8)
+        if len(self._rides) < packets * RIDE_SIZE:
+            self._rides = np.empty(packets * RIDE_SIZE, np.uint8)
         self._paid = False
         return self._rides
 
