@@ -228,7 +228,8 @@ cdef class Desk:
     """What a shard has in hand during a wave: packets whose turn has not come."""
 
     cdef Carry[FRAME_SIZE] carries
-    cdef uint32_t carry_count
+    cdef const Carry* frame
+    cdef uint32_t frame_count
     cdef uint32_t called_count
     cdef Recall* recalls
     cdef uint32_t* called
@@ -242,7 +243,7 @@ cdef class Desk:
 
     def clear(self, uint32_t rows):
         """For a wave of so many packets."""
-        self.carry_count = self.called_count = self.recall_count = 0
+        self.frame_count = self.called_count = self.recall_count = 0
         self.calls = False
         if self.room < rows:
             free(self.recalls)
@@ -405,7 +406,7 @@ def step(
         if (left > <Py_ssize_t>out.batches[k].room - out.batches[k].count
                 or (leg <= 2 and <Py_ssize_t>out.batches[k].room < packets.shape[0])):       # some may be recalled
             raise ValueError("there is no room for what is sent on")
-    if left == 0 and not desk.carry_count and not desk.recall_count and not desk.called_count:
+    if left == 0 and not desk.frame_count and not desk.recall_count and not desk.called_count:
         return True, event_count, born_count
     core.fib = tables.core.fib
     core.packets, core.results = &packets[0], &results[0]
@@ -417,13 +418,15 @@ def step(
     core.born_count, core.born_room = born_count, born.shape[0]
     core.caching = not wants_events and core.headers is NULL
     core.even, core.rides = even and core.caching, <Ride*> &rides[0] if even else NULL
-    core.desk, core.desk_count, core.recalls, core.recall_count, core.called, core.called_count = (
-        desk.carries, desk.carry_count, desk.recalls, desk.recall_count, desk.called, desk.called_count)
+    core.desk, core.frame, core.frame_count = desk.carries, desk.frame, desk.frame_count
+    core.recalls, core.recall_count, core.called, core.called_count = (
+        desk.recalls, desk.recall_count, desk.called, desk.called_count)
     core.out, core.notes = out.batches, notes.batches
     with nogil:
         done = walk_frames(core, batches, count, left, flows_may_grow)
     out.batches, notes.batches = core.out, core.notes
-    desk.carry_count, desk.recall_count, desk.called_count = core.desk_count, core.recall_count, core.called_count
+    desk.frame, desk.frame_count, desk.recall_count, desk.called_count = (
+        core.frame, core.frame_count, core.recall_count, core.called_count)
     desk.calls = desk.calls or desk.called_count > 0
     return done, core.event_count, core.born_count
 

@@ -48,7 +48,7 @@ def disturbing(packets: np.ndarray, rng: Random) -> np.ndarray:
             case 0 | 1 if one["protocol"] == 6:
                 one["tcp_flags"] = rng.choice((FIN | ACK, RST, SYN, SYN | ACK, 0))
             case 2:
-                one["sport"] += rng.randrange(3)
+                one["sport"] = one["sport"] ^ rng.randrange(3)
             case 3:
                 one["ttl"] = rng.choice((1, 2, 3, 64))
             case 4:

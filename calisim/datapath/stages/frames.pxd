@@ -35,16 +35,17 @@ cdef inline bint walk_frames(Core* core, Batch** batches, uint32_t count, Py_ssi
     cdef Py_ssize_t kept
     if core.leg == 2:
         answer_calls(core)
-    while left or core.desk_count or core.recall_count:
+    while left or core.frame_count or core.recall_count:
         if lacks_room(core, flows_may_grow):
             return False
-        if not core.desk_count and left:
-            if not at_endpoints:
-                kept = collect(batches, count, core.desk)
-                left -= kept
-            else:
+        if not core.frame_count and left:
+            core.frame = core.desk
+            if at_endpoints:
                 left -= admit_frame(core, batches[core.shard], core.desk, &kept)
-            core.desk_count = kept
+            else:
+                kept = collect(batches, count, core.desk, &core.frame)
+                left -= kept
+            core.frame_count = kept
         core.leg += at_endpoints and not core.wants_born
         if core.leg:
             walk_frame(core, left)
@@ -64,13 +65,14 @@ cdef inline Carry* place_in(Core* core, uint32_t shard) noexcept nogil:
 cdef inline void pass_on(Core* core) noexcept nogil:
     """What has left its endpoint begins its first leg when all have."""
     cdef uint32_t i
-    for i in range(core.desk_count):
-        place_in(core, core.shard)[0] = core.desk[i]
-    core.desk_count = 0
+    for i in range(core.frame_count):
+        place_in(core, core.shard)[0] = core.frame[i]
+    core.frame_count = 0
 
 
-cdef inline Py_ssize_t collect(Batch** batches, uint32_t count, Carry* merged) noexcept nogil:
-    """The next packets of all batches in row order, at most a frame.      Sets  merged"""
+cdef inline Py_ssize_t collect(Batch** batches, uint32_t count, Carry* merged, const Carry** frame) noexcept nogil:
+    """The next packets of all batches in row order, at most a frame: where they lie if one batch has them all, else as copies
+    in ``merged``."""
     cdef (const Carry*)[MOST_SHARDS] next_ones
     cdef (const Carry*)[MOST_SHARDS] ends
     cdef uint32_t[MOST_SHARDS] rows
@@ -82,6 +84,11 @@ cdef inline Py_ssize_t collect(Batch** batches, uint32_t count, Carry* merged) n
             origins[waiting], next_ones[waiting] = batches[k], &(<const Carry*> batches[k].first)[batches[k].taken]
             ends[waiting], rows[waiting] = next_ones[waiting] + (batches[k].count - batches[k].taken), next_ones[waiting].row
             waiting += 1
+    if waiting == 1:
+        frame[0] = next_ones[0]
+        kept = min(FRAME_SIZE, ends[0] - next_ones[0])
+        origins[0].taken += kept
+        return kept
     while kept < FRAME_SIZE and waiting:
         first = 0
         for k in range(1, waiting):
@@ -126,15 +133,15 @@ cdef inline Py_ssize_t admit_frame(Core* core, Batch* batch, Carry* onward, Py_s
 
 
 cdef inline void walk_frame(Core* core, Py_ssize_t left) noexcept nogil:
-    """One leg of packets, at a router each, in their order: at most a frame of those on the desk and of those that are recalled.
-    ``left``: how many more will be on the desk."""
+    """One leg of packets, at a router each, in their order: at most so many as a frame has, of the frame and of those that are
+    recalled. ``left``: how many are in later frames."""
     cdef Glance[FRAME_SIZE] glances
-    cdef Carry* carries = core.desk
-    cdef uint32_t done = 0, turns = 0, i
-    glance(core, carries, core.desk_count, glances)
-    while turns < FRAME_SIZE and (done < core.desk_count or (core.recall_count and not left)):
+    cdef const Carry* carries = core.frame
+    cdef uint32_t done = 0, turns = 0
+    glance(core, carries, core.frame_count, glances)
+    while turns < FRAME_SIZE and (done < core.frame_count or (core.recall_count and not left)):
         turns += 1
-        if core.recall_count and (done == core.desk_count or core.recalls[0].row < carries[done].row):
+        if core.recall_count and (done == core.frame_count or core.recalls[0].row < carries[done].row):
             take_turn(core)
             continue
         core.row = carries[done].row
@@ -143,9 +150,8 @@ cdef inline void walk_frame(Core* core, Py_ssize_t left) noexcept nogil:
         else:
             walk_on(core, &carries[done], &glances[done])
         done += 1
-    core.desk_count -= done
-    for i in range(core.desk_count if done else 0):
-        carries[i] = carries[done + i]
+    core.frame += done
+    core.frame_count -= done
 
 
 cdef inline void take_turn(Core* core) noexcept nogil:

@@ -328,8 +328,9 @@ cdef struct Core:
     uint32_t recall_count
     uint32_t* called                 # Links whose Flows' rides of this wave are to be recalled when the second leg begins
     uint32_t called_count
-    Carry* desk                      # what is left of a frame
-    uint32_t desk_count
+    Carry* desk                      # room for a frame
+    const Carry* frame               # what is left of one
+    uint32_t frame_count
     Batch[MOST_SHARDS] notes         # Notices for the others
     # where packets go to
     const uint8_t* shards            # [router]
