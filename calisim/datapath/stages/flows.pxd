@@ -287,7 +287,12 @@ cdef inline void go_on(const Aside* more, uint32_t row, uint32_t flow, uint32_t 
 
 cdef inline bint second_leg(Core* core, const Carry* carry) noexcept nogil:
     """False: the packet has to walk."""
-    if not again(core, &core.packets[carry.row], carry.trail.touched, carry.trail.marks, carry.trail.absent):
+    cdef const Aside* more = &core.homes[carry.trail.home].asides[carry.flow - 1]
+    cdef const Trail* trail = &carry.trail
+    if trail.absent:                           # a place may have been kept since its first leg
+        if not again(core, &core.packets[carry.row], more.touched[1], more.marks[1], trail.absent):
+            return False
+    elif not again(core, &core.packets[carry.row], trail.touched, trail.marks, 0):
         return False
     found_to_hold(core, carry.trail.home, carry.flow, 1, carry.trail.absent)
     return True
