@@ -62,6 +62,10 @@ class Shard:
     code sees all of it. ``rows``, ``onward`` (in turn) and ``notes``: what it has for all shards, during a wave; ``waiting`` and
     ``desk``: what it has for itself; ``trial``: counters that nobody reads."""
 
+    records: np.ndarray
+    ties: np.ndarray
+    taken: np.ndarray
+
     def __init__(self, number: int, common: Common, counters: Counters, trial: Counters) -> None:
         self.number = number
         self._common = common

@@ -1,4 +1,4 @@
-"""Short cuts are trusted with packets before anybody walks: what they owe is paid, and who was trusted too early takes his turn."""
+"""Short cuts are trusted with packets before anybody walks; what they owe is paid, who was trusted too early takes his turn."""
 
 from collections.abc import Callable
 from random import Random
