@@ -20,7 +20,10 @@ from .lines import zeros
 
 _FIRST_ROOM = 8 * FRAME                    # a power of two, and no less than one frame of one leg may take up
 _SLOTS = np.dtype(np.uint64)
-_GROWTH = 4                                # of room for records: what nobody has written yet takes no memory
+_GROWTH = 4                                # of room for records, at least: what nobody has written yet takes no memory, so
+_BOLD_GROWTH = 64                          # that tables of half a gigabyte are soon asked for, and hardly anything is copied
+_BOLD_ROOM = 1 << 23
+_SAMPLE = 17                               # one connection of so many says whether it pays to look at all of them; odd: neighbours differ
 
 
 @dataclass(frozen=True)
@@ -54,6 +57,11 @@ class Common:
     @classmethod
     def of(cls, routers: int) -> Self:
         return cls(np.zeros(0, PMTU), np.zeros((routers, 2), np.uint32), np.zeros(routers, np.uint8))
+
+
+def _more(room: int) -> int:
+    """Room for records when ``room`` is full."""
+    return max(_GROWTH * room, min(_BOLD_GROWTH * room, _BOLD_ROOM))
 
 
 class Shard:
@@ -91,7 +99,7 @@ class Shard:
         """Instead of its own, all of different tuples and clients; flows are forgotten."""
         room = len(self.records)
         while room < len(connections) + CONNECTION_ROOM:
-            room *= _GROWTH
+            room = _more(room)
         self._replace(connections, room)
         seated = self._seat(sessions)
         self._bind(len(connections), seated, 0, self.ledger.counts[3])
@@ -102,12 +110,11 @@ class Shard:
         connections = self.connections
         if len(connections) < self._untidy:
             return False
-        alive = connections["expires"] > earliest
-        count = int(np.count_nonzero(alive))
-        moved = count <= len(connections) - len(connections) // 4
+        expires = connections["expires"]
+        moved = int(np.count_nonzero(expires[::_SAMPLE] <= earliest)) >= len(connections) // (4 * _SAMPLE)
         if moved:
-            self._replace(connections[alive], len(self.records))
-        left = count if moved else len(connections)
+            self._replace(connections[expires > earliest], len(self.records))
+        left = self.ledger.counts[0]
         self._untidy = left + left // 4 + _FIRST_ROOM
         return moved
 
@@ -117,7 +124,7 @@ class Shard:
         self.ledger.settle()
         if len(self.records) - connections < CONNECTION_ROOM:
             known = self.records.view(np.uint8)[:connections * CONNECTION.itemsize]
-            self._furnish(_GROWTH * len(self.records))     # what searches knew is looked up anew
+            self._furnish(_more(len(self.records)))        # what searches knew is looked up anew
             self.records.view(np.uint8)[:len(known)] = known
         if slots > len(self.index) // 8 * 5:
             wider = zeros(2 * len(self.index), _SLOTS)
