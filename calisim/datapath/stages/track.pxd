@@ -8,7 +8,7 @@ index, so among equal tuples the one confirmed first is met first.
 from libc.stdint cimport uint8_t, uint16_t, uint32_t, uint64_t
 from calisim._vocabulary cimport *
 from calisim.datapath.stages.types cimport (
-    Core, Taken, Tuple, PROTOCOL_GRE, PROTOCOL_ICMP, PROTOCOL_TCP, PROTOCOL_UDP, ECHO_REQUEST, SUPERSEDED, TAKEN_WAYS,
+    Core, Seat, Taken, Tuple, PROTOCOL_GRE, PROTOCOL_ICMP, PROTOCOL_TCP, PROTOCOL_UDP, ECHO_REQUEST, SUPERSEDED, TAKEN_WAYS,
     TAKEN_WORDS, WATCHED)
 
 cdef enum:
@@ -35,6 +35,13 @@ cdef inline uint64_t hash_of(const Tuple* t) noexcept nogil:
 cdef inline uint64_t home(const Core* core, uint64_t hash) noexcept nogil:
     """Where in the index it is looked for first."""
     return hash >> 32 & core.index_mask
+
+
+cdef inline Seat seat_of(const Core* core, uint64_t hash) noexcept nogil:
+    """Of a tuple of this hash, when nothing is known about the index."""
+    cdef Seat seat
+    seat.hash, seat.at = hash, home(core, hash)
+    return seat
 
 
 cdef inline uint64_t beside(uint64_t hash) noexcept nogil:
@@ -97,19 +104,28 @@ cdef inline bint same(const Connection* c, const Tuple* t) noexcept nogil:
     return c.key == t.key and c.protocol == t.protocol and c.flags == t.flags and (is_original(c, t) or is_reply(c, t))
 
 
-cdef inline Connection* find(Core* core, const Tuple* t, uint64_t hash, uint64_t time) noexcept nogil:
-    """The live entry that has this tuple in either direction, or NULL."""
-    cdef uint64_t at = home(core, hash), slot
+cdef inline Connection* find_at(Core* core, const Tuple* t, Seat* seat, uint64_t time) noexcept nogil:
+    """The live entry that has this tuple in either direction, or NULL.      Sets  seat: further on, if there is none"""
+    cdef uint64_t at = seat.at, slot = core.index[at]
+    cdef bint met = False
     cdef Connection* c
-    while True:
-        slot = core.index[at]
-        if slot == 0:
-            return NULL
-        if slot >> 32 == hash >> 32:
+    while slot:
+        if slot >> 32 == seat.hash >> 32:
+            met = True
             c = record_of(core, slot)
             if c.expires > time and same(c, t):
                 return c
         at = (at + 1) & core.index_mask
+        slot = core.index[at]
+    if not met:
+        seat.at = at
+    return NULL
+
+
+cdef inline Connection* find(Core* core, const Tuple* t, uint64_t hash, uint64_t time) noexcept nogil:
+    """``find_at`` of a tuple that nobody has looked for yet."""
+    cdef Seat seat = seat_of(core, hash)
+    return find_at(core, t, &seat, time)
 
 
 cdef inline void answer_to(uint8_t protocol, uint16_t* sport, uint16_t* dport, uint16_t port) noexcept nogil:
@@ -159,9 +175,11 @@ cdef inline aside unwatch(Core* core, Connection* c) noexcept nogil:
     taken_from(core, &reply, 0).ports &= ~(<uint64_t>1 << (port & 63))     # perhaps others': they know a port less
 
 
-cdef inline void point(Core* core, const Tuple* t, const Tuple* other, uint64_t hash, uint32_t position) noexcept nogil:
+cdef inline void point(
+    Core* core, const Tuple* t, const Tuple* other, const Seat* seat, uint32_t position,
+) noexcept nogil:
     """A slot that leads to a record; the door keeps the index from filling up. What had one of the tuples is gone for good."""
-    cdef uint64_t at = home(core, hash), slot = core.index[at]
+    cdef uint64_t at = seat.at, hash = seat.hash, slot = core.index[at]
     while slot:
         if slot >> 32 == hash >> 32 and (same(record_of(core, slot), t) or same(record_of(core, slot), other)):
             record_of(core, slot).expires = 0
@@ -211,14 +229,14 @@ cdef inline uint64_t* source_slot(Core* core, uint32_t key, uint32_t src, uint16
 
 
 cdef inline void index_entry(
-    Core* core, uint32_t position, const Tuple* original, const Tuple* reply, uint64_t hash, uint64_t back,
+    Core* core, uint32_t position, const Tuple* original, const Tuple* reply, const Seat* there, const Seat* back,
 ) noexcept nogil:
     """Both directions of a record, and of a translated one its source. SUPERSEDED: a later one has taken over the source."""
     cdef Connection* c = &core.connections[position]
     cdef uint64_t* slot
     cdef uint64_t expires = c.expires
-    point(core, original, reply, hash, position)
-    if back != hash:
+    point(core, original, reply, there, position)
+    if back.hash != there.hash:
         point(core, reply, original, back, position)
     if translated(c) and not c.flags and not c.wave & SUPERSEDED:
         slot = source_slot(core, c.key, c.src, c.sport, c.protocol)
@@ -232,12 +250,14 @@ cdef inline void index_again(Core* core, uint32_t position) noexcept nogil:
     """``index_entry`` of what stands in the record."""
     cdef const Connection* c = &core.connections[position]
     cdef Tuple original, reply
+    cdef Seat there, back
     original.key = reply.key = c.key
     original.protocol = reply.protocol = c.protocol
     original.flags = reply.flags = c.flags
     original.src, original.dst, original.sport, original.dport = c.src, c.dst, c.sport, c.dport
     reply.src, reply.dst, reply.sport, reply.dport = c.reply_src, c.reply_dst, c.reply_sport, c.reply_dport
-    index_entry(core, position, &original, &reply, hash_of(&original), hash_of(&reply))
+    there, back = seat_of(core, hash_of(&original)), seat_of(core, hash_of(&reply))
+    index_entry(core, position, &original, &reply, &there, &back)
 
 
 cdef inline uint64_t tcp_timeout(const Connection* c) noexcept nogil:
@@ -273,10 +293,10 @@ cdef inline uint64_t later(uint64_t time, uint64_t span) noexcept nogil:
 
 
 cdef inline Connection* enter(
-    Core* core, const Tuple* original, const Tuple* reply, uint64_t hash, uint64_t back, uint32_t router, uint8_t state,
+    Core* core, const Tuple* original, const Tuple* reply, const Seat* there, const Seat* back, uint32_t router, uint8_t state,
     uint64_t time, uint64_t span,
 ) noexcept nogil:
-    """A new entry; the door has made room for it. ``hash``, ``back``: of the tuples."""
+    """A new entry; the door has made room for it. ``there``, ``back``: of the tuples."""
     cdef uint32_t position = core.connection_count
     cdef Connection* c = &core.connections[position]
     cdef uint32_t* ordinal = &core.ordinals[router * 2 + (original.flags != 0)]
@@ -287,5 +307,5 @@ cdef inline Connection* enter(
     c.reply_src, c.reply_dst, c.reply_sport, c.reply_dport = reply.src, reply.dst, reply.sport, reply.dport
     c.created, c.expires, c.packets, c.reply_packets = time, later(time, span), 1, 0
     c.protocol, c.state, c.flags, c.history, c.wave = original.protocol, state, original.flags, 0, core.wave
-    index_entry(core, position, original, reply, hash, back)
+    index_entry(core, position, original, reply, there, back)
     return c
