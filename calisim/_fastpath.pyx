@@ -48,6 +48,7 @@ cdef class Tables:
     cdef Core core
     cdef uint32_t places
     cdef uint32_t objects
+    cdef bint sticky                 # masquerade asks which port a source had last
     cdef tuple held
 
     def __cinit__(
@@ -62,6 +63,7 @@ cdef class Tables:
         const Frontend[::1] frontends not None, const Service[::1] services not None, const Backend[::1] backends not None,
         const Range[::1] ranges not None, uint32_t places, uint32_t objects,
     ):
+        cdef Py_ssize_t router
         if (lpm.shape[0] < 65536 or blocked.shape[0] != 256 or fabric.shape[0] != 1 or rows.shape[1] != classes.shape[0]
                 or target_rows.shape[1] != classes.shape[0] or 0 in (
                     classes.shape[0], residents.shape[0], rows.shape[0], adjacencies.shape[0], routers.shape[0],
@@ -91,6 +93,8 @@ cdef class Tables:
         self.core.fib.class_count, self.core.fib.resident_count = classes.shape[0], residents.shape[0]
         self.core.fib.router_count, self.core.fib.endpoint_count = routers.shape[0] - 1, endpoints.shape[0] - 1
         self.core.fib.subnet_count = subnets.shape[0] - 1
+        for router in range(1, routers.shape[0]):
+            self.sticky |= not routers[router].flags & ROUTER_FLAG_RANDOM_FULLY
 
 
 cdef class Ledger:
@@ -108,7 +112,7 @@ cdef class Ledger:
         uint32_t[:, ::1] ordinals not None, uint64_t[:, :, :, ::1] links not None, uint64_t[:, ::1] drops not None,
         uint64_t[::1] verdicts not None, uint64_t[::1] hits not None, uint8_t[::1] flows not None, uint8_t[::1] asides not None,
         uint64_t[::1] flow_index not None, uint32_t[::1] listed not None, uint32_t flow_count, uint64_t index_count,
-        const uint8_t[::1] shards not None, uint32_t shard,
+        const uint8_t[::1] shards not None, uint32_t shard, bint sourced,
     ):
         cdef Py_ssize_t room = listed.shape[0], slots = taken.shape[0] // <Py_ssize_t>sizeof(Taken)
         if (index.shape[0] & (index.shape[0] - 1) or not LEAST_INDEX <= index.shape[0] <= 1 << 31
@@ -134,7 +138,7 @@ cdef class Ledger:
         self.core.shards, self.core.shard = &shards[0], shard
         self.core.index, self.core.index_mask, self.core.index_count = &index[0], index.shape[0] - 1, index_count
         self.core.connections, self.core.connection_room = &connections[0], connections.shape[0]
-        self.core.connection_count = connection_count
+        self.core.connection_count, self.core.sourced = connection_count, sourced
         self.core.taken, self.core.taken_mask = <Taken*> &taken[0], slots - 1
         self.core.affinities, self.core.affinity_mask, self.core.affinity_count = (
             &affinities[0], affinities.shape[0] - 1, affinity_count)
@@ -281,7 +285,7 @@ def step(
             or not ledger.shards <= len(ledgers) == count <= MOST_SHARDS or core.shard != shard):
         raise ValueError("results and buffers do not fit the wave")
     if (ledger.routers != tables.core.fib.router_count + 1 or ledger.places != tables.places + 1
-            or ledger.objects != tables.objects + 1):
+            or ledger.objects != tables.objects + 1 or (tables.sticky and not core.sourced)):
         raise ValueError("this state belongs to another network")
     if (event_count > <uint64_t>events.shape[0] or born_count > <uint64_t>born.shape[0]
             or born_packets.shape[0] != born.shape[0] or born_headers.shape[0] != born.shape[0]):
@@ -329,8 +333,9 @@ def enter(Ledger ledger not None, list posts not None, bint flows_may_grow):
     return True
 
 
-def reindex(Connection[::1] connections not None, uint32_t count, uint64_t[::1] index not None):
-    """Enter the first ``count`` records into an empty index, in their order. Gives how many slots they take."""
+def reindex(Connection[::1] connections not None, uint32_t count, uint64_t[::1] index not None, bint sourced):
+    """Enter the first ``count`` records into an empty index, in their order. Gives how many slots they take. ``sourced``: by
+    their sources, too; of each the records then tell which is the last."""
     cdef Core core
     cdef uint32_t i
     if (index.shape[0] & (index.shape[0] - 1) or index.shape[0] <= count * <Py_ssize_t>3
@@ -339,6 +344,7 @@ def reindex(Connection[::1] connections not None, uint32_t count, uint64_t[::1] 
     if count == 0:
         return 0
     core.index, core.index_mask, core.index_count, core.connections = &index[0], index.shape[0] - 1, 0, &connections[0]
+    core.sourced = sourced
     with nogil:
         for i in range(count):
             connections[i].wave &= ~WATCHED        # what searches knew goes with the old index

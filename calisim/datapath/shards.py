@@ -23,7 +23,7 @@ _SLOTS = np.dtype(np.uint64)
 _GROWTH = 4                                # of room for records, at least: what nobody has written yet takes no memory, so
 _BOLD_GROWTH = 64                          # that tables of half a gigabyte are soon asked for, and hardly anything is copied
 _BOLD_ROOM = 1 << 23
-_SAMPLE = 17                               # one connection of so many says whether it pays to look at all of them; odd: neighbours differ
+_SAMPLE = 17                               # one connection of so many says whether tidying pays; odd, for neighbours differ
 
 
 @dataclass(frozen=True)
@@ -48,15 +48,16 @@ class Counters:
 @dataclass
 class Common:
     """What all shards read, and write only where it is their routers': ``ordinals``, the last one given, by conntrack and by the
-    groups, and ``shards``, whose each router is."""
+    groups, and ``shards``, whose each router is. ``sourced``: it may be asked which connection a source opened last."""
 
     paths: np.ndarray
     ordinals: np.ndarray
     shards: np.ndarray
+    sourced: bool
 
     @classmethod
-    def of(cls, routers: int) -> Self:
-        return cls(np.zeros(0, PMTU), np.zeros((routers, 2), np.uint32), np.zeros(routers, np.uint8))
+    def of(cls, routers: int, *, sourced: bool) -> Self:
+        return cls(np.zeros(0, PMTU), np.zeros((routers, 2), np.uint32), np.zeros(routers, np.uint8), sourced)
 
 
 def _more(room: int) -> int:
@@ -88,7 +89,7 @@ class Shard:
         self.ledger = Ledger(
             self.records, connections, self.index, self.taken, self.sessions, sessions, common.paths, common.ordinals,
             counters.links, counters.drops, counters.verdicts, counters.hits, cache.records, cache.asides, cache.index,
-            cache.listed, flows, slots, common.shards, self.number)
+            cache.listed, flows, slots, common.shards, self.number, common.sourced)
 
     @property
     def connections(self) -> np.ndarray:
@@ -113,6 +114,8 @@ class Shard:
         expires = connections["expires"]
         moved = int(np.count_nonzero(expires[::_SAMPLE] <= earliest)) >= len(connections) // (4 * _SAMPLE)
         if moved:
+            if not self._common.sourced:                 # whom those that go have superseded is known by then
+                self._indexed(sourced=True)
             self._replace(connections[expires > earliest], len(self.records))
         left = self.ledger.counts[0]
         self._untidy = left + left // 4 + _FIRST_ROOM
@@ -149,12 +152,24 @@ class Shard:
         sessions = self.ledger.counts[1]
         self._furnish(room)
         self.records[:len(connections)] = connections
-        index = LEAST_INDEX
-        while index // 8 * 5 < 3 * len(connections):          # two slots, and one of the source where it is translated
-            index *= 2
-        self.index = zeros(index, _SLOTS)
         self.flows = FlowCache(self.flows.room)
-        self._bind(len(connections), sessions, 0, reindex(self.records, len(connections), self.index))
+        self._bind(len(connections), sessions, 0, 0)
+        self.index_anew()
+
+    def index_anew(self) -> None:
+        """Over the same connections, by their sources, too, if these may be asked for."""
+        connections, sessions, flows, _ = self.ledger.counts
+        self.ledger.settle()
+        self.index, slots = self._indexed(sourced=self._common.sourced)
+        self._bind(connections, sessions, flows, slots)
+
+    def _indexed(self, *, sourced: bool) -> tuple[np.ndarray, int]:
+        """An index over all connections, and how many of its slots are taken."""
+        count, room = len(self.connections), LEAST_INDEX
+        while room // 8 * 5 < 3 * count:                 # two slots, and one of the source where it is translated
+            room *= 2
+        index = zeros(room, _SLOTS)
+        return index, reindex(self.records, count, index, sourced)
 
     def _furnish(self, room: int) -> None:
         """Empty tables for that many connections; ``taken``: which ports searches have found taken."""

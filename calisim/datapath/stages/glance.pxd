@@ -97,7 +97,8 @@ cdef inline void ask_for_translation(Core* core, const Walk* w, Glance* g) noexc
         range_for(original, &low, &span)
         answer_to(reply.protocol, &reply.sport, &reply.dport, low + stir(g.chance, 0) % span)
     g.out.seat = ask_for(core, beside(hash_of(&reply)))
-    ask_for(core, source_hash(original.key, original.src, original.sport, original.protocol))
+    if core.sourced:
+        ask_for(core, source_hash(original.key, original.src, original.sport, original.protocol))
     g.out.tuple = inverse(&reply)
     g.out.tuple.flags = CONNECTION_FLAG_TRACKED_BY_FABRIC
 

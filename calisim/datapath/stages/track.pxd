@@ -2,7 +2,7 @@
 
 A slot of the index is tag << 32 | position + 1, 0 where empty; probing is linear. A slot's home is in its tag, so that an
 index grows without a look at the records (``widen``). The hash is symmetric, so that an untranslated connection needs one
-slot; a translated one has a second for its reply tuple. Slots are never freed and records only when the door rebuilds the
+slot; a translated one has a second for its reply tuple, and where masquerade sticks to ports a third for its source. Slots are never freed and records only when the door rebuilds the
 index, so among equal tuples the one confirmed first is met first.
 """
 from libc.stdint cimport uint8_t, uint16_t, uint32_t, uint64_t
@@ -231,14 +231,14 @@ cdef inline uint64_t* source_slot(Core* core, uint32_t key, uint32_t src, uint16
 cdef inline void index_entry(
     Core* core, uint32_t position, const Tuple* original, const Tuple* reply, const Seat* there, const Seat* back,
 ) noexcept nogil:
-    """Both directions of a record, and of a translated one its source. SUPERSEDED: a later one has taken over the source."""
+    """Both directions of a record, and if need be its source. SUPERSEDED: a later one has taken over the source."""
     cdef Connection* c = &core.connections[position]
     cdef uint64_t* slot
     cdef uint64_t expires = c.expires
     point(core, original, reply, there, position)
     if back.hash != there.hash:
         point(core, reply, original, back, position)
-    if translated(c) and not c.flags and not c.wave & SUPERSEDED:
+    if core.sourced and translated(c) and not c.flags and not c.wave & SUPERSEDED:
         slot = source_slot(core, c.key, c.src, c.sport, c.protocol)
         if <uint32_t>slot[0]:
             record_of(core, slot[0]).wave |= SUPERSEDED

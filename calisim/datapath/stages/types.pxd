@@ -265,6 +265,7 @@ cdef struct Core:
     Connection* connections
     uint32_t connection_count
     uint32_t connection_room
+    bint sourced                     # the index leads to translated ones by their sources, too
     Taken* taken                     # a cache: what is not there is looked up
     uint64_t taken_mask
     uint32_t* ordinals               # [router][conntrack, fabric]: the last one given; of all shards
