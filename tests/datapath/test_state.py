@@ -66,11 +66,12 @@ def test_masquerade_that_begins_to_stick_to_ports_knows_whom_it_would_have_stuck
     port = engines[True].forward(crowd, state).results["sport"][0]
     if superseded:                                          # the source's last connection, dead and forgotten in the end
         assert is_new(engines[True].forward(second, state).results).all()
-    first["time"], others["time"], third["time"] = 25 * SECOND, 25 * SECOND, 50 * SECOND
-    assert not is_new(engines[True].forward(first, state).results).any()
-    engines[True].forward(others, state)
+    for wave, time in ((first, 25), (others, 25), (first, 50), (third, 51)):
+        wave["time"] = time * SECOND
+        if wave is not third:
+            assert is_new(engines[True].forward(wave, state).results).all() == (wave is others)
+    assert state.shards[0].ledger.counts[0] == 1 + len(others)
     result = engines[False].forward(third, state).results[0]
-    assert state.shards[0].ledger.counts[0] == 1 + len(others) + 1
     assert port != third["sport"][0]
     assert result["sport"] == (third["sport"][0] if superseded else port)
 
