@@ -16,7 +16,7 @@ from calisim._vocabulary cimport *
 from calisim.datapath.stages.types cimport *
 from calisim.datapath.stages.admit cimport shortest
 from calisim.datapath.stages.tcp cimport HISTORY_LAST, unacknowledged
-from calisim.datapath.stages.track cimport fabric_timeout, home, later, tcp_timeout, timeout, unwatch
+from calisim.datapath.stages.track cimport concerns, fabric_timeout, home, later, led_to, tcp_timeout, timeout, unwatch
 
 cdef extern from "intrinsics.h":
     uint64_t fold(uint64_t a, uint64_t b) nogil
@@ -102,7 +102,7 @@ cdef inline bint nobody_has(const Core* core, uint64_t hash) noexcept nogil:
     """No connection, alive or not, has a tuple of this hash."""
     cdef uint64_t at = home(core, hash), slot = core.index[at]
     while slot:
-        if slot >> 32 == hash >> 32:
+        if concerns(slot, hash) and led_to(core, slot, hash) is not NULL:
             return False
         at = (at + 1) & core.index_mask
         slot = core.index[at]

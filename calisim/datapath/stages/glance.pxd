@@ -11,7 +11,7 @@ from calisim.datapath.stages.conntrack cimport has_ports, tuple_now
 from calisim.datapath.stages.lookup cimport class_of, may_reside, resident, resolve
 from calisim.datapath.stages.flows cimport ask_for_second_leg
 from calisim.datapath.stages.groups cimport group_tuple
-from calisim.datapath.stages.track cimport answer_to, beside, hash_of, inverse, seat_of, source_hash
+from calisim.datapath.stages.track cimport PAIR, answer_to, beside, concerns, hash_of, inverse, record_of, seat_of, source_hash
 from calisim.datapath.stages.translate cimport chance_of, range_for
 
 cdef extern from "intrinsics.h":
@@ -60,13 +60,14 @@ cdef inline Seat ask_for(Core* core, uint64_t hash) noexcept nogil:
 
 
 cdef inline bint ask_for_records(Core* core, Seat* seat) noexcept nogil:
-    """Conntrack's and the groups', which lie beside each other. True: there are some, alive or not.      Sets  seat, else"""
+    """Conntrack's and the groups', of any such tuple. True: there are some, alive or not.      Sets  seat, else"""
     cdef uint64_t at = seat.at, slot = core.index[at]
-    cdef uint64_t tag = ~(seat.hash ^ beside(seat.hash)) >> 32 << 32         # what both have alike
     cdef bint found = False
     while slot:
-        if (slot ^ seat.hash) & tag == 0:
-            prefetch_write(&core.connections[<uint32_t>slot - 1])
+        if concerns(slot, seat.hash):
+            prefetch_write(record_of(core, slot))
+            if slot & <uint64_t>PAIR:
+                prefetch_write(record_of(core, slot) + 1)
             found = True
         at = (at + 1) & core.index_mask
         slot = core.index[at]

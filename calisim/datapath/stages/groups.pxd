@@ -3,7 +3,8 @@ from libc.stdint cimport uint32_t, uint64_t
 from calisim._vocabulary cimport *
 from calisim.datapath.stages.types cimport *
 from calisim.datapath.stages.lookup cimport class_of
-from calisim.datapath.stages.track cimport enter, equal, fabric_timeout, find_at, hash_of, inverse, is_original, later, seat_of, tuple_of
+from calisim.datapath.stages.track cimport (
+    enter, equal, fabric_timeout, find_at, hash_of, inverse, is_original, later, seat_of, tuple_of)
 from calisim.datapath.stages.verdict cimport drop
 
 

@@ -1,9 +1,10 @@
 """The connection table: dense CONNECTION records and an index that leads both directions to one of them.
 
 A slot of the index is tag << 32 | position + 1, 0 where empty; probing is linear. A slot's home is in its tag, so that an
-index grows without a look at the records (``widen``). The hash is symmetric, so that an untranslated connection needs one
-slot; a translated one has a second for its reply tuple, and where masquerade sticks to ports a third for its source. Slots are never freed and records only when the door rebuilds the
-index, so among equal tuples the one confirmed first is met first.
+index grows without a look at the records (``widen``). Conntrack's entry of a tuple and the groups', which are often made one
+after the other, then share a slot (PAIR). The hash is symmetric, so that an untranslated connection needs one slot; a
+translated one has a second for its reply tuple, and where masquerade sticks to ports a third for its source. Slots are never
+freed and records only when the door rebuilds the index, so among equal tuples the one confirmed first is met first.
 """
 from libc.stdint cimport uint8_t, uint16_t, uint32_t, uint64_t
 from calisim._vocabulary cimport *
@@ -13,6 +14,8 @@ from calisim.datapath.stages.types cimport (
 
 cdef enum:
     FLAGS_SHIFT = 56                           # the tag's highest bit, above every index_mask
+    SOURCE_SHIFT = 62                          # below: set of slots that lead to a source's last connection
+    PAIR = 0x80000000                          # of a slot: the next record is that of its tuple in the other kind of tracking
 
 cdef extern from "intrinsics.h":
     uint64_t fold(uint64_t a, uint64_t b) nogil
@@ -28,8 +31,8 @@ cdef inline uint64_t hash_of(const Tuple* t) noexcept nogil:
     cdef uint64_t a = <uint64_t>t.src << 16 | t.sport
     cdef uint64_t b = <uint64_t>t.dst << 16 | (t.sport if t.protocol == PROTOCOL_ICMP else t.dport)
     cdef uint64_t rest = <uint64_t>t.key << 32 | t.protocol
-    return <uint64_t>t.flags << FLAGS_SHIFT ^ fold(
-        fold(a ^ <uint64_t>0x9E3779B97F4A7C15, b ^ <uint64_t>0x9E3779B97F4A7C15) ^ rest, <uint64_t>0xBF58476D1CE4E5B9)
+    return <uint64_t>t.flags << FLAGS_SHIFT ^ (~(<uint64_t>1 << SOURCE_SHIFT) & fold(
+        fold(a ^ <uint64_t>0x9E3779B97F4A7C15, b ^ <uint64_t>0x9E3779B97F4A7C15) ^ rest, <uint64_t>0xBF58476D1CE4E5B9))
 
 
 cdef inline uint64_t home(const Core* core, uint64_t hash) noexcept nogil:
@@ -74,9 +77,22 @@ cdef inline Tuple tuple_of(
     return t
 
 
-cdef inline Connection* record_of(Core* core, uint64_t slot) noexcept nogil:
+cdef inline Connection* record_of(const Core* core, uint64_t slot) noexcept nogil:
     """Where a slot that is not empty leads."""
-    return &core.connections[<uint32_t>slot - 1]
+    return &core.connections[(<uint32_t>slot & ~<uint32_t>PAIR) - 1]
+
+
+cdef inline bint concerns(uint64_t slot, uint64_t hash) noexcept nogil:
+    """By their tags it leads to tuples of this hash, of whichever kind of tracking."""
+    return (slot ^ hash) << 1 >> 33 == 0
+
+
+cdef inline Connection* led_to(const Core* core, uint64_t slot, uint64_t hash) noexcept nogil:
+    """The record to which a slot that ``concerns`` it leads for this hash, or NULL."""
+    cdef Connection* c = record_of(core, slot)
+    if slot >> 32 == hash >> 32:
+        return c
+    return c + 1 if slot & <uint64_t>PAIR else NULL
 
 
 cdef inline uint64_t pair(uint32_t first, uint32_t second) noexcept nogil:
@@ -99,9 +115,14 @@ cdef inline bint is_reply(const Connection* c, const Tuple* t) noexcept nogil:
             and (<uint32_t>c.reply_dport << 16 | c.reply_sport) == (<uint32_t>t.dport << 16 | t.sport))
 
 
+cdef inline bint alike(const Connection* c, const Tuple* t) noexcept nogil:
+    """The entry has this tuple in either direction, of whichever kind of tracking."""
+    return c.key == t.key and c.protocol == t.protocol and (is_original(c, t) or is_reply(c, t))
+
+
 cdef inline bint same(const Connection* c, const Tuple* t) noexcept nogil:
     """The entry has this tuple in either direction."""
-    return c.key == t.key and c.protocol == t.protocol and c.flags == t.flags and (is_original(c, t) or is_reply(c, t))
+    return c.flags == t.flags and alike(c, t)
 
 
 cdef inline Connection* find_at(Core* core, const Tuple* t, Seat* seat, uint64_t time) noexcept nogil:
@@ -110,10 +131,10 @@ cdef inline Connection* find_at(Core* core, const Tuple* t, Seat* seat, uint64_t
     cdef bint met = False
     cdef Connection* c
     while slot:
-        if slot >> 32 == seat.hash >> 32:
+        if concerns(slot, seat.hash):
             met = True
-            c = record_of(core, slot)
-            if c.expires > time and same(c, t):
+            c = led_to(core, slot, seat.hash)
+            if c is not NULL and c.expires > time and same(c, t):
                 return c
         at = (at + 1) & core.index_mask
         slot = core.index[at]
@@ -178,13 +199,21 @@ cdef inline aside unwatch(Core* core, Connection* c) noexcept nogil:
 cdef inline void point(
     Core* core, const Tuple* t, const Tuple* other, const Seat* seat, uint32_t position,
 ) noexcept nogil:
-    """A slot that leads to a record; the door keeps the index from filling up. What had one of the tuples is gone for good."""
+    """A slot that leads to a record, perhaps one that led to the record before it already; the door keeps the index from filling
+    up. What had one of the tuples is gone for good."""
     cdef uint64_t at = seat.at, hash = seat.hash, slot = core.index[at]
+    cdef Connection* c
     while slot:
-        if slot >> 32 == hash >> 32 and (same(record_of(core, slot), t) or same(record_of(core, slot), other)):
-            record_of(core, slot).expires = 0
-            if record_of(core, slot).wave & WATCHED:
-                unwatch(core, record_of(core, slot))
+        if concerns(slot, hash):
+            c = led_to(core, slot, hash)
+            if c is not NULL and (same(c, t) or same(c, other)):
+                c.expires = 0
+                if c.wave & WATCHED:
+                    unwatch(core, c)
+            if c is NULL and <uint32_t>slot == position and (alike(&core.connections[position - 1], t)
+                                                             or alike(&core.connections[position - 1], other)):
+                core.index[at] = slot | <uint64_t>PAIR
+                return
         at = (at + 1) & core.index_mask
         slot = core.index[at]
     core.index[at] = (hash >> 32) << 32 | (position + 1)
@@ -207,7 +236,7 @@ cdef inline bint redirected(const Connection* c) noexcept nogil:
 
 
 cdef inline uint64_t source_hash(uint32_t key, uint32_t src, uint16_t sport, uint8_t protocol) noexcept nogil:
-    return fold(
+    return <uint64_t>1 << SOURCE_SHIFT | fold(
         (<uint64_t>src << 16 | sport) ^ <uint64_t>0x94D049BB133111EB,
         (<uint64_t>protocol << 32 | key) ^ <uint64_t>0xBF58476D1CE4E5B9)
 

@@ -135,7 +135,7 @@ cdef struct Route:
     uint32_t endpoint                # LOCAL: the pod, 0 the router itself
 
 
-# Where in the index a tuple is looked for: none of the slots from its home up to ``at`` has its tag.
+# Where in the index a tuple is looked for: none of the slots from its home up to ``at`` concerns it.
 cdef struct Seat:
     uint64_t hash
     uint64_t at
