@@ -15,7 +15,7 @@ import numpy as np
 
 from .._fastpath import EVEN_END, EVEN_SPAN, HOME_NOT_KNOWN, RIDE_SIZE, SHARDS, WAVE_NUMBER, pay_all
 from ..fib.image import FibImage
-from ..vocabulary import PMTU, ConnectionFlag, EndpointKind
+from ..vocabulary import PMTU, ConnectionFlag, EndpointKind, RouterFlag
 from .fragments import Fragments
 from .shards import Common, Counters, Shard
 
@@ -31,7 +31,7 @@ class State:
     def __init__(self, image: FibImage) -> None:
         self.keys = image.routers["key"]
         self._image = image
-        self._common = Common.of(len(self.keys))
+        self._common = Common.of(len(self.keys), sourced=_sticks(image))
         self.shards = [Shard(0, self._common, Counters.of(image), Counters.of(image))]
         self.homes = np.empty(0, np.uint8)                            # shard of each endpoint's router, with more than one shard
         self.icmp_tokens: dict[tuple[int, int], tuple[int, int]] = {}  # (router key, or place after the last), to whom
@@ -203,8 +203,16 @@ class State:
         new.drops[len(keys):len(keys) + others] = old.drops[len(self.keys):len(self.keys) + others]
         new.verdicts[:] = old.verdicts
         self.keys, self._image = keys, image
+        sourced, self._common.sourced = self._common.sourced, self._common.sourced or _sticks(image)
         if len(self.shards) > 1:
             self._distribute(len(self.shards), new)
             return
         self._common.shards, self.shards[0].counters = np.zeros(len(keys), np.uint8), new
         self._forget_flows()
+        if sourced != self._common.sourced:
+            self.shards[0].index_anew()
+
+
+def _sticks(image: FibImage) -> bool:
+    """Whether a router's masquerade asks which port a source had last."""
+    return not (image.routers["flags"][1:] & RouterFlag.RANDOM_FULLY).all()

@@ -35,7 +35,7 @@ def test_grown_and_tidied_tables_know_every_connection(random_fully: bool) -> No
     first = engine.forward(datagrams(intent, SECOND), state).results
     assert is_new(first).all()
     shard = state.shards[0]
-    assert len(shard.records) >= FLOWS and shard.ledger.counts[3] >= 3 * FLOWS     # both directions and the source of each
+    assert len(shard.records) >= FLOWS and shard.ledger.counts[3] >= (2 if random_fully else 3) * FLOWS     # directions, source
     again = engine.forward(datagrams(intent, 2 * SECOND), state).results
     assert not is_new(again).any()
     for name in ("connection", "src", "sport"):
@@ -51,6 +51,29 @@ def test_grown_and_tidied_tables_know_every_connection(random_fully: bool) -> No
     assert not is_new(last).any()
     for name in ("connection", "src", "sport"):
         np.testing.assert_array_equal(last[name], late[name])
+
+
+@pytest.mark.parametrize("superseded", [False, True])
+def test_masquerade_that_begins_to_stick_to_ports_knows_whom_it_would_have_stuck_to(superseded: bool) -> None:
+    builds = {random_fully: three_zones(pods=1, random_fully=random_fully).build() for random_fully in (True, False)}
+    engines = {random_fully: FastEngine(compile(intent)) for random_fully, intent in builds.items()}
+    state = engines[True].new_state()
+    crowd = datagrams(builds[True], SECOND)
+    first, second, third, others = crowd[:1].copy(), crowd[:1].copy(), crowd[:1].copy(), crowd[1:FLOWS // 2].copy()
+    second["dst"] += 1
+    third["dst"] += 2
+    others["dst"] += 3
+    port = engines[True].forward(crowd, state).results["sport"][0]
+    if superseded:                                          # the source's last connection, dead and forgotten in the end
+        assert is_new(engines[True].forward(second, state).results).all()
+    for wave, time in ((first, 25), (others, 25), (first, 50), (third, 51)):
+        wave["time"] = time * SECOND
+        if wave is not third:
+            assert is_new(engines[True].forward(wave, state).results).all() == (wave is others)
+    assert state.shards[0].ledger.counts[0] == 1 + len(others)
+    result = engines[False].forward(third, state).results[0]
+    assert port != third["sport"][0]
+    assert result["sport"] == (third["sport"][0] if superseded else port)
 
 
 def test_slots_of_one_home_keep_their_order_in_a_wider_index() -> None:

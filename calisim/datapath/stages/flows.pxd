@@ -18,7 +18,7 @@ from calisim.datapath.stages.types cimport *
 from calisim.datapath.stages.admit cimport shortest
 from calisim.datapath.stages.expiry cimport HISTORY_LAST, fabric_timeout, later, tcp_timeout, timeout, unacknowledged
 from calisim.datapath.stages.ties cimport EVEN, FLAGS_AT, PUSHED, TICK, look_at, mark, trust
-from calisim.datapath.stages.track cimport hash_of, home, inverse, record_of, same, tuple_of, unwatch
+from calisim.datapath.stages.track cimport concerns, hash_of, home, inverse, led_to, same, tuple_of, unwatch
 
 cdef extern from "intrinsics.h":
     uint64_t fold(uint64_t a, uint64_t b) nogil
@@ -131,8 +131,8 @@ cdef inline bint nobody_has(Core* core, uint64_t hash, const Connection* place, 
     if place is not NULL:
         t = tuple_of(place.key, place.src, place.dst, place.sport, place.dport, place.protocol, 0)
     while slot:
-        if slot >> 32 == hash >> 32:
-            c = record_of(core, slot)
+        c = led_to(core, slot, hash) if concerns(slot, hash) else NULL
+        if c is not NULL:
             if place is NULL:
                 return False
             if same(c, &t) and c != place:

@@ -13,7 +13,7 @@ from calisim.datapath.stages.hosts cimport forward_in, host_in, host_out, pre_dn
 from calisim.datapath.stages.lookup cimport answers, class_of, lookup, resolve
 from calisim.datapath.stages.police cimport police
 from calisim.datapath.stages.source_check cimport source_check
-from calisim.datapath.stages.track cimport hash_of
+from calisim.datapath.stages.track cimport hash_of, seat_of
 from calisim.datapath.stages.translate cimport translate
 from calisim.datapath.stages.verdict cimport drop, end, object_to, proceed, unknown
 
@@ -38,7 +38,7 @@ cdef inline bint choose_source(Core* core, Walk* w) noexcept nogil:
         return False
     w.result.src = device_address(w.router, w.route.device)
     t = tuple_now(w)
-    w.hash = hash_of(&t)
+    w.seat = seat_of(core, hash_of(&t))
     return True
 
 
@@ -180,7 +180,6 @@ cdef inline bint passing(Core* core, Walk* w, uint32_t start) noexcept nogil:
     cdef Result* result = w.result
     cdef Result outer = result[0]
     cdef Glance glance
-    cdef Tuple t
     cdef bint goes_on
     inside.packet, inside.result, inside.encap, inside.tos = w.packet, result, w.carry.encap, w.carry.tos
     packet.protocol, packet.tcp_flags = ENCAPSULATIONS[inside.encap].protocol, 0
@@ -194,8 +193,9 @@ cdef inline bint passing(Core* core, Walk* w, uint32_t start) noexcept nogil:
     glance.src, glance.class_of_src = outer.src, class_of(&core.fib, outer.src)
     resolve(&core.fib, w.id, outer.dst, glance.class_of_dst, &glance.route)
     resolve(&core.fib, w.id, outer.src, glance.class_of_src, &glance.back)
-    t = tuple_now(w)
-    w.hash = glance.hash = hash_of(&t)
+    glance.tuple = tuple_now(w)
+    w.seat = glance.seat = seat_of(core, hash_of(&glance.tuple))
+    glance.drawn = False
     goes_on = onward(core, w, start)
     outer.outer_src, outer.outer_dst = outer.src, outer.dst
     w.carry.outer_ttl, w.carry.encap, w.carry.tos = outer.ttl, inside.encap, inside.tos
