@@ -18,6 +18,7 @@ export class Switches {
     this.controls = new Map();
     this.busy = h("p", { class: "busy" }, h("progress", { "aria-label": "Working" }), " ", h("span"));
     this.status = h("p", { class: "status", role: "status" });
+    this.effect = h("p", { class: "effect", hidden: true }, h("a", { href: "#difference" }));
     const button = (title, action, key) => h("button", { type: "button", title: key && `${title} (${key})`, onclick: action }, title);
     this.undo = button("Undo", () => ask("undo"), "Ctrl+Z");
     this.redo = button("Redo", () => ask("redo"), "Ctrl+Shift+Z");
@@ -33,7 +34,7 @@ export class Switches {
     this.down = h("ul", { class: "downs" });
     this.saved = h("p", { class: "quiet", role: "status" });
     this.element = h(
-      "aside", { "aria-label": "Switches" }, h("h2", {}, "Switch"), this.status, this.busy,
+      "aside", { "aria-label": "Switches" }, h("h2", {}, "Switch"), this.status, this.effect, this.busy,
       h("div", { class: "buttons" }, this.undo, this.redo, this.reset), h("div", { class: "buttons" }, this.save, this.download), this.saved,
       this.start, this.groups,
       h("fieldset", {}, h("legend", {}, HEADS.down), h("div", { class: "buttons" }, this.node, this.known, this.turn), this.down));
@@ -122,6 +123,14 @@ export class Switches {
       input.indeterminate = toggle.now === null;
     } else select.value = toggle.now ?? "";
     mark.textContent = toggle.now === toggle.value ? "" : `● was ${titleOf(toggle.value)}`;
+  }
+
+  // What the changes did, in short: the whole is in the main part, which may be out of sight.
+  tell(difference) {
+    this.effect.hidden = !difference;
+    if (!difference) return;
+    const lost = difference.numbers.find((one) => one.title === "Lost");
+    this.effect.firstChild.textContent = lost.before === lost.now && difference.lost === 0 ? `As many lost: ${number(lost.now)}` : `Lost: ${number(lost.before)} → ${number(lost.now)}`;
   }
 
   // A node that was chosen on a map.

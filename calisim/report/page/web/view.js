@@ -41,6 +41,7 @@ function draw() {
   document.title = `${picture.report.scenario.name} – calisim`;
   page.update(picture.report, picture.pair);
   news.picture(picture.difference, picture.pair);
+  switches.tell(picture.difference);
   document.documentElement.dataset.picture = drawn;
 }
 
