@@ -15,6 +15,7 @@ export class Switches {
     this.ask = ask;
     this.names = names;
     this.built = "";
+    this.listed = null;
     this.controls = new Map();
     this.busy = h("p", { class: "busy" }, h("progress", { "aria-label": "Working" }), " ", h("span"));
     this.status = h("p", { class: "status", role: "status" });
@@ -59,7 +60,6 @@ export class Switches {
     }
     for (const toggle of state.toggles) this.set(toggle);
     this.base.value = state.base;
-    this.start.hidden = state.bases.length < 2;
     this.undo.disabled = !state.undo;
     this.redo.disabled = !state.redo;
     this.reset.disabled = !state.changes.length;
@@ -69,6 +69,8 @@ export class Switches {
     this.busy.lastChild.textContent = state.busy;
     this.status.textContent = state.ended ? "calisim view has ended." : state.changes.length ? `${number(state.changes.length)} ${state.changes.length > 1 ? "changes" : "change"}` : "As the file has it";
     this.saved.textContent = state.saved && `Saved: ${state.saved}, variant ${state.name}`;
+    if (state.down.join() === this.listed) return;
+    this.listed = state.down.join();
     replace(this.down, state.down.map((name) => h(
       "li", {}, h("bdi", {}, name), " ", h("button", { type: "button", "aria-label": `Bring up ${name}`, onclick: () => this.choose({ [`down/${name}`]: false }) }, "Bring up"))));
     this.offer();
