@@ -182,10 +182,11 @@ def test_saving_says_where(live, scenario) -> None:
     flip(live, "us-east-1a")
     live.page.get_by_role("button", name="Save as scenario").click()
     live.when("document.querySelector('aside').textContent.includes('-changed.yaml')")
-    assert scenario.with_name("s02-check-still-on-changed.yaml").exists()
+    saved = scenario.with_name("s02-check-still-on-changed.yaml")
+    assert saved.exists() and live.text(".saved pre") == f"calisim run {saved} --variant changed"
     with live.page.expect_download() as download:
         live.page.get_by_role("link", name="Download").click()
-    assert download.value.path().read_text() == scenario.with_name("s02-check-still-on-changed.yaml").read_text()
+    assert download.value.path().read_text() == saved.read_text()
 
 
 def test_an_end_is_told(browser, server) -> None:
