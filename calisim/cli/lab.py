@@ -83,6 +83,7 @@ def start(lab: str, folder: str | None, seed: int | None, student: str, exam: bo
 @as_json
 def status(folder: str, as_json: bool) -> None:
     """How far you are, what it is worth, and what the stage wants."""
+    from ..labs.grading import ALL
     from ..labs.grading import grade as judge
     from ..report.json import document
 
@@ -93,9 +94,9 @@ def status(folder: str, as_json: bool) -> None:
         options.answer_lines([document(
             "LabStatus", lab=lab.name, seed=lab.seed, stage=progress.stage, passed=done, stages=[one.id for one in lab.stages],
             attempts=progress.attempts, hints={stage: len(texts) for stage, texts in progress.hints.items()},
-            score=graded.score)], None)
+            score=graded.score, soFar=graded.so_far, of=ALL)], None)
         return
-    click.echo(f"{lab.file.title} (seed {lab.seed}{', exam' if progress.exam else ''}): {graded.score} of 100 points")
+    click.echo(f"{lab.file.title} (seed {lab.seed}{', exam' if progress.exam else ''}): {graded.points}")
     for stage in lab.stages:
         mark = "passed" if stage.id in done else "now" if stage.id == progress.stage else ""
         hints = len(progress.hints.get(stage.id, ()))
@@ -150,17 +151,21 @@ def check(ctx: click.Context, folder: str, as_json: bool) -> None:
 def hint(folder: str, as_json: bool) -> None:
     """One hint more: for the wrong state that you are in, else a nudge, then where to look, then the change."""
     from ..labs import session
+    from ..labs.hints import hint as next_hint
     from ..report.json import document
 
     lab, progress, work = _open(folder)
-    grade, text = session.hint(lab, progress, session.world(lab, work["scenario.yaml"], work["answers.yaml"]))
-    if grade:
-        _save(folder, progress.hinted(text))
+    told = next_hint(lab, progress, session.world(lab, work["scenario.yaml"], work["answers.yaml"]))
+    if told.new:
+        _save(folder, progress.hinted(told.text))
     if as_json:
-        options.answer_lines([document("LabHint", lab=lab.name, stage=progress.stage, grade=grade or "last", text=text)], None)
+        options.answer_lines([document(
+            "LabHint", lab=lab.name, stage=progress.stage, grade=told.grade, text=told.text.strip(), open=list(told.more))], None)
         return
-    click.echo(text.strip())
-    if not grade:
+    click.echo(told.text.strip())
+    for line in told.more:
+        click.echo(f"  {line}".replace("\n", "\n  "))
+    if not told.new:
         click.echo("(There is no hint beyond this one. calisim lab restore begins the stage anew.)")
 
 
@@ -239,7 +244,7 @@ def submit(ctx: click.Context, folder: str, output: str | None) -> None:
     target = output or str(Path(folder) / SUBMISSION)
     packed = submission(progress, work["scenario.yaml"], work["answers.yaml"])
     options.write_whole(target, document("LabSubmission", student=progress.student, lab=lab.name, **packed) + "\n")
-    click.echo(f"{target}: {graded.passed} of {graded.stages} stages passed, {graded.score} of 100 points")
+    click.echo(f"{target}: {graded.passed} of {graded.stages} stages passed, {graded.points}")
     if graded.passed < graded.stages:
         ctx.exit(1)
 

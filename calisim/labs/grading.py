@@ -22,13 +22,16 @@ from .session import Item
 from .world import SCENARIO
 
 WEIGHTS = {"predict": 20, "check": 60, "ask": 20}
+ALL = 100
 HINT_COST = 10
 SUBMISSION = "submission.json"
 
 
 @dataclass(frozen=True, slots=True)
 class Grade:
-    """One student's work at one lab. ``fault`` says why it could not be judged; then there is nothing else."""
+    """One student's work at one lab. ``so_far``: what can be had for the stages passed and for what else is done by now.
+    ``fault`` says why it could not be judged; then there is nothing else.
+    """
 
     file: str
     student: str = ""
@@ -39,39 +42,52 @@ class Grade:
     passed: int = 0
     hints: int = 0
     score: int = 0
+    so_far: int = 0
+    cost: int = 0
     fault: str = ""
+
+    @property
+    def points(self) -> str:
+        """In words that make nobody count what is still to come as lost."""
+        had = f"{self.score} of {self.so_far} points" + (f" (hints cost {self.cost})" if self.cost else "")
+        return had if self.so_far == ALL else f"{had} so far, {ALL} in all" if self.so_far else f"{ALL} points to be had"
 
 
 def grade(lab: Lab, progress: Progress, scenario: str, answers: str, file: str = "") -> Grade:
     """Judge all stages. One that was never reached fails in everything that it wants."""
     items: list[Item] = []
+    had: list[bool] = []                          # item by item: whether its points could be had by now
     passed = 0
     for stage in lab.stages:
         text = progress.checkpoints.get(stage.id) or (scenario if stage.id == progress.stage else "")
         if text:
             report = session.examine(stage, session.world(lab, text, answers), progress.predictions)
             passed += report.passed
-            items += report.items
+            found = list(report.items)
         else:
-            items += [Item("predict", one.id, one.text, False, "not reached") for one in stage.predict]
-            items += [Item("ask", one.id, one.text, False, "not reached") for one in stage.ask]
-            items += [Item("check", f"{stage.id}-{number}", one.says, False, "not reached")
+            found = [Item("predict", one.id, one.text, False, "not reached") for one in stage.predict]
+            found += [Item("ask", one.id, one.text, False, "not reached") for one in stage.ask]
+            found += [Item("check", f"{stage.id}-{number}", one.says, False, "not reached")
                       for number, one in enumerate(stage.checks, 1)]
+        had += [item.passed or stage.id in progress.checkpoints for item in found]
+        items += found
     hints = sum(map(len, progress.hints.values()))
     cost = HINT_COST * hints if progress.exam else 0
+    earned = score(items, [item.passed for item in items])
     return Grade(
-        file, progress.student, lab.name, lab.seed, tuple(items), len(lab.stages), passed, hints, max(0, score(items) - cost))
+        file, progress.student, lab.name, lab.seed, tuple(items), len(lab.stages), passed, hints, max(0, earned - cost),
+        score(items, had), cost)
 
 
-def score(items: list[Item]) -> int:
-    """0 to 100, rounded."""
+def score(items: list[Item], counted: list[bool]) -> int:
+    """What the counted ones of all items are worth: 0 to 100, rounded."""
     total = weights = 0.0
     for kind, weight in WEIGHTS.items():
-        mine = [item for item in items if item.kind == kind]
+        mine = [here for item, here in zip(items, counted, strict=True) if item.kind == kind]
         if mine:
             weights += weight
-            total += weight * sum(item.passed for item in mine) / len(mine)
-    return round(100 * total / weights) if weights else 0
+            total += weight * sum(mine) / len(mine)
+    return round(ALL * total / weights) if weights else 0
 
 
 def submission(progress: Progress, scenario: str, answers: str) -> dict[str, Any]:

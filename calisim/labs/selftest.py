@@ -10,6 +10,7 @@ from dataclasses import dataclass
 from ..errors import CalisimError
 from . import session
 from .claims import same, shown, truth
+from .hints import LOOK, hint
 from .lab import Lab, edited
 from .locks import locked
 from .schema import Stage
@@ -53,6 +54,8 @@ def _stage(lab: Lab, stage: Stage, answers: dict[str, str]) -> Iterator[str]:
         answers[one.id] = shown(truth(one, solved))
         if one.choices and not any(same(answers[one.id], value) for value in one.choices):
             yield f"the truth of {one.id}, {answers[one.id]}, is none of its choices"
+    helped = [*stage.predict, *(one for one in stage.ask if one.truth.fact not in LOOK)]
+    yield from (f"the last hint says nothing of {one.id}: give it help" for one in helped if not one.help)
     failing = [item for item in session.examine(stage, solved, {}).items if not item.passed]
     yield from (f"solved, but not passed: {item.says} – {item.instead}" for item in failing)
     states = [before]
@@ -86,11 +89,11 @@ def _hints(lab: Lab, stage: Stage, states: list[World]) -> Iterator[str]:
     for state in states:
         progress = session.begin(lab)[0].at(stage.id)
         while True:
-            grade, text = session.hint(lab, progress, state)
-            if not grade:
+            told = hint(lab, progress, state)
+            if not told.new:
                 break
-            seen.add(text)
-            progress = progress.hinted(text)
+            seen.add(told.text)
+            progress = progress.hinted(told.text)
     for text in (*stage.hints.grades, *(one.text for one in stage.hints.states)):
         if text not in seen:
             yield f"no state reaches the hint {text!r}"

@@ -1,4 +1,4 @@
-"""A student at work: begin, check, hint, next, restore. Pure: takes the folder's texts, gives new ones; nobody writes here."""
+"""A student at work: begin, check, next, restore. Pure: takes the folder's texts, gives new ones; nobody writes here."""
 
 from __future__ import annotations
 
@@ -8,14 +8,13 @@ from ..errors import Problem, ScenarioError, UsageError
 from ..scenario.reader import dotted
 from . import answers as answer_file
 from .answers import ANSWERS
-from .claims import Judged, judge, judge_all, same, shown, truth
+from .claims import Judged, judge_all, same, shown, truth
 from .lab import Lab
 from .locks import locked
 from .progress import STATE, Progress, written
 from .schema import Question, Stage
 from .world import SCENARIO, World
 
-GRADES = ("nudge", "where", "change")
 Files = dict[str, str]
 
 
@@ -165,21 +164,6 @@ def with_questions(lab: Lab, stage: str, answers: str) -> str:
         if not asked.issuperset(question.id for question in one.questions):
             text += answer_file.section(one, asked)
     return text
-
-
-def hint(lab: Lab, progress: Progress, work: World) -> tuple[str, str]:
-    """The next hint: of the state that was recognised, else the next of the three grades. (grade, text)."""
-    stage = current(lab, progress)
-    if stage.id in progress.checkpoints and examine(stage, work, progress.predictions).passed:
-        raise UsageError(f"stage {stage.id} is passed, no hint is needed: calisim lab next goes on")
-    given = progress.hints.get(stage.id, [])
-    for one in stage.hints.states:
-        if one.text not in given and judge(one.when, work).passed:
-            return "state", one.text
-    for grade, text in zip(GRADES, stage.hints.grades, strict=True):
-        if text not in given:
-            return grade, text
-    return "", stage.hints.change
 
 
 def restored(lab: Lab, progress: Progress, stage: str | None) -> tuple[Progress, str]:

@@ -36,6 +36,36 @@ def test_the_first_lab_from_start_to_end(student: Student):
     assert submitted.exit_code == 0 and "5 of 5 stages passed, 100 of 100 points" in submitted.stdout
 
 
+def test_points_count_what_could_be_had_by_now(student: Student):
+    assert "100 points to be had" in student.does("status").stdout
+    student.solve()
+    told = student.does("status")
+    assert "17 of 17 points so far, 100 in all" in told.stdout and "17 of 100" not in told.stdout
+    status = json.loads(student.does("status", "--json").stdout)
+    assert (status["score"], status["soFar"], status["of"]) == (17, 17, 100)
+    assert "1 of 5 stages passed, 17 of 17 points so far, 100 in all" in student.does("submit").stdout
+    student.answer({"route-nobody": "default"})
+    assert "19 of 19 points so far" in student.does("status").stdout
+
+
+def test_what_a_hint_costs_in_an_exam_is_said(tmp_path: Path):
+    exam = Student(tmp_path / "exam", "1", 1, "--exam")
+    exam.solve()
+    exam.does("hint")
+    assert "7 of 17 points (hints cost 10) so far, 100 in all" in exam.does("status").stdout
+
+
+def test_the_last_hint_may_be_asked_for_again_and_knows_what_is_open(student: Student):
+    student.solve()
+    for _ in range(3):
+        told = student.does("hint")
+    assert "route-stock: calisim routes scenario.yaml a1\n    there: the first column" in told.stdout
+    student.answer({"route-stock": truths(student.lab, "routes")["route-stock"]})
+    again = student.does("hint")
+    assert "route-stock" not in again.stdout and "route-nobody" in again.stdout and "no hint beyond" in again.stdout
+    assert len(json.loads(student.text(".calisim-lab.json"))["hints"]["routes"]) == 3
+
+
 def test_a_stage_that_is_not_passed_is_not_left(student: Student):
     refused = student.does("next")
     assert refused.exit_code == 2 and "not passed yet" in refused.stderr
