@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 
 import click
 
-from ..errors import UsageError
+from ..errors import ScenarioError, UsageError
 from . import completion, options
 from .files import whole_file, whole_folder
 from .lab_teaching import grade, new, selftest
@@ -116,6 +116,7 @@ def status(folder: str, as_json: bool) -> None:
 def check(ctx: click.Context, folder: str, as_json: bool) -> None:
     """Judge the stage: answers and scenario. Exit 0 if it is passed, 1 if something is missing, 2 if a file is wrong."""
     from ..labs import session
+    from ..labs.answers import asked
     from ..report.json import document
 
     lab, progress, work = _open(folder)
@@ -136,6 +137,8 @@ def check(ctx: click.Context, folder: str, as_json: bool) -> None:
         click.echo(f"Stage {lab.position(stage.id) + 1} of {len(lab.stages)}: {stage.title}")
         for item in report.items:
             show_item(item)
+        if lost := [one.id for one in stage.questions if one.id not in asked(work["answers.yaml"])]:
+            click.echo(f"  answers.yaml has no line for {', '.join(lost)}; calisim lab restore puts questions back, answers stay")
         click.echo()
         if report.passed:
             click.echo("\n\n".join(filter(None, [stage.done.strip(), "Passed. Go on with: calisim lab next"])))
@@ -151,6 +154,7 @@ def check(ctx: click.Context, folder: str, as_json: bool) -> None:
 def hint(folder: str, as_json: bool) -> None:
     """One hint more: for the wrong state that you are in, else a nudge, then where to look, then the change."""
     from ..labs import session
+    from ..labs.grading import HINT_COST
     from ..labs.hints import hint as next_hint
     from ..report.json import document
 
@@ -162,11 +166,14 @@ def hint(folder: str, as_json: bool) -> None:
         options.answer_lines([document(
             "LabHint", lab=lab.name, stage=progress.stage, grade=told.grade, text=told.text.strip(), open=list(told.more))], None)
         return
-    click.echo(told.text.strip())
-    for line in told.more:
-        click.echo(f"  {line}".replace("\n", "\n  "))
+    click.echo("\n".join(_wrapped(told.text, "", "")))
+    for line in "\n".join(told.more).splitlines():
+        margin = " " * (2 + len(line) - len(line.lstrip()))
+        click.echo(margin + line.lstrip() if ": calisim " in line else "\n".join(_wrapped(line.strip(), margin, f"{margin}  ")))
     if not told.new:
         click.echo("(There is no hint beyond this one. calisim lab restore begins the stage anew.)")
+    elif progress.exam:
+        click.echo(f"(Exam: this hint costs {HINT_COST} points.)")
 
 
 @command.command("next")
@@ -285,6 +292,8 @@ def _begin_anew(folder: str) -> None:
     from ..labs.progress import STATE
 
     place = Path(folder)
+    if not (place / answers.ANSWERS).exists():
+        raise UsageError(f"{answers.ANSWERS} is gone, and with it lab and seed: `calisim lab start` it in another folder")
     said = answers.understood(_read(place / answers.ANSWERS))
     if "lab" not in said or not said.get("seed", "").isdecimal():
         raise UsageError(f"{answers.ANSWERS} does not say lab: and seed: at its beginning any more; put the two lines back")
@@ -297,12 +306,14 @@ def _begin_anew(folder: str) -> None:
 
 def _read(path: Path) -> str:
     """A file of the folder, whatever is in it."""
-    try:
-        return path.read_text(encoding="utf-8", errors="surrogateescape")
-    except FileNotFoundError:
-        raise UsageError(f"{path} is gone; calisim lab restore makes it anew") from None
-    except OSError as error:
-        raise UsageError(f"{path} cannot be read: {error.strerror or error}") from None
+    from ..scenario.sources import read
+
+    if not os.path.lexists(path):
+        raise UsageError(f"{path} is gone; calisim lab restore makes it anew")
+    content, problem = read(path, str(path), regular=True)
+    if problem is not None:
+        raise ScenarioError([problem])
+    return content.decode("utf-8", "surrogateescape")
 
 
 def _write(folder: str, name: str, text: str) -> None:
@@ -331,9 +342,13 @@ def show_item(item: Item) -> None:
     said = f"you said {item.instead}" if item.kind == "predict" and item.passed else item.instead
     shown = said if item.kind != "check" or not item.passed else ""
     text = " – ".join(filter(None, [head, shown, item.note]))
-    click.echo("\n".join(wrap(text, 110, initial_indent=f"  {mark:4} ", subsequent_indent=" " * 9, break_on_hyphens=False)))
+    click.echo("\n".join(_wrapped(text, f"  {mark:4} ", " " * 9)))
     if item.command and not item.right:
         click.echo(f"         see: {item.command}")
+
+
+def _wrapped(text: str, first: str, others: str) -> list[str]:
+    return wrap(text, 110, initial_indent=first, subsequent_indent=others, break_on_hyphens=False)
 
 
 def _shown(place: Path) -> str:

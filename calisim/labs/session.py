@@ -120,7 +120,9 @@ def _answer(one: Question, work: World) -> Item:
 
 
 def _fault(given: str, found: object) -> str:
-    """A line copied whole, as ``10.1.2.0/26 via …`` or ``b2:``, is not told to be wrong."""
+    """A line copied whole, as ``10.1.2.0/26 via …`` or ``b2:``, is not told to be wrong, nor is a word in place of a number."""
+    if isinstance(found, int) and not any(letter.isdigit() for letter in given):
+        return "no number, and a number is asked for"
     holds_it = any(same(word.rstrip(":,"), found) for word in given.split())
     return "more than was asked for: write the one word only" if holds_it else "not it"
 

@@ -51,7 +51,7 @@ def test_points_count_what_could_be_had_by_now(student: Student):
 def test_what_a_hint_costs_in_an_exam_is_said(tmp_path: Path):
     exam = Student(tmp_path / "exam", "1", 1, "--exam")
     exam.solve()
-    exam.does("hint")
+    assert "(Exam: this hint costs 10 points.)" in exam.does("hint").stdout
     assert "7 of 17 points (hints cost 10) so far, 100 in all" in exam.does("status").stdout
 
 
@@ -176,6 +176,30 @@ def test_an_edited_state_is_seen_and_can_be_begun_anew(student: Student):
     assert student.does("restore", "--progress").exit_code == 0
     assert student.text(".calisim-lab.json.damaged") == edited
     assert student.stage == "predict" and student.does("check").exit_code == 1
+
+
+def test_with_state_and_answers_lost_a_lab_is_started_again(student: Student):
+    student.write(".calisim-lab.json", "")
+    (student.folder / "answers.yaml").unlink()
+    refused = student.does("restore", "--progress")
+    assert refused.exit_code == 2 and "`calisim lab start` it in another folder" in refused.stderr
+
+
+def test_lost_questions_are_told(student: Student):
+    student.write("answers.yaml", "to-cart: veth\n")
+    said = student.does("check").stdout
+    assert "answers.yaml has no line for to-shop-1, to-stock, to-customer, ttl-at-stock; calisim lab restore" in said
+    student.does("restore")
+    assert "to-cart: veth\n" in student.text("answers.yaml") and "\nto-stock:\n" in student.text("answers.yaml")
+    assert "has no line" not in student.does("check").stdout
+
+
+@pytest.mark.parametrize("name", ["answers.yaml", ".calisim-lab.json"])
+def test_what_is_no_file_is_told(student: Student, name: str):
+    (student.folder / name).unlink()
+    (student.folder / name).symlink_to("/dev/zero")
+    refused = student.does("check")
+    assert refused.exit_code == 2 and "is not a regular file" in refused.stderr
 
 
 def test_start_leaves_alone_what_is_there(student: Student):
