@@ -251,8 +251,8 @@ def submit(ctx: click.Context, folder: str, output: str | None) -> None:
     target = output or str(Path(folder) / SUBMISSION)
     packed = submission(progress, work["scenario.yaml"], work["answers.yaml"])
     options.write_whole(target, document("LabSubmission", student=progress.student, lab=lab.name, **packed) + "\n")
-    click.echo(f"{target}: {graded.passed} of {graded.stages} stages passed, {graded.points}")
-    if graded.passed < graded.stages:
+    click.echo(f"{target}: {graded.passed} of {len(lab.stages)} stages passed, {graded.points}")
+    if graded.passed < len(lab.stages):
         ctx.exit(1)
 
 

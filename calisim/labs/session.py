@@ -20,7 +20,7 @@ Files = dict[str, str]
 
 @dataclass(frozen=True, slots=True)
 class Item:
-    """One line of a check: ``kind`` is predict, ask or check; ``command`` shows what was found.
+    """One line of a check: ``kind`` is predict, ask or check; ``given`` what was answered; ``command`` shows what was found.
 
     A prediction passes when it was made, ``right`` or not.
     """
@@ -33,6 +33,7 @@ class Item:
     command: str = ""
     note: str = ""
     right: bool = False
+    given: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -102,21 +103,21 @@ def _without_reason(judged: Judged) -> Judged:
 def _prediction(one: Question, work: World, predictions: dict[str, str]) -> Item:
     given = predictions.get(one.id) or work.answers.get(one.id, "")
     if fault := _unreadable(one, given):
-        return Item("predict", one.id, one.text, False, fault)
+        return Item("predict", one.id, one.text, False, fault, given=given)
     found = truth(one, work)
     right = same(given, found)
     verdict = "right" if right else f"the simulator says {shown(found)}"
-    return Item("predict", one.id, one.text, True, given, one.see, " – ".join(filter(None, [verdict, one.because])), right)
+    return Item("predict", one.id, one.text, True, given, one.see, " – ".join(filter(None, [verdict, one.because])), right, given)
 
 
 def _answer(one: Question, work: World) -> Item:
     given = work.answers.get(one.id, "")
     if fault := _unreadable(one, given):
-        return Item("ask", one.id, one.text, False, fault, one.see)
+        return Item("ask", one.id, one.text, False, fault, one.see, given=given)
     found = truth(one, work)
     right = same(given, found)
     said, note = (given, one.because) if right else (f"{given} is {_fault(given, found)}", "")
-    return Item("ask", one.id, one.text, right, said, one.see, note, right)
+    return Item("ask", one.id, one.text, right, said, one.see, note, right, given)
 
 
 def _fault(given: str, found: object) -> str:
