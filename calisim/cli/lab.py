@@ -67,10 +67,11 @@ def list_(as_json: bool) -> None:
 @click.option("--exam", is_flag=True, help="Every hint costs points.")
 def start(lab: str, folder: str | None, seed: int | None, student: str, exam: bool) -> None:
     """Make a folder to work in: README.md (the text), scenario.yaml, answers.yaml. LAB: a number, a name, or your own folder."""
-    from ..labs import lab as labs
     from ..labs import session
+    from ..labs.catalogue import load
+    from ..labs.lab import seed_of
 
-    chosen = labs.load(lab, labs.seed_of(student) if seed is None and student else 1 if seed is None else seed)
+    chosen = load(lab, seed_of(student) if seed is None and student else 1 if seed is None else seed)
     target = folder or Path(chosen.source).name
     _, files = session.begin(chosen, student, exam)
     make(target, files)
@@ -269,42 +270,42 @@ def make(target: str, files: dict[str, str]) -> None:
 
 def _open(folder: str, *, whole: bool = True) -> tuple[Lab, Progress, dict[str, str]]:
     """The lab of a folder, the progress, and the texts of its files (``whole``: both have to be there)."""
-    from ..labs.catalogue import load
+    from ..labs.catalogue import opened
     from ..labs.progress import STATE, understood
 
     place = Path(folder)
     if not (place / STATE).exists():
         raise UsageError(f"{_shown(place)} is no lab's folder; calisim lab start LAB makes one, then cd into it (or say -C DIR)")
-    progress = understood(_read(place / STATE), str(place / STATE))
-    lab = load(progress.lab, progress.seed)
+    progress = understood(read(place / STATE), str(place / STATE))
+    lab = opened(progress.lab, progress.seed, place)
     if lab.file.version != progress.version:
         raise UsageError(
             f"this folder was made by version {progress.version} of the lab, here is version {lab.file.version}: start it again "
             f"in another folder, `calisim lab start {lab.source} --seed {lab.seed} NEW-DIR`")
     names = [name for name in ("scenario.yaml", "answers.yaml") if whole or (place / name).exists()]
-    return lab, progress, {name: _read(place / name) for name in names}
+    return lab, progress, {name: read(place / name) for name in names}
 
 
 def _begin_anew(folder: str) -> None:
     """A fresh state for what lies in the folder; lab and seed stand in answers.yaml."""
     from ..labs import answers, session
-    from ..labs.catalogue import load
+    from ..labs.catalogue import opened
     from ..labs.progress import STATE
 
     place = Path(folder)
     if not (place / answers.ANSWERS).exists():
         raise UsageError(f"{answers.ANSWERS} is gone, and with it lab and seed: `calisim lab start` it in another folder")
-    said = answers.understood(_read(place / answers.ANSWERS))
+    said = answers.understood(read(place / answers.ANSWERS))
     if "lab" not in said or not said.get("seed", "").isdecimal():
         raise UsageError(f"{answers.ANSWERS} does not say lab: and seed: at its beginning any more; put the two lines back")
-    progress, files = session.begin(load(said["lab"], int(said["seed"])))
+    progress, files = session.begin(opened(said["lab"], int(said["seed"]), place))
     if (place / STATE).exists():
-        _write(folder, f"{STATE}.damaged", _read(place / STATE))
+        _write(folder, f"{STATE}.damaged", read(place / STATE))
     _write(folder, STATE, files[STATE])
     click.echo(f"Begun anew at stage {progress.stage}; scenario.yaml and {answers.ANSWERS} are as they were.")
 
 
-def _read(path: Path) -> str:
+def read(path: Path) -> str:
     """A file of the folder, whatever is in it."""
     from ..scenario.sources import read
 

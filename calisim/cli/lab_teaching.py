@@ -60,8 +60,8 @@ def selftest(ctx: click.Context, names: tuple[str, ...], seeds: int, as_json: bo
 @click.option(
     "--sheet", type=click.Choice(SHEETS), default="summary", show_default=True,
     help="One row for each student; each stage; each question and check; each that failed, with the reason; each wrong answer.")
-@click.option("--lab", "own", multiple=True, type=click.Path(file_okay=False), metavar="FOLDER",
-              help="A lab of your own that was worked on; calisim's are known.")
+@click.option("--lab", "own", multiple=True, type=click.Path(), metavar="FOLDER|RIDDLE",
+              help="A lab of your own or a riddle that was worked on; calisim's labs are known.")
 @options.answering
 def grade(
         folder: str, as_csv: bool, as_html: bool, sheet: str, own: tuple[str, ...], as_json: bool, output: str | None) -> None:

@@ -1,6 +1,7 @@
 """Grades: every stage judged anew from the scenario with which it was passed and from the answers; nothing else is believed.
 
-Weights: predictions 20 (for having been made), checks 60, answers 20; what a lab does not have, the others share. In an exam
+Weights: predictions 20 (for having been made), checks 60, answers 20; what a lab does not have, the others share. What a
+stage's checks are worth is had for those that failed as the stage began, less those that held then and fail now. In an exam
 each hint costs 10.
 """
 
@@ -16,11 +17,12 @@ from ..errors import CalisimError, UsageError
 from . import progress as progress_file
 from . import session
 from .answers import ANSWERS
+from .claims import judge_all
 from .lab import Lab, text_of
 from .progress import STATE, Progress
 from .schema import Stage
 from .session import Item
-from .world import SCENARIO
+from .world import SCENARIO, World
 
 WEIGHTS = {"predict": 20, "check": 60, "ask": 20}
 ALL = 100
@@ -88,8 +90,7 @@ def grade(lab: Lab, progress: Progress, scenario: str, answers: str, file: str =
     """Judge all stages."""
     parts = [_part(lab, stage, progress, scenario, answers) for stage in lab.stages]
     worth = _worth([item.kind for part in parts for item in part.items])
-    parts = [replace(part, points=sum(worth[item.kind] for item in part.items if item.passed),
-                     most=sum(worth[item.kind] for item in part.items)) for part in parts]
+    parts = [replace(part, points=_earned(lab, part, worth), most=sum(worth[item.kind] for item in part.items)) for part in parts]
     so_far = sum(part.most if part.claimed else part.points for part in parts)
     cost = HINT_COST * sum(part.hints for part in parts) if progress.exam else 0
     earned = round(sum(part.points for part in parts))
@@ -109,6 +110,21 @@ def _part(lab: Lab, stage: Stage, progress: Progress, scenario: str, answers: st
         items, passed = tuple(Item(*one, False, "not reached") for one in wanted), False
     return Part(stage, items, passed, stage.id in progress.checkpoints, progress.attempts.get(stage.id, 0),
                 len(progress.hints.get(stage.id, ())))
+
+
+def _earned(lab: Lab, part: Part, worth: dict[str, float]) -> float:
+    """What a stage's items are worth as they are."""
+    said = sum(worth[item.kind] for item in part.items if item.passed and item.kind != "check")
+    checks = [item.passed for item in part.items if item.kind == "check"]
+    if not any(checks):
+        return said
+    begun = World(lab.start, lab.before(part.stage.id))
+    held = [one.passed for one in judge_all(part.stage.checks, begun)]
+    gained = sum(now and not before for now, before in zip(checks, held, strict=True))
+    lost = sum(before and not now for now, before in zip(checks, held, strict=True))
+    wanted = held.count(False)
+    share = max(0.0, (gained - lost) / wanted) if wanted else 1 - lost / len(held)
+    return said + worth["check"] * len(checks) * share
 
 
 def _worth(kinds: list[str]) -> dict[str, float]:

@@ -18,8 +18,8 @@ Path = tuple[str, ...]
 _MOST = 20                         # problems told at once
 
 
-def locked(start: str, now: str, editable: list[str]) -> list[Problem]:
-    """A problem for every locked value that differs. Raises where the text is no YAML."""
+def locked(start: str, now: str, editable: list[str], anew: str = "calisim lab restore") -> list[Problem]:
+    """A problem for every locked value that differs; ``anew``: the command that brings all back. Raises where it is no YAML."""
     before, after = _leaves(start), _leaves(now)
     problems = []
     for path in dict.fromkeys([*after, *before]):
@@ -29,7 +29,7 @@ def locked(start: str, now: str, editable: list[str]) -> list[Problem]:
         mark = new[1] if new else Mark(SCENARIO)
         written = f"is {new[0]!r}" if new else "is gone"
         was = f"it was {old[0]!r}: put it back" if old else "it was not there: take it away"
-        cure = f"{was}, or run calisim lab restore; what may be changed here: {', '.join(editable) or 'nothing'}"
+        cure = f"{was}, or run {anew}; what may be changed here: {', '.join(editable) or 'nothing'}"
         problems.append(Problem(mark, ".".join(path), f"{written}, but this lab has locked it", cure))
     return problems[:_MOST]
 

@@ -52,7 +52,8 @@ def begin(lab: Lab, student: str = "", exam: bool = False) -> tuple[Progress, Fi
     """Progress and files of a new folder."""
     progress = Progress(lab.source, lab.file.version, lab.seed, lab.stages[0].id, student, exam)
     return progress, {
-        "README.md": lab.readme, SCENARIO: lab.start, ANSWERS: answer_file.head(lab) + answer_file.section(lab.stages[0]),
+        **lab.beside, "README.md": lab.readme, SCENARIO: lab.start,
+        ANSWERS: answer_file.head(lab) + answer_file.section(lab.stages[0]),
         STATE: written(progress)}
 
 

@@ -137,7 +137,7 @@ def test_a_lab_that_is_not_named_is_not_read(tmp_path: Path):
     for student in own(tmp_path):
         assert student.stage == ""
     rows = sheet(tmp_path / "work", "summary")
-    assert rows[0]["score"] == "0" and rows[0]["fault"] == "mine is no lab of calisim's; name its folder with --lab"
+    assert rows[0]["score"] == "0" and rows[0]["fault"] == "mine is no lab of calisim's; name its folder or its file with --lab"
     (tmp_path / "elsewhere").mkdir()
     (tmp_path / "teachers").rename(tmp_path / "elsewhere" / "mine")
     graded = run("lab", "grade", str(tmp_path / "work"), "--json", "--lab", str(tmp_path / "elsewhere" / "mine"))
