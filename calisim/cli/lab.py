@@ -12,7 +12,7 @@ import click
 from ..errors import ScenarioError, UsageError
 from . import completion, options
 from .files import whole_file, whole_folder
-from .lab_teaching import grade, new, selftest
+from .lab_teaching import grade, new, selftest, solution
 
 if TYPE_CHECKING:
     from ..labs.lab import Lab
@@ -37,7 +37,7 @@ def command() -> None:
     """Labs: predict, run, explain, change, verify.
 
     `start` makes a folder with the text to read and the files to work on; `check` judges, `hint` helps, `next` goes on.
-    For teachers: `selftest`, `grade`, `new`. Exit 0: passed, 1: not yet, 2: wrong input.
+    For teachers: `selftest`, `solution`, `grade`, `new`. Exit 0: passed, 1: not yet, 2: wrong input.
     """
 
 
@@ -257,7 +257,7 @@ def submit(ctx: click.Context, folder: str, output: str | None) -> None:
         ctx.exit(1)
 
 
-for teaching in (selftest, grade, new):
+for teaching in (selftest, solution, grade, new):
     command.add_command(teaching)
 
 

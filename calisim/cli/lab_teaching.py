@@ -1,4 +1,4 @@
-"""``calisim lab`` for teachers: selftest, grade, new."""
+"""``calisim lab`` for teachers: selftest, solution, grade, new."""
 
 from __future__ import annotations
 
@@ -51,6 +51,31 @@ def selftest(ctx: click.Context, names: tuple[str, ...], seeds: int, as_json: bo
         options.answer_lines(lines, output)
     if any(one.faults for one in tested):
         ctx.exit(1)
+
+
+@click.command()
+@click.argument("name", metavar="LAB", shell_complete=completion.labs)
+@click.option("--seed", type=click.IntRange(0, 2**32 - 1), default=None, help="Which variant; default 1.")
+@click.option("--student", default="", metavar="NAME", help="The variant of that student.")
+@options.answering
+def solution(name: str, seed: int | None, student: str, as_json: bool, output: str | None) -> None:
+    """For teachers: the right answers of a variant, stage by stage, and what changes in scenario.yaml."""
+    from ..labs.catalogue import load
+    from ..labs.lab import seed_of
+    from ..labs.selftest import solved
+    from ..report.json import document
+
+    lab = load(name, seed_of(student) if seed is None and student else 1 if seed is None else seed)
+    stages = [(stage, *solved(lab, stage)) for stage in lab.stages]
+    if as_json:
+        content = [{"stage": stage.id, "answers": answers, "diff": list(diff)} for stage, answers, diff in stages]
+        options.answer_lines([document("LabSolution", lab=lab.name, seed=lab.seed, stages=content)], output)
+        return
+    lines = [f"{lab.file.title} (seed {lab.seed})"]
+    for stage, answers, diff in stages:
+        lines += ["", f"{lab.position(stage.id) + 1}. {stage.title}", *(f"  {id}: {answer}" for id, answer in answers.items())]
+        lines += (f"  {line}" for line in diff)
+    options.answer_lines(lines, output)
 
 
 @click.command()

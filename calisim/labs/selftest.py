@@ -6,6 +6,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from dataclasses import dataclass
+from difflib import unified_diff
 
 from ..errors import CalisimError
 from . import session
@@ -14,7 +15,7 @@ from .hints import LOOK, hint
 from .lab import Lab, edited
 from .locks import locked
 from .schema import Stage
-from .world import World
+from .world import SCENARIO, World
 
 
 @dataclass(frozen=True, slots=True)
@@ -42,6 +43,14 @@ def selftest(lab: Lab) -> Tested:
     hints = sum(3 + len(stage.hints.states) for stage in lab.stages)
     checks = sum(len(stage.checks) + len(stage.questions) for stage in lab.stages)
     return Tested(lab.name, lab.seed, len(lab.stages), checks, hints, tuple(faults))
+
+
+def solved(lab: Lab, stage: Stage) -> tuple[dict[str, str], list[str]]:
+    """The right answers of a stage, and how its solution changes the scenario, as a diff."""
+    world = World(lab.start, lab.solved[stage.id])
+    before, after = lab.before(stage.id).splitlines(), lab.solved[stage.id].splitlines()
+    diff = unified_diff(before, after, SCENARIO, SCENARIO, n=1, lineterm="")
+    return {one.id: shown(truth(one, world)) for one in stage.questions}, list(diff)
 
 
 def _stage(lab: Lab, stage: Stage, answers: dict[str, str]) -> Iterator[str]:

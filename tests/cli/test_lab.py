@@ -244,6 +244,15 @@ def test_selftest_tells_an_authors_faults(tmp_path: Path):
     assert "no state fails the check 'of all pods keeper alone is reached in another way than at the beginning'" in tested.stdout
 
 
+def test_the_solution_of_a_variant_is_what_passes(tmp_path: Path):
+    told = json.loads(run("lab", "solution", "1", "--student", "Anna", "--json").stdout)
+    student = Student(tmp_path / "lab", "1", told["seed"])
+    for stage in told["stages"]:
+        assert stage["answers"] == truths(student.lab, stage["stage"])
+        assert any("node:" in line for line in stage["diff"]) == (stage["stage"] == "move")
+    assert "  +    - {name: c2, subnet" in run("lab", "solution", "2", "--seed", "11").stdout
+
+
 def test_a_new_lab_passes_its_selftest(tmp_path: Path):
     assert run("lab", "new", str(tmp_path / "mine")).exit_code == 0
     tested = run("lab", "selftest", str(tmp_path / "mine"), "--seeds", "2", "--json")
