@@ -112,7 +112,7 @@ class Network:
         """The network of this one's scenario with a change (``network.scenario.edited(…)``: variant and steps are in it already).
         What is made of the same as here is taken over, and a state of this network's engine goes on with the other's:
         connections live on."""
-        network = Network(scenario, self.variant, engine=self.engine_name, parts=self._parts.branch())
+        network = Network(scenario, scenario.variant, engine=self.engine_name, parts=self._parts.branch())
         network.step = self.step
         return network
 

@@ -97,6 +97,7 @@ EVERY_PROTOCOL = ("all", "-1")
 PROTOCOLS = (*NAMED, *EVERY_PROTOCOL)
 _RANGE = re.compile(r"([0-9]{1,5})(?:-([0-9]{1,5}))?")
 _TEXT = {"type": "string"}
+_DELETED = "documents as KIND/NAME or KIND/NAMESPACE/NAME, taken out after all is applied"
 
 Cidr = Annotated[Prefix, PlainValidator(_prefix), PlainSerializer(str), WithJsonSchema(_TEXT | {"examples": ["10.0.0.0/16"]})]
 Address = Annotated[
@@ -273,7 +274,7 @@ class NodeGroup(Section):
     labels: Labels = {}
     mtu: int | None = Field(None, ge=576, le=65535, description="of eth0, bytes")
     public_ip: PublicAddress | None = Field(None, alias="publicIP", description="true, false or the address")
-    down: bool = False
+    down: bool | list[str] = Field(False, description="all of them, or the names of those that are down")
 
 
 class PortName(Section):
@@ -322,12 +323,14 @@ class VariantSpec(Section):
     name: str
     set: dict[str, Any] = {}
     apply: list[str | dict[str, Any]] = Field([], description="files relative to the scenario, or documents as they are")
+    delete: list[str] = Field([], description=_DELETED)
 
 
 class Step(Section):
     title: str
     set: dict[str, Any] = {}
     apply: list[str | dict[str, Any]] = Field([], description="files relative to the scenario, or documents as they are")
+    delete: list[str] = Field([], description=_DELETED)
     pools: Literal["none"] | None = None
 
 
