@@ -21,7 +21,6 @@ if TYPE_CHECKING:
     from ..labs.session import Item
 
 BACKUP = "scenario.yaml.before-restore"
-PAGE = "lab.html"
 here = click.option(
     "-C", "folder", type=click.Path(file_okay=False), default=".", metavar="DIR", help="The lab's folder; default: this one.")
 as_json = click.option("--json", "as_json", is_flag=True, help="One JSON document instead of text.")
@@ -218,23 +217,31 @@ def restore(folder: str, stage: str | None, anew: bool) -> None:
     _show_stage(lab, lab.stage(progress.stage))
 
 
-@command.command()
+@command.command(context_settings={"ignore_unknown_options": True})
 @here
-@click.argument("arguments", nargs=-1, type=click.UNPROCESSED)
+@click.option("--anyway", is_flag=True, help="Look before your predictions are made.")
+@click.argument("arguments", nargs=-1, type=click.UNPROCESSED, metavar="[OPTION]...")
 @click.pass_context
-def view(ctx: click.Context, folder: str, arguments: tuple[str, ...]) -> None:
-    """The lab's scenario as a picture: `calisim view` of it with the same ARGUMENTS, or `calisim report` into lab.html."""
-    from .main import cli
+def view(ctx: click.Context, folder: str, anyway: bool, arguments: tuple[str, ...]) -> None:
+    """The lab's scenario as a picture that follows your edits: `calisim view scenario.yaml` with the same OPTIONs.
 
-    _open(folder)
-    scenario, page = str(Path(folder) / "scenario.yaml"), str(Path(folder) / PAGE)
-    for name, words in (("view", [scenario]), ("report", [scenario, "-o", page])):
-        found = cli.get_command(ctx, name)
-        if found is not None:
-            with found.make_context(name, [*words, *arguments], parent=ctx.find_root()) as inner:
-                found.invoke(inner)
-            return
-    raise UsageError("this calisim draws nothing; calisim trace scenario.yaml FROM TO tells a packet's journey in words")
+    What is switched there is for looking only, as --set is: the lab judges scenario.yaml, and a saved copy lies beside it. Where
+    a stage wants a prediction, that comes first.
+    """
+    from .view import command as show
+
+    lab, progress, _ = _open(folder)
+    stage = lab.stage(progress.stage) if progress.stage else None
+    unsaid = [one.id for one in stage.predict if one.id not in progress.predictions] if stage else []
+    if unsaid and not anyway:
+        raise UsageError(
+            f"this stage wants to know first what you expect ({', '.join(unsaid)}): answer in answers.yaml, calisim lab check "
+            f"records it, then look (or --anyway)")
+    click.echo(
+        "What you switch in the picture is for looking; saving it makes another file. The lab judges scenario.yaml, in which you "
+        f"may change: {', '.join(lab.file.editable) or 'nothing'}", err=True)
+    with show.make_context("view", [str(Path(folder) / "scenario.yaml"), *arguments], parent=ctx.find_root()) as inner:
+        show.invoke(inner)
 
 
 @command.command()

@@ -5,11 +5,8 @@ from __future__ import annotations
 import json
 from pathlib import Path
 
-import click
 import pytest
 
-from calisim.cli.lab import command as lab_command
-from calisim.cli.main import Commands
 from tests.labs.working import Student, run, truths
 
 
@@ -326,26 +323,35 @@ def test_grading_nothing_is_told(tmp_path: Path, folder: str, said: str):
     assert graded.exit_code == 2 and said in graded.stderr
 
 
-@pytest.mark.parametrize(("there", "called"), [
-    ({"view", "report"}, ["view", "scenario.yaml", "--variant", "as-is"]),
-    ({"report"}, ["report", "scenario.yaml", "-o", "lab.html", "--variant", "as-is"]),
-    (set(), []),
-])
-def test_view_shows_the_labs_scenario(student: Student, monkeypatch: pytest.MonkeyPatch, there: set[str], called: list[str]):
-    seen: list[str] = []
+@pytest.fixture
+def served(monkeypatch: pytest.MonkeyPatch) -> list[tuple[str, int]]:
+    """Where a view would be served."""
+    import calisim.view
 
-    def command(_: object, __: object, name: str) -> click.Command | None:
-        if name == "lab":
-            return lab_command
-        known = click.Command(
-            name, params=[click.Argument(["words"], nargs=-1, type=click.UNPROCESSED)],
-            callback=lambda words: seen.extend([name, *words]), context_settings={"ignore_unknown_options": True})
-        return known if name in there else None
+    found: list[tuple[str, int]] = []
+    monkeypatch.setattr(calisim.view, "serve", lambda path, *_, port, **__: found.append((path, port)))
+    return found
 
-    monkeypatch.setattr(Commands, "get_command", command)
-    shown = student.does("view", "--", "--variant", "as-is")
-    assert [word.removeprefix(f"{student.folder}/") for word in seen] == called
-    assert shown.exit_code == (0 if there else 2)
+
+def test_view_shows_the_labs_scenario_and_says_what_counts(student: Student, served: list[tuple[str, int]]):
+    student.solve()
+    shown = student.does("view", "--no-browser", "--port-number", "8123")
+    assert shown.exit_code == 0 and served == [(str(student.folder / "scenario.yaml"), 8123)]
+    assert "you may change: pods.keeper.node, pods.keeper.ip" in shown.stderr and "another file" in shown.stderr
+
+
+def test_nobody_looks_before_the_prediction_is_made(student: Student, served: list[tuple[str, int]]):
+    refused = student.does("view", "--no-browser")
+    assert refused.exit_code == 2 and "what you expect (to-shop-1, to-cart," in refused.stderr and not served
+    assert student.does("view", "--no-browser", "--anyway").exit_code == 0 and len(served) == 1
+    student.answer(truths(student.lab, "predict"))
+    assert student.does("check").exit_code == 0 and student.does("view").exit_code == 0
+
+
+def test_a_finished_lab_may_be_looked_at(student: Student, served: list[tuple[str, int]]):
+    for _ in student.lab.stages:
+        student.solve()
+    assert student.does("view").exit_code == 0 and served
 
 
 def test_no_write_permission_is_told_and_loses_nothing(student: Student, monkeypatch: pytest.MonkeyPatch):
