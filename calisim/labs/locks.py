@@ -1,7 +1,8 @@
 """Locked keys: which values of the handed-out scenario were changed although the lab does not let them.
 
 A path is dotted, items of lists by their name, documents by ``Kind/name``: ``nodes.*.sourceDestCheck``,
-``IPPool/pods.spec.ipipMode``. What lies beneath an editable path is editable, too.
+``IPPool/pods.spec.ipipMode``; what a step may set is written as it is there, ``steps.*.set.nodes.*.sourceDestCheck``. What lies
+beneath an editable path is editable, too.
 """
 
 from __future__ import annotations
@@ -35,7 +36,9 @@ def locked(start: str, now: str, editable: list[str], anew: str = "calisim lab r
 
 
 def _covers(pattern: list[str], path: Path) -> bool:
-    return len(path) >= len(pattern) and all(map(fnmatchcase, path, pattern))
+    """Whether a path lies at or beneath a pattern; keys that are paths themselves count as what they say."""
+    return any(
+        len(parts) >= len(pattern) and all(map(fnmatchcase, parts, pattern)) for parts in (path, ".".join(path).split(".")))
 
 
 def _leaves(text: str) -> dict[Path, tuple[Any, Mark]]:

@@ -16,6 +16,7 @@ from .schema import Question, Stage
 from .world import SCENARIO, World
 
 Files = dict[str, str]
+MOST_LETTERS = 1 << 20             # of a student's file
 
 
 @dataclass(frozen=True, slots=True)
@@ -66,6 +67,9 @@ def current(lab: Lab, progress: Progress) -> Stage:
 
 def world(lab: Lab, scenario: str, answers: str) -> World:
     """A student's work as the simulator sees it; raises for a faulty file and for locked keys that were changed."""
+    for name, text in ((SCENARIO, scenario), (ANSWERS, answers)):
+        if len(text) > MOST_LETTERS:
+            raise UsageError(f"{name} has {len(text):,} characters, more than the {MOST_LETTERS:,} that a lab reads")
     given = answer_file.understood(answers)
     made = World(lab.start, scenario, given)
     made.scenario                                # noqa: B018 – its faults come before those of locked keys
