@@ -93,7 +93,8 @@ h1 { font-size: 1.5rem } h2 { font-size: 1.2rem; margin-top: 2rem }
 .scroll { overflow-x: auto }
 table { border-collapse: collapse; width: 100%; font-variant-numeric: tabular-nums }
 th, td { text-align: left; vertical-align: top; padding: .3rem .6rem; border-bottom: 1px solid var(--line) }
-td { overflow-wrap: anywhere; min-width: 3em } td.number { text-align: right; white-space: nowrap }
+td { overflow-wrap: anywhere; min-width: 8em } td.number, td.flag { min-width: 0 }
+td.number { text-align: right; white-space: nowrap }
 .bad { color: var(--bad); font-weight: 600 } .good { color: var(--good) } .open { opacity: .7 }
 summary { cursor: pointer; font-weight: 600; margin: 1rem 0 .5rem }
 @media print { details > summary { display: none } }
@@ -126,7 +127,8 @@ def _matrix(lab: str, grades: Sequence[Grade]) -> str:
             for one in mine[:MOST_ROWS]]
     rows = [[f'<th scope="row">{row[0]}</th>', *row[1:]] for row in rows]
     titles = ["student", *(part.stage.title for part in mine[0].parts), "points"]
-    return f"<h2>{_shown(lab)}: stage by stage</h2>{_drawn(titles, rows)}{_left_out(len(mine))}"
+    title = f"{lab}: stage by stage"
+    return f"<h2>{_shown(title)}</h2>{_drawn(title, titles, rows)}{_left_out(len(mine))}"
 
 
 def _stage(part: Part) -> str:
@@ -153,22 +155,24 @@ def _rows(one: Sheet) -> str:
     if not one.rows:
         return "<p>Nothing.</p>"
     rows = (list(map(_cell, row, one.columns)) for row in one.rows[:MOST_ROWS])
-    return _drawn(one.columns, rows) + _left_out(len(one.rows))
+    return _drawn(one.title, one.columns, rows) + _left_out(len(one.rows))
 
 
 def _left_out(rows: int) -> str:
     return f"<p>The first {MOST_ROWS:,} of {rows:,} rows; --csv has them all.</p>" if rows > MOST_ROWS else ""
 
 
-def _drawn(columns: Iterable[str], rows: Iterable[list[str]]) -> str:
+def _drawn(title: str, columns: Iterable[str], rows: Iterable[list[str]]) -> str:
     head = "".join(f'<th scope="col">{_shown(column)}</th>' for column in columns)
     lines = "\n".join(f"<tr>{''.join(row)}</tr>" for row in rows)
-    return f'<div class="scroll" tabindex="0"><table><thead><tr>{head}</tr></thead>\n<tbody>{lines}</tbody></table></div>'
+    return (
+        f'<div class="scroll" role="region" aria-label="{_shown(title)}" tabindex="0">'
+        f"<table><thead><tr>{head}</tr></thead>\n<tbody>{lines}</tbody></table></div>")
 
 
 def _cell(value: Cell, column: str) -> str:
     if isinstance(value, bool):
-        return f"<td>{'yes' if value else 'no'}</td>"
+        return f'<td class="flag">{"yes" if value else "no"}</td>'
     style = ' class="bad"' if column == "fault" else "" if isinstance(value, str) else ' class="number"'
     return f"<td{style}>{_shown(value)}</td>"
 

@@ -94,6 +94,12 @@ def test_a_forged_riddle_is_not_played(text: str, said: str, tmp_path: Path):
     assert said.split(" .")[0] in begun.stderr
 
 
+def test_riddles_are_the_level_after_the_last():
+    from calisim.cli.quiz import AUTHORS
+
+    assert AUTHORS == quiz.AUTHORS == max(quiz.LEVELS) + 1
+
+
 def test_two_students_and_a_teacher(tmp_path: Path):
     mine, work = tmp_path / "mine", tmp_path / "in" / "work"
     work.parent.mkdir()
