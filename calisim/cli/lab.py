@@ -21,6 +21,7 @@ if TYPE_CHECKING:
     from ..labs.session import Item
 
 BACKUP = "scenario.yaml.before-restore"
+EXAM = "This is an exam: every hint costs points, and the last one may be asked for again without more.\n"
 here = click.option(
     "-C", "folder", type=click.Path(file_okay=False), default=".", metavar="DIR", help="The lab's folder; default: this one.")
 as_json = click.option("--json", "as_json", is_flag=True, help="One JSON document instead of text.")
@@ -75,6 +76,8 @@ def start(lab: str, folder: str | None, seed: int | None, student: str, exam: bo
     _, files = session.begin(chosen, student, exam)
     make(target, files)
     click.echo(f"{chosen.file.title} – about {chosen.file.minutes} minutes. Go on with:\n  cd {target}\n  less README.md\n")
+    if exam:
+        click.echo(EXAM)
     _show_stage(chosen, chosen.stages[0])
 
 

@@ -64,14 +64,14 @@ def command(
 def _begin(quiz: Lab, folder: str | None, student: str, exam: bool) -> None:
     """A folder to heal the shop in, and its symptoms."""
     from ..labs import session
-    from .lab import make, show_item
+    from .lab import EXAM, make, show_item
 
     progress, files = session.begin(quiz, student, exam)
     target = folder or quiz.source
     make(target, files)
     stage = session.current(quiz, progress)
     report = session.examine(stage, session.world(quiz, files["scenario.yaml"], files["answers.yaml"]), {})
-    click.echo(f"{quiz.file.title} ({quiz.name}, seed {quiz.seed})\n{stage.goal}")
+    click.echo(f"{quiz.file.title} ({quiz.name}, seed {quiz.seed})\n{EXAM if exam else ''}{stage.goal}")
     for item in report.items:
         show_item(item)
     click.echo(f"\nMend {target}/scenario.yaml. In {target}: less README.md, calisim lab check, calisim lab hint")

@@ -46,6 +46,9 @@ def test_points_count_what_could_be_had_by_now(student: Student):
 
 
 def test_what_a_hint_costs_in_an_exam_is_said(tmp_path: Path):
+    for begin in (("lab", "start", "1"), ("quiz",)):
+        assert "This is an exam" in run(*begin, str(tmp_path / begin[0]), "--exam").stdout
+        assert "This is an exam" not in run(*begin, str(tmp_path / f"{begin[0]}-at-home")).stdout
     exam = Student(tmp_path / "exam", "1", 1, "--exam")
     exam.solve()
     assert "(Exam: this hint costs 10 points.)" in exam.does("hint").stdout
