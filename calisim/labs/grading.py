@@ -154,6 +154,8 @@ def grades(folder: Path, load: Callable[[str, int], Lab]) -> Iterator[Grade]:
             yield grade(lab, progress, scenario, answers, known.file)
         except CalisimError as error:
             yield replace(known, fault=str(error).splitlines()[0].partition("; `calisim")[0])
+        except Exception as error:                # a fault of ours costs nobody else a grade
+            yield replace(known, fault=f"calisim could not judge this: {type(error).__name__}: {error}")
 
 
 def _handed_in(path: Path) -> tuple[Progress, str, str] | None:

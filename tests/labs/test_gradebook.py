@@ -16,6 +16,7 @@ from calisim.cli.lab_teaching import SHEETS
 from calisim.labs import gradebook
 from calisim.labs.catalogue import among
 from calisim.labs.grading import Grade, grades
+from calisim.labs.progress import Progress
 from tests.labs.working import Student, run, truths
 
 HOSTILE = '<script>alert("1")</script>\u202e\x07'
@@ -77,6 +78,20 @@ def test_answers_that_many_had_wrong_come_first(handed_in: Path):
 
 def test_an_edited_state_is_told_as_such(handed_in: Path):
     assert "was edited (its seal does not fit)" in sheet(handed_in, "summary")[3]["fault"]
+
+
+def test_a_fault_of_ours_costs_nobody_else_a_grade(handed_in: Path, monkeypatch: pytest.MonkeyPatch):
+    from calisim.labs import grading
+
+    def judge(lab: object, progress: Progress, *rest: str) -> Grade:
+        assert progress.student != "Anna", "this cannot be"
+        return graded_as_ever(lab, progress, *rest)
+
+    graded_as_ever = grading.grade
+    monkeypatch.setattr(grading, "grade", judge)
+    rows = sheet(handed_in, "summary")
+    assert rows[0]["fault"].startswith("calisim could not judge this: AssertionError: this cannot be")
+    assert [row["score"] for row in rows] == ["0", "7", "23", "0"]
 
 
 class Page(HTMLParser):
