@@ -16,7 +16,7 @@ from collections.abc import Callable
 from http import HTTPStatus
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from typing import Any
-from urllib.parse import parse_qs, urlsplit
+from urllib.parse import parse_qs
 
 from ..errors import CalisimError, UsageError
 from ..report.page.file import data, framed, policy
@@ -147,9 +147,9 @@ class Handler(BaseHTTPRequestHandler):
         hosts = self.headers.get_all("Host") or []
         if len(hosts) != 1 or hosts[0].lower() not in self.server.names:
             raise Refused(HTTPStatus.MISDIRECTED_REQUEST, "this server is called 127.0.0.1")
-        parts = urlsplit(self.path)
-        token, slash, self.route = parts.path.removeprefix("/").partition("/")
-        self.query = parse_qs(parts.query[:200])
+        path, _, query = self.path.partition("?")
+        token, slash, self.route = path.removeprefix("/").partition("/")
+        self.query = parse_qs(query[:200])
         if not slash or not hmac.compare_digest(token.encode("utf-8", "replace"), self.server.token.encode()):
             raise Refused(HTTPStatus.FORBIDDEN, "open the address that calisim view has printed, with its token")
 

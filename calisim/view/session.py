@@ -102,8 +102,8 @@ class Session:
         """Change toggles, all together one step of undo; with ``base`` start from another variant."""
         with self._changes:
             board = self._ready()
-            if base is not None:
-                board.scenario.select_variants(base)
+            if base is not None and base not in board.scenario.select_variants("all"):
+                raise UsageError(f"there is no variant {base[:80]!r}")
             board.check(choices)
 
         def move(history: History) -> None:

@@ -45,10 +45,12 @@ def document(
 
 class Watching:
     """Sees the waves of every variant's network, and knows the packets that were asked for: one of ``variants`` networks has
-    to know each. ``flows`` by variant."""
+    to know each."""
 
     def __init__(self, asked: Sequence[Request], variants: int) -> None:
-        self.asked, self.flows = asked, dict[str, Flows]()
+        self.asked = asked
+        self._flows: dict[str, Flows] = {}               # by variant
+        self._drawn: dict[str, tuple[int, dict[str, Any], dict[str, Any]]] = {}
         self._variants = variants
         self._strange: Counter[int] = Counter()          # asked packets, by how many variants cannot send them
 
@@ -64,8 +66,19 @@ class Watching:
 
     def beside(self, network: Network) -> Flows:
         """A network more, which need not know the packets."""
-        self.flows[network.variant] = Flows(network)
-        return self.flows[network.variant]
+        flows = self._flows[network.variant] = Flows(network)
+        self._drawn.pop(network.variant, None)
+        return flows
+
+    def drawn(self, network: Network, maps: list[dict[str, Any]], variants: int) -> dict[str, Any]:
+        """A network's traffic, one of so many variants, over one of the maps, to which its own is added where it is new."""
+        known = self._drawn.get(network.variant)
+        if known is None or known[0] != variants:
+            known = variants, Map(network).document(), traffic(self._flows[network.variant], variants)
+            self._drawn[network.variant] = known
+        if known[1] not in maps:
+            maps.append(known[1])
+        return {"id": network.variant, "map": maps.index(known[1]), **known[2]}
 
 
 def failures(compared: Comparison) -> dict[str, None]:
@@ -87,17 +100,10 @@ def drawn(
         "comparison": json.loads(documents.comparison(compared)), "scopes": TITLES,
         "encaps": {one.name.lower(): {"title": encapsulation(one).title} for one in Encap if one},
         "reasons": {reason.name: reason.remedy for reason in DropReason if reason},
-        "variants": [_variant(one.network, watch.flows[one.id], maps, len(compared.variants)) for one in compared.variants],
+        "variants": [watch.drawn(one.network, maps, len(compared.variants)) for one in compared.variants],
         "maps": maps, "classes": count,
         "journeys": _journeys(compared, watch.asked, found, edits, progress, keep),
     }
-
-
-def _variant(network: Network, flows: Flows, maps: list[dict[str, Any]], variants: int) -> dict[str, Any]:
-    map_ = Map(network).document()
-    if map_ not in maps:
-        maps.append(map_)
-    return {"id": network.variant, "map": maps.index(map_), **traffic(flows, variants)}
 
 
 def _journeys(
