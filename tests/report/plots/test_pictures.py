@@ -1,0 +1,108 @@
+"""What the pictures show: the numbers and words of the answers, each text on the sheet, nothing twice and nothing late."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+pytest.importorskip("matplotlib", reason="no tests of pictures: matplotlib is not installed")
+
+import calisim  # noqa: E402
+from calisim.analysis.compare import compare  # noqa: E402
+from calisim.analysis.flows import Flows  # noqa: E402
+from calisim.report.plots import comparison, fates, journey, outcomes  # noqa: E402
+from tests.report.plots.test_canvas import inches, outside, texts  # noqa: E402
+
+ROOT = Path(__file__).parents[3]
+THREE = ROOT / "scenarios" / "three-az.yaml"
+SCENARIOS = sorted((ROOT / "scenarios").glob("*.yaml"))
+
+
+def ran(path, variant="as-is", **options):
+    network = calisim.load(path, **options).build(variant)
+    flows = Flows(network)
+    return network, network.run(watch=flows, keep=False), flows
+
+
+@pytest.fixture(scope="module")
+def compared():
+    return compare(calisim.load(THREE))
+
+
+def test_a_comparison_shows_each_variant_its_losses_and_what_it_costs(compared):
+    shown = texts(comparison.picture(compared).svg())
+    for report in compared.variants:
+        assert report.id in shown
+    assert {"✕ FABRIC_NO_ROUTE", "IPIP +20 B", "VXLAN +50 B", "92.2 %", "1.98 MB · 5.9 %", "pod MTU 9,001 B"} <= set(shown)
+    assert any("the same 42,936 packets" in text for text in shown)
+
+
+def test_many_variants_and_long_names_stay_on_the_sheet():
+    names = ", ".join(f"{{name: v{number}-{'long' * 20}, set: {{seed: {number}}}}}" for number in range(45))
+    scenario = calisim.load(
+        ROOT / "tests" / "cases" / "scenarios" / "two-zones.yaml", set=f"variants=[{names}]")
+    picture = comparison.picture(compare(scenario))
+    assert outside(picture) == [] and inches(picture.png())[1] < 30
+    assert any("5 more variants" in text for text in texts(picture.svg()))
+
+
+@pytest.mark.parametrize("path", SCENARIOS, ids=lambda path: path.stem)
+def test_a_run_stays_on_the_sheet(path):
+    assert outside(outcomes.picture(*ran(path))) == []
+
+
+def test_a_run_shows_scopes_and_zones():
+    shown = texts(outcomes.picture(*ran(THREE, "calico-no-encap")).svg())
+    assert {"28,800 packets", "✕ FABRIC_NO_ROUTE", "from us-east-1a", "to us-east-1c", "to outside"} <= set(shown)
+    assert shown.count("FABRIC_NO_ROUTE") == 6                   # every pair of different zones
+
+
+def test_the_matrix_adds_up_to_the_run():
+    network, run, flows = ran(THREE, "calico-no-encap")
+    cells = outcomes.matrix(network, flows).cells
+    assert sum(cell.sent for cell in cells.values()) == run.tally.sent
+    assert sum(cell.arrived for cell in cells.values()) == run.tally.success
+    assert cells["us-east-1a", "us-east-1b"] == (4800, 0, "FABRIC_NO_ROUTE")
+    assert cells["us-east-1a", "us-east-1a"].arrived == cells["us-east-1a", "us-east-1a"].sent
+
+
+def test_the_least_of_many_losses_share_a_look():
+    rows = [{"native": 5, **{f"✕ REASON_{number}": 100 - number for number in range(9)}}]
+    looked = fates.looks(rows)
+    assert len(set(looked.values())) == 1 + len(fates.LOST)
+    assert looked["✕ REASON_0"].title == "✕ REASON_0" and looked["✕ REASON_8"].title == looked["✕ REASON_4"].title == "✕ other losses"
+    assert len({(look.colour, look.hatch) for look in looked.values()}) == len(set(looked.values()))
+
+
+def test_fates_are_those_of_the_tally():
+    _, run, _ = ran(THREE, "calico-no-encap")
+    assert sum(fates.fates(run.tally).values()) == run.tally.sent
+    assert fates.fates(run.tally, "other-subnet") == {"✕ FABRIC_NO_ROUTE": 28_800}
+
+
+@pytest.mark.parametrize(("path", "variant", "request_"), [
+    (THREE, "overlay-vxlan", ("shop/web-a-1-0", "shop/db-5", 5432)), (THREE, "calico-no-encap", ("shop/web-a-1-0", "shop/db-5")),
+    (THREE, "as-is", ("shop/web-a-1-0", "shop/db-0")), (THREE, "as-is", ("shop/web-a-1-0", "host/api", 443)),
+    (ROOT / "scenarios" / "s02-check-still-on.yaml", "as-is", ("web-a-1-0", "web-a-2-0"))])
+def test_a_journey_stays_on_the_sheet_and_shows_every_header(path, variant, request_):
+    trace = calisim.load(path).build(variant).trace(*request_)
+    picture = journey.picture(trace)
+    assert outside(picture) == []
+    shown = " ".join(texts(picture.svg()))
+    for way in trace.ways:
+        for step in way.steps[:-1]:
+            for header in step.headers:
+                assert f"TTL {header.ttl} · {header.length:,} B" in shown
+    if trace.request.loss:
+        assert f"✕ {trace.request.loss.reason.name}" in shown and "never reached" in shown
+
+
+def test_the_same_answer_gives_the_same_bytes(compared):
+    for draw in (
+        lambda: comparison.picture(compared), lambda: outcomes.picture(*ran(THREE)),
+        lambda: journey.picture(calisim.load(THREE).build().trace("shop/web-a-1-0", "shop/db-5")),
+    ):
+        first, second = draw(), draw()
+        assert first.svg() == second.svg() == first.svg() and first.png() == second.png()
+        assert b"<dc:date>" not in first.svg()
