@@ -31,7 +31,8 @@ def journey(trace: Trace) -> str:
 def _graph(trace: Trace) -> Iterator[str]:
     made = ladder(trace)
     yield "digraph journey {"
-    yield f"  graph [rankdir=LR, nodesep=0.7, ranksep=0.9, {_FONT}, labelloc=t, label={quoted(made.title, f'{made.scene}: {made.verdict}')}];"
+    label = quoted(made.title, f"{made.scene}: {made.verdict}")
+    yield f"  graph [rankdir=LR, nodesep=0.7, ranksep=0.9, {_FONT}, labelloc=t, label={label}];"
     yield f"  node [{_FONT}, fontsize=11];"
     yield f"  edge [{_FONT}, fontsize=9];"
     for number, station in enumerate(made.stations):

@@ -1,4 +1,4 @@
-"""``--svg``, ``--png``, ``--mermaid``, ``--dot``: beside the text or instead of it, whole files, and mistakes said before the work."""
+"""``--svg``, ``--png``, ``--mermaid``, ``--dot``: beside the text or instead of it; mistakes are said before the work."""
 
 from __future__ import annotations
 

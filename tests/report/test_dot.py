@@ -15,7 +15,7 @@ import calisim
 from calisim.report import dot
 from calisim.report.labels import clean
 from calisim.report.ladder import Leg, header_lines, ladder
-from tests.report.hostile import NAMES
+from tests.report.diagrams import JOURNEYS, NAMES
 
 ROOT = Path(__file__).parents[2]
 DOT = shutil.which("dot")
@@ -35,9 +35,7 @@ def words(found: dict) -> list[str]:
 
 
 @needs_graphviz
-@pytest.mark.parametrize(("name", "variant", "request_"), [
-    ("three-az", "as-is", ("shop/web-a-1-0", "shop/db-5", 5432)), ("three-az", "calico-no-encap", ("shop/web-a-1-0", "shop/db-5")),
-    ("three-az", "as-is", ("shop/web-a-1-0", "host/api", 443)), ("s02-check-still-on", "as-is", ("web-a-1-0", "web-a-2-0"))])
+@pytest.mark.parametrize(("name", "variant", "request_"), JOURNEYS)
 def test_a_journey_has_its_stations_and_legs(name, variant, request_):
     trace = calisim.load(ROOT / "scenarios" / f"{name}.yaml").build(variant).trace(*request_)
     made, found = ladder(trace), drawn(dot.journey(trace))

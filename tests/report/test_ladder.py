@@ -37,9 +37,11 @@ def test_a_tunnel_is_one_leg_through_the_cloud():
     assert found.good and found.verdict == "request delivered, reply delivered"
 
 
-@pytest.mark.parametrize(("variant", "wrapping", "size"), [("overlay-ipip", Encap.IPIP, 1020), ("overlay-vxlan", Encap.VXLAN, 1050)])
+@pytest.mark.parametrize(
+    ("variant", "wrapping", "size"), [("overlay-ipip", Encap.IPIP, 1020), ("overlay-vxlan", Encap.VXLAN, 1050)])
 def test_headers_are_those_on_the_wire(variant, wrapping, size):
-    legs = [row for row in made("three-az", variant, "shop/web-a-1-0", "shop/db-5", port=5432).ways[0].rows if isinstance(row, Leg)]
+    there = made("three-az", variant, "shop/web-a-1-0", "shop/db-5", port=5432).ways[0]
+    legs = [row for row in there.rows if isinstance(row, Leg)]
     assert [leg.headers[-1].ttl for leg in legs] == [64, 63, 62]
     assert legs[1].wrapping is wrapping and [header.length for header in legs[1].headers] == [size, 1000]
 
@@ -80,7 +82,8 @@ def test_a_circle_is_bounded():
 def test_of_many_rows_the_middle_is_left_out_and_counted():
     rows = tuple(Note(number % 2, str(number)) for number in range(200))
     kept = bounded(rows)
-    assert len(kept) == MOST_ROWS + 1 and kept[0] is rows[0] and kept[-1] is rows[-1] and "176 more rows" in kept[MOST_ROWS // 2].says
+    assert (len(kept), kept[0], kept[-1]) == (MOST_ROWS + 1, rows[0], rows[-1])
+    assert "176 more rows" in kept[MOST_ROWS // 2].says
 
 
 FILES = [path for folder in (SCENARIOS, REASONS) for path in sorted(folder.glob("*.yaml")) if ".packets" not in path.name]
@@ -94,7 +97,8 @@ def test_every_leg_begins_where_the_one_before_ended(path):
         packet = next(iter(network.waves(traffic)))[0]
         sender = network.intent.endpoint(int(packet["ingress"])).name
         port = int(packet["dport"]) if packet["protocol"] in (6, 17) else None
-        trace = network.trace(sender, format_address(int(packet["dst"])), port, str(packet["protocol"]), size=int(packet["length"]))
+        receiver, protocol = format_address(int(packet["dst"])), str(packet["protocol"])
+        trace = network.trace(sender, receiver, port, protocol, size=int(packet["length"]))
         for way, journey in zip(ladder(trace).ways, trace.ways, strict=True):
             here = None
             for row in way.rows:

@@ -13,10 +13,10 @@ import calisim
 from calisim.report import mermaid
 from calisim.report.labels import clean
 from calisim.report.ladder import Leg, header_lines, ladder
-from tests.report.hostile import NAMES
+from tests.report.diagrams import JOURNEYS, NAMES
 
 ROOT = Path(__file__).parents[2]
-TEXT = r"(?:[\w ._/,()\[\]{}+\-·→✓✕…:?!*=@]|#\d+;|<br/>)+"          # no quote, ;, <, >, %, |, ` or # but in a code or a line break
+TEXT = r"(?:[\w ._/,()\[\]{}+\-·→✓✕…:?!*=@]|#\d+;|<br/>)+"          # no quote ; < > % | ` or # but in a code or a line break
 LINES = (
     r"sequenceDiagram", rf"    acc(?:Title|Descr): {TEXT}", rf"    participant (?P<new>s\d+) as (?P<label>{TEXT})",
     rf" {{4,8}}(?P<sender>s\d+)--?(?P<head>>>|x)(?P<receiver>s\d+): (?P<message>{TEXT})",
@@ -49,24 +49,23 @@ def traced(name, variant, *request, **options):
     return calisim.load(ROOT / "scenarios" / f"{name}.yaml").build(variant).trace(*request, **options)
 
 
-@pytest.mark.parametrize(("name", "variant", "request_"), [
-    ("three-az", "as-is", ("shop/web-a-1-0", "shop/db-5", 5432)), ("three-az", "overlay-vxlan", ("shop/web-a-1-0", "shop/db-5")),
-    ("three-az", "calico-no-encap", ("shop/web-a-1-0", "shop/db-5")), ("three-az", "as-is", ("shop/web-a-1-0", "host/api", 443)),
-    ("s02-check-still-on", "as-is", ("web-a-1-0", "web-a-2-0"))])
+@pytest.mark.parametrize(("name", "variant", "request_"), JOURNEYS)
 def test_a_journey_is_a_sequence_diagram_of_its_ladder(name, variant, request_):
     trace = traced(name, variant, *request_)
     made, found = ladder(trace), parsed(mermaid.journey(trace))
     assert [shown(one["label"]) for one in found if "label" in one] == [station.lines() for station in made.stations]
     legs = [row for way in made.ways for row in way.rows if isinstance(row, Leg)]
-    assert [(one["sender"], one["head"], one["receiver"], shown(one["message"])) for one in found if "message" in one] == [
-        (f"s{leg.start}", "x" if leg.lost else ">>", f"s{leg.end}", [line for header in leg.headers for line in header_lines(header)])
-        for leg in legs]
+    messages = [one for one in found if "message" in one]
+    assert [(one["sender"], one["head"], one["receiver"]) for one in messages] == [
+        (f"s{leg.start}", "x" if leg.lost else ">>", f"s{leg.end}") for leg in legs]
+    assert [shown(one["message"]) for one in messages] == [
+        [line for header in leg.headers for line in header_lines(header)] for leg in legs]
     assert sum("open" in one for one in found) == sum(bool(leg.wrapping) for leg in legs)
 
 
 def test_a_loss_says_why_and_by_whose_line():
-    notes = [shown(one["note"]) for one in parsed(mermaid.journey(traced("s02-check-still-on", "as-is", "web-a-1-0", "web-a-2-0")))
-             if "note" in one]
+    found = parsed(mermaid.journey(traced("s02-check-still-on", "as-is", "web-a-1-0", "web-a-2-0")))
+    notes = [shown(one["note"]) for one in found if "note" in one]
     assert notes[-1][0] == "✕ SOURCE_CHECK" and "s02-check-still-on.yaml:34" in "".join(notes[-1])
 
 
@@ -77,7 +76,8 @@ def test_no_name_gets_out_of_its_text(name):
     assert shown(text) == [clean(name)]
 
 
-@pytest.mark.parametrize("line", ["    s0->>s9: x", "    participant s1 as a;b", "    Note over s0: <b>", "    rect rgba(1, 2, 3, 0.5)", "end"])
+@pytest.mark.parametrize("line", [
+    "    s0->>s9: x", "    participant s1 as a;b", "    Note over s0: <b>", "    rect rgba(1, 2, 3, 0.5)", "end"])
 def test_the_grammar_refuses_what_is_wrong(line):
     with pytest.raises(AssertionError):
         parsed(f"sequenceDiagram\n    participant s0 as a\n{line}")

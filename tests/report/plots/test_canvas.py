@@ -10,7 +10,7 @@ import pytest
 
 from calisim.errors import UsageError
 from calisim.report.plots import canvas
-from tests.report.hostile import NAMES
+from tests.report.diagrams import NAMES
 
 SVG = "{http://www.w3.org/2000/svg}"
 
@@ -67,7 +67,8 @@ def test_settings_of_the_user_change_nothing_and_stay_as_they_were():
     import matplotlib
 
     before = sheet_of("a").svg(), sheet_of("a").png()
-    with matplotlib.rc_context({"font.size": 30, "text.color": "red", "svg.fonttype": "path", "savefig.dpi": 20, "lines.linewidth": 9}):
+    theirs = {"font.size": 30, "text.color": "red", "svg.fonttype": "path", "savefig.dpi": 20, "lines.linewidth": 9}
+    with matplotlib.rc_context(theirs):
         assert (sheet_of("a").svg(), sheet_of("a").png()) == before
         assert matplotlib.rcParams["font.size"] == 30
     assert matplotlib.rcParams["svg.hashsalt"] != "calisim"
