@@ -34,6 +34,8 @@ class _Stations:
             return intent.endpoint(int(event["endpoint"])).name
         if event is not None and event["router"]:
             return f"node/{intent.router(int(event['router'])).name}"
+        if step.stage is Stage.ENDPOINT and step.crossing is None and journey.packet is not None and journey.packet["ingress"]:
+            return intent.endpoint(int(journey.packet["ingress"])).name
         if step.stage is Stage.FABRIC and step.where in self._subnets:
             return f"subnet/{step.where}"
         if step.where in self._routers:

@@ -160,6 +160,7 @@ class _Columns:
     def __init__(self, intent: Intent) -> None:
         self._intent = intent
         self._nodes = {f"node/{router.name}": router for router in intent.routers}
+        self._ranges = {f"subnet/{subnet.name}": str(subnet.prefix) for subnet in intent.fabric.subnets}
         self.columns: dict[str, Station] = {}
 
     def __call__(self, name: str, reached: bool = True) -> int:
@@ -176,9 +177,10 @@ class _Columns:
         kind, _, rest = name.partition("/")
         if name in self._nodes:
             router = self._nodes[name]
-            return Station(f"node {label(rest)}", "node", f"{format_address(router.address)} · {label(router.zone, 20)}")
+            zone = f" · {label(router.zone, 20)}" if router.zone else ""
+            return Station(f"node {label(rest)}", "node", f"{format_address(router.address)}{zone}")
         if kind in _CLOUD and name not in self._intent.endpoint_ids:
-            return Station(_CLOUD.get(kind, kind), "cloud", label(rest))
+            return Station(f"{_CLOUD[kind]} {label(rest, 24)}", "cloud", self._ranges.get(name, ""))
         found = self._intent.endpoint_ids.get(name)
         if found is None:
             return Station(label(name), "outside")

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING, NamedTuple
 
+from ...quantities import plural
 from ..labels import label, wrapped
 from ..text import share
 from . import fates
@@ -92,7 +93,7 @@ def _draw(comparison: Comparison) -> Figure:
 
 def _scene(reports: Sequence[VariantReport]) -> str:
     sent = {report.tally.sent for report in reports}
-    return f"the same {f'{sent.pop():,} packets' if len(sent) == 1 else 'traffic'} through each variant"
+    return f"the same {plural(sent.pop(), 'packet') if len(sent) == 1 else 'traffic'} through each variant"
 
 
 def _left_out(comparison: Comparison) -> list[str]:

@@ -87,8 +87,8 @@ class _Drawing:
         if leg.lost:
             self._axes.plot([end], [arrow], marker="x", ms=11, mew=3.2, color=VERMILION, zorder=6)
         if leg.says:
-            below = arrow + (0.27 if leg.wrapping else 0.14)
-            write(self._axes, self._x(leg.through or 0), below, "\n".join(wrapped(leg.says, 60, 2)), 7.5, color=QUIET, zorder=5,
+            below = arrow + (0.2 if leg.wrapping else 0.09)
+            write(self._axes, self._x(leg.through or 0), below, "\n".join(_said(leg)), 7.5, color=QUIET, zorder=3, va="top",
                   bbox={"fc": "white", "ec": "none", "pad": 1})
 
     def _pipe(self, leg: Leg, left: float, right: float, arrow: float) -> None:
@@ -134,6 +134,10 @@ def _inner(leg: Leg) -> list[str]:
     return [first, f"→ {second}", rest]
 
 
+def _said(leg: Leg) -> list[str]:
+    return wrapped(leg.says, 78, 2)
+
+
 def _note_lines(note: Note) -> list[str]:
     wide = 60 if note.kind == "loss" else NOTE
     return [*wrapped(note.says, wide), *(wrapped(note.by, wide, 2) if note.by else [])]
@@ -141,7 +145,7 @@ def _note_lines(note: Note) -> list[str]:
 
 def _height(row: Leg | Note) -> float:
     if isinstance(row, Leg):
-        return 0.36 + LINE * len(_inner(row)) + (0.42 if row.wrapping else 0.1) + (0.12 if row.says else 0)
+        return 0.36 + LINE * len(_inner(row)) + (0.42 if row.wrapping else 0.1) + (LINE * len(_said(row)) if row.says else 0)
     if row.kind == "note":
         return 0.26 + LINE * len(_note_lines(row))
     if row.kind == "loss":

@@ -8,6 +8,7 @@ import numpy as np
 
 from ...analysis.scopes import SCOPES, TITLES
 from ...analysis.story import percent
+from ...quantities import plural
 from ..labels import label
 from . import fates
 from .canvas import LETTER, RULE, Picture, heading, write
@@ -52,7 +53,7 @@ def _draw(network: Network, run: Run, flows: Flows) -> Figure:
     scopes = [scope for scope in SCOPES if fates.fates(run.tally, scope)]
     rows = [fates.fates(run.tally, scope) for scope in scopes]
     looked = fates.looks(rows)
-    names = [f"{TITLES[scope]}\n{sum(row.values()):,} packets" for scope, row in zip(scopes, rows, strict=True)]
+    names = [f"{TITLES[scope]}\n{plural(sum(row.values()), 'packet')}" for scope, row in zip(scopes, rows, strict=True)]
     zones = matrix(network, flows)
     side, widest = CELL * max(len(zones.receivers), 2), LETTER * max([5 + len(zone) for zone in zones.senders] or [1])
     tall = 0.57 * len(zones.senders)
@@ -62,7 +63,7 @@ def _draw(network: Network, run: Run, flows: Flows) -> Figure:
     height = TOP + body + 0.65 + fates.legend_height(looked, width - 0.7) + 0.25
     figure = Figure(figsize=(width, height), facecolor="white")
     heading(figure, f"{label(network.scenario.name, 60)} · {label(network.variant)}",
-            f"{run.tally.sent:,} packets, {percent(run.tally.success, run.tally.sent)} arrived")
+            f"{plural(run.tally.sent, 'packet')}, {percent(run.tally.success, run.tally.sent)} arrived")
     axes = figure.add_axes((left / width, 1 - (TOP + body) / height, BARS / width, body / height))
     axes.set_title("What became of the packets, by how near the ends are", pad=8)
     fates.bars(axes, names, rows, looked, BARS)
@@ -78,7 +79,8 @@ def matrix(network: Network, flows: Flows) -> Matrix:
     intent, entities = network.intent, network.topology.entities
     vpcs = [entities.subnets[intent.fabric.subnets[router.subnet - 1].name].vpc for router in intent.routers]
     several = len(entities.vpcs) > 1
-    homes = [f"{vpc}: {router.zone}" if several else router.zone for vpc, router in zip(vpcs, intent.routers, strict=True)]
+    near = [router.zone or intent.fabric.subnets[router.subnet - 1].name for router in intent.routers]
+    homes = [f"{vpc}: {zone}" if several else zone for vpc, zone in zip(vpcs, near, strict=True)]
     named = [label(home, 24) for home in homes] + [WORLD] * (len(flows.places) - len(homes))
     kept = dict.fromkeys([*dict.fromkeys(named[:len(homes)])][:MOST_ZONES])
     sums: dict[tuple[str, str], list[int]] = {}
@@ -113,7 +115,7 @@ def _matrix(axes: Axes, zones: Matrix) -> None:
                 box = {"fc": colour, "ec": "none", "pad": 1}
                 write(axes, across, down - 0.15, percent(cell.arrived, cell.sent), 9, weight="bold", bbox=box)
                 size = min(7, 7 * 16 / max(len(cell.worst), 1))
-                write(axes, across, down + 0.2, cell.worst or f"{cell.sent:,} packets", size, bbox=box)
+                write(axes, across, down + 0.2, cell.worst or plural(cell.sent, "packet"), size, bbox=box)
     down, across = len(zones.senders), len(zones.receivers)
     axes.set(xlim=(-0.5, across - 0.5), ylim=(down - 0.5, -0.5), yticks=range(down), xticks=range(across))
     axes.set_yticklabels([f"from {zone}" for zone in zones.senders])
@@ -125,7 +127,9 @@ def _matrix(axes: Axes, zones: Matrix) -> None:
 
 
 def _shade(lost: float) -> str:
-    """From the blue of what arrives to the vermilion of what is lost."""
-    ends = np.array([[0xD9, 0xEA, 0xF5], [0xF3, 0xA8, 0x73]])
-    red, green, blue = (ends[0] + (ends[1] - ends[0]) * (0.35 + 0.65 * lost if lost else 0)).astype(int).tolist()
+    """The blue of what arrives, or vermilion, the deeper the more is lost."""
+    if not lost:
+        return "#d9eaf5"
+    few, all_ = np.array([0xFB, 0xE3, 0xD3]), np.array([0xF3, 0xA8, 0x73])
+    red, green, blue = (few + (all_ - few) * lost).astype(int).tolist()
     return f"#{red:02x}{green:02x}{blue:02x}"
