@@ -1,4 +1,4 @@
-"""Graphviz text (``dot -Tsvg``): a packet's journey as numbered edges between the stations."""
+"""Graphviz text (``dot -Tsvg``): a packet's journey as numbered edges between the stations, what exists as boxes in boxes."""
 
 from __future__ import annotations
 
@@ -6,11 +6,13 @@ from collections.abc import Iterator
 from typing import TYPE_CHECKING
 
 from ..vocabulary import Encap
+from .atlas import Atlas, Place, atlas
 from .labels import clean, wrapped
 from .ladder import Leg, Note, header_lines, ladder
 
 if TYPE_CHECKING:
     from ..analysis.explain import Trace
+    from ..analysis.network import Network
 
 PIPES = {Encap.IPIP: "#e69f00", Encap.VXLAN: "#cc79a7"}
 _SHAPES = {"pod": "box, style=rounded", "node": "box", "cloud": "hexagon", "host": "box, style=rounded", "outside": "oval"}
@@ -76,3 +78,52 @@ def _end(note: Note, name: str, before: Leg | None) -> Iterator[str]:
     if before is None or not (before.lost and before.start == before.end):
         ends = (f"s{note.at}", name) if note.at else (name, "s0")          # on the side where there is room
         yield f'  {ends[0]} -> {ends[1]} [style=dotted, dir=none, color="{colour}"];'
+
+
+def topology(network: Network) -> str:
+    """An undirected graph with clusters: VPC, subnets, nodes and, where they are few, pods."""
+    return "\n".join(_map(atlas(network)))
+
+
+def _map(made: Atlas) -> Iterator[str]:
+    title = quoted(made.title, made.says, *([made.note] if made.note else []))
+    yield "graph map {"
+    yield f"  graph [rankdir=LR, compound=true, {_FONT}, labelloc=t, style=rounded, color=\"#566072\", label={title}];"
+    yield f"  node [{_FONT}, fontsize=11, shape=box, style=rounded];"
+    for number, cloud in enumerate(made.clouds):
+        yield f"  subgraph cluster_v{number} {{"
+        yield f"    label={quoted(cloud.name, cloud.says)};"
+        yield f'    r{number} [shape=hexagon, style="", label="VPC router"];'
+        for position, subnet in enumerate(cloud.subnets):
+            yield from _cluster(f"v{number}s{position}", subnet, "    ")
+        yield "  }"
+        if cloud.gateway:
+            yield f'  g{number} [shape=oval, style="", label="internet gateway"];'
+            yield f"  g{number} -- r{number};"
+        yield from (f"  r{number} -- {_end_at(made, number, position)};" for position in range(len(cloud.subnets)))
+    for number, host in enumerate(made.hosts):
+        yield f"  h{number} [label={quoted(*host.lines)}];"
+        yield f"  h{number} -- {'out' if host.at is None else _end_at(made, *host.at)};"
+    if made.world:
+        yield '  out [shape=oval, style="", label="outside"];'
+        yield from (f"  out -- {'g' if cloud.gateway else 'r'}{number};" for number, cloud in enumerate(made.clouds))
+    yield "}"
+
+
+def _end_at(made: Atlas, cloud: int, position: int) -> str:
+    """What an edge to a subnet says."""
+    name = f"v{cloud}s{position}"
+    return f"{name}_at [lhead=cluster_{name}]" if made.clouds[cloud].subnets[position].inside else name
+
+
+def _cluster(name: str, place: Place, deep: str) -> Iterator[str]:
+    """A thing with others in it is a cluster, with a point at which edges end; one without is a vertex."""
+    if not place.inside:
+        yield f"{deep}{name} [label={quoted(*place.lines)}];"
+        return
+    yield f"{deep}subgraph cluster_{name} {{"
+    yield f"{deep}  label={quoted(*place.lines)};"
+    yield f"{deep}  {name}_at [shape=point, style=invis, width=0];"
+    for number, one in enumerate(place.inside):
+        yield from _cluster(f"{name}_{number}", one, deep + "  ")
+    yield f"{deep}}}"

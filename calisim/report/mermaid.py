@@ -1,4 +1,5 @@
-"""Mermaid text, for Markdown pages that draw it (GitHub, GitLab, most wikis): a packet's journey as a sequence diagram."""
+"""Mermaid text, for Markdown pages that draw it (GitHub, GitLab, most wikis): a packet's journey as a sequence diagram, what
+exists as a flowchart."""
 
 from __future__ import annotations
 
@@ -6,11 +7,13 @@ from collections.abc import Iterator
 from typing import TYPE_CHECKING
 
 from ..vocabulary import Encap
+from .atlas import Atlas, Place, atlas
 from .labels import clean, wrapped
 from .ladder import Leg, Note, Way, header_lines, ladder
 
 if TYPE_CHECKING:
     from ..analysis.explain import Trace
+    from ..analysis.network import Network
 
 _PIPES = {Encap.IPIP: "rgba(230, 159, 0, 0.25)", Encap.VXLAN: "rgba(204, 121, 167, 0.25)"}
 _PLAIN = frozenset(" ._/,()[]{}+-·→✓✕…:?!*=@")          # beside letters and digits: what has no meaning to Mermaid inside a text
@@ -66,3 +69,45 @@ def _note(note: Note) -> Iterator[str]:
 
 def _lines(texts: list[str]) -> str:
     return BREAK.join(quoted(text) for text in texts)
+
+
+def topology(network: Network) -> str:
+    """A flowchart of boxes in boxes: VPC, subnets, nodes and, where they are few, pods."""
+    return "\n".join(_flowchart(atlas(network)))
+
+
+def _flowchart(made: Atlas) -> Iterator[str]:
+    yield "flowchart LR"
+    yield f"    accTitle: {quoted(made.title)}"
+    yield f"    accDescr: {quoted(made.says)}"
+    links: list[str] = []
+    for number, cloud in enumerate(made.clouds):
+        yield f'    subgraph v{number}["{quoted(" · ".join((cloud.name, cloud.says)))}"]'
+        yield f'        r{number}{{{{"VPC router"}}}}'
+        for position, subnet in enumerate(cloud.subnets):
+            yield from _box(f"v{number}s{position}", subnet, "        ")
+            links.append(f"    r{number} --- v{number}s{position}")
+        yield "    end"
+        if cloud.gateway:
+            yield f'    g{number}(["internet gateway"])'
+            links.append(f"    g{number} --- r{number}")
+    for number, host in enumerate(made.hosts):
+        yield f'    h{number}(["{_lines([*host.lines])}"])'
+        links.append(f"    h{number} --- {'out' if host.at is None else f'v{host.at[0]}s{host.at[1]}'}")
+    if made.world:
+        yield '    out(["outside"])'
+        links += [f"    out --- {'g' if cloud.gateway else 'r'}{number}" for number, cloud in enumerate(made.clouds)]
+    if made.note:
+        yield f'    note["{quoted(made.note)}"]'
+    yield from links
+
+
+def _box(name: str, place: Place, deep: str) -> Iterator[str]:
+    """A thing with others in it is a subgraph (whose title has one line only), one without is a vertex."""
+    if not place.inside:
+        yield f'{deep}{name}["{_lines([*place.lines])}"]'
+        return
+    yield f'{deep}subgraph {name}["{quoted(" · ".join(place.lines))}"]'
+    for number, one in enumerate(place.inside):
+        yield from _box(f"{name}_{number}", one, deep + "    ")
+    yield f"{deep}end"

@@ -15,7 +15,7 @@ from calisim.report.plots import canvas
 ROOT = Path(__file__).parents[2]
 TWO_ZONES = str(ROOT / "tests" / "cases" / "scenarios" / "two-zones.yaml")
 PACKET = ("shop/web-a-1-0", "shop/web-a-2-0")
-DRAWN = (("compare", TWO_ZONES), ("run", TWO_ZONES), ("trace", TWO_ZONES, *PACKET))
+DRAWN = (("compare", TWO_ZONES), ("run", TWO_ZONES), ("trace", TWO_ZONES, *PACKET), ("map", TWO_ZONES))
 needs_matplotlib = pytest.mark.skipif(find_spec("matplotlib") is None, reason="no tests of pictures: matplotlib is not installed")
 
 
@@ -39,7 +39,7 @@ def test_standard_output_takes_the_picture_instead_of_the_text(line, tmp_path):
     text = tmp_path / "a.json"
     result = call(*line, "--svg", "-", "--json", "-o", str(text))
     assert result.stdout.startswith("<?xml") and result.stdout.rstrip().endswith("</svg>")
-    assert json.loads(text.read_text())["kind"] in ("Comparison", "Run", "Trace")
+    assert json.loads(text.read_text())["kind"] in ("Comparison", "Run", "Trace", "Map")
     assert call(*line, "--png", "-").stdout_bytes.startswith(b"\x89PNG")
 
 
@@ -65,9 +65,11 @@ def test_what_is_missing_is_said_before_anything_is_done(line, tmp_path, monkeyp
     assert list(tmp_path.iterdir()) == []
 
 
-@pytest.mark.parametrize(("form", "start"), [("--mermaid", "sequenceDiagram\n"), ("--dot", "digraph journey {\n")])
-def test_diagrams_stand_instead_of_the_text(form, start, tmp_path):
-    line = ("trace", TWO_ZONES, *PACKET, form)
+@pytest.mark.parametrize(("line", "start"), [
+    (("trace", TWO_ZONES, *PACKET, "--mermaid"), "sequenceDiagram\n"),
+    (("trace", TWO_ZONES, *PACKET, "--dot"), "digraph journey {\n"),
+    (("map", TWO_ZONES, "--mermaid"), "flowchart LR\n"), (("map", TWO_ZONES, "--dot"), "graph map {\n")])
+def test_diagrams_stand_instead_of_the_text(line, start, tmp_path):
     shown = call(*line).stdout
     assert shown.startswith(start)
     assert call(*line, "-o", str(tmp_path / "a")).stdout == "" and (tmp_path / "a").read_text() == shown

@@ -11,3 +11,10 @@ JOURNEYS = (
     ("three-az", "as-is", ("shop/web-a-1-0", "shop/db-5", 5432)), ("three-az", "overlay-vxlan", ("shop/web-a-1-0", "shop/db-5")),
     ("three-az", "calico-no-encap", ("shop/web-a-1-0", "shop/db-5")), ("three-az", "as-is", ("shop/web-a-1-0", "host/api", 443)),
     ("s02-check-still-on", "as-is", ("web-a-1-0", "web-a-2-0")))
+
+# scenario, edits: with pods, with nodes, with subnets only, with a host in a subnet and no gateway, of Linux
+MAPS = (
+    ("tests/cases/scenarios/two-zones.yaml", ()), ("scenarios/three-az.yaml", ()),
+    ("scenarios/three-az.yaml", ("nodes.a.count=120",)),
+    ("tests/cases/scenarios/two-zones.yaml", ("hosts.api.ip=10.1.1.77", "vpcs.prod.internetGateway=false")),
+    ("tests/cases/scenarios/two-zones.yaml", ("provider=linux",)))

@@ -13,9 +13,10 @@ from hypothesis import strategies as st
 
 import calisim
 from calisim.report import dot
+from calisim.report.atlas import atlas
 from calisim.report.labels import clean
 from calisim.report.ladder import Leg, header_lines, ladder
-from tests.report.diagrams import JOURNEYS, NAMES
+from tests.report.diagrams import JOURNEYS, MAPS, NAMES
 
 ROOT = Path(__file__).parents[2]
 DOT = shutil.which("dot")
@@ -50,6 +51,24 @@ def test_a_journey_has_its_stations_and_legs(name, variant, request_):
     assert pipes == {str(number) for number, leg in enumerate(legs, 1) if leg.wrapping}
     ends = [words(one) for name, one in nodes.items() if name.startswith("end_")]
     assert ends[0][0] == (f"✕ {trace.request.loss.reason.name}" if trace.request.loss else "✓ delivered")
+
+
+@needs_graphviz
+@pytest.mark.parametrize(("path", "edits"), MAPS)
+def test_a_map_has_its_boxes(path, edits):
+    network = calisim.load(ROOT / path, set=edits).build()
+    made, found = atlas(network), drawn(dot.topology(network))
+    names = [one["name"] for one in found["objects"]]
+    boxes = {one["name"].removeprefix("cluster_"): words(one) for one in found["objects"]}
+    for number, cloud in enumerate(made.clouds):
+        assert boxes[f"v{number}"] == [cloud.name, cloud.says]
+        for position, subnet in enumerate(cloud.subnets):
+            assert boxes[f"v{number}s{position}"] == [*subnet.lines]
+            for place, node in enumerate(subnet.inside):
+                assert boxes[f"v{number}s{position}_{place}"] == [*node.lines]
+                assert (f"cluster_v{number}s{position}_{place}" in names) == bool(node.inside)
+    assert [boxes[f"h{number}"] for number in range(len(made.hosts))] == [[*host.lines] for host in made.hosts]
+    assert made.note == "" or made.note in words(found)
 
 
 @needs_graphviz

@@ -28,7 +28,8 @@ def told(rows):
 
 def test_a_tunnel_is_one_leg_through_the_cloud():
     found = made("three-az", "calico-cross-subnet", "shop/web-a-1-0", "shop/db-5", port=5432)
-    assert [station.name for station in found.stations] == ["shop/web-a-1-0", "node a-1", "VPC router prod", "node b-2", "shop/db-5"]
+    names = [station.name for station in found.stations]
+    assert names == ["shop/web-a-1-0", "node a-1", "VPC router prod", "node b-2", "shop/db-5"]
     there, back = found.ways
     assert told(there.rows) == [
         (0, None, 1, "NONE", False), (1, 2, 3, "IPIP", False), (3, None, 4, "NONE", False), (4, "good", "")]

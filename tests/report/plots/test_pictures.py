@@ -11,11 +11,13 @@ pytest.importorskip("matplotlib", reason="no tests of pictures: matplotlib is no
 import calisim  # noqa: E402
 from calisim.analysis.compare import compare  # noqa: E402
 from calisim.analysis.flows import Flows  # noqa: E402
-from calisim.report.plots import comparison, fates, journey, outcomes  # noqa: E402
+from calisim.report.atlas import atlas  # noqa: E402
+from calisim.report.plots import comparison, fates, journey, outcomes, topology  # noqa: E402
+from tests.report.diagrams import MAPS  # noqa: E402
 from tests.report.plots.test_canvas import inches, outside, texts  # noqa: E402
 
 ROOT = Path(__file__).parents[3]
-THREE = ROOT / "scenarios" / "three-az.yaml"
+THREE, TWO = ROOT / "scenarios" / "three-az.yaml", ROOT / "tests" / "cases" / "scenarios" / "two-zones.yaml"
 SCENARIOS = sorted((ROOT / "scenarios").glob("*.yaml"))
 
 
@@ -41,7 +43,7 @@ def test_a_comparison_shows_each_variant_its_losses_and_what_it_costs(compared):
 def test_many_variants_and_long_names_stay_on_the_sheet():
     names = ", ".join(f"{{name: v{number}-{'long' * 20}, set: {{seed: {number}}}}}" for number in range(45))
     scenario = calisim.load(
-        ROOT / "tests" / "cases" / "scenarios" / "two-zones.yaml", set=f"variants=[{names}]")
+        TWO, set=f"variants=[{names}]")
     picture = comparison.picture(compare(scenario))
     assert outside(picture) == [] and inches(picture.png())[1] < 30
     assert any("5 more variants" in text for text in texts(picture.svg()))
@@ -98,9 +100,23 @@ def test_a_journey_stays_on_the_sheet_and_shows_every_header(path, variant, requ
         assert f"✕ {trace.request.loss.reason.name}" in shown and "never reached" in shown
 
 
+@pytest.mark.parametrize(("path", "edits"), MAPS)
+def test_a_map_stays_on_the_sheet_and_names_everything(path, edits):
+    network = calisim.load(ROOT / path, set=edits).build()
+    picture = topology.picture(network)
+    assert outside(picture) == []
+    shown, made = set(texts(picture.svg())), atlas(network)
+    for cloud in made.clouds:
+        assert {cloud.name, cloud.says} <= shown and ("internet gateway" in shown) == cloud.gateway
+        for subnet in cloud.subnets:
+            assert subnet.name in shown
+            assert all({node.name, node.says[0], *(pod.name for pod in node.inside)} <= shown for node in subnet.inside)
+
+
 def test_the_same_answer_gives_the_same_bytes(compared):
     for draw in (
-        lambda: comparison.picture(compared), lambda: outcomes.picture(*ran(THREE)),
+        lambda: comparison.picture(compared), lambda: outcomes.picture(*ran(TWO)),
+        lambda: topology.picture(calisim.load(TWO).build()),
         lambda: journey.picture(calisim.load(THREE).build().trace("shop/web-a-1-0", "shop/db-5")),
     ):
         first, second = draw(), draw()
