@@ -102,6 +102,11 @@ class Trace:
 
         return kept_run([(way.fates.family[0].packets, way.fates) for way in self.ways if way.fates is not None])
 
+    def __repr__(self) -> str:
+        """One line; the journeys are there to be asked, and printed they are told."""
+        ends = ", ".join(way.verdict.name.lower() for way in self.ways)
+        return f"<Trace in {self.network.scenario.name}, {self.network.variant}: {ends}>"
+
     def __str__(self) -> str:
         from .telling import lines
 

@@ -37,6 +37,9 @@ class Picture:
         with _style():
             self.figure = draw()
 
+    def __repr__(self) -> str:
+        return f"<Picture of {self.title}>"
+
     def svg(self) -> bytes:
         return self._saved("svg", {"Date": None, "Creator": "calisim", "Title": self.title})
 
@@ -49,8 +52,10 @@ class Picture:
             self.figure.savefig(stream, format=form, dpi=DPI, metadata=metadata)
         return stream.getvalue()
 
-    def _repr_png_(self) -> bytes:
-        return self.png()
+    def _repr_png_(self) -> tuple[bytes, dict[str, int]]:
+        """With the size at which a notebook shows it: sharp where a screen has more than 96 dots an inch."""
+        width, height = self.figure.get_size_inches()
+        return self.png(), {"width": round(96 * width), "height": round(96 * height)}
 
 
 def require() -> None:
