@@ -54,9 +54,12 @@ def command(
     from ..analysis.blockers import all_blockers as find
     from ..analysis.explain import Request, trace
     from ..analysis.network import Network
+    from ..errors import UsageError
     from ..vocabulary import Verdict
 
     pictures.one_form(json=as_json, mermaid=mermaid, dot=dot)
+    if all_blockers and (mermaid or dot):
+        raise UsageError("--all-blockers is a list, no diagram; leave --mermaid or --dot out")
     loaded = options.load(scenario, set_, apply)
     network = Network(loaded, variant, step=step, engine=engine)
     request = Request(a, b, protocol, port, size, df, ttl)

@@ -76,5 +76,7 @@ def test_diagrams_stand_instead_of_the_text(line, start, tmp_path):
 
 
 def test_an_answer_has_one_form():
+    result = call("trace", TWO_ZONES, *PACKET, "--all-blockers", "--mermaid")
+    assert result.exit_code == 2 and "no diagram" in result.stderr
     result = call("trace", TWO_ZONES, *PACKET, "--json", "--dot")
     assert result.exit_code == 2 and "--json and --dot exclude each other" in result.stderr

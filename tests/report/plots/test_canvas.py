@@ -3,8 +3,11 @@
 from __future__ import annotations
 
 import struct
+import subprocess
+import sys
 import xml.etree.ElementTree as ElementTree
 from importlib.util import find_spec
+from pathlib import Path
 
 import pytest
 
@@ -12,6 +15,7 @@ from calisim.errors import UsageError
 from calisim.report.plots import canvas
 from tests.report.diagrams import NAMES
 
+ROOT = Path(__file__).parents[3]
 SVG = "{http://www.w3.org/2000/svg}"
 
 
@@ -57,6 +61,13 @@ def test_without_matplotlib_the_cure_is_said(monkeypatch):
     monkeypatch.setattr(canvas, "find_spec", lambda name: None)
     with pytest.raises(UsageError, match=r"pip install 'calisim\[plots\]'"):
         canvas.require()
+
+
+def test_matplotlib_is_imported_to_draw_and_never_before():
+    names = ["canvas", "comparison", "fates", "journey", "outcomes", "picture", "topology"]
+    code = "import sys; sys.modules['matplotlib'] = None; " + "; ".join(f"import calisim.report.plots.{name}" for name in names)
+    done = subprocess.run([sys.executable, "-c", code], cwd=ROOT, capture_output=True, text=True, check=False)
+    assert done.returncode == 0, done.stderr
 
 
 needs_matplotlib = pytest.mark.skipif(find_spec("matplotlib") is None, reason="no tests of pictures: matplotlib is not installed")
