@@ -50,6 +50,9 @@ def _graph(trace: Trace) -> Iterator[str]:
                 before = row
             elif row.kind != "note":
                 yield from _end(row, f"end_{way.title}", before)
+    for number, station in enumerate(made.stations):
+        if not station.reached:                  # beyond the place where the packet ended, without a line to it
+            yield f"  end_request -> s{number} [style=invis];"
     yield "}"
 
 

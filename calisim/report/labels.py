@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import textwrap
 import unicodedata
-from collections.abc import Iterable
 
 LONGEST = 44
 _JOINERS = "\u200c\u200d"           # belong to words of some scripts
@@ -20,22 +19,25 @@ def clean(text: str) -> str:
         if char not in _JOINERS and unicodedata.category(char) in _ACTING else char for char in text)
 
 
+def columns(text: str) -> int:
+    """How wide a text is, in letters: those of some scripts are twice as wide as others."""
+    return len(text) if text.isascii() else sum(1 + (unicodedata.east_asian_width(char) in "WF") for char in text)
+
+
 def label(text: str, longest: int = LONGEST) -> str:
     """A name; of a long one the beginning and the end, for pods of one workload differ at the end."""
-    shown = clean(text)
-    if len(shown) <= longest:
-        return shown
-    end = (longest - 1) * 2 // 5
-    return f"{shown[:longest - 1 - end]}…{shown[len(shown) - end:]}"
+    if len(text) <= longest and columns(whole := clean(text)) <= longest:
+        return whole
+    parts = clean(text[:longest]), clean(text[-longest:])
+    return next(short for short in (_middle(*parts, keep) for keep in range(longest - 1, -1, -1)) if columns(short) <= longest)
+
+
+def _middle(first: str, last: str, keep: int) -> str:
+    end = keep * 2 // 5
+    return f"{first[:keep - end]}…{last[len(last) - end:]}"
 
 
 def wrapped(text: str, columns: int, most: int = 6) -> list[str]:
     """A sentence in lines, the last one ending in … where it is too long."""
     lines = textwrap.wrap(clean(text), columns, break_on_hyphens=False)
     return lines if len(lines) <= most else [*lines[:most - 1], f"{lines[most - 1][:columns - 2]} …"]
-
-
-def some(names: Iterable[str], most: int) -> list[str]:
-    """The first names, and in their stead how many more there are."""
-    listed = list(names)
-    return listed if len(listed) <= most else [*listed[:most], f"… {len(listed) - most:,} more"]

@@ -108,6 +108,7 @@ def _box(name: str, place: Place, deep: str) -> Iterator[str]:
         yield f'{deep}{name}["{_lines([*place.lines])}"]'
         return
     yield f'{deep}subgraph {name}["{quoted(" · ".join(place.lines))}"]'
+    yield f"{deep}    direction LR"               # what is not linked stands one below the other
     for number, one in enumerate(place.inside):
         yield from _box(f"{name}_{number}", one, deep + "    ")
     yield f"{deep}end"

@@ -7,13 +7,13 @@ import unicodedata
 from hypothesis import given
 from hypothesis import strategies as st
 
-from calisim.report.labels import LONGEST, clean, label, some, wrapped
+from calisim.report.labels import LONGEST, clean, columns, label, wrapped
 
 
 @given(st.text())
 def test_a_label_is_one_line_of_what_can_be_seen(text):
     shown = label(text)
-    assert len(shown) <= LONGEST and len(shown.splitlines()) <= 1
+    assert columns(shown) <= LONGEST and len(shown.splitlines()) <= 1
     kinds = {unicodedata.category(char) for char in shown if char not in "\u200c\u200d"}
     assert not kinds & {"Cc", "Cf", "Co", "Cs", "Cn", "Zl", "Zp"}
 
@@ -32,11 +32,12 @@ def test_of_a_long_name_beginning_and_end_are_kept():
     assert shown == "checkout-fro…5-x7k2p" and len(shown) == 20
 
 
+def test_wide_letters_count_twice():
+    assert columns("あa") == 3 and label("あ" * 22) == "あ" * 22
+    shown = label("あ" * 40)
+    assert columns(shown) in (LONGEST - 1, LONGEST) and "…" in shown
+
+
 def test_a_long_sentence_ends_in_an_ellipsis():
     lines = wrapped("word " * 200, 20, 3)
     assert len(lines) == 3 and lines[-1].endswith("…") and max(map(len, lines)) <= 20
-
-
-def test_a_list_says_how_many_it_leaves_out():
-    assert some("abc", 3) == ["a", "b", "c"]
-    assert some("abcde", 3) == ["a", "b", "c", "… 2 more"]

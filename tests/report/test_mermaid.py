@@ -26,7 +26,7 @@ LINES = (
     r" {4}(?P<open>rect) rgba\(\d+, \d+, \d+, 0\.\d+\)", r" {4}(?P<close>end)")
 LABEL = f'"(?P<label>{TEXT})"'
 BOXES = (
-    r"flowchart LR", rf"    acc(?:Title|Descr): {TEXT}", r"    (?P<sender>\w+) --- (?P<receiver>\w+)",
+    r"flowchart LR", r" +direction LR", rf"    acc(?:Title|Descr): {TEXT}", r"    (?P<sender>\w+) --- (?P<receiver>\w+)",
     rf" +(?P<open>subgraph) (?P<new>v\d+(?:s\d+(?:_\d+)?)?)\[{LABEL}\]", r" +(?P<close>end)",
     rf" +(?P<new>v[s\d_]+|note)\[{LABEL}\]", rf" +(?P<new>[gh]\d+|out)\(\[{LABEL}\]\)", r" +(?P<new>r\d+)\{\{" + LABEL + r"\}\}")
 

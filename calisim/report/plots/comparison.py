@@ -6,7 +6,7 @@ from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING, NamedTuple
 
 from ...quantities import plural
-from ..labels import label, wrapped
+from ..labels import columns, label, wrapped
 from ..text import share
 from . import fates
 from .canvas import LETTER, QUIET, Picture, heading
@@ -70,7 +70,7 @@ def _draw(comparison: Comparison) -> Figure:
     panels = _panels(reports)
     rows = [fates.fates(report.tally) for report in reports]
     looked, names = fates.looks(rows), [_name(report) for report in reports]
-    left = 0.45 + LETTER * max(len(line) for name in names for line in name.split("\n"))
+    left = 0.45 + LETTER * max(columns(line) for name in names for line in name.split("\n"))
     width = left + WIDE + len(panels) * (NARROW + AIR) + 0.35
     caption = [*wrapped(comparison.answer, int((width - 0.7) / LETTER), 8), *_left_out(comparison)]
     body = max(len(reports), 2) * fates.ROW * 1.12

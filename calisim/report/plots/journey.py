@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Any
 
 from ...vocabulary import Encap
 from ...vocabulary.encaps import encapsulation
-from ..labels import label, wrapped
+from ..labels import columns, label, wrapped
 from ..ladder import Ladder, Leg, Note, Station, Way, header_lines, ladder
 from .canvas import BLUE, GREEN, GREY, INK, LETTER, ORANGE, PALE, PURPLE, QUIET, RULE, VERMILION, Picture, heading, sheet, write
 
@@ -32,7 +32,7 @@ class _Drawing:
 
     def __init__(self, made: Ladder) -> None:
         self._stations = made.stations
-        width = max(2 * EDGE + GAP * (len(made.stations) - 1), 7.5, 0.7 + LETTER * 1.62 * len(made.title))
+        width = max(2 * EDGE + GAP * (len(made.stations) - 1), 7.5, 0.7 + LETTER * 1.62 * columns(made.title))
         height = TOP + sum(0.34 + sum(map(_height, way.rows)) for way in made.ways) + 0.3
         self._left = (width - GAP * (len(made.stations) - 1)) / 2
         self._width, self._y = width, TOP
@@ -54,7 +54,7 @@ class _Drawing:
         looks: dict[str, Any] = {"color": RULE, "lw": 2} if station.reached else {"color": GREY, "lw": 1, "ls": (0, (2, 3))}
         axes.plot([x, x], [TOP - 0.16, height - 0.2], zorder=0, **looks)
         name = label(station.name, 32)
-        size = min(9.5, 9.5 * (GAP - 0.25) / (LETTER * 1.12 * len(name)))
+        size = min(9.5, 9.5 * (GAP - 0.25) / (LETTER * 1.12 * columns(name)))
         write(axes, x, TOP - 0.5, name, size, weight="bold", color=colour)
         write(axes, x, TOP - 0.31, " ".join(station.lines()[1:]), 7.5, color=QUIET)
 

@@ -9,7 +9,7 @@ import numpy as np
 from ...analysis.scopes import SCOPES, TITLES
 from ...analysis.story import percent
 from ...quantities import plural
-from ..labels import label
+from ..labels import columns, label
 from . import fates
 from .canvas import LETTER, RULE, Picture, heading, write
 
@@ -55,7 +55,7 @@ def _draw(network: Network, run: Run, flows: Flows) -> Figure:
     looked = fates.looks(rows)
     names = [f"{TITLES[scope]}\n{plural(sum(row.values()), 'packet')}" for scope, row in zip(scopes, rows, strict=True)]
     zones = matrix(network, flows)
-    side, widest = CELL * max(len(zones.receivers), 2), LETTER * max([5 + len(zone) for zone in zones.senders] or [1])
+    side, widest = CELL * max(len(zones.receivers), 2), LETTER * max([5 + columns(zone) for zone in zones.senders] or [1])
     tall = 0.57 * len(zones.senders)
     left = 0.45 + LETTER * max((len(line) for name in names for line in name.split("\n")), default=0)
     body = max(len(rows) * fates.ROW * 1.25, tall, 0.8)

@@ -6,7 +6,7 @@ from math import ceil
 from typing import TYPE_CHECKING, NamedTuple
 
 from ..atlas import Atlas, Cloud, Place, atlas
-from ..labels import label
+from ..labels import columns, label
 from .canvas import BLUE, GREEN, INK, LETTER, QUIET, VERMILION, Picture, heading, sheet, write
 
 if TYPE_CHECKING:
@@ -141,7 +141,7 @@ def _name(axes: Axes, x: float, y: float, text: str, room: float, size: float, *
     """A text on its line: where there is too little room, smaller, and then shorter."""
     letter = LETTER * size / 9 * (1.13 if looks.get("weight") == "bold" else 1)
     shown = label(text, max(6, int(room / letter / 0.8)))
-    write(axes, x, y, shown, min(size, size * room / (letter * max(len(shown), 1))), ha="left", **looks)
+    write(axes, x, y, shown, min(size, size * room / (letter * max(columns(shown), 1))), ha="left", **looks)
 
 
 def _box(axes: Axes, x: float, y: float, size: Size, fill: str, edge: str, line: float = 1.0, hatch: str = "") -> None:

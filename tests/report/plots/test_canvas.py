@@ -5,6 +5,7 @@ from __future__ import annotations
 import struct
 import subprocess
 import sys
+import warnings
 import xml.etree.ElementTree as ElementTree
 from importlib.util import find_spec
 from pathlib import Path
@@ -37,7 +38,9 @@ def outside(picture: canvas.Picture) -> list[str]:
 
     figure, found = picture.figure, []
     canvas = FigureCanvasAgg(figure)
-    canvas.draw()
+    with warnings.catch_warnings():
+        warnings.filterwarnings("ignore", message="Glyph .* missing")
+        canvas.draw()
     renderer, frame = canvas.get_renderer(), figure.bbox
     for text in figure.findobj(Text):
         box = text.get_window_extent(renderer)

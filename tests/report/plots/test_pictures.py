@@ -43,7 +43,7 @@ def test_a_comparison_shows_each_variant_its_losses_and_what_it_costs(compared):
 
 def test_many_variants_and_long_names_stay_on_the_sheet(compared):
     report = compared.variants[-1]
-    many = tuple(replace(report, id=f"v{number}-{'long' * 20}") for number in range(45))
+    many = tuple(replace(report, id=f"v{number}-{'long長い' * 20}") for number in range(45))
     picture = comparison.picture(replace(compared, variants=many, answer="word " * 500))
     assert outside(picture) == [] and inches(picture.png())[1] < 30
     assert any("5 more variants" in text for text in texts(picture.svg()))
