@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING, NamedTuple
 
 import numpy as np
 
+from ...analysis.run import is_reply
 from ...analysis.scopes import SCOPES, TITLES
 from ...analysis.story import percent
 from ...quantities import plural
@@ -62,8 +63,9 @@ def _draw(network: Network, run: Run, flows: Flows) -> Figure:
     width = left + BARS + (0.6 + widest + side if zones.cells else 0) + 0.35
     height = TOP + body + 0.65 + fates.legend_height(looked, width - 0.7) + 0.25
     figure = Figure(figsize=(width, height), facecolor="white")
+    answers = ", answers included" if any(map(is_reply, run.tallies)) else ""
     heading(figure, f"{label(network.scenario.name, 60)} · {label(network.variant)}",
-            f"{plural(run.tally.sent, 'packet')}, {percent(run.tally.success, run.tally.sent)} arrived")
+            f"{plural(run.tally.sent, 'packet')}, {percent(run.tally.success, run.tally.sent)} arrived{answers}")
     axes = figure.add_axes((left / width, 1 - (TOP + body) / height, BARS / width, body / height))
     axes.set_title("What became of the packets, by how near the ends are", pad=8)
     fates.bars(axes, names, rows, looked, BARS)

@@ -35,14 +35,15 @@ def picture(network: Network) -> Picture:
 def _draw(made: Atlas) -> Figure:
     sizes = [_cloud_size(cloud) for cloud in made.clouds]
     width = max([size.width for size in sizes] + [7.0]) + 2 * EDGE
-    per_row = max(1, int((width - 2 * EDGE - 1) / (NODE + GAP)))
+    band = max([size.width for size in sizes] or [width - 2 * EDGE])
+    per_row = max(1, int((band - 0.9) / (NODE + GAP)))
     above = 0.42 * max(1, ceil(len(made.hosts) / per_row)) + 0.55 if made.world or made.hosts else 0.0
     height = 0.9 + above + sum(size.height + 0.35 for size in sizes) + 0.15
     figure, axes = sheet(width, height)
     heading(figure, made.title, f"{made.says}{f' ({made.note})' if made.note else ''}")
     y = 0.9
     if above:
-        _box(axes, EDGE, y, Size(width - 2 * EDGE, above - 0.4), "white", "#b9c2d0")
+        _box(axes, EDGE, y, Size(band, above - 0.4), "white", "#b9c2d0")
         word = "outside" if made.world else "hosts"
         write(axes, EDGE + GAP, y + above / 2 - 0.2, word, 8.5, color=QUIET, style="italic", ha="left")
         _hosts(axes, made.hosts, y + 0.1, per_row)
@@ -57,7 +58,7 @@ def _hosts(axes: Axes, hosts: tuple[Place, ...], y: float, per_row: int) -> None
     for number, host in enumerate(hosts):
         x, top = EDGE + 0.9 + (NODE + GAP) * (number % per_row), y + 0.42 * (number // per_row)
         _box(axes, x, top, Size(NODE, 0.34), "#e2f3ee", GREEN)
-        _name(axes, x + 0.1, top + 0.17, "  ".join(host.lines), NODE - 0.2, 8)
+        _name(axes, x + 0.1, top + 0.17, "  ".join((label(host.name, 22), *host.says)), NODE - 0.2, 8)
 
 
 def _cloud_size(cloud: Cloud) -> Size:
