@@ -14,7 +14,7 @@ from pathlib import Path
 
 ROOT = Path(__file__).resolve().parent.parent
 PAGES = [ROOT / "README.md", *sorted((ROOT / "docs").glob("*.md"))]
-BLOCK = re.compile(r"(<!-- output of: (.+?) -->\n```text\n)(.*?)(^```$)", re.DOTALL | re.MULTILINE)
+BLOCK = re.compile(r"(<!-- output of: (.+?) -->\n```(?:text|mermaid)\n)(.*?)(^```$)", re.DOTALL | re.MULTILINE)
 COLUMNS = "110"
 THIS_CALISIM = f'calisim() {{ "{sys.executable}" -m calisim "$@"; }}'          # of this tree, installed or not
 

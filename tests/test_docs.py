@@ -35,6 +35,11 @@ def commands() -> list[tuple[str, str]]:
     return found
 
 
+def needs_matplotlib(wanted: object) -> None:
+    if wanted:
+        pytest.importorskip("matplotlib", reason="this draws a picture: matplotlib is not installed")
+
+
 def statements(block: str) -> list[str]:
     """Lines of a block, those of a here-document and continued ones joined to their first."""
     joined: list[str] = []
@@ -55,6 +60,7 @@ def test_command_runs(page: str, command: str) -> None:
     """With the calisim of this tree, installed or not; exit 1 (a check said no) is allowed, 2 (wrong call) is not."""
     if command.startswith("calisim view"):
         return assert_serves(command)
+    needs_matplotlib(re.search("--(svg|png) ", command))
     this_calisim = f'calisim() {{ "{sys.executable}" -m calisim "$@"; }}'
     done = subprocess.run(
         ["bash", "-c", f"{this_calisim}\n{command}"], cwd=ROOT, env={**os.environ, "PYTHONPATH": str(ROOT), "COLUMNS": "100"},
@@ -90,7 +96,7 @@ def test_readme_shows_commands() -> None:
     assert any(page == "README.md" for page, _ in commands())
 
 
-@pytest.mark.parametrize("script", ["reasons.py", "outputs.py"])
+@pytest.mark.parametrize("script", ["reasons.py", "outputs.py", "notebook.py"])
 def test_generated_pages_are_current(script: str) -> None:
     done = subprocess.run(
         [sys.executable, str(ROOT / "docs" / script), "--check"], env={**os.environ, "PYTHONPATH": str(ROOT)},
@@ -98,8 +104,12 @@ def test_generated_pages_are_current(script: str) -> None:
     assert done.returncode == 0, f"run python docs/{script}\n{done.stderr}"
 
 
-def test_python_of_the_readme_runs() -> None:
-    for block in re.findall(r"^```python\n(.*?)^```", (ROOT / "README.md").read_text(), re.DOTALL | re.MULTILINE):
+@pytest.mark.parametrize("page", ["README.md", "docs/plots.md"])
+def test_python_of_a_page_runs(page: str) -> None:
+    blocks = re.findall(r"^```python\n(.*?)^```", (ROOT / page).read_text(), re.DOTALL | re.MULTILINE)
+    assert blocks
+    for block in blocks:
+        needs_matplotlib("calisim.plot(" in block)
         done = subprocess.run(
             [sys.executable, "-c", block], cwd=ROOT, env={**os.environ, "PYTHONPATH": str(ROOT)},
             capture_output=True, text=True, check=False)
