@@ -1,0 +1,32 @@
+"""The documentation as a site: ``make docs`` builds it into ``build/site``. Every warning is an error.
+
+Sphinx, because the docstrings are its markup, names and anchors that lead nowhere end the build, and its pages open from disk, search
+included; MyST, because the pages are the repository's Markdown; Furo, because it asks no other server for fonts or scripts.
+"""
+
+from __future__ import annotations
+
+from pygments.lexers.special import TextLexer
+
+import calisim
+
+project = "calisim"
+author = copyright = "The calisim authors"
+release = version = calisim.__version__
+html_title = f"calisim {release}"
+
+extensions = ["myst_parser", "sphinx.ext.autodoc"]
+nitpicky = True
+highlight_language = "none"
+myst_heading_anchors = 3
+autodoc_member_order = "bysource"
+python_use_unqualified_type_names = True
+
+html_theme = "furo"
+html_static_path = ["static"]
+html_css_files = ["site.css"]
+html_copy_source = html_show_sphinx = False
+
+
+def setup(app: object) -> None:
+    app.add_lexer("mermaid", TextLexer)          # type: ignore[attr-defined]   # GitHub draws it, here it is read
