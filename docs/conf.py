@@ -1,7 +1,8 @@
 """The documentation as a site: ``make docs`` builds it into ``build/site``. Every warning is an error.
 
-Sphinx, because the docstrings are its markup, names and anchors that lead nowhere end the build, and its pages open from disk, search
-included; MyST, because the pages are the repository's Markdown; Furo, because it asks no other server for fonts or scripts.
+Sphinx, because the docstrings are its markup, because names and anchors that lead nowhere end the build, and because its
+pages open from disk, search included. MyST, because the pages are the repository's Markdown. Furo, because it asks no server
+for fonts or scripts.
 """
 
 from __future__ import annotations
