@@ -12,7 +12,7 @@ Examples:
   calisim compare scenarios/three-az.yaml
   calisim compare scenarios/three-az.yaml --variants overlay-vxlan,calico-cross-subnet-vxlan
   calisim compare scenarios/three-az.yaml --set 'nodes.a.sourceDestCheck=true' --pairs
-  calisim compare scenarios/three-az.yaml --apply - < ippool.yaml
+  calisim compare scenarios/three-az.yaml --apply - < scenarios/three-az/document-2.yaml
 """)
 @options.scenario_argument
 @options.editing

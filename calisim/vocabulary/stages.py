@@ -34,19 +34,19 @@ class Stage(IntEnum):
 
 
 class Verdict(IntEnum):
-    """How a journey ends. Success: DELIVERED, EXITED. Failure: DROPPED (with a reason), REFUSED.
-
-    Neither are UNDETERMINED (the model does not know, and does not guess) and CONTINUED (what was sent goes on as other
-    packets: its fragments, or the datagram of which it is a fragment).
-    """
+    """How a journey ends; ``verdict.sentence`` says it. UNDETERMINED and CONTINUED are neither success nor failure."""
 
     NONE = 0
-    DELIVERED = 1      # the addressed endpoint has it
-    EXITED = 2         # left the modelled network towards an address that the scenario does not name
+    DELIVERED = 1
+    EXITED = 2
     DROPPED = 3
-    REFUSED = 4        # the endpoint's own stack said no (port unreachable, RST)
+    REFUSED = 4
     UNDETERMINED = 5
     CONTINUED = 6
+
+    @property
+    def sentence(self) -> str:
+        return _ENDS[self]
 
     @property
     def success(self) -> bool:
@@ -55,6 +55,17 @@ class Verdict(IntEnum):
     @property
     def failure(self) -> bool:
         return self in (Verdict.DROPPED, Verdict.REFUSED)
+
+
+_ENDS = {
+    Verdict.NONE: "",
+    Verdict.DELIVERED: "the addressed endpoint has it",
+    Verdict.EXITED: "it left the modelled network towards an address that the scenario does not name",
+    Verdict.DROPPED: "it is lost, for exactly one reason",
+    Verdict.REFUSED: "the endpoint's own stack said no (port unreachable, RST)",
+    Verdict.UNDETERMINED: "the model does not know, and does not guess",
+    Verdict.CONTINUED: "what was sent goes on as other packets: its fragments, or the datagram of which it is a fragment",
+}
 
 
 class Relation(IntEnum):
