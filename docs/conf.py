@@ -18,10 +18,14 @@ html_title = f"calisim {release}"
 
 extensions = ["myst_parser", "sphinx.ext.autodoc"]
 nitpicky = True
+nitpick_ignore_regex = [("py:class", r".*")]                      # annotations name many types that are no user's business
 highlight_language = "none"
 myst_heading_anchors = 3
+autodoc_class_signature = "separated"
 autodoc_member_order = "bysource"
 python_use_unqualified_type_names = True
+
+smartquotes = False
 
 html_theme = "furo"
 html_static_path = ["static"]

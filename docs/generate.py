@@ -17,7 +17,7 @@ from . import tables
 from .pages import PAGES, ROOT, bash, folder
 
 OUTPUT = re.compile(r"(<!-- output of: (.+?) -->\n```text\n)(.*?)(^```$)", re.DOTALL | re.MULTILINE)
-TABLE = re.compile(r"(<!-- (\w+) of: (.+?) -->\n)(.*?)(^<!-- end -->$)", re.DOTALL | re.MULTILINE)
+TABLE = re.compile(r"(<!-- (?!output)(\w+) of: (.+?) -->\n)(.*?)(^<!-- end -->$)", re.DOTALL | re.MULTILINE)
 
 
 def output(page: Path, command: str) -> str:

@@ -22,7 +22,10 @@ SECTION = re.compile(r"^## (.+)$", re.MULTILINE)
 FENCE = re.compile(
     r"(?:^<!-- (?P<mark>file|not run): (?P<says>.+?) -->\n)?^```(?P<language>[^\n]*)\n(?P<text>.*?)^```$",
     re.DOTALL | re.MULTILINE)
-THIS_CALISIM = f'calisim() {{ "{sys.executable}" -m calisim "$@"; }}'          # of this tree, installed or not
+TREE = f"""
+python() {{ "{sys.executable}" "$@"; }}
+calisim() {{ python -m calisim "$@"; }}
+"""                                           # calisim of this tree, installed or not
 
 
 @dataclass(frozen=True)
@@ -39,11 +42,11 @@ class Block:
     @property
     def script(self) -> str:
         """As bash: Python becomes a here-document."""
-        return self.text if self.language == "sh" else f'"{sys.executable}" - <<\'PYTHON\'\n{self.text}PYTHON\n'
+        return self.text if self.language == "sh" else f"python - <<'PYTHON'\n{self.text}PYTHON\n"
 
     @property
     def runs(self) -> bool:
-        return self.language in ("sh", "python") and self.mark != "not run"
+        return self.language in ("sh", "python") and not self.mark
 
 
 def blocks(page: Path) -> list[Block]:
@@ -85,5 +88,5 @@ def bash(script: str, place: Path, columns: int = 100) -> subprocess.CompletedPr
     """Run a script with the calisim of this tree."""
     environment = {**os.environ, "PYTHONPATH": str(ROOT), "COLUMNS": str(columns), "NO_COLOR": "1"}
     return subprocess.run(
-        ["bash", "-c", f"{THIS_CALISIM}\n{script}"], cwd=place, env=environment,
+        ["bash", "-c", TREE + script], cwd=place, env=environment,
         capture_output=True, text=True, timeout=120, check=False)

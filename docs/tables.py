@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import inspect
 import json
 import re
 from collections.abc import Callable, Iterable, Sequence
@@ -12,7 +13,7 @@ import click
 from calisim.cli.main import COMMANDS, cli
 from calisim.scenario.json_schema import generate
 from calisim.scenario.variants import BUILT_IN
-from calisim.vocabulary import DropReason, Verdict, fields, records
+from calisim.vocabulary import DropReason, Verdict, fields, records, stages
 
 from .pages import ROOT
 
@@ -99,6 +100,12 @@ def record(name: str) -> str:
         [f"`{field}`", dtype[field].name, fields.MEANING[name][field]] for field in dtype.names))
 
 
+def words(name: str) -> str:
+    """The members of an enumeration with the comments behind them."""
+    members = re.findall(r"^ {4}([A-Z]\w+) = (\w+)(?: +# (.+))?$", inspect.getsource(getattr(stages, name)), re.MULTILINE)
+    return table(["name", "code", "meaning"], ([f"`{word}`", code, says] for word, code, says in members))
+
+
 def verdicts(_: str) -> str:
     counts = {(True, False): "success", (False, True): "failure"}
     return table(["verdict", "code", "counts as", "meaning"], (
@@ -159,5 +166,6 @@ def _paragraphs(text: str) -> str:
 
 
 KINDS: dict[str, Callable[[str], str]] = {
-    "keys": keys, "variants": variants, "record": record, "verdicts": verdicts, "reasons": reasons, "commands": commands,
+    "keys": keys, "variants": variants, "record": record, "words": words, "verdicts": verdicts, "reasons": reasons,
+    "commands": commands,
 }
