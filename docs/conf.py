@@ -21,7 +21,7 @@ nitpicky = True
 nitpick_ignore_regex = [("py:class", r".*")]                      # annotations name many types that are no user's business
 highlight_language = "none"
 myst_heading_anchors = 3
-autodoc_class_signature = "separated"
+toc_object_entries_show_parents = "hide"
 autodoc_member_order = "bysource"
 python_use_unqualified_type_names = True
 

@@ -36,8 +36,9 @@ def table(head: Sequence[str], rows: Iterable[Sequence[object]]) -> str:
 def keys(name: str) -> str:
     """The keys of a section, as the schema has them."""
     section = SECTIONS[name]
+    required = dict.fromkeys(section.get("required", ()), "required")
     return table(["key", "type", "default", "meaning"], (
-        [f"`{key}`", type_of(value), "required" if key in section["required"] else default_of(value), value["description"]]
+        [f"`{key}`", type_of(value), required.get(key) or default_of(value), value["description"]]
         for key, value in section["properties"].items()))
 
 
