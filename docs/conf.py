@@ -8,8 +8,9 @@ for fonts or scripts.
 from __future__ import annotations
 
 from pygments.lexers.special import TextLexer
+from sphinx.application import Sphinx
 
-import calisim
+import calisim.analysis.network          # gives Scenario its build()
 
 project = "calisim"
 author = copyright = "The calisim authors"
@@ -33,5 +34,5 @@ html_css_files = ["site.css"]
 html_copy_source = html_show_sphinx = False
 
 
-def setup(app: object) -> None:
-    app.add_lexer("mermaid", TextLexer)          # type: ignore[attr-defined]   # GitHub draws it, here it is read
+def setup(app: Sphinx) -> None:
+    app.add_lexer("mermaid", TextLexer)          # GitHub draws such a block; here it is read
