@@ -39,7 +39,7 @@ class Alike:
     public_address: int | None
     labels: Mapping[str, str]
     instance_type: str
-    down: bool
+    down: bool | frozenset[str]                   # all of them, or these
     mark: Mark
     written: NodeGroup = field(compare=False)
 
@@ -64,8 +64,8 @@ def _alike(
         None if group.first_address is None else (group.first_address, group.mark_of("first_address")),
         subnet.prefix.length if group.prefix_length is None else group.prefix_length, group.mtu or subnet.mtu, check, check_mark,
         tuple(dict.fromkeys(group.security_groups)) or ((DEFAULT_GROUP,) if profile.security_groups else ()),
-        _public(group, vpcs[subnet.vpc], profile), _zone_labels(subnet) | group.labels, group.instance_type, group.down,
-        group.mark, group)
+        _public(group, vpcs[subnet.vpc], profile), _zone_labels(subnet) | group.labels, group.instance_type,
+        group.down if isinstance(group.down, bool) else frozenset(group.down), group.mark, group)
 
 
 def nodes(
@@ -200,7 +200,8 @@ def _node(item: tuple[str, Alike, NodeResource | None, int]) -> Node:
         recorded=document.address if document is not None and document.address is not None else (address, alike.length),
         source_dest_check=alike.check, groups=alike.groups,
         labels={HOSTNAME_LABEL: name, **alike.labels, **(document.labels if document else {})}, mtu=alike.mtu,
-        public_address=alike.public_address, instance_type=alike.instance_type, group=alike.name, down=alike.down,
+        public_address=alike.public_address, instance_type=alike.instance_type, group=alike.name,
+        down=alike.down if isinstance(alike.down, bool) else name in alike.down,
         ipip_address=document.ipip_address if document else None, vxlan_address=document.vxlan_address if document else None,
         cluster_id=document.cluster_id if document else "", mark=alike.mark, check_mark=alike.check_mark)
 

@@ -73,6 +73,15 @@ class Document:
         return str(_mapping(self.value.get("spec")).get("cidr") or "") if self.kind == "IPPool" else ""
 
     @property
+    def references(self) -> tuple[str, ...]:
+        """What ``delete:`` may call it, the shortest first: KIND/NAME or KIND/NAMESPACE/NAME, KIND.GROUP as kubectl takes it."""
+        written = str(_mapping(self.value.get("metadata")).get("namespace") or "")
+        plain = [self.name or self.pool_cidr] if written in ("", "default") else []
+        group = self.api_version.rpartition("/")[0].removeprefix("crd.")
+        kinds = (self.kind, f"{self.kind}.{group}") if group else (self.kind,)
+        return tuple(f"{kind}/{name}" for kind in kinds for name in (*plain, f"{self.namespace}/{self.name}"))
+
+    @property
     def identity(self) -> tuple[str, ...]:
         """Two documents with the same identity are one resource; () for a document without a name."""
         group = self.api_version.rpartition("/")[0].removeprefix("crd.")

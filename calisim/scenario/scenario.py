@@ -15,7 +15,7 @@ from typing import Any
 from ..errors import Mark, Problem, ScenarioError, UsageError
 from . import checks, edits, manifests, pools, variants
 from .documents import Document, apply
-from .faults import Reading, read_file
+from .faults import Reading, nearest, read_file
 from .reader import Yaml, dotted
 from .resources import Resources
 from .schema import ScenarioFile, Spec, Step, VariantSpec
@@ -103,9 +103,14 @@ class Scenario:
         listed = [one if isinstance(one, str) else one.name for one in self.spec.variants]
         return tuple(dict.fromkeys(listed)) or variants.CLASSIC
 
+    @property
+    def own_variants(self) -> Mapping[str, VariantSpec]:
+        """The variants that the file itself describes."""
+        return {one.name: one for one in self.spec.variants if isinstance(one, VariantSpec)}
+
     def select_variants(self, text: str) -> tuple[str, ...]:
         """``a,b`` or ``all`` of a command line → ids."""
-        return variants.select(text, self._own_variants())
+        return variants.select(text, self.own_variants)
 
     def with_variant(self, id: str) -> Scenario:
         """The scenario as the variant has it: the documents, then the variant's edits."""
@@ -113,11 +118,15 @@ class Scenario:
             return self
         if self.variant != variants.AS_IS:
             raise UsageError(f"this is variant {self.variant} already; derive {id} from the scenario itself")
-        own = self._own_variants().get(id)
+        own = self.own_variants.get(id)
         if own is not None:
-            return replace(understand(self._changed(self.draft, own), self), variant=id)
-        variants.select(id, self._own_variants())
+            return self.varied(own)
+        variants.select(id, self.own_variants)
         return replace(self, resources=variants.BUILT_IN[id].edit(self.resources), variant=id)
+
+    def varied(self, change: VariantSpec) -> Scenario:
+        """The scenario under a variant that need not stand in its file."""
+        return replace(understand(self._changed(self.draft, change), self), variant=change.name)
 
     def after_steps(self, count: int) -> Scenario:
         """The state after the first ``count`` steps; each keeps what went before."""
@@ -146,9 +155,6 @@ class Scenario:
         """The line that a mark points at, as written."""
         return self.draft.sources.line_of(mark)
 
-    def _own_variants(self) -> Mapping[str, VariantSpec]:
-        return {one.name: one for one in self.spec.variants if isinstance(one, VariantSpec)}
-
     def _changed(self, draft: Draft, change: Step | VariantSpec) -> Draft:
         """The draft after a step or under a variant of the user's own."""
         written = self.draft.written
@@ -158,6 +164,7 @@ class Scenario:
         if change.set:
             draft = draft.assigned(_assignments(change, written), problems)
         draft = draft.applied(_documents(change.apply, change.path_of("apply"), draft.sources, written, problems))
+        draft = replace(draft, documents=_kept(draft.documents, change, written, problems))
         _stop(problems, draft.sources)
         return draft
 
@@ -259,6 +266,25 @@ def _documents(
         else:
             unpack_value(item, where, written, found, problems)
     return found
+
+
+def _kept(
+    documents: tuple[Document, ...], change: Step | VariantSpec, written: Yaml, problems: list[Problem],
+) -> tuple[Document, ...]:
+    """The documents without those under a ``delete:``, each of which has to mean one."""
+    gone: list[Document] = []
+    for position, reference in enumerate(change.delete):
+        where = change.path_of("delete", position)
+        meant = [document for document in documents if reference in document.references]
+        if len(meant) == 1:
+            gone += meant
+        elif meant:
+            cure = f"write {meant[0].references[-1]}"
+            problems.append(Problem(written.mark_of(where), dotted(where), f"{reference} means {len(meant)} documents", cure))
+        else:
+            cure = nearest(reference, (document.references[0] for document in documents))
+            problems.append(Problem(written.mark_of(where), dotted(where), f"no document in force is {reference}", cure))
+    return tuple(document for document in documents if document not in gone) if gone else documents
 
 
 def _stop(problems: Sequence[Problem], sources: Sources) -> None:

@@ -87,6 +87,9 @@ def _variant_kind(value: Any) -> str:
     return "own" if isinstance(value, dict) else "name"
 
 
+_DELETED = "documents taken out after all is applied, as `KIND/NAME` or `KIND/NAMESPACE/NAME`"
+
+
 class Metadata(Section):
     name: str = Field(description="shown in reports")
     description: str = Field("", description="what the scenario shows")
@@ -201,7 +204,8 @@ class NodeGroup(Section):
     public_ip: PublicAddress | None = Field(
         None, alias="publicIP", description="`true`: some address that nobody needs to know; an address: reachable from "
         "outside by it. If not said `true` on `aws` where the VPC has an internet gateway")
-    down: bool = Field(False, description="neither sends nor receives")
+    down: bool | list[str] = Field(
+        False, description="neither sends nor receives: all of the group, or its nodes of these names")
 
 
 class PortName(Section):
@@ -257,6 +261,7 @@ class VariantSpec(Section):
     set: dict[str, Any] = Field({}, description="path to value, as `--set`")
     apply: list[str | dict[str, Any]] = Field(
         [], description="files beside the scenario or below it, or documents written in place, as `--apply`")
+    delete: list[str] = Field([], description=_DELETED)
 
 
 VariantOrName = Annotated[Annotated[str, Tag("name")] | Annotated[VariantSpec, Tag("own")], Discriminator(_variant_kind)]
@@ -267,6 +272,7 @@ class Step(Section):
     set: dict[str, Any] = Field({}, description="path to value, as `--set`")
     apply: list[str | dict[str, Any]] = Field(
         [], description="files beside the scenario or below it, or documents written in place, as `--apply`")
+    delete: list[str] = Field([], description=_DELETED)
     pools: Literal["none"] | None = Field(
         None, description="`none` sets the pool documents aside until a step applies pools again")
 
