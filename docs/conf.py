@@ -32,6 +32,7 @@ html_theme = "furo"
 html_static_path = ["static"]
 html_css_files = ["site.css"]
 html_copy_source = html_show_sphinx = False
+html_show_search_summary = False          # a page that was opened from disk may not fetch others
 
 
 def setup(app: Sphinx) -> None:

@@ -89,4 +89,4 @@ def bash(script: str, place: Path, columns: int = 100) -> subprocess.CompletedPr
     environment = {**os.environ, "PYTHONPATH": str(ROOT), "COLUMNS": str(columns), "NO_COLOR": "1"}
     return subprocess.run(
         ["bash", "-c", TREE + script], cwd=place, env=environment,
-        capture_output=True, text=True, timeout=120, check=False)
+        capture_output=True, text=True, timeout=300, check=False)
