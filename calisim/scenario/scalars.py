@@ -74,7 +74,7 @@ def _reason(value: Any) -> str:
     name = _text(value, "for example SOURCE_CHECK")
     if name not in DropReason.__members__ or name == "NONE":
         near = get_close_matches(name.upper(), DropReason.__members__, 1)
-        cure = f"did you mean {near[0]}?" if near else "calisim explain lists them"
+        cure = f"did you mean {near[0]}?" if near else f"there are {', '.join(list(DropReason.__members__)[1:])}"
         raise ValueError(f"{_short(value)} is no drop reason: {cure}")
     return name
 
