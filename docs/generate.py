@@ -16,7 +16,7 @@ from pathlib import Path
 from . import tables
 from .pages import PAGES, ROOT, bash, folder
 
-OUTPUT = re.compile(r"(<!-- output of: (.+?) -->\n```text\n)(.*?)(^```$)", re.DOTALL | re.MULTILINE)
+OUTPUT = re.compile(r"(<!-- output of: (.+?) -->\n```(?:text|mermaid)\n)(.*?)(^```$)", re.DOTALL | re.MULTILINE)
 TABLE = re.compile(r"(<!-- (?!output)(\w+) of: (.+?) -->\n)(.*?)(^<!-- end -->$)", re.DOTALL | re.MULTILINE)
 
 
