@@ -26,6 +26,7 @@ COMMANDS = {
     "routes": "A node's routing table, as `ip route` shows it.",
     "ipam": "Pools, blocks and addresses, as `calicoctl ipam show` shows them.",
     "report": "The packets' journey as a picture: one HTML file for a ticket or a class.",
+    "view": "The same page, alive: follows the file as you save it, switches things, shows the difference.",
     "capture": "The scenario's traffic as pcapng or pcap, one interface per hop.",
     "lab": "Labs to learn with: predict, run, explain, change, verify.",
     "quiz": "A healthy cluster, broken: find the cause and mend it.",

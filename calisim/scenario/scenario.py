@@ -18,7 +18,7 @@ from .documents import Document, apply
 from .faults import Reading, nearest, read_file
 from .reader import Yaml, dotted
 from .resources import Resources
-from .schema import ScenarioFile, Spec, Step, VariantSpec
+from .schema import Place, ScenarioFile, Spec, Step, VariantSpec
 from .sources import Sources
 from .unpack import unpack_value
 
@@ -124,9 +124,13 @@ class Scenario:
         variants.select(id, self.own_variants)
         return replace(self, resources=variants.BUILT_IN[id].edit(self.resources), variant=id)
 
-    def varied(self, change: VariantSpec) -> Scenario:
-        """The scenario under a variant that need not stand in its file."""
-        return replace(understand(self._changed(self.draft, change), self), variant=change.name)
+    def varied(self, change: VariantSpec, mark: Mark | None = None) -> Scenario:
+        """The scenario under a variant; one that does not stand in its file comes with the place that messages are to name."""
+        written = self.draft.written
+        if mark is not None:
+            change.put(Place(mark, (), {}))
+            written = Yaml(None, mark, {}, {})
+        return replace(understand(self._changed(self.draft, change, written), self), variant=change.name)
 
     def after_steps(self, count: int) -> Scenario:
         """The state after the first ``count`` steps; each keeps what went before."""
@@ -138,7 +142,7 @@ class Scenario:
         """The state after each step."""
         state = self
         for step in self.spec.steps:
-            state = understand(self._changed(state.draft, step), state)
+            state = understand(self._changed(state.draft, step, self.draft.written), state)
             yield state
 
     def edited(self, set: str | Iterable[str] = (), apply: File | Iterable[File] = ()) -> Scenario:
@@ -155,9 +159,8 @@ class Scenario:
         """The line that a mark points at, as written."""
         return self.draft.sources.line_of(mark)
 
-    def _changed(self, draft: Draft, change: Step | VariantSpec) -> Draft:
-        """The draft after a step or under a variant of the user's own."""
-        written = self.draft.written
+    def _changed(self, draft: Draft, change: Step | VariantSpec, written: Yaml) -> Draft:
+        """The draft after a step or under a variant of the user's own, which is described in ``written``."""
         problems: list[Problem] = []
         if isinstance(change, Step) and change.pools == "none":
             draft = draft.without_pools()
