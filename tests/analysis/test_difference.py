@@ -24,9 +24,11 @@ def between(name: str, before: str, now: str):
      "24 packets that were lost arrive now (before: SOURCE_CHECK), for example default/web-a-1-0 → default/web-a-2-0."),
     ("s02-check-still-on", "check-off", "as-is", 24, 0,
      "24 packets that arrived are now lost: SOURCE_CHECK, for example default/web-a-1-0 → default/web-a-2-0."),
-    ("s03-one-node-forgotten", "as-is", "mended", 0, 8, "8 packets that were lost arrive now (before: 4 DEST_CHECK, 4 SOURCE_CHECK)"),
+    ("s03-one-node-forgotten", "as-is", "mended", 0, 8,
+     "8 packets that were lost arrive now (before: 4 DEST_CHECK, 4 SOURCE_CHECK)"),
     ("s02-check-still-on", "as-is", "as-is", 0, 0, "Nothing changes for this traffic: every packet fares as before."),
-    ("s02-check-still-on", "check-off", "overlay-ipip", 0, 0, "As many packets arrive as before; encapsulated 96 → 120, outer headers"),
+    ("s02-check-still-on", "check-off", "overlay-ipip", 0, 0,
+     "As many packets arrive as before; encapsulated 96 → 120, outer headers"),
 ])
 def test_sentence_says_who_is_lost_and_who_arrives(name, before, now, lost, mended, sentence) -> None:
     found = between(name, before, now)

@@ -25,7 +25,7 @@ def ask(server: Server, method: str, path: str, body: bytes | None = None, **hea
     connection = http.client.HTTPConnection("127.0.0.1", server.server_port, timeout=10)
     named = {"Host": f"127.0.0.1:{server.server_port}"}
     if method == "POST":
-        named |= {"Origin": f"http://127.0.0.1:{server.server_port}", "Content-Type": JSON, "Content-Length": str(len(body or b""))}
+        named |= {"Origin": f"http://{named['Host']}", "Content-Type": JSON, "Content-Length": str(len(body or b""))}
     named |= {name.replace("_", "-"): value for name, value in headers.items()}
     connection.putrequest(method, path, skip_host=True, skip_accept_encoding=True)
     for name, value in named.items():
@@ -79,14 +79,15 @@ def test_wrong_token_gets_nothing(server: Server, path: str) -> None:
     assert headers["Content-Security-Policy"].startswith("default-src 'none'")
 
 
-@pytest.mark.parametrize("path", ["../scenario.yaml", "etc/passwd", "%2e%2e/%2e%2e/etc/passwd", "..\\..\\x", "page.css", "switch/", "Picture"])
+@pytest.mark.parametrize("path", [
+    "../scenario.yaml", "etc/passwd", "%2e%2e/%2e%2e/etc/passwd", "..\\..\\x", "page.css", "switch/", "Picture"])
 def test_there_are_no_files_to_be_had(server: Server, path: str) -> None:
     assert ask(server, "GET", own(server, quote(path, safe="/%")))[0] == 404
 
 
 @pytest.mark.parametrize("host", [
-    "", "evil.example", "evil.example:{port}", "127.0.0.1", "localhost", "127.0.0.1:1", "127.0.0.1.evil.example:{port}", "[::1]:{port}",
-    "0.0.0.0:{port}", "127.0.0.1:{port}@evil.example"])
+    "", "evil.example", "evil.example:{port}", "127.0.0.1", "localhost", "127.0.0.1:1", "127.0.0.1.evil.example:{port}",
+    "[::1]:{port}", "0.0.0.0:{port}", "127.0.0.1:{port}@evil.example"])
 def test_a_page_under_another_name_gets_nothing(server: Server, host: str) -> None:
     status, _, content = ask(server, "GET", own(server), Host=host.format(port=server.server_port))
     assert status == 421 and len(content) < 200
@@ -99,9 +100,11 @@ def test_two_names_are_its_own(server: Server) -> None:
     assert b" 421 " in raw(server, twice.encode())
 
 
-@pytest.mark.parametrize("origin", ["", "null", "http://evil.example", "https://127.0.0.1:{port}", "http://127.0.0.1", "http://127.0.0.1:1"])
+@pytest.mark.parametrize("origin", [
+    "", "null", "http://evil.example", "https://127.0.0.1:{port}", "http://127.0.0.1", "http://127.0.0.1:1"])
 def test_only_its_own_page_changes_anything(server: Server, origin: str) -> None:
-    status, _, _ = ask(server, "POST", own(server, "switch"), b'{"choices":{"down/a-1":true}}', Origin=origin.format(port=server.server_port))
+    named = origin.format(port=server.server_port)
+    status, _, _ = ask(server, "POST", own(server, "switch"), b'{"choices":{"down/a-1":true}}', Origin=named)
     assert status == 403 and server.session.state()["changes"] == []
 
 
@@ -120,8 +123,9 @@ def test_other_methods_are_not_known(server: Server, method: str) -> None:
 
 
 @pytest.mark.parametrize(("body", "status"), [
-    (b"", 400), (b"{", 400), (b"[]", 400), (b"\xff\xfe", 400), (b"[" * 100_000, 400), (b'{"choices":[]}', 400), (b'{"base":1}', 400),
-    (b'{"choices":{"nobody":true}}', 409), (b'{"choices":{"down/a-1":"yes"}}', 409), (b'{"choices":{"down/a-1":[1]}}', 409),
+    (b"", 400), (b"{", 400), (b"[]", 400), (b"\xff\xfe", 400), (b"[" * 100_000, 400), (b'{"choices":[]}', 400),
+    (b'{"base":1}', 400), (b'{"choices":{"nobody":true}}', 409),
+    (b'{"choices":{"down/a-1":"yes"}}', 409), (b'{"choices":{"down/a-1":[1]}}', 409),
     (b'{"base":"nowhere"}', 409), (b'{"base":"as-is,check-off"}', 409), (b'{"base":"' + b"x" * 10_000 + b'"}', 409)])
 def test_nonsense_gets_a_short_answer(server: Server, body: bytes, status: int, capfd) -> None:
     found, _, content = ask(server, "POST", own(server, "switch"), body)
@@ -138,8 +142,9 @@ def test_bodies_are_bounded(server: Server) -> None:
 
 
 @pytest.mark.parametrize("sent", [
-    b"\r\n\r\n", b"GET\r\n\r\n", b"GET / HTTP/9.9\r\n\r\n", b"\x16\x03\x01\x02\x00\x01\x00", b"GET / HTTP/1.1\r\n" + b"A: b\r\n" * 500 + b"\r\n",
-    b"GET /" + b"x" * 100_000 + b" HTTP/1.1\r\n\r\n", b"GET / HTTP/1.1\r\nA: " + b"x" * 100_000 + b"\r\n\r\n", b"GET http://[ HTTP/1.1\r\nHost: x\r\n\r\n",
+    b"\r\n\r\n", b"GET\r\n\r\n", b"GET / HTTP/9.9\r\n\r\n", b"\x16\x03\x01\x02\x00\x01\x00",
+    b"GET / HTTP/1.1\r\n" + b"A: b\r\n" * 500 + b"\r\n", b"GET /" + b"x" * 100_000 + b" HTTP/1.1\r\n\r\n",
+    b"GET / HTTP/1.1\r\nA: " + b"x" * 100_000 + b"\r\n\r\n", b"GET http://[ HTTP/1.1\r\nHost: x\r\n\r\n",
     b"GET //[ HTTP/1.1\r\nHost: 127.0.0.1:PORT\r\n\r\n"])
 def test_what_is_no_request_ends_nothing(server: Server, sent: bytes, monkeypatch, capfd) -> None:
     monkeypatch.setattr(module, "PATIENCE", 0.5)
@@ -202,7 +207,8 @@ def test_news_wait_for_something_new(server: Server) -> None:
     until(server.session, lambda state, picture: picture["whole"])
     version = server.session.state()["version"]
     found: list[dict] = []
-    waiting = threading.Thread(target=lambda: found.append(json.loads(ask(server, "GET", own(server, f"news?since={version}"))[2])))
+    route = own(server, f"news?since={version}")
+    waiting = threading.Thread(target=lambda: found.append(json.loads(ask(server, "GET", route)[2])))
     waiting.start()
     ask(server, "POST", own(server, "switch"), b'{"choices":{"down/a-1":true}}')
     waiting.join(10)

@@ -69,7 +69,8 @@ def test_saved_file_says_the_same_to_calisim_run(session: Session, scenario: Pat
     saved = session.save()
     assert saved == str(scenario.with_name("s02-check-still-on-changed.yaml")) and session.state()["saved"] == saved
     done = subprocess.run(
-        [sys.executable, "-m", "calisim", "run", saved, "--variant", "changed", "--json"], capture_output=True, text=True, check=True)
+        [sys.executable, "-m", "calisim", "run", saved, "--variant", "changed", "--json"], capture_output=True, text=True,
+        check=True)
     told = next(one for one in picture["report"]["comparison"]["variants"] if one["id"] == "changed")
     ran = json.loads(done.stdout)
     assert ran["packets"] == told["packets"] and ran["scopes"] == told["scopes"]
@@ -84,14 +85,16 @@ def test_nothing_switched_is_nothing_to_save(session: Session) -> None:
 def test_a_saved_file_is_run_again_and_switches_stay(session: Session, scenario: Path) -> None:
     switched(session, {"check/us-east-1a": False})
     scenario.write_text(scenario.read_text().replace("perNode: 2", "perNode: 1"))
-    state, picture = until(session, lambda _, picture: "web-a-1-1" not in json.dumps(picture["report"]["maps"]) and picture["whole"])
+    state, picture = until(
+        session, lambda _, picture: "web-a-1-1" not in json.dumps(picture["report"]["maps"]) and picture["whole"])
     assert picture["pair"] == ["as-is", "changed"] and len(state["changes"]) == 1
     assert (lost(picture, "as-is"), lost(picture, "changed")) == (6, 4)
 
 
 def test_a_switch_that_the_file_has_taken_over_is_none_any_more(session: Session, scenario: Path) -> None:
     switched(session, CHECKS)
-    scenario.write_text(scenario.read_text().replace("securityGroups: [nodes]}", "securityGroups: [nodes], sourceDestCheck: false}"))
+    changed = scenario.read_text().replace("securityGroups: [nodes]}", "securityGroups: [nodes], sourceDestCheck: false}")
+    scenario.write_text(changed)
     state, picture = until(session, lambda state, picture: not state["changes"] and picture["pair"] is None)
     assert lost(picture, "as-is") == 0
 
