@@ -81,6 +81,10 @@ class Comparison:
     answer: str = ""
     assumptions: tuple[str, ...] = field(default=())
 
+    def __repr__(self) -> str:
+        """One line; what it holds is there to be asked."""
+        return f"<Comparison of {len(self.variants)} variants of {self.scenario.name}: {self.answer}>"
+
 
 def compare(
     scenario: Scenario, variants: Sequence[str] = (), *, pairs: bool = False, engine: str = "fast",

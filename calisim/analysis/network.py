@@ -50,6 +50,9 @@ class Network:
         self.scenario = (scenario.after_steps(step) if step else scenario).with_variant(variant)
         self._parts = parts or Parts()
 
+    def __repr__(self) -> str:
+        return f"<Network {self.scenario.name}, variant {self.variant}>"
+
     @cached_property
     def _plans(self) -> dict[str, tuple[TrafficSet, Flows]]:
         """Who sends what to whom, by the name of the scenario's sets."""

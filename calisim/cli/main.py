@@ -25,6 +25,7 @@ COMMANDS = {
     "lint": "What will bite, found without sending a packet.",
     "routes": "A node's routing table, as `ip route` shows it.",
     "ipam": "Pools, blocks and addresses, as `calicoctl ipam show` shows them.",
+    "map": "What exists: VPCs, subnets, nodes and pods, as text or as a picture.",
     "report": "The packets' journey as a picture: one HTML file for a ticket or a class.",
     "view": "The same page, alive: follows the file as you save it, switches things, shows the difference.",
     "capture": "The scenario's traffic as pcapng or pcap, one interface per hop.",

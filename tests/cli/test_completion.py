@@ -35,7 +35,7 @@ def test_endpoints(before):
     assert {name.partition("/")[0] for name in offered("trace", TWO_ZONES, *before, "")} == {"shop", "node", "host"}
 
 
-@pytest.mark.parametrize("command", ["run", "trace", "routes", "ipam", "capture"])
+@pytest.mark.parametrize("command", ["run", "trace", "routes", "ipam", "capture", "map"])
 def test_variants(command):
     assert offered(command, TWO_ZONES, "--variant", "calico-n") == ["calico-no-encap"]
     assert offered(command, TWO_ZONES, "--set", OWN, "--variant", "m") == ["mine"]
