@@ -13,7 +13,8 @@ Floors, each importing only from lower ones::
     9 cli          command line: one file per command
     8 conformance  judges: recorded behaviour of the real thing against this model
       bench        how fast, against what one would take instead
-       labs         teaching labs: texts and data, judged by the simulator
+      labs         teaching labs: texts and data, judged by the simulator
+      view         the journey page, alive: follows the file, switches things
     7 report       answers → text, JSON, JUnit XML, the journey page (HTML), pictures, diagrams
     6 analysis     run → answers, one question per file
     5 datapath     what happens to packets, twice: reference (plain Python) and fast (Cython)

@@ -22,10 +22,7 @@ SECTIONS = {"ScenarioFile": SCHEMA, **SCHEMA["$defs"]}
 CASES = ROOT / "tests" / "cases" / "reasons"
 FORMATS = {"protocol": "[protocol](#protocols)", "drop reason": "[drop reason](reasons.md)"}
 PLURALS = {"prefix": "prefixes", "number": "numbers"}
-NOT_RUN = {
-    "bench": "takes minutes; the measurements behind it have tests of their own",
-    "view": "serves until it is interrupted; its tests do so",
-}
+NOT_RUN = {"bench": "takes minutes; the measurements behind it have tests of their own"}
 LARGEST = {2**31 - 1: "2³¹−1", 2**63 - 1: "2⁶³−1"}
 
 

@@ -5,8 +5,10 @@ from __future__ import annotations
 import os
 import re
 import shlex
+import signal
 import subprocess
 import sys
+import urllib.request
 from collections.abc import Iterator, Mapping
 from concurrent.futures import Future, ThreadPoolExecutor
 from pathlib import Path
@@ -21,6 +23,9 @@ from docs.pages import PAGES, ROOT, Block, bash, blocks, folder, sessions
 PRELUDE = """
 fine() { [ "$1" -le 1 ] || { echo "exit $1: $2" >&2; exit 3; }; }
 """
+
+
+SERVES = "calisim view"
 
 
 def statements(script: str) -> list[str]:
@@ -43,10 +48,32 @@ def named(value: object) -> str:
 
 
 def played(page: Path, section: str) -> subprocess.CompletedProcess[str]:
-    """A section's commands, each of them asked how it ended."""
-    script = "\n".join(f"{one}\nfine $? {shlex.quote(one.splitlines()[0])}" for one in statements(sessions()[page, section]))
+    """A section's commands, each of them asked how it ended; what serves until it is interrupted goes first."""
+    told = statements(sessions()[page, section])
+    ending = [one for one in told if not one.startswith(SERVES)]
+    script = "\n".join(f"{one}\nfine $? {shlex.quote(one.splitlines()[0])}" for one in ending)
     with folder(page) as place:
+        for one in told:
+            if one.startswith(SERVES):
+                assert_serves(one, place)
         return bash(PRELUDE + script, place)
+
+
+def assert_serves(command: str, place: Path) -> None:
+    """It gives its address, answers there, and ends well when it is told to."""
+    environment = {name: value for name, value in os.environ.items() if name not in ("DISPLAY", "WAYLAND_DISPLAY", "BROWSER")}
+    running = subprocess.Popen(
+        [sys.executable, "-m", *shlex.split(command, comments=True)], cwd=place, env={**environment, "PYTHONPATH": str(ROOT)},
+        text=True, stdout=subprocess.PIPE, stderr=subprocess.PIPE)
+    try:
+        assert running.stdout is not None
+        with urllib.request.urlopen(running.stdout.readline().strip(), timeout=60) as answer:
+            assert answer.status == 200 and b"<title>" in answer.read()
+        running.send_signal(signal.SIGINT)
+        _, said = running.communicate(timeout=60)
+    finally:
+        running.kill()
+    assert running.returncode == 0 and "Traceback" not in said
 
 
 @pytest.fixture(scope="module")

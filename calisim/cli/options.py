@@ -57,7 +57,7 @@ def packets(function: F) -> F:
     function = click.option(
         "--port", type=click.IntRange(0, 65535), default=None, help="Destination port of these packets (default 80).")(function)
     return click.option(
-        "--packet", "packets", nargs=2, multiple=True, metavar="FROM TO",
+        "--packet", "packets", nargs=2, multiple=True, metavar="FROM TO", shell_complete=completion.endpoints,
         help="Show this packet's journey, too, before those that stand for the traffic; as often as you like.")(function)
 
 

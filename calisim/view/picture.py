@@ -54,11 +54,11 @@ class Pictures:
     def document(
         self, base: str, choices: Mapping[str, str | bool], progress: Progress | None = None, *, needs: bool,
     ) -> dict[str, Any]:
-        """``report`` is the page's document, ``difference`` what the choices did (None without any), ``pair`` whom they are
-        between. ``needs``: measured, too, which takes several times as long."""
+        """``report`` is the page's document, ``difference`` what the choices did (None without any), ``pair`` the variants that
+        are to lie side by side. ``needs``: measured, too, which takes several times as long."""
         if self._chapters is None:
             self._chapters = story(self.scenario, self.engine, progress) if self.scenario.spec.steps else ()
-        shown = [*self.ids, *([base] if choices and base not in self.ids else [])]
+        shown = [*self.ids, *([] if base in self.ids else [base])]
         reports = [self._report(id_, progress) for id_ in shown]
         if choices:
             reports.append(self._report_changed(base, choices, progress))
@@ -68,9 +68,9 @@ class Pictures:
         for journey in made["journeys"]:
             journey["commands"].pop(self.name, None)           # no file says so yet
         told = asdict(difference(self._reports[base], reports[-1])) if choices else None
+        pair = [base, self.name] if choices else [self.ids[0], base] if base not in self.ids else None
         return {
-            "report": made, "difference": told, "pair": [base, self.name] if choices else None, "whole": needs,
-            "failures": list(failures(compared))}
+            "report": made, "difference": told, "pair": pair, "whole": needs, "failures": list(failures(compared))}
 
     def _network(self, id_: str) -> Network:
         if id_ not in self._networks:

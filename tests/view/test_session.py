@@ -62,6 +62,14 @@ def test_changes_start_from_another_variant(session: Session) -> None:
     assert picture["difference"]["lost"] == lost(picture, "changed") == 42
 
 
+def test_a_variant_to_start_from_lies_beside_what_is_shown(session: Session) -> None:
+    session.switch({}, "overlay-ipip")
+    state, picture = until(session, lambda state, picture: picture["pair"] is not None)
+    assert picture["pair"] == ["as-is", "overlay-ipip"] and picture["difference"] is None and not state["changes"]
+    session.undo()
+    until(session, lambda state, picture: state["base"] == "as-is" and picture["pair"] is None)
+
+
 @pytest.mark.parametrize("choices", [CHECKS, {"ipip/prod/nodes": False}, {"mode/default-ipv4-ippool": "none", "down/b-2": True}])
 def test_saved_file_says_the_same_to_calisim_run(session: Session, scenario: Path, choices: dict) -> None:
     original = scenario.read_bytes()

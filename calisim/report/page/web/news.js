@@ -30,6 +30,7 @@ export class News {
       h("h2", { id: "difference-title" }, "Difference"), this.changes, this.sentence, this.numbers);
     this.element = h("div", {}, this.wrong, this.difference);
     this.shown = "";
+    this.switched = "";
   }
 
   state(state, error = "") {
@@ -42,6 +43,8 @@ export class News {
         list(state.problems, "This cannot be drawn; what you see is the last picture that could"),
         state.notes.length > 0 && h("details", { class: "notes" }, h("summary", {}, `${number(state.notes.length)} ${state.notes.length > 1 ? "warnings" : "warning"}`), h("ul", {}, state.notes.map((line) => h("li", {}, line)))));
     }
+    if (JSON.stringify(state.changes) === this.switched) return;
+    this.switched = JSON.stringify(state.changes);
     replace(this.changes, state.changes.map(([what, before, now]) => h("li", {}, h("bdi", {}, what), ": ", before, " → ", h("strong", {}, now))));
   }
 

@@ -15,9 +15,11 @@ export class Switches {
     this.ask = ask;
     this.names = names;
     this.built = "";
+    this.listed = null;
     this.controls = new Map();
     this.busy = h("p", { class: "busy" }, h("progress", { "aria-label": "Working" }), " ", h("span"));
     this.status = h("p", { class: "status", role: "status" });
+    this.effect = h("p", { class: "effect", hidden: true }, h("a", { href: "#difference" }));
     const button = (title, action, key) => h("button", { type: "button", title: key && `${title} (${key})`, onclick: action }, title);
     this.undo = button("Undo", () => ask("undo"), "Ctrl+Z");
     this.redo = button("Redo", () => ask("redo"), "Ctrl+Shift+Z");
@@ -33,7 +35,7 @@ export class Switches {
     this.down = h("ul", { class: "downs" });
     this.saved = h("p", { class: "quiet", role: "status" });
     this.element = h(
-      "aside", { "aria-label": "Switches" }, h("h2", {}, "Switch"), this.status, this.busy,
+      "aside", { "aria-label": "Switches" }, h("h2", {}, "Switch"), this.status, this.effect, this.busy,
       h("div", { class: "buttons" }, this.undo, this.redo, this.reset), h("div", { class: "buttons" }, this.save, this.download), this.saved,
       this.start, this.groups,
       h("fieldset", {}, h("legend", {}, HEADS.down), h("div", { class: "buttons" }, this.node, this.known, this.turn), this.down));
@@ -58,7 +60,6 @@ export class Switches {
     }
     for (const toggle of state.toggles) this.set(toggle);
     this.base.value = state.base;
-    this.start.hidden = state.bases.length < 2;
     this.undo.disabled = !state.undo;
     this.redo.disabled = !state.redo;
     this.reset.disabled = !state.changes.length;
@@ -68,6 +69,8 @@ export class Switches {
     this.busy.lastChild.textContent = state.busy;
     this.status.textContent = state.ended ? "calisim view has ended." : state.changes.length ? `${number(state.changes.length)} ${state.changes.length > 1 ? "changes" : "change"}` : "As the file has it";
     this.saved.textContent = state.saved && `Saved: ${state.saved}, variant ${state.name}`;
+    if (state.down.join() === this.listed) return;
+    this.listed = state.down.join();
     replace(this.down, state.down.map((name) => h(
       "li", {}, h("bdi", {}, name), " ", h("button", { type: "button", "aria-label": `Bring up ${name}`, onclick: () => this.choose({ [`down/${name}`]: false }) }, "Bring up"))));
     this.offer();
@@ -122,6 +125,14 @@ export class Switches {
       input.indeterminate = toggle.now === null;
     } else select.value = toggle.now ?? "";
     mark.textContent = toggle.now === toggle.value ? "" : `● was ${titleOf(toggle.value)}`;
+  }
+
+  // What the changes did, in short: the whole is in the main part, which may be out of sight.
+  tell(difference) {
+    this.effect.hidden = !difference;
+    if (!difference) return;
+    const lost = difference.numbers.find((one) => one.title === "Lost");
+    this.effect.firstChild.textContent = lost.before === lost.now && difference.lost === 0 ? `As many lost: ${number(lost.now)}` : `Lost: ${number(lost.before)} → ${number(lost.now)}`;
   }
 
   // A node that was chosen on a map.

@@ -3,7 +3,7 @@ import { News } from "./news.js";
 import { Page } from "./page.js";
 import { Switches } from "./switches.js";
 
-const AGAIN = 2000;             // milliseconds between two tries when nobody answers
+const AGAIN = 5000;             // milliseconds between two tries when nobody answers
 const given = JSON.parse(document.getElementById("data").textContent);
 let state = given.state;
 let picture = given.picture;
@@ -41,6 +41,7 @@ function draw() {
   document.title = `${picture.report.scenario.name} – calisim`;
   page.update(picture.report, picture.pair);
   news.picture(picture.difference, picture.pair);
+  switches.tell(picture.difference);
   document.documentElement.dataset.picture = drawn;
 }
 
