@@ -31,7 +31,9 @@ def editing(function: F) -> F:
 
 def shown(function: F) -> F:
     """``--variant``, ``--compare``, ``--variants``: what a page shows; see :func:`chosen`."""
-    function = variants(function)
+    function = click.option(
+        "--variants", default=None, metavar="A,B|all", shell_complete=completion.variant_lists,
+        help="These variants, two of them side by side.")(function)
     function = click.option("--compare", is_flag=True, help="All variants of the scenario side by side.")(function)
     return click.option(
         "--variant", default=None, metavar="ID", shell_complete=completion.variants,

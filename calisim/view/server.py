@@ -59,7 +59,8 @@ class Server(ThreadingHTTPServer):
             raise UsageError(
                 f"{ADDRESS}:{port} cannot be listened on: {error.strerror or error}; "
                 "name another port with --port-number, or leave it out for any free one") from None
-        self.names = tuple(f"{name}:{self.server_port}" for name in (ADDRESS, "localhost"))
+        port_shown = "" if self.server_port == 80 else f":{self.server_port}"          # as browsers call it
+        self.names = tuple(f"{name}{port_shown}" for name in (ADDRESS, "localhost"))
 
     @property
     def url(self) -> str:

@@ -7,6 +7,7 @@ what is wrong with the file until it is mended. Knows nothing of HTTP.
 from __future__ import annotations
 
 import os
+import shlex
 import threading
 import time
 from collections.abc import Callable, Mapping, Sequence
@@ -163,7 +164,8 @@ class Session:
                  "now": choices.get(one.id, one.value)} for one in board.toggles.values()],
             "down": down, "nodes": len(board.down), "changes": board.words(choices), "base": now.base,
             "bases": board.scenario.select_variants("all"), "undo": len(self._history.past),
-            "redo": len(self._history.future), "saved": self._saved, "name": self._pictures.name, "ended": self._stopped}
+            "redo": len(self._history.future), "saved": self._saved,
+            "command": shlex.join(["calisim", "run", self._saved, "--variant", self._pictures.name]), "ended": self._stopped}
 
     def _go(self, move: Callable[[History], None]) -> None:
         with self._changes:

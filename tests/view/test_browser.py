@@ -121,6 +121,16 @@ def test_everything_there_is_can_be_switched_by_keyboard(live) -> None:
     live.when("document.querySelectorAll('.changes li').length === 2")
 
 
+def test_another_look_finds_everything_as_it_was(live) -> None:
+    flip(live, "us-east-1a")
+    sentence = live.text("#difference .answer")
+    live.page.reload()
+    live.page.wait_for_selector("html[data-ready=yes]", state="attached")
+    assert live.text("#difference .answer") == sentence and not live.page.get_by_label("us-east-1a").is_checked()
+    assert live.page.locator(".map h3").all_inner_texts() == ["as-is", "changed"]
+    assert live.page.get_by_role("button", name="Undo").is_enabled()
+
+
 def test_a_node_of_the_map_can_be_taken_down(live) -> None:
     page = live.page
     page.locator(".map input").fill("a-2")
@@ -172,10 +182,11 @@ def test_saving_says_where(live, scenario) -> None:
     flip(live, "us-east-1a")
     live.page.get_by_role("button", name="Save as scenario").click()
     live.when("document.querySelector('aside').textContent.includes('-changed.yaml')")
-    assert scenario.with_name("s02-check-still-on-changed.yaml").exists()
+    saved = scenario.with_name("s02-check-still-on-changed.yaml")
+    assert saved.exists() and live.text(".saved pre") == f"calisim run {saved} --variant changed"
     with live.page.expect_download() as download:
         live.page.get_by_role("link", name="Download").click()
-    assert download.value.path().read_text() == scenario.with_name("s02-check-still-on-changed.yaml").read_text()
+    assert download.value.path().read_text() == saved.read_text()
 
 
 def test_an_end_is_told(browser, server) -> None:

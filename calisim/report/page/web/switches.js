@@ -1,5 +1,5 @@
 // The side of a live page: everything of the scenario that can be switched, and what becomes of it.
-import { h, replace } from "./dom.js";
+import { code, h, replace } from "./dom.js";
 import { number } from "./words.js";
 
 const HEADS = {
@@ -16,6 +16,7 @@ export class Switches {
     this.names = names;
     this.built = "";
     this.listed = null;
+    this.written = "";
     this.controls = new Map();
     this.busy = h("p", { class: "busy" }, h("progress", { "aria-label": "Working" }), " ", h("span"));
     this.status = h("p", { class: "status", role: "status" });
@@ -33,7 +34,7 @@ export class Switches {
     this.known = h("datalist", { id: "nodes" });
     this.turn = button("Take down", () => this.turnNode());
     this.down = h("ul", { class: "downs" });
-    this.saved = h("p", { class: "quiet", role: "status" });
+    this.saved = h("div", { class: "saved", role: "status" });
     this.element = h(
       "aside", { "aria-label": "Switches" }, h("h2", {}, "Switch"), this.status, this.effect, this.busy,
       h("div", { class: "buttons" }, this.undo, this.redo, this.reset), h("div", { class: "buttons" }, this.save, this.download), this.saved,
@@ -68,7 +69,10 @@ export class Switches {
     this.busy.hidden = !state.busy;
     this.busy.lastChild.textContent = state.busy;
     this.status.textContent = state.ended ? "calisim view has ended." : state.changes.length ? `${number(state.changes.length)} ${state.changes.length > 1 ? "changes" : "change"}` : "As the file has it";
-    this.saved.textContent = state.saved && `Saved: ${state.saved}, variant ${state.name}`;
+    if (state.saved !== this.written) {
+      this.written = state.saved;
+      replace(this.saved, state.saved && [h("p", { class: "quiet" }, "Saved: ", h("bdi", {}, state.saved)), code(state.command, "the command")]);
+    }
     if (state.down.join() === this.listed) return;
     this.listed = state.down.join();
     replace(this.down, state.down.map((name) => h(

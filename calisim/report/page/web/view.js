@@ -61,8 +61,8 @@ async function follow() {
     } catch {
       state = { ...state, ended: true, busy: "" };
       tell();
-      await new Promise((wake) => { setTimeout(wake, AGAIN); });
     }
+    if (state.ended) await new Promise((wake) => { setTimeout(wake, AGAIN); });
   }
 }
 
