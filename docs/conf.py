@@ -2,7 +2,7 @@
 
 Sphinx, because the docstrings are its markup, because names and anchors that lead nowhere end the build, and because its
 pages open from disk, search included. MyST, because the pages are the repository's Markdown. Furo, because it asks no server
-for fonts or scripts.
+for fonts or scripts. (MkDocs 1 has had no release since 2024, and Zensical, which follows it, is at 0.1 in November 2026.)
 """
 
 from __future__ import annotations
