@@ -19,7 +19,7 @@ Examples:
   calisim map scenarios/three-az.yaml
   calisim map scenarios/three-az.yaml --png map.png
   calisim map scenarios/three-az.yaml --mermaid -o map.mmd
-  calisim map scenarios/three-az.yaml --set 'nodes.a.count=2' --dot | dot -Tsvg > map.svg
+  calisim map scenarios/three-az.yaml --set 'nodes.a.count=2' --dot -o map.dot
 """)
 @options.scenario_argument
 @options.editing

@@ -22,7 +22,7 @@ Examples:
   calisim trace scenarios/three-az.yaml node/a-1 shop/db-0 --protocol icmp --variant overlay-ipip
   calisim trace scenarios/three-az.yaml shop/web-a-1-0 shop/db-5 --port 5432 --png journey.png
   calisim trace scenarios/three-az.yaml shop/web-a-1-0 shop/db-5 --mermaid -o journey.mmd
-  calisim trace scenarios/three-az.yaml shop/web-a-1-0 shop/db-5 --dot | dot -Tsvg > journey.svg
+  calisim trace scenarios/three-az.yaml shop/web-a-1-0 shop/db-5 --dot -o journey.dot
 """)
 @options.scenario_argument
 @click.argument("a", metavar="FROM", shell_complete=completion.endpoints)

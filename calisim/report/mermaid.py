@@ -16,13 +16,17 @@ if TYPE_CHECKING:
     from ..analysis.network import Network
 
 _PIPES = {Encap.IPIP: "rgba(230, 159, 0, 0.25)", Encap.VXLAN: "rgba(204, 121, 167, 0.25)"}
-_PLAIN = frozenset(" ._/,()[]{}+-·→✓✕…:?!*=@")          # beside letters and digits: what has no meaning to Mermaid inside a text
+_PLAIN = frozenset(" ._/,()[]{}+-·→✓✕…?!*=@")          # beside letters and digits: what has no meaning to Mermaid inside a text
 BREAK = "<br/>"
 
 
 def quoted(text: str) -> str:
-    """A text in which nothing is markup: what may be is written as the code of its character."""
-    return "".join(char if char.isalnum() or char in _PLAIN else f"#{ord(char)};" for char in clean(text))
+    """A text in which nothing is markup: what may be is written as the code of its character. Letters with a colon after them can
+    be a directive (``wrap:``) or an icon (``fa:``)."""
+    shown = clean(text)
+    return "".join(
+        char if char.isalnum() or char in _PLAIN or (char == ":" and before.isdecimal()) else f"#{ord(char)};"
+        for before, char in zip(f" {shown}", shown, strict=False))
 
 
 def journey(trace: Trace) -> str:

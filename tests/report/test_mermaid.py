@@ -18,7 +18,7 @@ from calisim.report.ladder import Leg, header_lines, ladder
 from tests.report.diagrams import JOURNEYS, MAPS, NAMES
 
 ROOT = Path(__file__).parents[2]
-TEXT = r"(?:[\w ._/,()\[\]{}+\-·→✓✕…:?!*=@]|#\d+;|<br/>)+"          # no quote ; < > % | ` or # but in a code or a line break
+TEXT = r"(?:[\w ._/,()\[\]{}+\-·→✓✕…?!*=@]|(?<=\d):|#\d+;|<br/>)+"   # no quote ; < > % | ` or # but in a code or a line break
 LINES = (
     r"sequenceDiagram", rf"    acc(?:Title|Descr): {TEXT}", rf"    participant (?P<new>s\d+) as (?P<label>{TEXT})",
     rf" {{4,8}}(?P<sender>s\d+)--?(?P<head>>>|x)(?P<receiver>s\d+): (?P<message>{TEXT})",

@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 
 INK, QUIET, RULE = "#1c2330", "#566072", "#d5dae3"
 BLUE, SKY, GREEN, VERMILION, ORANGE, PURPLE, GREY = "#0072b2", "#56b4e9", "#009e73", "#d55e00", "#e69f00", "#cc79a7", "#8a93a1"
-PALE = {BLUE: "#e3f0f8", VERMILION: "#fbe7dc", ORANGE: "#fdf1d4", PURPLE: "#f8e6f1", GREY: "#f0f2f5"}
+PALE = {VERMILION: "#fbe7dc", ORANGE: "#fdf1d4", PURPLE: "#f8e6f1", GREY: "#f0f2f5"}
 STYLE: dict[str, Any] = {
     "font.family": "sans-serif", "font.sans-serif": ["DejaVu Sans"], "font.size": 9, "text.color": INK, "text.parse_math": False,
     "axes.edgecolor": QUIET, "axes.labelcolor": QUIET, "axes.spines.top": False, "axes.spines.right": False,
