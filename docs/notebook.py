@@ -1,7 +1,7 @@
 """Runs the notebook: each cell's outputs become what its code gives.
 
-    python docs/notebook.py            # write
-    python docs/notebook.py --check    # exit 1 if the notebook shows something else than its code gives now
+    python -m docs.notebook            # write
+    python -m docs.notebook --check    # exit 1 if the notebook shows something else than its code gives now
 
 Needs no Jupyter. Pictures (PNG) are drawn anew when they are written and only missed when checked: other versions of matplotlib
 draw other bytes. Without matplotlib the cells that plot are left as they are.

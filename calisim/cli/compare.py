@@ -16,9 +16,9 @@ if TYPE_CHECKING:
 @click.command(epilog="""\b
 Examples:
   calisim compare scenarios/three-az.yaml
-  calisim compare scenarios/three-az.yaml --variants overlay-vxlan,calico-cross-subnet-vxlan
-  calisim compare scenarios/three-az.yaml --set 'nodes.a.sourceDestCheck=true' --pairs
-  calisim compare scenarios/three-az.yaml --apply - < ippool.yaml
+  calisim compare scenarios/vxlan-cross-subnet.yaml --variants overlay-vxlan,calico-cross-subnet-vxlan
+  calisim compare scenarios/s02-check-still-on.yaml --set 'nodes.a.sourceDestCheck=false' --pairs
+  calisim compare scenarios/three-az.yaml --apply - < scenarios/three-az/document-2.yaml
   calisim compare scenarios/three-az.yaml --svg variants.svg --png variants.png
 """)
 @options.scenario_argument

@@ -11,8 +11,8 @@ from . import options
 Examples:
   calisim report scenarios/three-az.yaml -o report.html
   calisim report scenarios/three-az.yaml --compare -o report.html
-  calisim report scenarios/three-az.yaml --variants overlay-vxlan,calico-cross-subnet-vxlan -o report.html
-  calisim report scenarios/s02-check-still-on.yaml --packet shop/web-a-1-0 shop/db-4 --port 5432 -o ticket.html
+  calisim report scenarios/vxlan-cross-subnet.yaml --variants overlay-vxlan,calico-cross-subnet-vxlan -o report.html
+  calisim report scenarios/s02-check-still-on.yaml --packet web-a-1-0 web-a-2-0 --port 80 -o ticket.html
 """)
 @options.scenario_argument
 @options.editing

@@ -22,9 +22,8 @@ Examples:
   calisim run scenarios/three-az.yaml
   calisim run scenarios/three-az.yaml --variant calico-no-encap --traffic mesh
   calisim run scenarios/three-az.yaml --replies --counters --json -o run.json
-  calisim run scenarios/three-az.yaml --replay capture.pcapng --variant overlay-vxlan
+  calisim capture scenarios/three-az.yaml --traffic out -o - | calisim run scenarios/three-az.yaml --replay -
   calisim run scenarios/three-az.yaml --variant calico-no-encap --png losses.png
-  tcpdump -i any -w - | calisim run scenarios/three-az.yaml --replay -
 """)
 @options.scenario_argument
 @options.traffic

@@ -15,7 +15,8 @@ from .entities import NamedPort, Node, Pod, Pods, Replicas
 
 if TYPE_CHECKING:
     from ..scenario.resources import Resources
-    from ..scenario.schema import PodGroup, Spec, Stack
+    from ..scenario.scalars import Stack
+from ..scenario.schema import PodGroup, Spec
 
 NAMESPACE_LABEL = "kubernetes.io/metadata.name"
 

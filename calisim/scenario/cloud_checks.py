@@ -9,7 +9,8 @@ from ..errors import Problem
 from ..quantities import Prefix, format_address, parse_prefix, plural
 from .faults import fact_and_cure, nearest, problem
 from .names import Names, numbered
-from .schema import EVERY_PROTOCOL, AclRuleSpec, GroupRule, NodeGroup, RouteTableSpec, Section, Spec, SubnetSpec, VpcSpec
+from .scalars import EVERY_PROTOCOL
+from .schema import AclRuleSpec, GroupRule, NodeGroup, RouteTableSpec, Section, Spec, SubnetSpec, VpcSpec
 
 DEFAULT_GROUP = "default"         # AWS' own, in every VPC
 AWS_RESERVED_FIRST, AWS_RESERVED_LAST = 4, 1   # AWS docs, "Subnet CIDR blocks": network, router, DNS, future; broadcast

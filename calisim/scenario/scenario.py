@@ -79,18 +79,22 @@ class Scenario:
 
     @property
     def path(self) -> str:
+        """The file as it was named."""
         return self.draft.path
 
     @property
     def name(self) -> str:
+        """``metadata.name``."""
         return self.file.metadata.name
 
     @property
     def spec(self) -> Spec:
+        """``spec`` as typed sections."""
         return self.file.spec
 
     @property
     def documents(self) -> tuple[Document, ...]:
+        """Calico's and Kubernetes' documents in force, as written."""
         return self.draft.documents
 
     @property

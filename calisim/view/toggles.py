@@ -12,7 +12,8 @@ from typing import TYPE_CHECKING, Any
 
 from ..errors import UsageError
 from ..quantities import PROTOCOLS, parse_prefix, plural
-from ..scenario.schema import EVERY_PROTOCOL, GroupRule, VariantSpec
+from ..scenario.scalars import EVERY_PROTOCOL
+from ..scenario.schema import GroupRule, VariantSpec
 from ..scenario.variants import AS_IS, BUILT_IN
 
 if TYPE_CHECKING:

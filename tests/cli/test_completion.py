@@ -42,7 +42,7 @@ def test_packets_and_variants_of_a_page(command):
     assert offered(command, TWO_ZONES, "--variants", "as-is,overlay-v") == ["as-is,overlay-vxlan"]
 
 
-@pytest.mark.parametrize("command", ["run", "trace", "routes", "ipam", "capture", "view", "map"])
+@pytest.mark.parametrize("command", ["run", "trace", "routes", "ipam", "capture", "map", "view"])
 def test_variants(command):
     assert offered(command, TWO_ZONES, "--variant", "calico-n") == ["calico-no-encap"]
     assert offered(command, TWO_ZONES, *(() if command == "view" else ("--set", OWN)), "--variant", "m") == (
