@@ -19,8 +19,7 @@ from ..vocabulary import CLASS, ClassFlag, EndpointKind
 from . import lpm
 from .columns import Columns
 from .lpm import Intervals, distinct
-
-MOST_CELLS = 1 << 26                  # of rows, of residents: 256 MB each
+from .routes import MOST_CELLS, Nesting
 
 
 class Facts(NamedTuple):
@@ -30,7 +29,8 @@ class Facts(NamedTuple):
     tunnels: Sequence[tuple[int, int]]    # address of a tunnel device, its node's endpoint
     blocks: Sequence[Block]
     holders: Mapping[Prefix, tuple[int, int]]     # blackholed prefix → router, decider
-    routed: Sequence[Prefix]              # all that routes are about, the nodes' and the clouds'
+    nesting: Nesting                      # what the nodes' routes are about
+    routed: Sequence[Prefix]              # and the clouds'
     pools: Sequence[Prefix]
     nat: NatRule
     subnets: Sequence[Prefix]
@@ -59,7 +59,7 @@ class Classes:
             ClassFlag.SUBNET: _nets(facts.subnets), ClassFlag.TUNNEL_SENDER: _singles(facts.senders),
             ClassFlag.CLUSTER_CIDR: _nets(facts.pods), ClassFlag.NODE_PORTS: _nets(facts.node_ports)}
         prefixes = _sorted(
-            facts.routed, facts.holders, slices, _singles(facts.public), _singles(hosts), _singles(facts.interfaces),
+            facts.nesting.prefixes, facts.routed, facts.holders, slices, _singles(facts.public), _singles(hosts), _singles(facts.interfaces),
             *flagged.values())
         intervals = Intervals(prefixes)
         starts = intervals.starts

@@ -7,24 +7,23 @@ looks (residents, pool, subnet, owner) stands in its CLASS record; what depends 
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Mapping, Sequence
-from functools import lru_cache
+from collections.abc import Mapping, Sequence
 
 import numpy as np
 
-from ..control.intent import Adjacency, Advert, FabricGroup, FabricSubnet, FilterRule, Intent, Route, Router, RoutingInputs
+from ..control.intent import FabricGroup, FabricSubnet, FilterRule, Intent, Router
 from ..errors import CompileError
 from ..parts import Parts, collector_paused
 from ..quantities import Prefix, format_address
 from ..vocabulary import (
-    ADJACENCY, ENDPOINT, FABRIC, ROUTER, RULE, SUBNET, TARGET,
-    AdjacencyFlag, AdjacencyKind, Device, DropReason, EndpointKind, FabricFlag, RouterFlag, TargetKind,
+    ENDPOINT, FABRIC, ROUTER, RULE, SUBNET, TARGET, Device, EndpointKind, FabricFlag, RouterFlag, TargetKind,
 )
 from . import lpm
-from .classes import MOST_CELLS, Classes, Facts
+from .classes import Classes, Facts
 from .columns import Columns
 from .image import FibImage, freeze
 from .police import compile_policy
+from .routes import MOST_CELLS, Adverts, Groups, Nesting, Routing, uplink_prefixes, view
 from .services import cluster_cidrs, compile_services, node_port_addresses
 
 MOST_GROUPS = 64                      # security groups are a bit set
@@ -35,10 +34,12 @@ def compile(intent: Intent, parts: Parts | None = None) -> FibImage:
     """The tables that the compiled core forwards by. ``parts`` are those of an earlier build: equal tables are taken over."""
     parts = parts or Parts()
     endpoints = parts.of("columns", Columns, intent.endpoints)
-    views = parts.each("views", _view, [(router, intent.own_routes(router.id)) for router in intent.routers])
-    groups = parts.of("groups", _Groups, intent.routers, views)
-    routing = _Routing(intent, groups, parts)
-    classes = parts.of("classes", Classes, _facts(intent, routing, endpoints))
+    views = parts.each("views", view, [(router, intent.own_routes(router.id)) for router in intent.routers])
+    groups = parts.of("groups", Groups, intent.routers, views)
+    adverts = parts.of("adverts of all", Adverts, intent.adverts)
+    nesting = parts.of("nesting", Nesting, tuple(uplink_prefixes(groups)), adverts)
+    classes = parts.of("classes", Classes, _facts(intent, groups, nesting, endpoints))
+    routing = parts.of("routing", Routing, groups, adverts, nesting, intent.remote_route, classes)
     target_rows, targets = _targets(intent, classes.samples)
     policy = parts.of("policy", compile_policy, intent.policy)
     programs = [
@@ -48,7 +49,7 @@ def compile(intent: Intent, parts: Parts | None = None) -> FibImage:
         frozenset(router for router, _ in intent.policy.interfaces), intent.policy.cuts)
     arrays = {
         "lpm": classes.table, "classes": classes.records, "residents": classes.residents,
-        "rows": routing.rows(classes.samples), "adjacencies": routing.records(),
+        "rows": routing.rows, "adjacencies": routing.records,
         "endpoints": parts.of(
             "endpoint records", _endpoints, endpoints, intent.fabric.owners, [subnet.prefix for subnet in intent.fabric.subnets],
             intent.policy.endpoints, programs),
@@ -60,130 +61,11 @@ def compile(intent: Intent, parts: Parts | None = None) -> FibImage:
         **{name: freeze(array) for name, array in arrays.items()}, places=len(intent.places), objects=len(intent.objects))
 
 
-class _Groups:
-    """FIB groups: routers that see the same. ``of_router`` each one's, ``holders`` of blackholes (router, decider)."""
-
-    def __init__(self, routers: Sequence[Router], views: Sequence[_View]) -> None:
-        self.groups: dict[tuple[RoutingInputs, tuple[_Uplink, ...]], int] = {}
-        self.of_router: list[int] = []
-        self.holders: dict[Prefix, tuple[int, int]] = {}
-        seen: dict[tuple[int, int], int] = {}                      # by identity, which is found faster than by value
-        for router, (uplink, dropped) in zip(routers, views, strict=True):
-            for prefix, decider in dropped:
-                other, _ = self.holders.setdefault(prefix, (router.id, decider))
-                if other != router.id:
-                    raise CompileError(f"the block {prefix} belongs to {routers[other - 1].name} and to {router.name}")
-            key = id(router.inputs), id(uplink)
-            if key not in seen:
-                seen[key] = self.groups.setdefault((router.inputs, uplink), len(self.groups))
-            self.of_router.append(seen[key])
-        _refuse_nested(self.holders)
-
-
-def _view(item: tuple[Router, Sequence[Route]]) -> _View:
-    """A router's own routes: those that lead on, and the prefixes that are dropped with their deciders."""
-    router, routes = item
-    uplink, dropped = [], []
-    for route in routes:
-        decider = route.adjacency.decided_by
-        if route.adjacency.kind is AdjacencyKind.DROP:
-            dropped.append((route.prefix, decider))
-        else:
-            own = decider and decider == router.decided_by
-            uplink.append((route.prefix, route.adjacency._replace(decided_by=_OWN) if own else route.adjacency))
-    return _shared(tuple(uplink)), tuple(dropped)
-
-
-@lru_cache(maxsize=1 << 10)
-def _shared(uplink: tuple[_Uplink, ...]) -> tuple[_Uplink, ...]:
-    return uplink
-
-
-class _Routing:
-    """Every router's routes, not written out: a row of adjacencies for each group."""
-
-    def __init__(self, intent: Intent, groups: _Groups, parts: Parts) -> None:
-        self.intent, self.groups, self.holders, self.parts = intent, groups.groups, groups.holders, parts
-        self._adjacencies: dict[tuple[int, _Record], int] = {(0, _NOTHING): 0}        # by fallback and record
-
-    @property
-    def prefixes(self) -> Iterable[Prefix]:
-        """All that routes are about."""
-        yield from self.holders
-        yield from (advert.prefix for advert in self.intent.adverts if advert.exported)
-        for _, uplink in self.groups:
-            yield from (prefix for prefix, _ in uplink)
-
-    def rows(self, samples: np.ndarray) -> np.ndarray:
-        """FIB group × class → adjacency; ``samples`` are an address of each class."""
-        if len(self.groups) * len(samples) > MOST_CELLS:
-            raise CompileError(
-                f"{len(self.groups):,} different views of {len(samples):,} prefixes do not fit the table of routes "
-                f"({MOST_CELLS:,} cells): give the nodes of one subnet the same prefix and MTU")
-        rows = np.zeros((max(len(self.groups), 1), len(samples)), np.uint32)
-        for (inputs, uplink), number in self.groups.items():
-            rows[number] = self._row(number, inputs, uplink, samples)
-        return rows
-
-    def _row(self, number: int, inputs: RoutingInputs, uplink: tuple[_Uplink, ...], samples: np.ndarray) -> np.ndarray:
-        learnt = self.parts.each(("learnt", number), _learn, self.intent.adverts, self.intent.remote_route, inputs)
-        routes = [_record(prefix, adjacency, 0) for prefix, adjacency in uplink] + [one for one in learnt if one is not None]
-        nets = np.array([prefix for prefix, _, _ in routes], np.int64).reshape(-1, 2)
-        intervals = lpm.Intervals(nets)
-        parents = intervals.parents.tolist()
-        numbers = [0] * (len(routes) + 1)                          # the last one, index −1, is *no route*
-        known = self._adjacencies
-        for index in np.lexsort((-np.arange(len(nets)), *nets.T)).tolist():          # by length: parents first
-            _, record, owner = routes[index]
-            parent = parents[index]
-            while owner and parent >= 0 and routes[parent][2] == owner:
-                parent = parents[parent]
-            numbers[index] = known.setdefault((numbers[parent] if owner else 0, record), len(known))
-        return np.array(numbers, np.uint32)[intervals.match(samples)]
-
-    def records(self) -> np.ndarray:
-        records = np.array([record for _, record in self._adjacencies], ADJACENCY)
-        records["fallback"] = [fallback for fallback, _ in self._adjacencies]
-        return records
-
-
-def _learn(
-    advert: Advert, remote_route: Callable[[RoutingInputs, Advert], Route | None], inputs: RoutingInputs,
-) -> _Recorded | None:
-    """What a router with these inputs learns of an advert."""
-    learnt = remote_route(inputs, advert) if advert.exported else None
-    return None if learnt is None else _record(learnt.prefix, learnt.adjacency, advert.owner)
-
-
-def _record(prefix: Prefix, adjacency: Adjacency, owner: int) -> _Recorded:
-    """A route as (prefix, adjacency without its fallback, owner)."""
-    flags = AdjacencyFlag.OWN_DECIDER if adjacency.decided_by == _OWN else 0
-    return prefix, (
-        adjacency.kind, adjacency.encap, adjacency.device, adjacency.reason, adjacency.next_hop, adjacency.mtu,
-        0 if flags else adjacency.decided_by, owner, 0, prefix.length, flags), owner
-
-
-_Uplink = tuple[Prefix, Adjacency]
-_View = tuple[tuple[_Uplink, ...], tuple[tuple[Prefix, int], ...]]
-_Record = tuple[int, ...]
-_Recorded = tuple[Prefix, _Record, int]
-_OWN = -1                             # decided by the looking router's own object
-_NOTHING = (AdjacencyKind.DROP, 0, 0, DropReason.NO_ROUTE, 0, 0, 0, 0, 0, 0, 0)
-
-
-def _refuse_nested(holders: Mapping[Prefix, tuple[int, int]]) -> None:
-    prefixes = list(holders)
-    for inner, outer in enumerate(lpm.Intervals(prefixes).parents.tolist()):
-        if outer >= 0 and holders[prefixes[inner]][0] != holders[prefixes[outer]][0]:
-            raise CompileError(f"the block {prefixes[inner]} lies inside the block {prefixes[outer]} of another node")
-
-
-def _facts(intent: Intent, routing: _Routing, endpoints: Columns) -> Facts:
+def _facts(intent: Intent, groups: Groups, nesting: Nesting, endpoints: Columns) -> Facts:
     fabric = intent.fabric
     tunnels = [(a, router.id) for router in intent.routers for a in (router.ipip_address, router.vxlan_address) if a]
     return Facts(
-        endpoints, tunnels, intent.blocks, routing.holders,
-        [*routing.prefixes, *(route.prefix for table in fabric.tables for route in table)],
+        endpoints, tunnels, intent.blocks, groups.holders, nesting, [route.prefix for table in fabric.tables for route in table],
         [pool.prefix for pool in intent.pools if not pool.disabled], intent.nat, [subnet.prefix for subnet in fabric.subnets],
         intent.tunnel_senders, cluster_cidrs(intent.services), node_port_addresses(intent.services), _public(intent),
         fabric.owners)
