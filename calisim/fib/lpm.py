@@ -55,12 +55,15 @@ def build(starts: np.ndarray, classes: np.ndarray) -> np.ndarray:
     """The table for intervals that begin at ``starts`` (ascending, the first is 0) and have these classes."""
     deep = distinct(starts[starts % (1 << 8) != 0] >> 8)            # /24s that are not of one class
     wide = distinct(np.concatenate([starts[starts % (1 << 16) != 0] >> 16, deep >> 8]))      # /16s likewise
-    root = _cells(starts, classes, np.zeros(1, np.int64), 16, ROOT)
+    table = np.empty(ROOT + 256 * (len(wide) + len(deep)), np.uint32)
+    root, middle, last = np.split(table, [ROOT, ROOT + 256 * len(wide)])
+    root[:] = _cells(starts, classes, np.zeros(1, np.int64), 16, ROOT)
     root[wide] = CHUNK | np.arange(len(wide), dtype=np.uint32)
-    middle = _cells(starts, classes, wide << 16, 8, 256)
+    middle[:] = _cells(starts, classes, wide << 16, 8, 256)
     chunks = np.arange(len(wide), len(wide) + len(deep), dtype=np.uint32)
     middle[np.searchsorted(wide, deep >> 8) * 256 + (deep & 255)] = CHUNK | chunks
-    return np.concatenate([root, middle, _cells(starts, classes, deep << 8, 0, 256)])
+    last[:] = _cells(starts, classes, deep << 8, 0, 256)
+    return table
 
 
 def _cells(starts: np.ndarray, classes: np.ndarray, firsts: np.ndarray, shift: int, count: int) -> np.ndarray:
