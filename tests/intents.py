@@ -229,7 +229,7 @@ class Cluster:
             icmp_ratelimit=self.icmp_ratelimit,
             tunnel_senders=frozenset(r.address for r in self.routers) - self.outcasts | self.strangers,
             services=Services(tuple(self.services), tuple(self.frontends), **self.kube_proxy),  # type: ignore[arg-type]
-            remote_route=self._remote_route, own_routes=cache(self._own_routes),
+            remote_route=self._remote_route, own_routes=tuple(self._own_routes(number + 1) for number in range(count)),
             pod_routes=cache(lambda router: self._pod_routes(router, endpoints)))
 
     def _endpoints(self) -> tuple[Endpoint, ...]:

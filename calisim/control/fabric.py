@@ -6,15 +6,19 @@ created: it is replaced by TargetKind.QUOTA, unless another route (the default a
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
+from functools import cached_property
 
 from ..errors import Problem, ScenarioError
 from ..model.clouds import ANYWHERE
-from ..model.entities import AclRule, RouteTable, SecurityGroup, Subnet, TrafficRule, Vpc, VpcRoute
+from ..model.entities import AclRule, Entities, RouteTable, SecurityGroup, Subnet, TrafficRule, Vpc, VpcRoute
+from ..model.nodes import names
 from ..model.providers import Provider
 from ..model.topology import Topology
+from ..parts import Parts
 from ..quantities import plural
+from ..sequences import Joined
 from ..vocabulary import TargetKind
 from .intent import Fabric, FabricGroup, FabricRoute, FabricSubnet, FilterRule
 from .objects import Objects
@@ -29,11 +33,11 @@ class Wiring:
     fabric: Fabric
     subnets: Mapping[str, int]
     groups: Mapping[tuple[str, str], int]
-    places: tuple[str, ...]
+    places: Sequence[str]
     failures: list[str] = field(default_factory=list)
 
 
-def wire(topology: Topology, objects: Objects) -> Wiring:
+def wire(topology: Topology, objects: Objects, parts: Parts) -> Wiring:
     """Resolve the topology's network. Raises ScenarioError for more security groups than an interface's set can hold."""
     entities, profile, limits = topology.entities, topology.provider, topology.limits
     groups = _group_ids(topology)
@@ -41,22 +45,23 @@ def wire(topology: Topology, objects: Objects) -> Wiring:
         _group(vpc, vpc.groups[name], groups, objects) for vpc in entities.vpcs.values() for name in vpc.groups
         if (vpc.name, name) in groups)
     failures: list[str] = []
-    routers = {node.name: number for number, node in enumerate(entities.nodes, start=1)}
+    named = any(route.via == "node" for vpc in entities.vpcs.values() for table in vpc.tables.values() for route in table.routes)
+    routers = {node.name: number for number, node in enumerate(entities.nodes, start=1)} if named else {}
     numbers: dict[tuple[str, str], int] = {}
     tables: list[tuple[FabricRoute, ...]] = []
-    places = list(routers)
+    before, places = len(entities.nodes), list[str]()
     for vpc in entities.vpcs.values():
         places += [f"vpc/{vpc.name}", f"igw/{vpc.name}"]
         for table in vpc.tables.values():
             numbers[vpc.name, table.name] = len(tables)
-            tables.append(_table(topology, vpc, table, routers, len(places), objects, failures))
+            tables.append(_table(topology, vpc, table, routers, before + len(places), objects, failures))
     blocked = profile.blocked_protocols if limits.blocked_protocols is None else frozenset(limits.blocked_protocols)
     fabric = Fabric(
-        _subnets(topology, numbers, objects), tuple(tables), fabric_groups, _owners(topology), profile.decrements_ttl,
+        _subnets(topology, numbers, objects), tuple(tables), fabric_groups, Interfaces(entities), profile.decrements_ttl,
         profile.routes_pods, blocked, limits.mtu or profile.fabric_mtu, limits.internet_mtu or profile.internet_mtu,
         objects.add("Provider", profile.name, limits.mark))
     subnets = {name: number for number, name in enumerate(entities.subnets, start=1)}
-    return Wiring(fabric, subnets, groups, tuple(places), failures)
+    return Wiring(fabric, subnets, groups, Joined([*names(parts, entities.nodes), tuple(places)]), failures)
 
 
 def _group_ids(topology: Topology) -> dict[tuple[str, str], int]:
@@ -92,15 +97,37 @@ def _leg_mtu(provider: Provider, subnet: Subnet) -> int:
     return subnet.mtu if provider.decrements_ttl and subnet.mtu != provider.mtu else 0
 
 
-def _owners(topology: Topology) -> dict[int, int]:
-    """Addresses of the interfaces inside the VPCs: nodes, and hosts that stand in a subnet."""
-    entities = topology.entities
-    owners = {node.address: number for number, node in enumerate(entities.nodes, start=1)}
-    prefixes = [subnet.prefix for subnet in entities.subnets.values()]
-    for number, host in enumerate(entities.hosts, start=len(entities.nodes) + 1):
-        if any(host.address in prefix for prefix in prefixes):
-            owners[host.address] = number
-    return owners
+class Interfaces(Mapping[int, int]):
+    """Endpoints by the addresses of the interfaces inside the VPCs: nodes, and hosts that stand in a subnet."""
+
+    def __init__(self, entities: Entities) -> None:
+        self.entities = entities
+
+    @cached_property
+    def _known(self) -> dict[int, int]:
+        entities = self.entities
+        owners = {node.address: number for number, node in enumerate(entities.nodes, start=1)}
+        prefixes = [subnet.prefix for subnet in entities.subnets.values()]
+        for number, host in enumerate(entities.hosts, start=len(entities.nodes) + 1):
+            if any(host.address in prefix for prefix in prefixes):
+                owners[host.address] = number
+        return owners
+
+    def __getitem__(self, address: int) -> int:
+        return self._known[address]
+
+    def __iter__(self) -> Iterator[int]:
+        return iter(self._known)
+
+    def __len__(self) -> int:
+        return len(self._known)
+
+    def __eq__(self, other: object) -> bool:
+        if isinstance(other, Interfaces) and (mine := self.entities).nodes == other.entities.nodes:
+            return (mine.hosts, mine.subnets) == (other.entities.hosts, other.entities.subnets) or super().__eq__(other)
+        return super().__eq__(other)
+
+    __hash__ = None  # type: ignore[assignment]
 
 
 def _table(

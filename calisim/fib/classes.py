@@ -59,8 +59,8 @@ class Classes:
             ClassFlag.SUBNET: _nets(facts.subnets), ClassFlag.TUNNEL_SENDER: _singles(facts.senders),
             ClassFlag.CLUSTER_CIDR: _nets(facts.pods), ClassFlag.NODE_PORTS: _nets(facts.node_ports)}
         prefixes = _sorted(
-            facts.nesting.prefixes, facts.routed, facts.holders, slices, _singles(facts.public), _singles(hosts), _singles(facts.interfaces),
-            *flagged.values())
+            facts.nesting.prefixes, facts.routed, facts.holders, slices, _singles(facts.public), _singles(hosts),
+            _singles(facts.interfaces), *flagged.values())
         intervals = Intervals(prefixes)
         starts = intervals.starts
         used, first = np.unique(intervals.matches, return_index=True)     # prefixes that still match something

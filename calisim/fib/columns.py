@@ -29,5 +29,5 @@ def _columns(part: Sequence[Endpoint]) -> np.ndarray:
         return np.array(rows, np.int64).reshape(-1, 6).T
     columns = np.empty((6, len(part)), np.int64)
     columns[0], columns[5] = (np.arange(numbers.start, numbers.stop) for numbers in (part.ids, part.deciders))
-    columns[1], columns[2], columns[3], columns[4] = EndpointKind.POD, part.addresses, part.routers, part.mtus
+    columns[1], columns[2], columns[3], columns[4] = EndpointKind.POD, list(part.addresses), list(part.routers), list(part.mtus)
     return columns

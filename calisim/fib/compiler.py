@@ -34,7 +34,7 @@ def compile(intent: Intent, parts: Parts | None = None) -> FibImage:
     """The tables that the compiled core forwards by. ``parts`` are those of an earlier build: equal tables are taken over."""
     parts = parts or Parts()
     endpoints = parts.of("columns", Columns, intent.endpoints)
-    views = parts.each("views", view, [(router, intent.own_routes(router.id)) for router in intent.routers])
+    views = parts.each("views", view, list(zip(intent.routers, intent.own_routes, strict=True)))
     groups = parts.of("groups", Groups, intent.routers, views)
     adverts = parts.of("adverts of all", Adverts, intent.adverts)
     nesting = parts.of("nesting", Nesting, tuple(uplink_prefixes(groups)), adverts)

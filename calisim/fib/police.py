@@ -210,7 +210,7 @@ class _Tiers:
 def _columns(identities: Mapping[int, int]) -> tuple[np.ndarray, np.ndarray]:
     """Addresses and the identity of each, in any order."""
     if isinstance(identities, Identified):
-        addresses, numbers = np.array(identities.addresses, np.int64), np.array(identities.identities, np.int64)
+        addresses, numbers = np.array(list(identities.addresses), np.int64), np.array(identities.identities, np.int64)
         rows = np.sort((addresses << 31 | numbers)[(addresses != 0) & (numbers != 0)])         # what is in order is found faster
         return rows >> 31, rows & (1 << 31) - 1
     return np.array(list(identities), np.int64), np.array(list(identities.values()), np.int64)

@@ -15,7 +15,6 @@ import numpy as np
 
 from ..control.intent import Adjacency, Advert, Route, Router, RoutingInputs
 from ..errors import CompileError
-from ..parts import Parts
 from ..quantities import Prefix
 from ..vocabulary import ADJACENCY, AdjacencyFlag, AdjacencyKind, DropReason
 from . import lpm

@@ -39,7 +39,10 @@ def vpcs(spec: Spec, profile: Provider) -> tuple[dict[str, Vpc], dict[str, Subne
 
 
 def with_default_group(vpc: Vpc, nodes: Iterable[Node]) -> Mapping[str, SecurityGroup]:
-    """The VPC's groups and, where a node is in it, AWS' default group: in from its own members, out to everybody."""
+    """The VPC's groups and, where a node is in it, AWS' default group: in from its own members, out to everybody.
+
+    ``nodes``: one of each group is enough.
+    """
     if DEFAULT_GROUP in vpc.groups or not any(node.vpc == vpc.name and DEFAULT_GROUP in node.groups for node in nodes):
         return vpc.groups
     members, everybody = TrafficRule(None, group=DEFAULT_GROUP), TrafficRule(None, prefix=ANYWHERE)

@@ -65,7 +65,8 @@ def build(scenario: Scenario, parts: Parts | None = None) -> Topology:
     running = pods.pods(spec, resources, placed, problems, parts)
     if problems:
         raise ScenarioError(problems)
-    vpcs = {name: replace(vpc, groups=clouds.with_default_group(vpc, placed)) for name, vpc in vpcs.items()}
+    some = [run[0] for run in placed.parts]
+    vpcs = {name: replace(vpc, groups=clouds.with_default_group(vpc, some)) for name, vpc in vpcs.items()}
     namespaces = parts.of("namespaces", pods.namespaces, resources.namespaces, running)
     assumptions = (*scenario.assumptions, *nodes.supposed(spec, vpcs, subnets, profile))
     return Topology(
