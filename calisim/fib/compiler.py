@@ -7,156 +7,76 @@ looks (residents, pool, subnet, owner) stands in its CLASS record; what depends 
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
+from functools import partial
 
 import numpy as np
 
-from ..control.intent import FabricGroup, FabricSubnet, FilterRule, Intent, Router
+from ..control.intent import Block, Intent
 from ..errors import CompileError
 from ..parts import Parts, collector_paused
-from ..quantities import Prefix, format_address
+from ..sequences import runs
+from ..quantities import Prefix
 from ..vocabulary import (
-    ENDPOINT, FABRIC, ROUTER, RULE, SUBNET, TARGET, Device, EndpointKind, FabricFlag, RouterFlag, TargetKind,
+    ENDPOINT, FABRIC, TARGET, Device, EndpointKind, FabricFlag, TargetKind,
 )
 from . import lpm
 from .classes import Classes, Facts
-from .columns import Columns
+from .columns import Columns, Rows
 from .image import FibImage, freeze
 from .police import compile_policy
-from .routes import MOST_CELLS, Adverts, Groups, Nesting, Routing, uplink_prefixes, view
+from .routers import Filters, Groups, view
+from .routes import MOST_CELLS, Adverts, Nesting, Routing, uplink_prefixes
 from .services import cluster_cidrs, compile_services, node_port_addresses
-
-MOST_GROUPS = 64                      # security groups are a bit set
 
 
 @collector_paused()
 def compile(intent: Intent, parts: Parts | None = None) -> FibImage:
     """The tables that the compiled core forwards by. ``parts`` are those of an earlier build: equal tables are taken over."""
     parts = parts or Parts()
-    endpoints = parts.of("columns", Columns, intent.endpoints)
-    views = parts.each("views", view, list(zip(intent.routers, intent.own_routes, strict=True)))
+    endpoints = parts.of("columns", partial(Columns, parts), intent.endpoints)
+    views = parts.each("views", view, list(zip(runs(intent.routers), runs(intent.own_routes), strict=True)))
     groups = parts.of("groups", Groups, intent.routers, views)
-    adverts = parts.of("adverts of all", Adverts, intent.adverts)
+    adverts = parts.of("adverts as columns", partial(Adverts, parts), intent.adverts)
     nesting = parts.of("nesting", Nesting, tuple(uplink_prefixes(groups)), adverts)
-    classes = parts.of("classes", Classes, _facts(intent, groups, nesting, endpoints))
+    filters = parts.of(
+        "filters", partial(Filters, parts), intent.routers, views, groups, intent.fabric.groups, intent.fabric.subnets,
+        frozenset(router for router, _ in intent.policy.interfaces), intent.policy.cuts)
+    interfaces = parts.of("interfaces", Rows, intent.fabric.owners)
+    classes = parts.of("classes", Classes, _facts(intent, endpoints, filters, groups, nesting, interfaces, parts))
     routing = parts.of("routing", Routing, groups, adverts, nesting, intent.remote_route, classes)
     target_rows, targets = _targets(intent, classes.samples)
     policy = parts.of("policy", compile_policy, intent.policy)
     programs = [
         (policy.programs[identity.ingress], policy.programs[identity.egress]) for identity in intent.policy.identities]
-    filters = parts.of(
-        "filters", _filters, intent.routers, groups.of_router, intent.fabric.groups, intent.fabric.subnets,
-        frozenset(router for router, _ in intent.policy.interfaces), intent.policy.cuts)
     arrays = {
         "lpm": classes.table, "classes": classes.records, "residents": classes.residents,
         "rows": routing.rows, "adjacencies": routing.records,
         "endpoints": parts.of(
-            "endpoint records", _endpoints, endpoints, intent.fabric.owners, [subnet.prefix for subnet in intent.fabric.subnets],
+            "endpoint records", _endpoints, endpoints, interfaces, [subnet.prefix for subnet in intent.fabric.subnets],
             intent.policy.endpoints, programs),
         "target_rows": target_rows, "targets": targets,
         "blocked": np.array([p in intent.fabric.blocked_protocols for p in range(256)], np.uint8), "fabric": _fabric(intent),
-        "interfaces": _interfaces(intent), **filters, **policy.arrays, **parts.of("services", compile_services, intent.services),
+        "interfaces": _interfaces(intent), **filters.arrays, **policy.arrays,
+        **parts.of("services", compile_services, intent.services),
     }
     return FibImage(
         **{name: freeze(array) for name, array in arrays.items()}, places=len(intent.places), objects=len(intent.objects))
 
 
-def _facts(intent: Intent, groups: Groups, nesting: Nesting, endpoints: Columns) -> Facts:
+def _facts(
+    intent: Intent, endpoints: Columns, filters: Filters, groups: Groups, nesting: Nesting, interfaces: Rows, parts: Parts,
+) -> Facts:
     fabric = intent.fabric
-    tunnels = [(a, router.id) for router in intent.routers for a in (router.ipip_address, router.vxlan_address) if a]
+    blocks = parts.of("blocks as rows", Rows, parts.each("prefixes of blocks", _prefixes, runs(intent.blocks)))
     return Facts(
-        endpoints, tunnels, intent.blocks, groups.holders, nesting, [route.prefix for table in fabric.tables for route in table],
+        endpoints, filters, blocks, groups, nesting, [route.prefix for table in fabric.tables for route in table],
         [pool.prefix for pool in intent.pools if not pool.disabled], intent.nat, [subnet.prefix for subnet in fabric.subnets],
-        intent.tunnel_senders, cluster_cidrs(intent.services), node_port_addresses(intent.services), _public(intent),
-        fabric.owners)
+        intent.tunnel_senders, cluster_cidrs(intent.services), node_port_addresses(intent.services), interfaces)
 
 
-def _public(intent: Intent) -> dict[int, int]:
-    """Router of each public address that is known."""
-    public: dict[int, int] = {}
-    for router in intent.routers:
-        if router.public_address and router.flags & RouterFlag.PUBLIC:
-            other = public.setdefault(router.public_address, router.id)
-            if other != router.id:
-                raise CompileError(
-                    f"{intent.router(other).name} and {router.name} have one public address, "
-                    f"{format_address(router.public_address)}")
-    return public
-
-
-def _filters(
-    routers: Sequence[Router], of_router: Sequence[int], groups: Sequence[FabricGroup], subnets: Sequence[FabricSubnet],
-    guarded: frozenset[int], cuts: bool,
-) -> dict[str, np.ndarray]:
-    """Routers and subnets, with the rules that security groups and NACLs give them."""
-    rules = _Rules(len(groups))
-    of_routers = _routers(routers, of_router, groups, len(subnets), guarded, cuts, rules)
-    return {"routers": of_routers, "subnets": _subnets(subnets, rules), "rules": rules.records()}
-
-
-class _Rules:
-    """The rule table: runs of rules, equal runs once."""
-
-    def __init__(self, groups: int) -> None:
-        self._rules: list[tuple[int, ...]] = [(0,) * 8]
-        self._runs: dict[tuple[FilterRule, ...], int] = {}
-        if groups > MOST_GROUPS:
-            raise CompileError(
-                f"{groups} security groups, and the packet core knows {MOST_GROUPS}: merge groups with equal rules")
-
-    def run(self, rules: tuple[FilterRule, ...]) -> tuple[int, int]:
-        """Where these rules stand: index of the first, count."""
-        if rules not in self._runs:
-            self._runs[rules] = len(self._rules)
-            self._rules += [
-                (prefix.network, prefix.mask, 256 if rule.protocol is None else rule.protocol, rule.low, rule.high, rule.allow,
-                 1 << rule.group - 1 if rule.group else 0, rule.decided_by)
-                for rule in rules for prefix in [rule.prefix or Prefix(0, 0)]]
-        return self._runs[rules], len(rules)
-
-    def records(self) -> np.ndarray:
-        return np.array(self._rules, RULE)
-
-
-def _routers(
-    routers: Sequence[Router], of_router: Sequence[int], groups: Sequence[FabricGroup], subnets: int, guarded: frozenset[int],
-    cuts: bool, rules: _Rules,
-) -> np.ndarray:
-    rows: list[tuple[int, ...]] = [(0,) * len(ROUTER.names or ())]
-    runs: dict[tuple[int, ...], tuple[int, ...]] = {}              # by membership
-    filters: dict[tuple[object, ...], tuple[int, ...]] = {}        # by what the settings say
-    for router, group in zip(routers, of_router, strict=True):
-        if not 1 <= router.subnet <= subnets:
-            raise CompileError(f"{router.name} is in no subnet of the fabric")
-        if router.groups not in runs:
-            mine = [groups[number - 1] for number in router.groups]
-            runs[router.groups] = (
-                *rules.run(tuple(rule for g in mine for rule in g.ingress)),
-                *rules.run(tuple(rule for g in mine for rule in g.egress)),
-                sum(1 << number - 1 for number in set(router.groups)), mine[0].decided_by if mine else 0)
-        *own, decider = runs[router.groups]
-        said = router.flags, router.id in guarded, router.rp_filter, router.rp_filter_veth, router.rp_filter_tunnel
-        if said not in filters:
-            filters[said] = (
-                _flags(router, router.id in guarded, cuts),
-                *(router.rp_filter_of(device) for device in (Device.ETHERNET, Device.VETH, Device.IPIP)))
-        flags, *rp_filters = filters[said]
-        inputs = router.inputs
-        rows.append((
-            router.address, router.key, group, router.subnet, router.ipip_address, router.vxlan_address, router.public_address,
-            inputs.link.network, inputs.link.mask, inputs.mtu, router.decided_by, *own, flags, decider, *rp_filters))
-    keys = {router.key for router in routers}
-    if len(keys) < len(routers):
-        raise CompileError("two nodes' names have one 32-bit hash (FNV-1a): rename one of them")
-    return np.array(rows, ROUTER)
-
-
-def _flags(router: Router, guarded: bool, cuts: bool) -> RouterFlag:
-    flags = router.flags
-    if flags & RouterFlag.CALICO_FILTER:
-        flags |= RouterFlag.GUARDED if guarded else RouterFlag(0)
-        flags |= RouterFlag.CUTS if cuts else RouterFlag(0)
-    return flags
+def _prefixes(blocks: Sequence[Block]) -> list[Prefix]:
+    return [block.prefix for block in blocks]
 
 
 def _interfaces(intent: Intent) -> np.ndarray:
@@ -168,35 +88,24 @@ def _interfaces(intent: Intent) -> np.ndarray:
 
 
 def _endpoints(
-    endpoints: Columns, interfaces: Mapping[int, int], subnets: list[Prefix], identities: Sequence[int],
-    programs: list[tuple[int, int]],
+    endpoints: Columns, interfaces: Rows, subnets: list[Prefix], identities: Sequence[int], programs: list[tuple[int, int]],
 ) -> np.ndarray:
-    """``interfaces``: endpoints by address inside the VPCs; ``programs`` of each identity."""
-    table = np.zeros(len(endpoints.ids) + 1, ENDPOINT)
+    """``interfaces``: address inside the VPCs, endpoint; ``programs`` of each identity."""
+    table = np.empty(len(endpoints) + 1, ENDPOINT)
+    table[0] = np.zeros((), ENDPOINT)
     rows = table[1:]
+    routed = (endpoints.kinds == EndpointKind.POD) & (endpoints.addresses != 0)
+    ingress, egress = np.array([(0, 0), *programs], np.uint32).T[:, np.array(identities) if programs else 0]
     for name, column in (
         ("address", endpoints.addresses), ("router", endpoints.routers), ("mtu", endpoints.mtus),
-        ("detail", endpoints.deciders), ("kind", endpoints.kinds),
+        ("detail", endpoints.deciders), ("kind", endpoints.kinds), ("route_detail", np.where(routed, endpoints.deciders, 0)),
+        ("ingress", ingress), ("egress", egress), ("subnet", 0),
     ):
         rows[name] = column
-    routed = (endpoints.kinds == EndpointKind.POD) & (endpoints.addresses != 0)
-    rows["route_detail"][routed] = endpoints.deciders[routed]
-    inside = np.array([number for address, number in interfaces.items() if endpoints.addresses[number - 1] == address], np.int64)
+    addresses, ids = interfaces.array.T
+    inside = ids[endpoints.addresses[ids - 1] == addresses]
     rows["subnet"][inside - 1] = lpm.Intervals(subnets).match(endpoints.addresses[inside - 1]) + 1
-    if identities:
-        rows["ingress"], rows["egress"] = np.array([(0, 0), *programs])[np.array(identities)].T
     return table
-
-
-def _subnets(subnets: Sequence[FabricSubnet], rules: _Rules) -> np.ndarray:
-    rows: list[tuple[int, ...]] = [(0,) * len(SUBNET.names or ())]
-    for subnet in subnets:
-        rows.append((
-            subnet.prefix.network, subnet.prefix.mask, subnet.gateway, subnet.table, subnet.place, subnet.decided_by,
-            *rules.run(subnet.acl_in or ()), *rules.run(subnet.acl_out or ()),
-            subnet.acl_in is not None, subnet.acl_out is not None,
-            min(subnet.mtu, 0xFFFF)))
-    return np.array(rows, SUBNET)
 
 
 def _targets(intent: Intent, samples: np.ndarray) -> tuple[np.ndarray, np.ndarray]:

@@ -50,6 +50,10 @@ class Intervals:
         """Index of the longest prefix of each address, −1 where none matches."""
         return self.matches[np.searchsorted(self.starts, addresses, "right") - 1]
 
+    def match_ascending(self, addresses: np.ndarray) -> np.ndarray:
+        """The same of addresses in ascending order: where many addresses share an interval, that one is sought."""
+        return spread(self.starts, self.matches, addresses)
+
 
 def build(starts: np.ndarray, classes: np.ndarray) -> np.ndarray:
     """The table for intervals that begin at ``starts`` (ascending, the first is 0) and have these classes."""
@@ -78,6 +82,11 @@ def _cells(starts: np.ndarray, classes: np.ndarray, firsts: np.ndarray, shift: i
     order = np.argsort(places, kind="stable")                       # of several starts before one cell the last one counts
     known = np.concatenate([classes[np.searchsorted(starts, firsts, "right") - 1], classes[inside]]).astype(np.uint32)
     return np.repeat(known[order], np.diff(places[order], append=len(firsts) * count))
+
+
+def spread(starts: np.ndarray, values: np.ndarray, addresses: np.ndarray) -> np.ndarray:
+    """Of ascending addresses the values of the intervals in which they lie."""
+    return np.repeat(values, np.diff(np.searchsorted(addresses, starts), append=len(addresses)))
 
 
 def distinct(values: np.ndarray) -> np.ndarray:

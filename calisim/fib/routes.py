@@ -1,99 +1,52 @@
 """Every router's routes, not written out: a row of adjacencies for each FIB group, filled by that group's own longest match.
 
-FIB groups are the routers whose RoutingInputs and uplink routes are equal. What one of them learns is asked once for each *kind*
-of advert: of all that ``Intent.remote_route`` looks at, adverts of a kind differ in nothing but the address it may lead to.
+What a group learns is asked once for each *kind* of advert: of all that ``Intent.remote_route`` looks at, adverts of a kind
+differ in nothing but the address it may lead to.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping, Sequence
-from functools import lru_cache
+from collections.abc import Callable, Iterator, Sequence
 from itertools import chain
 from typing import TYPE_CHECKING
 
 import numpy as np
 
-from ..control.intent import Adjacency, Advert, Route, Router, RoutingInputs
+from ..control.intent import Adjacency, Advert, Route, RoutingInputs
 from ..errors import CompileError
+from ..parts import Parts
 from ..quantities import Prefix
+from ..sequences import runs
 from ..vocabulary import ADJACENCY, AdjacencyFlag, AdjacencyKind, DropReason
 from . import lpm
+from .routers import OWN, Groups, Uplink
 
 if TYPE_CHECKING:
     from .classes import Classes
 
 MOST_CELLS = 1 << 26                  # of rows, of residents: 256 MB each
 
-Uplink = tuple[Prefix, Adjacency]
-View = tuple[tuple[Uplink, ...], tuple[tuple[Prefix, int], ...]]
 RemoteRoute = Callable[[RoutingInputs, Advert], Route | None]
 _Template = tuple[int, ...]           # an ADJACENCY, and whether it leads to the peer
 
-_OWN = -1                             # decided by the looking router's own object
 _NOTHING = (AdjacencyKind.DROP, 0, 0, DropReason.NO_ROUTE, 0, 0, 0, 0, 0, 0, 0)
-
-
-class Groups:
-    """FIB groups: routers that see the same. ``of_router`` each one's, ``holders`` of blackholes (router, decider)."""
-
-    def __init__(self, routers: Sequence[Router], views: Sequence[View]) -> None:
-        self.groups: dict[tuple[RoutingInputs, tuple[Uplink, ...]], int] = {}
-        self.of_router: list[int] = []
-        self.holders: dict[Prefix, tuple[int, int]] = {}
-        seen: dict[tuple[int, int], int] = {}                      # by identity, which is found faster than by value
-        for router, (uplink, dropped) in zip(routers, views, strict=True):
-            for prefix, decider in dropped:
-                other, _ = self.holders.setdefault(prefix, (router.id, decider))
-                if other != router.id:
-                    raise CompileError(f"the block {prefix} belongs to {routers[other - 1].name} and to {router.name}")
-            key = id(router.inputs), id(uplink)
-            if key not in seen:
-                seen[key] = self.groups.setdefault((router.inputs, uplink), len(self.groups))
-            self.of_router.append(seen[key])
-        _refuse_nested(self.holders)
-
-
-def _refuse_nested(holders: Mapping[Prefix, tuple[int, int]]) -> None:
-    prefixes = list(holders)
-    for inner, outer in enumerate(lpm.Intervals(prefixes).parents.tolist()):
-        if outer >= 0 and holders[prefixes[inner]][0] != holders[prefixes[outer]][0]:
-            raise CompileError(f"the block {prefixes[inner]} lies inside the block {prefixes[outer]} of another node")
-
-
-def view(item: tuple[Router, Sequence[Route]]) -> View:
-    """A router's own routes: those that lead on, and the prefixes that are dropped with their deciders."""
-    router, routes = item
-    uplink, dropped = [], []
-    for route in routes:
-        decider = route.adjacency.decided_by
-        if route.adjacency.kind is AdjacencyKind.DROP:
-            dropped.append((route.prefix, decider))
-        else:
-            own = decider and decider == router.decided_by
-            uplink.append((route.prefix, route.adjacency._replace(decided_by=_OWN) if own else route.adjacency))
-    return _shared(tuple(uplink)), tuple(dropped)
-
-
-@lru_cache(maxsize=1 << 10)
-def _shared(uplink: tuple[Uplink, ...]) -> tuple[Uplink, ...]:
-    return uplink
 
 
 class Adverts:
     """Adverts as columns, in their order. ``views``: which of the different VPCs and BGP sessions the peer has."""
 
-    def __init__(self, adverts: Sequence[Advert]) -> None:
+    def __init__(self, parts: Parts, adverts: Sequence[Advert]) -> None:
         self.adverts = adverts
         views: dict[tuple[str, tuple[str, ...]], int] = {}
-        rows = [
-            (*one.prefix, one.owner, one.pool, one.exported, one.peer.address, one.peer.vxlan_address,
-             views.setdefault((one.peer.vpc, one.peer.mesh), len(views)))
-            for one in adverts]
-        columns = np.array(rows, np.int64).reshape(-1, 8)
-        self.told = columns[:, 4] != 0
-        self.prefixes = columns[:, :2]
-        _, self.lengths, self.owners, self.pools, _, self.addresses, self.vteps, self.views = columns.T
-        self.itself = (self.lengths == 32) & (columns[:, 0] == self.vteps)
+        columns = [np.zeros((0, 8), np.int64)]
+        for rows, known in parts.each("columns of adverts", _columns, runs(adverts)):
+            columns.append(rows.copy())
+            columns[-1][:, 7] = np.array([views.setdefault(one, len(views)) for one in known])[rows[:, 7]]
+        whole = np.concatenate(columns)
+        self.told = whole[:, 4] != 0
+        self.prefixes = whole[:, :2]
+        _, self.lengths, self.owners, self.pools, _, self.addresses, self.vteps, self.views = whole.T.copy()
+        self.itself = (self.lengths == 32) & (whole[:, 0] == self.vteps)
 
     def kinds(self, inputs: RoutingInputs) -> np.ndarray:
         """Numbers that differ wherever a router with these inputs may learn anything else than the same."""
@@ -114,6 +67,16 @@ class Adverts:
             _learnt(self.adverts[at], remote_route, inputs) if self.told[at] else None for at in some.tolist()]
 
 
+def _columns(adverts: Sequence[Advert]) -> tuple[np.ndarray, list[tuple[str, tuple[str, ...]]]]:
+    """Rows, of which the last column is a position in the list."""
+    views: dict[tuple[str, tuple[str, ...]], int] = {}
+    rows = [
+        (*one.prefix, one.owner, one.pool, one.exported, one.peer.address, one.peer.vxlan_address,
+         views.setdefault((one.peer.vpc, one.peer.mesh), len(views)))
+        for one in adverts]
+    return np.array(rows, np.int64).reshape(-1, 8), list(views)
+
+
 def _inside(addresses: np.ndarray, prefix: Prefix | None) -> np.ndarray:
     return np.zeros(len(addresses), bool) if prefix is None else (addresses & prefix.mask) == prefix.network
 
@@ -126,7 +89,7 @@ def _learnt(advert: Advert, remote_route: RemoteRoute, inputs: RoutingInputs) ->
 
 def _template(adjacency: Adjacency, *, to_peer: bool) -> _Template:
     """An adjacency without owner, fallback and length, and without its next hop where that is the peer."""
-    own = adjacency.decided_by == _OWN
+    own = adjacency.decided_by == OWN
     return (
         adjacency.kind, adjacency.encap, adjacency.device, adjacency.reason, 0 if to_peer else adjacency.next_hop, adjacency.mtu,
         0 if own else adjacency.decided_by, 0, 0, 0, AdjacencyFlag.OWN_DECIDER if own else 0, to_peer)
