@@ -6,19 +6,19 @@ created: it is replaced by TargetKind.QUOTA, unless another route (the default a
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
-from functools import cached_property
+from itertools import chain, count
 
 from ..errors import Problem, ScenarioError
 from ..model.clouds import ANYWHERE
-from ..model.entities import AclRule, Entities, RouteTable, SecurityGroup, Subnet, TrafficRule, Vpc, VpcRoute
+from ..model.entities import AclRule, Entities, Node, RouteTable, SecurityGroup, Subnet, TrafficRule, Vpc, VpcRoute
 from ..model.nodes import names
 from ..model.providers import Provider
 from ..model.topology import Topology
 from ..parts import Parts
 from ..quantities import plural
-from ..sequences import Joined
+from ..sequences import Joined, runs
 from ..vocabulary import TargetKind
 from .intent import Fabric, FabricGroup, FabricRoute, FabricSubnet, FilterRule
 from .objects import Objects
@@ -57,7 +57,7 @@ def wire(topology: Topology, objects: Objects, parts: Parts) -> Wiring:
             tables.append(_table(topology, vpc, table, routers, before + len(places), objects, failures))
     blocked = profile.blocked_protocols if limits.blocked_protocols is None else frozenset(limits.blocked_protocols)
     fabric = Fabric(
-        _subnets(topology, numbers, objects), tuple(tables), fabric_groups, Interfaces(entities), profile.decrements_ttl,
+        _subnets(topology, numbers, objects), tuple(tables), fabric_groups, _owners(entities, parts), profile.decrements_ttl,
         profile.routes_pods, blocked, limits.mtu or profile.fabric_mtu, limits.internet_mtu or profile.internet_mtu,
         objects.add("Provider", profile.name, limits.mark))
     subnets = {name: number for number, name in enumerate(entities.subnets, start=1)}
@@ -97,37 +97,19 @@ def _leg_mtu(provider: Provider, subnet: Subnet) -> int:
     return subnet.mtu if provider.decrements_ttl and subnet.mtu != provider.mtu else 0
 
 
-class Interfaces(Mapping[int, int]):
-    """Endpoints by the addresses of the interfaces inside the VPCs: nodes, and hosts that stand in a subnet."""
+def _owners(entities: Entities, parts: Parts) -> dict[int, int]:
+    """Addresses of the interfaces inside the VPCs: nodes, and hosts that stand in a subnet."""
+    of_nodes = parts.each("addresses of nodes", _addresses, runs(entities.nodes))
+    owners = dict(zip(chain.from_iterable(of_nodes), count(1), strict=False))
+    prefixes = [subnet.prefix for subnet in entities.subnets.values()]
+    for number, host in enumerate(entities.hosts, start=len(entities.nodes) + 1):
+        if any(host.address in prefix for prefix in prefixes):
+            owners[host.address] = number
+    return owners
 
-    def __init__(self, entities: Entities) -> None:
-        self.entities = entities
 
-    @cached_property
-    def _known(self) -> dict[int, int]:
-        entities = self.entities
-        owners = {node.address: number for number, node in enumerate(entities.nodes, start=1)}
-        prefixes = [subnet.prefix for subnet in entities.subnets.values()]
-        for number, host in enumerate(entities.hosts, start=len(entities.nodes) + 1):
-            if any(host.address in prefix for prefix in prefixes):
-                owners[host.address] = number
-        return owners
-
-    def __getitem__(self, address: int) -> int:
-        return self._known[address]
-
-    def __iter__(self) -> Iterator[int]:
-        return iter(self._known)
-
-    def __len__(self) -> int:
-        return len(self._known)
-
-    def __eq__(self, other: object) -> bool:
-        if isinstance(other, Interfaces) and (mine := self.entities).nodes == other.entities.nodes:
-            return (mine.hosts, mine.subnets) == (other.entities.hosts, other.entities.subnets) or super().__eq__(other)
-        return super().__eq__(other)
-
-    __hash__ = None  # type: ignore[assignment]
+def _addresses(nodes: Sequence[Node]) -> tuple[int, ...]:
+    return tuple(node.address for node in nodes)
 
 
 def _table(

@@ -86,13 +86,10 @@ def _claims(hosts: Sequence[str], asking: Sequence[Sequence[int]], pool: IPPool)
     first, claimed = pool.cidr.network, set[int]()
     networks = array("q", [-1]) * len(hosts)
     for places in asking:
-        if len(claimed) == len(hosts):
-            break                                 # all have asked
-        for place in places:
-            if networks[place] >= 0:
-                continue
-            if len(claimed) == count:
-                return None
+        new = [place for place in dict.fromkeys(places) if networks[place] < 0]
+        if len(claimed) + len(new) > count:
+            return None
+        for place in new:
             number = start_index(hosts[place], count)
             while number in claimed:
                 number = (number + 1) % count

@@ -51,7 +51,7 @@ class Classes:
         strangers = addresses[Intervals(held).match_ascending(addresses) < 0]
         slices = _sorted(held, _singles(strangers))
         are_hosts = np.flatnonzero((endpoints.kinds == EndpointKind.HOST) & (endpoints.addresses != 0))
-        hosts = endpoints.addresses[are_hosts]
+        hosts = endpoints.addresses[are_hosts].astype(np.int64)
         flagged = {
             ClassFlag.POOL: _nets(facts.pools), ClassFlag.MASQUERADE: _nets(facts.nat.sources),
             ClassFlag.EXEMPT: np.concatenate([_nets(facts.nat.exempt), _singles(facts.nat.hosts)]),
@@ -86,9 +86,13 @@ class Classes:
         self.records[0] = np.zeros((), CLASS)
 
     def _found(self, nets: np.ndarray) -> np.ndarray:
-        """Of each class which of the prefixes it lies in."""
-        found: np.ndarray = Intervals(nets).match_ascending(self._starts)[self._first]
-        return found
+        """Of each class which of the prefixes it lies in; where these are single addresses, each is a class of its own."""
+        if (nets[:, 1] == 32).all():
+            found = np.full(len(self._starts), -1)
+            found[np.searchsorted(self._starts, nets[:, 0])] = np.arange(len(nets))
+        else:
+            found = Intervals(nets).match_ascending(self._starts)
+        return found[self._first]
 
     def _flag(self, flag: ClassFlag, where: np.ndarray) -> None:
         self.records["flags"][where] |= np.uint16(flag)
@@ -109,22 +113,28 @@ class Classes:
                 f"the IPAM blocks hold {sizes.sum():,} addresses, more than the table's {MOST_CELLS:,}: make them smaller")
         offsets = np.concatenate([[1], 1 + np.cumsum(sizes)])       # index 0 is nobody
         residents = np.zeros(offsets[-1], np.uint32)
-        places = np.append(offsets[:-1] - networks, 0)
-        residents[addresses + places[Intervals(slices).match_ascending(addresses)]] = ids
+        intervals = Intervals(slices)
+        places = (offsets[:-1] - networks)[intervals.matches]                # every address lies in a slice
+        residents[addresses + lpm.spread(intervals.starts, places, addresses)] = ids
         self._flag(ClassFlag.RESIDENTS, self._set(slices, base=networks, residents=offsets[:-1]))
         return residents
 
     def _scatter(self, endpoints: Columns, addresses: np.ndarray, ids: np.ndarray) -> None:
         """Mark the classes with pods of other routers than the holder."""
-        at = lpm.spread(self._starts, self._classes, addresses)
-        elsewhere = self.records["holder"][at] != endpoints.routers[ids - 1]
-        self._flag(ClassFlag.SCATTERED, at[elsewhere & (endpoints.kinds[ids - 1] == EndpointKind.POD)])
+        holders = lpm.spread(self._starts, self.records["holder"][self._classes], addresses)
+        elsewhere = np.flatnonzero(holders != endpoints.routers[ids - 1])
+        elsewhere = elsewhere[endpoints.kinds[ids[elsewhere] - 1] == EndpointKind.POD]
+        self._flag(ClassFlag.SCATTERED, lpm.spread(self._starts, self._classes, addresses[elsewhere]))
 
 
 def _owners(endpoints: Columns, tunnels: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
     """The addresses that somebody has, ascending, and the endpoint that has each; CompileError if two have one."""
-    own = np.flatnonzero(endpoints.addresses)
-    claims = distinct(np.concatenate([endpoints.addresses[own] << 31 | own + 1, tunnels[:, 0] << 31 | tunnels[:, 1]]))
+    claims = np.concatenate([
+        endpoints.addresses.astype(np.int64) << 31 | np.arange(1, len(endpoints) + 1), tunnels[:, 0] << 31 | tunnels[:, 1]])
+    claims.sort()
+    claims = claims[np.searchsorted(claims, 1 << 31):]                       # from the first address on
+    if (claims[1:] == claims[:-1]).any():
+        claims = distinct(claims)
     addresses, ids = claims >> 31, claims & (1 << 31) - 1
     for position in np.flatnonzero(addresses[1:] == addresses[:-1])[:1].tolist():
         one, other = (endpoints.endpoints[number - 1].name for number in ids[position:position + 2].tolist())

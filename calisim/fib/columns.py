@@ -31,22 +31,22 @@ class Columns:
 def _columns(part: Sequence[Endpoint]) -> tuple[np.ndarray, ...]:
     if not isinstance(part, PodEndpoints):
         rows = [(one.kind, one.address, one.router, one.mtu, one.decided_by) for one in part]
-        kinds, *columns = np.array(rows, np.int64).reshape(-1, 5).T
+        kinds, *columns = np.array(rows, np.uint32).reshape(-1, 5).T
         return kinds.astype(np.uint8), *columns
     return (
         np.full(len(part), EndpointKind.POD, np.uint8), column(part.addresses), column(part.routers), column(part.mtus),
-        np.arange(part.deciders.start, part.deciders.stop))
+        np.arange(part.deciders.start, part.deciders.stop, dtype=np.uint32))
 
 
 def column(numbers: Sequence[int]) -> np.ndarray:
-    """The numbers as an array."""
+    """The numbers, none above 32 bits, as an array."""
     if isinstance(numbers, Joined):
-        return np.concatenate([np.zeros(0, np.int64), *map(column, numbers.parts)])
+        return np.concatenate([np.zeros(0, np.uint32), *map(column, numbers.parts)])
     if isinstance(numbers, Turns):
         rounds = -(-len(numbers) // len(numbers.first))
-        made = np.arange(rounds)[:, None] * numbers.step + np.array(numbers.first)
-        return made.ravel()[:len(numbers)]
-    return np.array(numbers if isinstance(numbers, array) else list(numbers), np.int64)
+        steps = np.arange(rounds, dtype=np.uint32)[:, None] * np.uint32(numbers.step)
+        return (steps + np.array(numbers.first, np.uint32)).ravel()[:len(numbers)]
+    return np.array(numbers if isinstance(numbers, array) else list(numbers), np.uint32)
 
 
 class Rows:

@@ -29,6 +29,8 @@ from .routers import Filters, Groups, view
 from .routes import MOST_CELLS, Adverts, Nesting, Routing, uplink_prefixes
 from .services import cluster_cidrs, compile_services, node_port_addresses
 
+_AT_ONCE = 4096                       # records that are written together, while they are in the caches
+
 
 @collector_paused()
 def compile(intent: Intent, parts: Parts | None = None) -> FibImage:
@@ -95,13 +97,16 @@ def _endpoints(
     table[0] = np.zeros((), ENDPOINT)
     rows = table[1:]
     routed = (endpoints.kinds == EndpointKind.POD) & (endpoints.addresses != 0)
-    ingress, egress = np.array([(0, 0), *programs], np.uint32).T[:, np.array(identities) if programs else 0]
-    for name, column in (
-        ("address", endpoints.addresses), ("router", endpoints.routers), ("mtu", endpoints.mtus),
-        ("detail", endpoints.deciders), ("kind", endpoints.kinds), ("route_detail", np.where(routed, endpoints.deciders, 0)),
-        ("ingress", ingress), ("egress", egress), ("subnet", 0),
-    ):
-        rows[name] = column
+    who = np.array(identities if programs else [0] * len(rows), np.int64)
+    ingress, egress = np.array([(0, 0), *programs], np.uint32).T[:, who]
+    columns = {
+        "address": endpoints.addresses, "router": endpoints.routers, "mtu": endpoints.mtus, "detail": endpoints.deciders,
+        "kind": endpoints.kinds, "route_detail": endpoints.deciders * routed, "ingress": ingress, "egress": egress}
+    for first in range(0, len(rows), _AT_ONCE):
+        some = slice(first, first + _AT_ONCE)
+        for name, column in columns.items():
+            rows[name][some] = column[some]
+        rows["subnet"][some] = 0
     addresses, ids = interfaces.array.T
     inside = ids[endpoints.addresses[ids - 1] == addresses]
     rows["subnet"][inside - 1] = lpm.Intervals(subnets).match(endpoints.addresses[inside - 1]) + 1

@@ -15,6 +15,7 @@ from ..quantities import Prefix
 
 ROOT = 1 << 16
 CHUNK = 1 << 31
+_AT_ONCE = 512                        # changes of a class that are written together
 
 
 class Intervals:
@@ -61,16 +62,16 @@ def build(starts: np.ndarray, classes: np.ndarray) -> np.ndarray:
     wide = distinct(np.concatenate([starts[starts % (1 << 16) != 0] >> 16, deep >> 8]))      # /16s likewise
     table = np.empty(ROOT + 256 * (len(wide) + len(deep)), np.uint32)
     root, middle, last = np.split(table, [ROOT, ROOT + 256 * len(wide)])
-    root[:] = _cells(starts, classes, np.zeros(1, np.int64), 16, ROOT)
+    _fill(root, starts, classes, np.zeros(1, np.int64), 16, ROOT)
     root[wide] = CHUNK | np.arange(len(wide), dtype=np.uint32)
-    middle[:] = _cells(starts, classes, wide << 16, 8, 256)
+    _fill(middle, starts, classes, wide << 16, 8, 256)
     chunks = np.arange(len(wide), len(wide) + len(deep), dtype=np.uint32)
     middle[np.searchsorted(wide, deep >> 8) * 256 + (deep & 255)] = CHUNK | chunks
-    last[:] = _cells(starts, classes, deep << 8, 0, 256)
+    _fill(last, starts, classes, deep << 8, 0, 256)
     return table
 
 
-def _cells(starts: np.ndarray, classes: np.ndarray, firsts: np.ndarray, shift: int, count: int) -> np.ndarray:
+def _fill(cells: np.ndarray, starts: np.ndarray, classes: np.ndarray, firsts: np.ndarray, shift: int, count: int) -> None:
     """``count`` cells from each of the addresses ``firsts`` on, a cell every 2^shift addresses: the class there.
 
     Between two starts nothing changes, so nothing is looked up there: there are a hundred times as many cells as starts.
@@ -80,8 +81,12 @@ def _cells(starts: np.ndarray, classes: np.ndarray, firsts: np.ndarray, shift: i
     inside = (chunk >= 0) & (cell < count)
     places = np.concatenate([np.arange(len(firsts)) * count, chunk[inside] * count + cell[inside]])
     order = np.argsort(places, kind="stable")                       # of several starts before one cell the last one counts
-    known = np.concatenate([classes[np.searchsorted(starts, firsts, "right") - 1], classes[inside]]).astype(np.uint32)
-    return np.repeat(known[order], np.diff(places[order], append=len(firsts) * count))
+    known = np.concatenate([classes[np.searchsorted(starts, firsts, "right") - 1], classes[inside]]).astype(np.uint32)[order]
+    sizes = np.diff(places[order], append=len(cells))
+    edges = np.concatenate([[0], np.cumsum(sizes)])
+    for first in range(0, len(known), _AT_ONCE):                    # a whole table's copy would not fit the caches
+        some = slice(first, first + _AT_ONCE)
+        cells[edges[first]:edges[min(first + _AT_ONCE, len(known))]] = np.repeat(known[some], sizes[some])
 
 
 def spread(starts: np.ndarray, values: np.ndarray, addresses: np.ndarray) -> np.ndarray:

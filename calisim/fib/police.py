@@ -209,12 +209,16 @@ class _Tiers:
         ], TIER)
 
 
-def _identified(identities: Mapping[int, int]) -> tuple[np.ndarray, np.ndarray]:
+def _identified(given: Mapping[int, int]) -> tuple[np.ndarray, np.ndarray]:
     """Addresses, ascending, and the identity of each."""
-    known = identities if isinstance(identities, Identified) else Identified(list(identities), array("q", identities.values()))
-    addresses, numbers = column(known.addresses), column(known.identities)
-    rows = np.sort((addresses << 31 | numbers)[(addresses != 0) & (numbers != 0)])
-    return rows >> 31, rows & (1 << 31) - 1
+    known = given if isinstance(given, Identified) else Identified(list(given), array("q", given.values()))
+    rows = column(known.addresses).astype(np.int64) << 31 | column(known.identities)
+    rows.sort()
+    rows = rows[np.searchsorted(rows, 1 << 31):]
+    identities = rows & (1 << 31) - 1
+    if not identities.all():
+        rows, identities = rows[identities > 0], identities[identities > 0]
+    return rows >> 31, identities
 
 
 class _Peers:

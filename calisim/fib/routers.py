@@ -8,6 +8,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from functools import lru_cache
+from itertools import accumulate
 
 import numpy as np
 
@@ -114,7 +115,9 @@ class Filters:
             numbers: rules.of_member([security_groups[number - 1] for number in numbers], numbers)
             for numbers in dict.fromkeys(numbers for one in views for numbers in one.memberships)}
         records = parts.each("router records", _records, runs(routers), memberships, len(subnets), guarded, cuts)
-        self.routers = np.concatenate([np.zeros(1, ROUTER), *records])
+        self.routers = np.zeros(len(routers) + 1, ROUTER)
+        for first, some in zip(accumulate(map(len, records), initial=1), records, strict=False):
+            self.routers[first:first + len(some)] = some
         self.routers["group"][1:] = groups.of_router
         if len(lpm.distinct(self.routers["key"][1:])) < len(routers):
             raise CompileError("two nodes' names have one 32-bit hash (FNV-1a): rename one of them")

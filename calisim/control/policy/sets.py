@@ -41,6 +41,7 @@ class Sets:
         self.index = LabelIndex(labelled)
         self._hosts = len(labelled) - len(hosts)
         self._nodes = nodes
+        self._chosen: dict[Selector, int] = {}
         self.address_sets: dict[tuple[frozenset[int], tuple[Prefix, ...]], tuple[int, AddressSet]] = {}
         self.port_sets: dict[tuple[str, int], tuple[int, PortSet]] = {}
         self._ports = _named_ports(workloads)
@@ -56,6 +57,11 @@ class Sets:
 
     def chosen(self, selector: Selector) -> int:
         """The set of all whom the selector chooses."""
+        if selector not in self._chosen:
+            self._chosen[selector] = self._choose(selector)
+        return self._chosen[selector]
+
+    def _choose(self, selector: Selector) -> int:
         found = self.index.select(selector)
         identities = frozenset(position + 1 for position in found if position < self._identities)
         nets = {net for position in found if position >= self._identities for net in self._nets[position - self._identities]}
