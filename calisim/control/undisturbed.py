@@ -122,6 +122,9 @@ def _addresses(pods: Pods, places: _Places, ahead: array[int]) -> Joined[int]:
         if size:
             addresses.append(Turns(turn, size, 1))
             turn = array("q", [address + size // many for address in turn])
+        if isinstance(at, range):
+            ahead[:many] = turn
+            continue
         for place, address in zip(at, turn, strict=True):
             ahead[place] = address
     return Joined(addresses)

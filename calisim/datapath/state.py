@@ -143,9 +143,14 @@ class State:
 
     def _shards_of(self, keys: np.ndarray) -> np.ndarray:
         """Of routers that are not there any more the first one."""
+        at, known = self._numbers_of(keys)
+        return np.where(known, self._common.shards[at], 0)
+
+    def _numbers_of(self, keys: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+        """The routers with these keys, and whether there is one."""
         order = np.argsort(self.keys)
         at = order[np.minimum(np.searchsorted(self.keys, keys, sorter=order), len(order) - 1)]
-        return np.where(self.keys[at] == keys, self._common.shards[at], 0)
+        return at, self.keys[at] == keys
 
     def tidy(self, earliest: int, packets: int) -> None:
         """Before a wave of so many packets: forget connections that had expired at ``earliest`` where they take up much of a
@@ -169,12 +174,13 @@ class State:
         if image is self._image:
             return
         old, new, ordinals, keys = self._counters(), Counters.of(image), self._common.ordinals, image.routers["key"]
-        known = {key: number for number, key in enumerate(self.keys.tolist())}
-        origin = np.array([known.get(key, -1) for key in keys.tolist()])
-        stay = np.flatnonzero(origin >= 0)
+        origin, known = self._numbers_of(keys)
         self._common.ordinals = np.zeros((len(keys), 2), np.uint32)
-        self._common.ordinals[stay], new.links[stay], new.drops[stay] = (
-            array[origin[stay]] for array in (ordinals, old.links, old.drops))
+        for before, after in (
+            (ordinals, self._common.ordinals), (old.links, new.links), (old.drops, new.drops[:len(keys)]),
+        ):
+            before.take(origin, axis=0, out=after, mode="clip")
+            after[~known] = 0
         others = min(len(old.drops) - len(self.keys), len(new.drops) - len(keys))     # VPC routers and gateways stand last
         new.drops[len(keys):len(keys) + others] = old.drops[len(self.keys):len(self.keys) + others]
         new.verdicts[:] = old.verdicts

@@ -85,21 +85,21 @@ class Classes:
         self._scatter(endpoints, addresses, ids)
         self.records[0] = np.zeros((), CLASS)
 
-    def _found(self, nets: np.ndarray) -> np.ndarray:
+    def _found(self, nets: np.ndarray, intervals: Intervals | None = None) -> np.ndarray:
         """Of each class which of the prefixes it lies in; where these are single addresses, each is a class of its own."""
         if (nets[:, 1] == 32).all():
             found = np.full(len(self._starts), -1)
             found[np.searchsorted(self._starts, nets[:, 0])] = np.arange(len(nets))
         else:
-            found = Intervals(nets).match_ascending(self._starts)
+            found = (intervals or Intervals(nets)).match_ascending(self._starts)
         return found[self._first]
 
     def _flag(self, flag: ClassFlag, where: np.ndarray) -> None:
         self.records["flags"][where] |= np.uint16(flag)
 
-    def _set(self, prefixes: np.ndarray, **columns: np.ndarray) -> np.ndarray:
+    def _set(self, prefixes: np.ndarray, intervals: Intervals | None = None, **columns: np.ndarray) -> np.ndarray:
         """Fields of every class inside a prefix become the prefix's values. Returns where that is."""
-        found = self._found(prefixes)
+        found = self._found(prefixes, intervals)
         where = found >= 0
         for name, values in columns.items():
             self.records[name][where] = values[found[where]]
@@ -114,9 +114,9 @@ class Classes:
         offsets = np.concatenate([[1], 1 + np.cumsum(sizes)])       # index 0 is nobody
         residents = np.zeros(offsets[-1], np.uint32)
         intervals = Intervals(slices)
-        places = (offsets[:-1] - networks)[intervals.matches]                # every address lies in a slice
+        places = np.append(offsets[:-1] - networks, 0)[intervals.matches]
         residents[addresses + lpm.spread(intervals.starts, places, addresses)] = ids
-        self._flag(ClassFlag.RESIDENTS, self._set(slices, base=networks, residents=offsets[:-1]))
+        self._flag(ClassFlag.RESIDENTS, self._set(slices, intervals, base=networks, residents=offsets[:-1]))
         return residents
 
     def _scatter(self, endpoints: Columns, addresses: np.ndarray, ids: np.ndarray) -> None:

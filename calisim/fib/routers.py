@@ -93,6 +93,9 @@ class Groups:
         self.held, self.holders = self.held[~again], self.holders[~again]
 
     def _refuse_nested(self) -> None:
+        networks, lengths = self.held.T
+        if (networks[:-1] + (1 << 32 - lengths[:-1]) <= networks[1:]).all():
+            return
         parents = lpm.Intervals(self.held).parents
         foreign = (parents >= 0) & (self.holders[:, 0] != self.holders[parents, 0])
         for inner in np.flatnonzero(foreign)[:1].tolist():
