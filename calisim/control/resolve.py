@@ -11,12 +11,12 @@ from functools import cache, lru_cache, partial
 from itertools import accumulate, chain, count, pairwise
 
 from ..errors import Problem, ScenarioError
-from ..model.entities import Node, Subnet
+from ..model.entities import Entities, Node, Subnet
 from ..model.nodes import names
 from ..model.topology import Topology
 from ..parts import Parts, collector_paused
 from ..quantities import Prefix, format_address, network_of
-from ..scenario.resources import IPPool
+from ..scenario.resources import FelixConfiguration, IPPool, PolicyResources
 from ..sequences import Joined, runs
 from ..vocabulary import Encap, EndpointKind, RouterFlag, RpFilter
 from ..vocabulary.chance import fnv1a_32
@@ -24,12 +24,14 @@ from .addresses import Addresses, Machine, allocate, asked
 from .encapsulation import tunnel_of
 from .endpoints import Homes, NodeObjects, PodEndpoints, PodObjects
 from .fabric import Wiring, wire
-from .intent import Advert, Block, Endpoint, Intent, Peer, Pool, Router, RoutingInputs
+from .intent import Advert, Block, Endpoint, Intent, Object, Peer, Pool, Router, RoutingInputs
 from .mtu import device_mtu, pod_mtu
 from .nat import nat_rule
 from .objects import Objects
 from .owners import Owners, era_of, owners
+from .policing import Policing
 from .policy.resolve import police
+from .policy.sets import Services
 from .routing import PodRoutes, RemoteRoutes, affine, export_allowed, own_routes
 from .services import balance
 
@@ -57,9 +59,10 @@ def resolve(topology: Topology, parts: Parts | None = None) -> Intent:
     _refuse_clashes(topology, endpoints, routers, wiring)
     nodes, blocks = topology.entities.nodes, addresses.blocks
     balanced = balance(topology, routers, endpoints, objects, _keys)
-    policy = police(
-        topology.resources.policy, topology.entities, endpoints, objects, balanced.backends, routers, felix,
-        cuts=topology.settings.policy_change == "cut", parts=parts)
+    policy, named = parts.of(
+        "policing", partial(_policing, parts), topology.entities, topology.resources.policy, endpoints, balanced.backends,
+        routers, felix, topology.settings.policy_change == "cut", objects.next - 1)
+    objects.extend(named)
     writers = [routes_by.of(pool.ipip, pool.vxlan) for pool in pools]
     remote = parts.of("remote routes", RemoteRoutes, routes_by, writers, pools)
     owned = affine(routers, blocks)
@@ -79,6 +82,16 @@ def resolve(topology: Topology, parts: Parts | None = None) -> Intent:
         assumptions=(*_assumptions(topology, routes_by), *balanced.assumptions), icmp_ratelimit=topology.settings.icmp_ratelimit,
         failures=(*addresses.failures, *wiring.failures), warnings=(*topology.warnings, *policy.warnings), policy=policy,
         services=balanced.services, service_names=balanced.names)
+
+
+def _policing(
+    parts: Parts, entities: Entities, resources: PolicyResources, endpoints: Sequence[Endpoint], services: Services,
+    routers: Sequence[Router], felix: FelixConfiguration, cuts: bool, before: int,
+) -> tuple[Policing, Sequence[Object]]:
+    """All of policy and its objects; there are so many ``before``."""
+    objects = Objects(before)
+    policing = police(resources, entities, endpoints, objects, services, routers, felix, cuts=cuts, parts=parts)
+    return policing, objects.all
 
 
 def _pool(pool: IPPool, objects: Objects) -> Pool:

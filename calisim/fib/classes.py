@@ -75,7 +75,8 @@ class Classes:
         self.records = np.zeros(len(self.samples), CLASS)
         for flag, nets in flagged.items():
             self._flag(flag, self._found(nets) >= 0)
-        outside = ~np.isin(hosts, interfaces[:, 0])
+        inside = np.sort(interfaces[:, 0])
+        outside = inside[np.searchsorted(inside[:-1], hosts)] != hosts if len(inside) else np.ones(len(hosts), bool)
         self._set(_singles(interfaces[:, 0]), interface=interfaces[:, 1])
         self._set(_singles(hosts[outside]), host=are_hosts[outside] + 1)
         self._set(_singles(public[:, 0]), public=public[:, 1])

@@ -98,7 +98,7 @@ def _endpoints(
     rows = table[1:]
     routed = (endpoints.kinds == EndpointKind.POD) & (endpoints.addresses != 0)
     who = np.array(identities if programs else [0] * len(rows), np.int64)
-    ingress, egress = np.array([(0, 0), *programs], np.uint32).T[:, who]
+    ingress, egress = (np.array([0, *side], np.uint32)[who] for side in (zip(*programs, strict=True) if programs else ((), ())))
     columns = {
         "address": endpoints.addresses, "router": endpoints.routers, "mtu": endpoints.mtus, "detail": endpoints.deciders,
         "kind": endpoints.kinds, "route_detail": endpoints.deciders * routed, "ingress": ingress, "egress": egress}
