@@ -362,8 +362,8 @@ class Intent:
     objects: Sequence[Object]             # id = position + 1
     places: Sequence[str]                 # id = position + 1
     tunnel_senders: frozenset[int]        # addresses that may send tunnels to any node
-    # Of an advert it looks at the pool, at the VPC and sessions of the peer, whether that is on the link, inside the recorded
-    # prefix, has a VTEP, is the advert itself. It leads to the peer's address or to one that is the same for all adverts.
+    # Its adjacency depends on the advert's pool, on the VPC and the sessions of the peer, on whether that is on the link, inside
+    # the recorded prefix, has a VTEP; it leads to the peer's address or to one that is the same for all adverts.
     remote_route: Callable[[RoutingInputs, Advert], Route | None]
     own_routes: Sequence[tuple[Route, ...]]              # of each router: its link's, blackholes of its blocks
     pod_routes: Callable[[int], tuple[Route, ...]]       # to its pods that have an address; decided by the pod's own object

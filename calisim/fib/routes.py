@@ -45,15 +45,14 @@ class Adverts:
         whole = np.concatenate(columns)
         self.told = whole[:, 4] != 0
         self.prefixes = whole[:, :2]
-        _, self.lengths, self.owners, self.pools, _, self.addresses, self.vteps, self.views = whole.T.copy()
-        self.itself = (self.lengths == 32) & (whole[:, 0] == self.vteps)
+        _, _, self.owners, self.pools, _, self.addresses, self.vteps, self.views = whole.T.copy()
 
     def kinds(self, inputs: RoutingInputs) -> np.ndarray:
         """Numbers that differ wherever a router with these inputs may learn anything else than the same."""
         kinds = self.views.copy()
         for asked in (
             _inside(self.addresses, inputs.recorded), _inside(self.addresses, inputs.link), self.addresses == inputs.gateway,
-            self.vteps != 0, self.itself,
+            self.vteps != 0,
         ):
             kinds = kinds << 1 | asked
         return kinds * (self.pools.max(initial=0) + 1) + self.pools
