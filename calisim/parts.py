@@ -47,6 +47,20 @@ class Parts:
         self._made[name] = (items, *inputs), made
         return made
 
+    def onward(
+        self, name: Hashable, make: Callable[..., Iterable[T]], items: Sequence[object], *inputs: object,
+    ) -> list[T]:
+        """Results one after the other, each of which depends on all before it: ``make(items, results before, *inputs)`` gives
+        those of the items from the first one on that is not as it was."""
+        known = self._made.get(name)
+        made: list[T] = []
+        if known is not None and known[0][1:] == inputs:
+            before = cast(Sequence[object], known[0][0])
+            made = cast("list[T]", known[1])[:_alike(items, before, min(len(items), len(before)))]
+        made = [*made, *make(items[len(made):], made, *inputs)]
+        self._made[name] = (items, *inputs), made
+        return made
+
     def branch(self) -> Parts:
         """These parts for another build; what that one makes changes nothing here."""
         other = Parts()

@@ -107,6 +107,13 @@ class Turns(Computed[int]):
     __hash__ = None
 
 
+def go_on(turns: list[Turns], first: array[int], size: int) -> None:
+    """So many more, from the first one on: together with those before, if these are of the same and end with the last one."""
+    if turns and turns[-1].first is first and len(turns[-1]) % len(first) == 0:
+        size += len(turns.pop())
+    turns.append(Turns(first, size))
+
+
 def _equal(one: Sequence[object], other: Sequence[object]) -> bool:
     """Of one kind they know themselves, which is faster than item by item."""
     return one is other or (one == other if type(one) is type(other) else tuple(one) == tuple(other))

@@ -69,8 +69,8 @@ def allocate(
     if len(enabled) == 1 and not reservations and not any(one.ipip_address or one.vxlan_address for one in machines):
         index, encap = enabled[0], tunnels[enabled[0]]
         served = serve(
-            [one.name for one in machines], (one.labels for one in machines), pods, pools[index], configuration,
-            tunnels=encap is not Encap.NONE)
+            parts, [tuple(one.name for one in run) for run in runs(machines)], (one.labels for one in machines), pods,
+            pools[index], configuration, tunnels=encap is not Encap.NONE)
         if served is not None:
             return _of_all(parts, served, machines, index, pools[index].block_size, encap)
     return _one_by_one(machines, pods, pools, tunnels, namespaces, reservations, configuration)

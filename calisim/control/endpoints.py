@@ -13,7 +13,7 @@ from itertools import chain, repeat
 from ..model.entities import NamedPort, Node, Pods
 from ..parts import rows
 from ..quantities import PROTOCOLS
-from ..sequences import Computed, Joined, Turns, runs
+from ..sequences import Computed, Joined, Turns, go_on, runs
 from ..vocabulary import EndpointKind
 from .intent import Endpoint, Object
 
@@ -28,13 +28,12 @@ class Homes:
         """Router ids by name."""
         return {name: number for number, name in enumerate(self.names, start=1)}
 
-    def routers(self, nodes: tuple[str, ...]) -> array[int]:
+    def of(self, nodes: tuple[str, ...]) -> tuple[array[int], array[int]]:
+        """Router ids of these nodes, and the MTUs of their pods."""
         if nodes == self.names:
-            return array("q", range(1, len(nodes) + 1))
-        return array("q", map(self.numbers.__getitem__, nodes))
-
-    def mtus_of(self, routers: array[int]) -> array[int]:
-        return array("q", [self.mtus[number - 1] for number in routers])
+            return array("q", range(1, len(nodes) + 1)), self.mtus
+        routers = array("q", map(self.numbers.__getitem__, nodes))
+        return routers, array("q", [self.mtus[number - 1] for number in routers])
 
     def __eq__(self, other: object) -> bool:
         return isinstance(other, Homes) and (self.names, self.mtus) == (other.names, other.mtus)
@@ -53,17 +52,16 @@ class PodEndpoints(Computed[Endpoint]):
     ) -> None:
         self.pods, self.addresses, self.usual, self.first, self.first_object = pods, addresses, usual, first, first_object
         self._made_of = pods, homes, addresses, usual, first, first_object
-        routers_of: list[Turns] = []
-        mtus_of: list[Turns] = []
+        columns: tuple[list[Turns], list[Turns]] = [], []
         turns: dict[int, tuple[array[int], array[int]]] = {}      # by identity of the nodes, which groups may share
         for group in pods.parts:
             if id(group.nodes) not in turns:
-                routers = homes.routers(group.nodes)
-                turns[id(group.nodes)] = routers, homes.mtus_of(routers)
+                turns[id(group.nodes)] = homes.of(group.nodes)
             routers, mtus = turns[id(group.nodes)]
-            routers_of.append(Turns(routers, len(group)))
-            mtus_of.append(Turns(array("q", [group.pattern.mtu]) if group.pattern.mtu else mtus, len(group)))
-        self.routers, self.mtus = Joined(routers_of), Joined(mtus_of)
+            own = array("q", [group.pattern.mtu]) if group.pattern.mtu else mtus
+            for column, turn in zip(columns, (routers, own), strict=True):
+                go_on(column, turn, len(group))
+        self.routers, self.mtus = map(Joined, columns)
 
     @property
     def ids(self) -> range:

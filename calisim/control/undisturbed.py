@@ -8,13 +8,14 @@ are the block's addresses in turn. That is a tenth of the work, and most cluster
 from __future__ import annotations
 
 from array import array
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from functools import cached_property
 from itertools import chain, cycle, groupby, islice
 from operator import attrgetter, sub
 from typing import NamedTuple
 
 from ..model.entities import Pods
+from ..parts import Parts
 from ..scenario.resources import IPAMConfiguration, IPPool
 from ..selector import parse
 from ..sequences import Joined, Turns
@@ -32,26 +33,33 @@ class Served(NamedTuple):
 
 
 def serve(
-    hosts: Sequence[str], labels: Iterable[Mapping[str, str]], pods: Pods, pool: IPPool, configuration: IPAMConfiguration, *,
-    tunnels: bool,
+    parts: Parts, hosts: Sequence[tuple[str, ...]], labels: Iterable[Mapping[str, str]], pods: Pods, pool: IPPool,
+    configuration: IPAMConfiguration, *, tunnels: bool,
 ) -> Served | None:
     """One address for the tunnel of each host, where there are ``tunnels``, then one for each pod; None if somebody would be
     disturbed.
 
-    ``labels`` of every host. The pool is the only one that is enabled.
+    ``hosts`` in runs, ``labels`` of every one. The pool is the only one that is enabled.
     """
     if not _for_all(pool, labels, configuration) or any(
             group.pattern.address is not None or group.pattern.pools for group in pods.parts):
         return None
-    places = _Places(hosts)
+    places = _Places(chain.from_iterable(hosts))
     turns = {id(group.nodes): group.nodes for group in pods.parts}           # groups may share them
     asking = [places.of(nodes) for nodes in ([places.hosts] if tunnels else []) + list(turns.values())]
-    networks = _claims(hosts, asking, pool)
-    if networks is None:
+    everybody = bool(asking) and isinstance(asking[0], range)
+    order = range(len(places.hosts)) if everybody else list(dict.fromkeys(chain.from_iterable(asking)))
+    count, size = 1 << pool.block_size - pool.cidr.length, 1 << 32 - pool.block_size
+    if len(order) > count:
         return None
+    claims = parts.onward(
+        "claims", _claims, hosts if everybody else [tuple(places.hosts[place] for place in order)], count)
+    networks = array("q", [-1]) * len(places.hosts)
+    for place, number in zip(order, chain.from_iterable(claims), strict=True):
+        networks[place] = pool.cidr.network + number * size
     ahead = array("q", [network + tunnels for network in networks])
     addresses = _addresses(pods, places, ahead)
-    if max(map(sub, ahead, networks), default=0) > 1 << 32 - pool.block_size:
+    if max(map(sub, ahead, networks), default=0) > size:
         return None
     return Served(networks, addresses)
 
@@ -59,7 +67,7 @@ def serve(
 class _Places:
     """Positions of hosts."""
 
-    def __init__(self, hosts: Sequence[str]) -> None:
+    def __init__(self, hosts: Iterable[str]) -> None:
         self.hosts = tuple(hosts)
 
     @cached_property
@@ -79,23 +87,18 @@ def _for_all(pool: IPPool, labels: Iterable[Mapping[str, str]], configuration: I
         and (selector.root == EVERYBODY or all(map(selector.matches, labels))))
 
 
-def _claims(hosts: Sequence[str], asking: Sequence[Sequence[int]], pool: IPPool) -> array[int] | None:
-    """The network of each host's block, -1 of who does not ask; ``asking``: places of hosts, in the order in which they ask.
-    None if there are not enough blocks."""
-    count, size = 1 << pool.block_size - pool.cidr.length, 1 << 32 - pool.block_size
-    first, claimed = pool.cidr.network, set[int]()
-    networks = array("q", [-1]) * len(hosts)
-    for places in asking:
-        new = [place for place in dict.fromkeys(places) if networks[place] < 0]
-        if len(claimed) + len(new) > count:
-            return None
-        for place in new:
-            number = start_index(hosts[place], count)
+def _claims(hosts: Sequence[tuple[str, ...]], before: Iterable[array[int]], count: int) -> Iterator[array[int]]:
+    """The number of each host's block, in the order in which they first ask; ``before`` them others had theirs."""
+    claimed = set(chain.from_iterable(before))
+    for run in hosts:
+        numbers = array("q")
+        for host in run:
+            number = start_index(host, count)
             while number in claimed:
                 number = (number + 1) % count
             claimed.add(number)
-            networks[place] = first + number * size
-    return networks
+            numbers.append(number)
+        yield numbers
 
 
 def _addresses(pods: Pods, places: _Places, ahead: array[int]) -> Joined[int]:

@@ -49,7 +49,7 @@ def test_hosts_whose_walks_cross_claim_in_the_order_in_which_they_first_ask() ->
     machines = [Machine(name, {}, None, None) for name in HOSTS]
     pool = replace(POOL, cidr=parse_prefix("10.0.0.0/23"), block_size=28)
     for order in (HOSTS, HOSTS[::-1]):
-        served = serve(HOSTS, [{} for _ in HOSTS], pods_on(*order), pool, IPAMConfiguration(), tunnels=False)
+        served = serve(Parts(), [tuple(HOSTS)], [{} for _ in HOSTS], pods_on(*order), pool, IPAMConfiguration(), tunnels=False)
         assert served is not None
         asked = (machines, pods_on(*order), [pool], [Encap.NONE], {}, (), IPAMConfiguration())
         assert _one_by_one(*asked).pods == served.pods
@@ -59,7 +59,7 @@ def test_hosts_whose_walks_cross_claim_in_the_order_in_which_they_first_ask() ->
 def test_who_may_be_disturbed_is_served_one_by_one() -> None:
     labels = [{"disk": "ssd"}] * 2
     usual = IPAMConfiguration()
-    assert serve(HOSTS[:2], labels, pods_on(*HOSTS[:2], each=15), POOL, usual, tunnels=True) is not None
+    assert serve(Parts(), [tuple(HOSTS[:2])], labels, pods_on(*HOSTS[:2], each=15), POOL, usual, tunnels=True) is not None
     for pods, pool, configuration in (
         (pods_on(*HOSTS[:2], each=16), POOL, usual),                         # a second block is needed, with the tunnel's address
         (pods_on(*HOSTS[:17]), POOL, usual),                                 # more hosts than blocks
@@ -72,4 +72,4 @@ def test_who_may_be_disturbed_is_served_one_by_one() -> None:
         (Pods([Replicas.of(Pod("p", "shop", HOSTS[0], {}, pools=("main",)))]), POOL, usual),
     ):
         hosts = HOSTS[:max(2, len({pod.node for pod in pods}))]
-        assert serve(hosts, labels, pods, pool, configuration, tunnels=True) is None
+        assert serve(Parts(), [tuple(hosts)], labels, pods, pool, configuration, tunnels=True) is None
