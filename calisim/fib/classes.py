@@ -17,9 +17,9 @@ from ..errors import CompileError
 from ..quantities import Prefix, format_address
 from ..vocabulary import CLASS, ClassFlag, EndpointKind
 from . import lpm
-from .columns import Columns, Rows
+from .columns import Arrays, Columns
 from .lpm import Intervals, distinct
-from .routers import Filters, Groups
+from .routers import Groups
 from .routes import MOST_CELLS, Nesting
 
 
@@ -27,8 +27,8 @@ class Facts(NamedTuple):
     """What classes are made of. Arrays are rows of two numbers."""
 
     endpoints: Columns
-    routers: Filters
-    blocks: Rows              # network, length
+    routers: Arrays                       # address of a tunnel device, router; public address, router
+    blocks: Arrays                        # network, length
     groups: Groups
     nesting: Nesting                      # what the nodes' routes are about
     routed: Sequence[Prefix]              # and the clouds'
@@ -38,16 +38,16 @@ class Facts(NamedTuple):
     senders: frozenset[int]               # of tunnels
     pods: Sequence[Prefix]                # clusterCIDR
     node_ports: Sequence[Prefix]          # where nodes' own addresses have node ports
-    interfaces: Rows          # address inside the VPCs, endpoint
+    interfaces: Arrays                    # address inside the VPCs, endpoint
 
 
 class Classes:
     """``records`` by class, ``residents`` behind them, ``table`` (address → class), ``samples`` (an address of each class)."""
 
     def __init__(self, facts: Facts) -> None:
-        endpoints, interfaces, public = facts.endpoints, facts.interfaces.array, facts.routers.public
-        addresses, ids = _owners(endpoints, facts.routers.tunnels)
-        held = _sorted(facts.blocks.array)
+        endpoints, (interfaces,), (tunnels, public) = facts.endpoints, facts.interfaces, facts.routers
+        addresses, ids = _owners(endpoints, tunnels)
+        held = _sorted(*facts.blocks)
         strangers = addresses[Intervals(held).match_ascending(addresses) < 0]
         slices = _sorted(held, _singles(strangers))
         are_hosts = np.flatnonzero((endpoints.kinds == EndpointKind.HOST) & (endpoints.addresses != 0))

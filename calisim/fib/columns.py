@@ -28,14 +28,14 @@ class Columns:
         return len(self.kinds)
 
 
-def _columns(part: Sequence[Endpoint]) -> tuple[np.ndarray, ...]:
+def _columns(part: Sequence[Endpoint]) -> Arrays:
     if not isinstance(part, PodEndpoints):
         rows = [(one.kind, one.address, one.router, one.mtu, one.decided_by) for one in part]
         kinds, *columns = np.array(rows, np.uint32).reshape(-1, 5).T
-        return kinds.astype(np.uint8), *columns
-    return (
+        return Arrays((kinds.astype(np.uint8), *columns))
+    return Arrays((
         np.full(len(part), EndpointKind.POD, np.uint8), column(part.addresses), column(part.routers), column(part.mtus),
-        np.arange(part.deciders.start, part.deciders.stop, dtype=np.uint32))
+        np.arange(part.deciders.start, part.deciders.stop, dtype=np.uint32)))
 
 
 def column(numbers: Sequence[int]) -> np.ndarray:
@@ -49,9 +49,19 @@ def column(numbers: Sequence[int]) -> np.ndarray:
     return np.array(numbers if isinstance(numbers, array) else list(numbers), np.uint32)
 
 
-class Rows:
-    """Pairs of numbers as an ``array`` of rows; it is equal to itself alone."""
+class Arrays(tuple[np.ndarray, ...]):
+    """Arrays as a value: equal where all their numbers are."""
 
-    def __init__(self, pairs: Mapping[int, int] | Iterable[Sequence[tuple[int, int]]]) -> None:
-        flat = pairs.items() if isinstance(pairs, Mapping) else chain.from_iterable(pairs)
-        self.array = np.fromiter(chain.from_iterable(flat), np.int64).reshape(-1, 2)
+    __slots__ = ()
+
+    def __eq__(self, other: object) -> bool:
+        return self is other or (
+            isinstance(other, Arrays) and len(self) == len(other) and all(map(np.array_equal, self, other)))
+
+    __hash__ = None  # type: ignore[assignment]
+
+
+def pairs(written: Mapping[int, int] | Iterable[Sequence[tuple[int, int]]]) -> np.ndarray:
+    """Pairs of numbers as rows."""
+    flat = written.items() if isinstance(written, Mapping) else chain.from_iterable(written)
+    return np.fromiter(chain.from_iterable(flat), np.int64).reshape(-1, 2)

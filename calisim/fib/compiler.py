@@ -7,7 +7,7 @@ looks (residents, pool, subnet, owner) stands in its CLASS record; what depends 
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from functools import partial
 
 import numpy as np
@@ -22,7 +22,7 @@ from ..vocabulary import (
 )
 from . import lpm
 from .classes import Classes, Facts
-from .columns import Columns, Rows
+from .columns import Arrays, Columns, pairs
 from .image import FibImage, freeze
 from .police import compile_policy
 from .routers import Filters, Groups, view
@@ -38,13 +38,13 @@ def compile(intent: Intent, parts: Parts | None = None) -> FibImage:
     parts = parts or Parts()
     endpoints = parts.of("columns", partial(Columns, parts), intent.endpoints)
     views = parts.each("views", view, list(zip(runs(intent.routers), runs(intent.own_routes), strict=True)))
-    groups = parts.of("groups", Groups, intent.routers, views)
+    groups = parts.of("groups", partial(Groups, lambda number: intent.router(number).name), views)
     adverts = parts.of("adverts as columns", partial(Adverts, parts), intent.adverts)
     nesting = parts.of("nesting", Nesting, tuple(uplink_prefixes(groups)), adverts)
     filters = parts.of(
         "filters", partial(Filters, parts), intent.routers, views, groups, intent.fabric.groups, intent.fabric.subnets,
         frozenset(router for router, _ in intent.policy.interfaces), intent.policy.cuts)
-    interfaces = parts.of("interfaces", Rows, intent.fabric.owners)
+    interfaces = parts.of("interfaces", _rows, intent.fabric.owners)
     classes = parts.of("classes", Classes, _facts(intent, endpoints, filters, groups, nesting, interfaces, parts))
     routing = parts.of("routing", Routing, groups, adverts, nesting, intent.remote_route, classes)
     target_rows, targets = _targets(intent, classes.samples)
@@ -67,14 +67,18 @@ def compile(intent: Intent, parts: Parts | None = None) -> FibImage:
 
 
 def _facts(
-    intent: Intent, endpoints: Columns, filters: Filters, groups: Groups, nesting: Nesting, interfaces: Rows, parts: Parts,
+    intent: Intent, endpoints: Columns, filters: Filters, groups: Groups, nesting: Nesting, interfaces: Arrays, parts: Parts,
 ) -> Facts:
     fabric = intent.fabric
-    blocks = parts.of("blocks as rows", Rows, parts.each("prefixes of blocks", _prefixes, runs(intent.blocks)))
+    blocks = parts.of("blocks as rows", _rows, parts.each("prefixes of blocks", _prefixes, runs(intent.blocks)))
     return Facts(
-        endpoints, filters, blocks, groups, nesting, [route.prefix for table in fabric.tables for route in table],
+        endpoints, filters.known, blocks, groups, nesting, [route.prefix for table in fabric.tables for route in table],
         [pool.prefix for pool in intent.pools if not pool.disabled], intent.nat, [subnet.prefix for subnet in fabric.subnets],
         intent.tunnel_senders, cluster_cidrs(intent.services), node_port_addresses(intent.services), interfaces)
+
+
+def _rows(written: Mapping[int, int] | Iterable[Sequence[tuple[int, int]]]) -> Arrays:
+    return Arrays((pairs(written),))
 
 
 def _prefixes(blocks: Sequence[Block]) -> list[Prefix]:
@@ -90,7 +94,7 @@ def _interfaces(intent: Intent) -> np.ndarray:
 
 
 def _endpoints(
-    endpoints: Columns, interfaces: Rows, subnets: list[Prefix], identities: Sequence[int], programs: list[tuple[int, int]],
+    endpoints: Columns, interfaces: Arrays, subnets: list[Prefix], identities: Sequence[int], programs: list[tuple[int, int]],
 ) -> np.ndarray:
     """``interfaces``: address inside the VPCs, endpoint; ``programs`` of each identity."""
     table = np.empty(len(endpoints) + 1, ENDPOINT)
@@ -107,7 +111,7 @@ def _endpoints(
         for name, column in columns.items():
             rows[name][some] = column[some]
         rows["subnet"][some] = 0
-    addresses, ids = interfaces.array.T
+    addresses, ids = interfaces[0].T
     inside = ids[endpoints.addresses[ids - 1] == addresses]
     rows["subnet"][inside - 1] = lpm.Intervals(subnets).match(endpoints.addresses[inside - 1]) + 1
     return table

@@ -5,10 +5,10 @@ FIB groups are the routers whose RoutingInputs and uplink routes are equal.
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Mapping, Sequence
 from functools import lru_cache
 from itertools import accumulate
+from typing import NamedTuple
 
 import numpy as np
 
@@ -19,6 +19,7 @@ from ..quantities import Prefix, format_address
 from ..sequences import runs
 from ..vocabulary import ROUTER, RULE, SUBNET, AdjacencyKind, Device, RouterFlag
 from . import lpm
+from .columns import Arrays
 
 MOST_GROUPS = 64                      # security groups are a bit set
 
@@ -28,16 +29,13 @@ Memberships = Mapping[tuple[int, ...], tuple[int, ...]]
 OWN = -1                              # decided by the looking router's own object
 
 
-@dataclass(frozen=True, slots=True, eq=False)
-class View:
-    """Of some routers: the groups that they form and each one's, what they drop themselves (prefixes; router, decider), and the
-    different sets of security groups that they are in."""
+class View(NamedTuple):
+    """Of some routers: the groups that they form, the different sets of security groups that they are in, and as ``columns`` each
+    one's group and what they drop themselves (prefixes; router, decider)."""
 
     groups: list[Group]
-    of_router: np.ndarray
-    held: np.ndarray
-    holders: np.ndarray
     memberships: list[tuple[int, ...]]
+    columns: Arrays
 
 
 def view(item: tuple[Sequence[Router], Sequence[Sequence[Route]]]) -> View:
@@ -56,7 +54,7 @@ def view(item: tuple[Sequence[Router], Sequence[Sequence[Route]]]) -> View:
         of_router.append(groups.setdefault((router.inputs, _shared(tuple(uplink))), len(groups)))
     rows = np.array(held, np.int64).reshape(-1, 4)
     memberships = list(dict.fromkeys(router.groups for router in item[0]))
-    return View(list(groups), np.array(of_router, np.int64), rows[:, :2], rows[:, 2:], memberships)
+    return View(list(groups), memberships, Arrays((np.array(of_router, np.int64), rows[:, :2], rows[:, 2:])))
 
 
 @lru_cache(maxsize=1 << 10)
@@ -68,28 +66,27 @@ class Groups:
     """FIB groups: routers that see the same. ``of_router`` each one's; ``held``: blackholed prefixes, and of each in ``holders``
     router and decider."""
 
-    def __init__(self, routers: Sequence[Router], views: Sequence[View]) -> None:
+    def __init__(self, name_of: Callable[[int], str], views: Sequence[View]) -> None:
         self.groups: dict[Group, int] = {}
         none = np.zeros((0, 2), np.int64)
         of_router = [
-            np.array([self.groups.setdefault(group, len(self.groups)) for group in one.groups])[one.of_router] for one in views]
+            np.array([self.groups.setdefault(group, len(self.groups)) for group in one.groups])[one.columns[0]] for one in views]
         self.of_router = np.concatenate([none[:, 0], *of_router])
-        held = np.concatenate([none, *(one.held for one in views)])
-        holders = np.concatenate([none, *(one.holders for one in views)])
+        held = np.concatenate([none, *(one.columns[1] for one in views)])
+        holders = np.concatenate([none, *(one.columns[2] for one in views)])
         order = np.lexsort((held[:, 1], held[:, 0]))                 # stable
         self.held, self.holders = held[order], holders[order]
-        self._refuse_twice(routers)
+        self._refuse_twice(name_of)
         self._refuse_nested()
 
-    def _refuse_twice(self, routers: Sequence[Router]) -> None:
+    def _refuse_twice(self, name_of: Callable[[int], str]) -> None:
         again = np.zeros(len(self.held), bool)
         again[1:] = (self.held[1:] == self.held[:-1]).all(axis=1)
         for at in np.flatnonzero(again).tolist():
             (one, _), (other, _) = self.holders[at - 1:at + 1].tolist()
             if one != other:
                 raise CompileError(
-                    f"the block {Prefix(*self.held[at].tolist())} belongs to {routers[one - 1].name} and to "
-                    f"{routers[other - 1].name}")
+                    f"the block {Prefix(*self.held[at].tolist())} belongs to {name_of(one)} and to {name_of(other)}")
         self.held, self.holders = self.held[~again], self.holders[~again]
 
     def _refuse_nested(self) -> None:
@@ -106,7 +103,7 @@ class Groups:
 class Filters:
     """The tables ``routers`` and ``subnets``, with the ``rules`` that security groups and NACLs give them.
 
-    Out of the first: ``tunnels`` (address of a tunnel device, its node's endpoint) and ``public`` (address, router).
+    ``known``: out of the first, rows of the address of a tunnel device and its router, and of public address and router.
     """
 
     def __init__(
@@ -119,7 +116,7 @@ class Filters:
             for numbers in dict.fromkeys(numbers for one in views for numbers in one.memberships)}
         records = parts.each("router records", _records, runs(routers), memberships, len(subnets), guarded, cuts)
         self.routers = np.zeros(len(routers) + 1, ROUTER)
-        for first, some in zip(accumulate(map(len, records), initial=1), records, strict=False):
+        for first, (some,) in zip(accumulate((len(some) for some, in records), initial=1), records, strict=False):
             self.routers[first:first + len(some)] = some
         self.routers["group"][1:] = groups.of_router
         if len(lpm.distinct(self.routers["key"][1:])) < len(routers):
@@ -127,10 +124,14 @@ class Filters:
         self.subnets = _subnets(subnets, rules)
         self.rules = rules.records()
         tunnels = [self._pairs(name, self.routers[name] != 0) for name in ("ipip_address", "vxlan_address")]
-        self.tunnels = np.concatenate(tunnels)
+        tunnelled = np.concatenate(tunnels)
         known = (self.routers["public_address"] != 0) & (self.routers["flags"] & RouterFlag.PUBLIC != 0)
-        self.public = self._pairs("public_address", known)
-        self._refuse_twice(routers)
+        public = self._pairs("public_address", known)
+        self.known = Arrays((tunnelled, public))
+        for at in np.flatnonzero(public[1:, 0] == public[:-1, 0])[:1].tolist():
+            (address, one), (_, other) = public[at:at + 2].tolist()
+            raise CompileError(
+                f"{routers[one - 1].name} and {routers[other - 1].name} have one public address, {format_address(address)}")
 
     @property
     def arrays(self) -> dict[str, np.ndarray]:
@@ -141,12 +142,6 @@ class Filters:
         ids = np.flatnonzero(where)
         rows = np.column_stack([self.routers[name][ids].astype(np.int64), ids])
         return rows[np.argsort(rows[:, 0], kind="stable")]
-
-    def _refuse_twice(self, routers: Sequence[Router]) -> None:
-        for at in np.flatnonzero(self.public[1:, 0] == self.public[:-1, 0])[:1].tolist():
-            (address, one), (_, other) = self.public[at:at + 2].tolist()
-            raise CompileError(
-                f"{routers[one - 1].name} and {routers[other - 1].name} have one public address, {format_address(address)}")
 
 
 class _Rules:
@@ -182,7 +177,7 @@ class _Rules:
 
 def _records(
     routers: Sequence[Router], memberships: Memberships, subnets: int, guarded: frozenset[int], cuts: bool,
-) -> np.ndarray:
+) -> Arrays:
     """ROUTER records, but for their FIB groups."""
     rows: list[tuple[int, ...]] = []
     for router in routers:
@@ -195,7 +190,7 @@ def _records(
             inputs.link.network, inputs.link.mask, inputs.mtu, router.decided_by, *own,
             _flags(router, router.id in guarded, cuts), decider,
             *(router.rp_filter_of(device) for device in (Device.ETHERNET, Device.VETH, Device.IPIP))))
-    return np.array(rows, ROUTER)
+    return Arrays((np.array(rows, ROUTER),))
 
 
 def _flags(router: Router, guarded: bool, cuts: bool) -> RouterFlag:

@@ -19,6 +19,7 @@ from ..quantities import Prefix
 from ..sequences import runs
 from ..vocabulary import ADJACENCY, AdjacencyFlag, AdjacencyKind, DropReason
 from . import lpm
+from .columns import Arrays
 from .routers import OWN, Groups, Uplink
 
 if TYPE_CHECKING:
@@ -39,7 +40,7 @@ class Adverts:
         self.adverts = adverts
         views: dict[tuple[str, tuple[str, ...]], int] = {}
         columns = [np.zeros((0, 8), np.int64)]
-        for rows, known in parts.each("columns of adverts", _columns, runs(adverts)):
+        for (rows,), known in parts.each("columns of adverts", _columns, runs(adverts)):
             columns.append(rows.copy())
             columns[-1][:, 7] = np.array([views.setdefault(one, len(views)) for one in known])[rows[:, 7]]
         whole = np.concatenate(columns)
@@ -66,14 +67,14 @@ class Adverts:
             _learnt(self.adverts[at], remote_route, inputs) if self.told[at] else None for at in some.tolist()]
 
 
-def _columns(adverts: Sequence[Advert]) -> tuple[np.ndarray, list[tuple[str, tuple[str, ...]]]]:
+def _columns(adverts: Sequence[Advert]) -> tuple[Arrays, list[tuple[str, tuple[str, ...]]]]:
     """Rows, of which the last column is a position in the list."""
     views: dict[tuple[str, tuple[str, ...]], int] = {}
     rows = [
         (*one.prefix, one.owner, one.pool, one.exported, one.peer.address, one.peer.vxlan_address,
          views.setdefault((one.peer.vpc, one.peer.mesh), len(views)))
         for one in adverts]
-    return np.array(rows, np.int64).reshape(-1, 8), list(views)
+    return Arrays((np.array(rows, np.int64).reshape(-1, 8),)), list(views)
 
 
 def _inside(addresses: np.ndarray, prefix: Prefix | None) -> np.ndarray:
