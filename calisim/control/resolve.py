@@ -185,7 +185,7 @@ def _routers_of(
         routers.append(Router(
             number, key, node.name, node.address, inputs, subnet_ids[node.subnet], node.zone, ipip, vxlan,
             pod_mtu(node.mtu, devices, configured), rp_filter,
-            common | _own_flags(node.source_dest_check, node.down, node.public_address is not None),
+            _flags(common, node.source_dest_check, node.down, node.public_address is not None),
             tuple(groups[node.vpc, name] for name in node.groups) if groups is not None else (), node.public_address or 0,
             first_object + number - 1))
     return tuple(routers)
@@ -195,8 +195,8 @@ _inputs = lru_cache(maxsize=1 << 16)(RoutingInputs)            # nodes that see 
 
 
 @cache
-def _own_flags(check: bool, down: bool, public: bool) -> RouterFlag:
-    flags = RouterFlag.SOURCE_DEST_CHECK if check else RouterFlag(0)
+def _flags(common: RouterFlag, check: bool, down: bool, public: bool) -> RouterFlag:
+    flags = common | RouterFlag.SOURCE_DEST_CHECK if check else common
     flags |= RouterFlag.DOWN if down else RouterFlag(0)
     return flags | RouterFlag.PUBLIC if public else flags
 

@@ -180,16 +180,21 @@ def _records(
 ) -> Arrays:
     """ROUTER records, but for their FIB groups."""
     rows: list[tuple[int, ...]] = []
+    alike: dict[tuple[object, ...], tuple[int, ...]] = {}          # by what the settings say
     for router in routers:
         if not 1 <= router.subnet <= subnets:
             raise CompileError(f"{router.name} is in no subnet of the fabric")
         *own, decider = memberships[router.groups]
+        said = router.flags, router.id in guarded, router.rp_filter, router.rp_filter_veth, router.rp_filter_tunnel
+        if said not in alike:
+            alike[said] = (
+                _flags(router, router.id in guarded, cuts),
+                *(router.rp_filter_of(device) for device in (Device.ETHERNET, Device.VETH, Device.IPIP)))
+        flags, *rp_filters = alike[said]
         inputs = router.inputs
         rows.append((
             router.address, router.key, 0, router.subnet, router.ipip_address, router.vxlan_address, router.public_address,
-            inputs.link.network, inputs.link.mask, inputs.mtu, router.decided_by, *own,
-            _flags(router, router.id in guarded, cuts), decider,
-            *(router.rp_filter_of(device) for device in (Device.ETHERNET, Device.VETH, Device.IPIP))))
+            inputs.link.network, inputs.link.mask, inputs.mtu, router.decided_by, *own, flags, decider, *rp_filters))
     return Arrays((np.array(rows, ROUTER),))
 
 
