@@ -6,7 +6,7 @@ A cluster has hundreds of thousands of pods, and nearly all that is known of one
 from __future__ import annotations
 
 from array import array
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from functools import cache, cached_property
 from itertools import chain, repeat
 
@@ -20,8 +20,9 @@ from .intent import Endpoint, Object
 class Homes:
     """The nodes as their pods know them: ``names`` by router id - 1, and the MTU that each gives its pods."""
 
-    def __init__(self, names: Sequence[str], mtus: array[int]) -> None:
-        self.names, self.mtus = tuple(names), mtus
+    def __init__(self, names: Iterable[Sequence[str]], mtus: Iterable[Sequence[int]]) -> None:
+        """Both in runs."""
+        self.names, self.mtus = tuple(chain.from_iterable(names)), array("q", chain.from_iterable(mtus))
 
     @cached_property
     def numbers(self) -> Mapping[str, int]:

@@ -6,13 +6,13 @@ created: it is replaced by TargetKind.QUOTA, unless another route (the default a
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from itertools import chain, count
 
 from ..errors import Problem, ScenarioError
 from ..model.clouds import ANYWHERE
-from ..model.entities import AclRule, Entities, Node, RouteTable, SecurityGroup, Subnet, TrafficRule, Vpc, VpcRoute
+from ..model.entities import AclRule, Host, Node, RouteTable, SecurityGroup, Subnet, TrafficRule, Vpc, VpcRoute
 from ..model.nodes import names
 from ..model.providers import Provider
 from ..model.topology import Topology
@@ -56,9 +56,11 @@ def wire(topology: Topology, objects: Objects, parts: Parts) -> Wiring:
             numbers[vpc.name, table.name] = len(tables)
             tables.append(_table(topology, vpc, table, routers, before + len(places), objects, failures))
     blocked = profile.blocked_protocols if limits.blocked_protocols is None else frozenset(limits.blocked_protocols)
+    owners = parts.of(
+        "owners", _owners, parts.each("addresses of nodes", _addresses, runs(entities.nodes)), entities.hosts, entities.subnets)
     fabric = Fabric(
-        _subnets(topology, numbers, objects), tuple(tables), fabric_groups, _owners(entities, parts), profile.decrements_ttl,
-        profile.routes_pods, blocked, limits.mtu or profile.fabric_mtu, limits.internet_mtu or profile.internet_mtu,
+        _subnets(topology, numbers, objects), tuple(tables), fabric_groups, owners, profile.decrements_ttl, profile.routes_pods,
+        blocked, limits.mtu or profile.fabric_mtu, limits.internet_mtu or profile.internet_mtu,
         objects.add("Provider", profile.name, limits.mark))
     subnets = {name: number for number, name in enumerate(entities.subnets, start=1)}
     return Wiring(fabric, subnets, groups, Joined([*names(parts, entities.nodes), tuple(places)]), failures)
@@ -97,13 +99,12 @@ def _leg_mtu(provider: Provider, subnet: Subnet) -> int:
     return subnet.mtu if provider.decrements_ttl and subnet.mtu != provider.mtu else 0
 
 
-def _owners(entities: Entities, parts: Parts) -> dict[int, int]:
+def _owners(of_nodes: Iterable[Sequence[int]], hosts: Iterable[Host], subnets: Mapping[str, Subnet]) -> dict[int, int]:
     """Addresses of the interfaces inside the VPCs: nodes, and hosts that stand in a subnet."""
-    of_nodes = parts.each("addresses of nodes", _addresses, runs(entities.nodes))
-    owners = dict(zip(chain.from_iterable(of_nodes), count(1), strict=False))
-    prefixes = [subnet.prefix for subnet in entities.subnets.values()]
-    for number, host in enumerate(entities.hosts, start=len(entities.nodes) + 1):
-        if any(host.address in prefix for prefix in prefixes):
+    addresses = [*chain.from_iterable(of_nodes)]
+    owners = dict(zip(addresses, count(1), strict=False))
+    for number, host in enumerate(hosts, start=len(addresses) + 1):
+        if any(host.address in subnet.prefix for subnet in subnets.values()):
             owners[host.address] = number
     return owners
 

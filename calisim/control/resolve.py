@@ -11,7 +11,7 @@ from functools import cache, lru_cache, partial
 from itertools import accumulate, chain, count, pairwise
 
 from ..errors import Problem, ScenarioError
-from ..model.entities import Entities, Node, Subnet
+from ..model.entities import Entities, Host, Node, Subnet
 from ..model.nodes import names
 from ..model.topology import Topology
 from ..parts import Parts, collector_paused
@@ -65,7 +65,7 @@ def resolve(topology: Topology, parts: Parts | None = None) -> Intent:
     objects.extend(named)
     writers = [routes_by.of(pool.ipip, pool.vxlan) for pool in pools]
     remote = parts.of("remote routes", RemoteRoutes, routes_by, writers, pools)
-    owned = affine(routers, blocks)
+    owned = parts.of("affine", affine, routers, blocks)
     own = Joined(parts.each(
         "own routes", own_routes, owned, writers, [pool.decided_by for pool in pools],
         [subnet.decided_by for subnet in wiring.fabric.subnets]))
@@ -77,7 +77,8 @@ def resolve(topology: Topology, parts: Parts | None = None) -> Intent:
         name=topology.name, seed=topology.seed, routers=routers, endpoints=endpoints, pools=pools, blocks=blocks,
         adverts=_adverts(owned, addresses.borrowed, peers, exports, parts),
         nat=nat_rule(written, felix.nat_outgoing_exclusions, (_recorded(node) for node in nodes), felix.external_nodes),
-        fabric=wiring.fabric, objects=objects.all, places=wiring.places, tunnel_senders=_senders(topology, peers),
+        fabric=wiring.fabric, objects=objects.all, places=wiring.places,
+        tunnel_senders=parts.of("senders", _senders, peers, felix.external_nodes, topology.entities.hosts),
         remote_route=remote.remote_route, own_routes=own, pod_routes=PodRoutes(era, endpoints).of,
         assumptions=(*_assumptions(topology, routes_by), *balanced.assumptions), icmp_ratelimit=topology.settings.icmp_ratelimit,
         failures=(*addresses.failures, *wiring.failures), warnings=(*topology.warnings, *policy.warnings), policy=policy,
@@ -134,7 +135,7 @@ def _routers(
     nodes = runs(entities.nodes)
     starts = list(accumulate(map(len, nodes), initial=0))
     cuts = [slice(first, last) for first, last in pairwise(starts)]
-    keys = _keys_of(parts.each("keys of each", _hashes, nodes), entities.nodes)
+    keys = parts.of("keys", _keys_of, parts.each("keys of each", _hashes, nodes), entities.nodes)
     made = parts.each(
         "routers", _routers_of, [
             (run, cut.start, keys[cut], addresses.ipip[cut], addresses.vxlan[cut]) for run, cut in zip(nodes, cuts, strict=True)],
@@ -239,8 +240,7 @@ def _endpoints(
             number, EndpointKind.HOST, f"host/{host.name}", host.address, 0, mtu, "eth0",
             objects.add("Host", host.name, host.mark), usual if host.answers is None else host.answers))
     mtus = parts.each("MTUs of pods", _pod_mtus, runs(routers))
-    homes = parts.of(
-        "homes", Homes, [*chain.from_iterable(names(parts, entities.nodes))], array("q", chain.from_iterable(mtus)))
+    homes = parts.of("homes", Homes, names(parts, entities.nodes), mtus)
     pods = parts.of(
         "endpoints of pods", PodEndpoints, entities.pods, homes, addresses.pods, usual, len(routers) + len(hosts) + 1,
         objects.next)
@@ -329,11 +329,10 @@ def _peers(item: tuple[Sequence[Node], Sequence[Router]]) -> tuple[Peer, ...]:
         Peer(_recorded(node), router.vxlan_address, node.vpc, router.inputs.mesh) for node, router in zip(*item, strict=True))
 
 
-def _senders(topology: Topology, peers: Iterable[Sequence[Peer]]) -> frozenset[int]:
+def _senders(peers: Iterable[Sequence[Peer]], external: Sequence[Prefix], hosts: Iterable[Host]) -> frozenset[int]:
     """Nodes as Calico recorded them, and those hosts that externalNodesList names."""
-    external = topology.resources.felix.external_nodes
-    hosts = (host.address for host in topology.entities.hosts if any(host.address in prefix for prefix in external))
-    return frozenset([*(peer.address for run in peers for peer in run), *hosts])
+    named = (host.address for host in hosts if any(host.address in prefix for prefix in external))
+    return frozenset([*(peer.address for run in peers for peer in run), *named])
 
 
 def _assumptions(topology: Topology, routes_by: Owners) -> tuple[str, ...]:

@@ -174,6 +174,10 @@ class State:
         if image is self._image:
             return
         old, new, ordinals, keys = self._counters(), Counters.of(image), self._common.ordinals, image.routers["key"]
+        if np.array_equal(keys, self.keys) and old.drops.shape == new.drops.shape:
+            self._image = image
+            self._count_on(Counters(old.links, old.drops, old.verdicts, new.hits))
+            return
         origin, known = self._numbers_of(keys)
         self._common.ordinals = np.zeros((len(keys), 2), np.uint32)
         for before, after in (
@@ -185,8 +189,13 @@ class State:
         new.drops[len(keys):len(keys) + others] = old.drops[len(self.keys):len(self.keys) + others]
         new.verdicts[:] = old.verdicts
         self.keys, self._image = keys, image
+        self._common.shards = np.zeros(len(keys), np.uint8)
+        self._count_on(new)
+
+    def _count_on(self, counters: Counters) -> None:
+        """With these counters, and without the flows, which rest on the tables."""
         if len(self.shards) > 1:
-            self._distribute(len(self.shards), new)
+            self._distribute(len(self.shards), counters)
             return
-        self._common.shards, self.shards[0].counters = np.zeros(len(keys), np.uint8), new
+        self.shards[0].counters = counters
         self._forget_flows()
