@@ -30,6 +30,7 @@ MOST_CELLS = 1 << 26                  # of rows, of residents: 256 MB each
 RemoteRoute = Callable[[RoutingInputs, Advert], Route | None]
 _Template = tuple[int, ...]           # an ADJACENCY, and whether it leads to the peer
 
+_WHOLE = np.dtype((np.void, ADJACENCY.itemsize))           # a record in one piece
 _NOTHING = (AdjacencyKind.DROP, 0, 0, DropReason.NO_ROUTE, 0, 0, 0, 0, 0, 0, 0)
 
 
@@ -133,7 +134,7 @@ class Routing:
         matches = nesting.intervals.match(samples)
         for (inputs, uplink), number in groups.groups.items():
             self.rows[number] = self._numbers(inputs, uplink)[matches]
-        self.records = np.concatenate(self._records)
+        self.records = np.concatenate([some.view(_WHOLE) for some in self._records]).view(ADJACENCY)
 
     def _numbers(self, inputs: RoutingInputs, uplink: tuple[Uplink, ...]) -> np.ndarray:
         """The adjacency of what each prefix matches in this group's own table: where it is not there, what lies around it."""
@@ -174,11 +175,9 @@ class Routing:
         fallback, template = np.divmod(whole, len(templates) + 1)
         lengths, target = np.divmod(nesting.ends[end], max(len(nesting.targets), 1))
         owners, addresses = nesting.targets[target] >> 32, nesting.targets[target] & 0xFFFFFFFF
-        *fixed, to_peer = zip(*templates, strict=True) if templates else [()] * 12
-        records = np.empty(len(keys), ADJACENCY)
-        for name, column in zip(ADJACENCY.names or (), fixed, strict=True):
-            records[name] = np.array(column, np.int64)[template - 1]
-        records["next_hop"] += np.where(np.array(to_peer, bool)[template - 1], addresses, 0).astype(np.uint32)
+        records = np.array([one[:-1] for one in templates], ADJACENCY)[template - 1]
+        to_peer = np.array([one[-1] for one in templates], np.uint32)
+        records["next_hop"] += to_peer[template - 1] * addresses.astype(np.uint32)
         records["owner"], records["fallback"], records["length"] = owners, fallback, lengths
         self._records.append(records)
         self._count += len(keys)

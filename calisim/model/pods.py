@@ -112,7 +112,7 @@ def answers(stack: Stack | None) -> bool | None:
 
 
 def _documents(resources: Resources, names: tuple[str, ...], turn: Iterator[str], problems: list[Problem]) -> Iterator[Pod]:
-    known = set(names)
+    known = set(names) if resources.pods else set()
     for document in resources.pods:
         name = document.node or next(turn, "")
         if name not in known:
