@@ -28,6 +28,9 @@ class Intervals:
     def __init__(self, prefixes: Sequence[Prefix] | np.ndarray) -> None:
         networks, lengths = np.array(prefixes, np.int64).reshape(-1, 2).T
         ends = networks + (1 << 32 - lengths)
+        if (ends[:-1] <= networks[1:]).all():
+            self._apart(networks, ends)
+            return
         starts = distinct(np.concatenate([[0], networks, ends]))
         self.starts = starts[starts < 1 << 32]
         self.matches = np.full(len(self.starts), -1, np.int64)
@@ -36,6 +39,16 @@ class Intervals:
         edges = np.flatnonzero(np.diff(lengths[order])) + 1
         for alike in np.split(order, edges) if len(order) else ():         # a length at a time, the shortest first
             self._paint(alike, networks[alike], ends[alike])
+
+    def _apart(self, networks: np.ndarray, ends: np.ndarray) -> None:
+        """Prefixes in ascending order, none inside another: each is followed by the next one or by a gap."""
+        starts = np.column_stack([networks, ends]).ravel()
+        matches = np.column_stack([np.arange(len(networks)), np.full(len(networks), -1)]).ravel()
+        kept = np.append(starts[:-1] < starts[1:], starts[-1:] < 1 << 32)
+        beginning = starts[:1] != 0 if len(starts) else np.array([True])
+        self.starts = np.concatenate([np.zeros(beginning.sum(), np.int64), starts[kept]])
+        self.matches = np.concatenate([np.full(beginning.sum(), -1), matches[kept]])
+        self.parents = np.full(len(networks), -1, np.int64)
 
     def _paint(self, alike: np.ndarray, networks: np.ndarray, ends: np.ndarray) -> None:
         """Prefixes of one length, by network, of equal ones the first given last: they cover what is shorter."""
