@@ -77,6 +77,7 @@ class _Questions:
         self.atoms: dict[SideMatch, int] = {SideMatch(): 0}        # the address part of a side
         self.terms: list[_Row] = [(0,) * 6]
         self.matches: dict[_Row, int] = {(0,) * 9: 0}
+        self._asked: dict[tuple[tuple[object, ...], ...], int] = {}
         self._named: dict[AddressSet, int] = {}
         self._runs: dict[tuple[_Row, ...], int] = {(): 0}
 
@@ -91,8 +92,10 @@ class _Questions:
         return self.matches.setdefault(row, len(self.matches))
 
     def _atom(self, side: SideMatch) -> int:
-        asked = SideMatch(side.nets, side.not_nets, side.sets, side.not_sets)
-        return self.atoms.setdefault(asked, len(self.atoms))
+        asked = side.nets, side.not_nets, side.sets, side.not_sets
+        if asked not in self._asked:
+            self._asked[asked] = self.atoms.setdefault(SideMatch(*asked), len(self.atoms))
+        return self._asked[asked]
 
     def _run(self, terms: tuple[_Row, ...]) -> int:
         if terms not in self._runs:
