@@ -78,15 +78,22 @@ def nodes(
 ) -> tuple[Joined[Node], list[Problem]]:
     """Every node in order of writing, so many of each group; addresses that nobody fixed are the subnet's next free ones.
 
-    They are made in runs of a group.
+    They are made in runs; a large group has runs of its own.
     """
     problems: list[Problem] = []
     wanted = list(_counted(groups, counts, documents))
     free = _Addresses(subnets, profile, hosts, problems)
-    for run in wanted:
-        run.fix(free)
+    for some in wanted:
+        some.fix(free)
     known = {id(group): parts.of(("node group", group.name), _same, group) for group in groups}       # the same object as before
-    items = [(known[id(run.group)], run.numbers, run.named, run.documents, run.given(free)) for run in wanted]
+    items: list[list[_Item]] = []
+    room = 0
+    for some in wanted:
+        if len(some.numbers) > room:
+            items.append([])
+            room = RUN
+        room -= len(some.numbers)
+        items[-1].append((known[id(some.group)], some.numbers, some.named, some.documents, some.given(free)))
     return Joined(parts.each("nodes", _nodes, items)), problems
 
 
@@ -233,10 +240,14 @@ class _Addresses:
         return found
 
 
-def _nodes(item: tuple[Alike, range, bool, Sequence[NodeResource | None], Sequence[int]]) -> tuple[Node, ...]:
-    alike, numbers, named, documents, addresses = item
+_Item = tuple[Alike, range, bool, Sequence["NodeResource | None"], Sequence[int]]
+"""Nodes of a group: their numbers, whether these are in their names, their documents and addresses."""
+
+
+def _nodes(items: Sequence[_Item]) -> tuple[Node, ...]:
     return tuple(
         _node(name, alike, document, address)
+        for alike, numbers, named, documents, addresses in items
         for name, document, address in zip(_names(alike, numbers, named), documents or repeat(None), addresses, strict=False))
 
 
