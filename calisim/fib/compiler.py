@@ -101,8 +101,8 @@ def _endpoints(
     table[0] = np.zeros((), ENDPOINT)
     rows = table[1:]
     routed = (endpoints.kinds == EndpointKind.POD) & (endpoints.addresses != 0)
-    who = np.array(identities if programs else [0] * len(rows), np.int64)
-    ingress, egress = (np.array([0, *side], np.uint32)[who] for side in (zip(*programs, strict=True) if programs else ((), ())))
+    who = np.array(identities, np.int64) if len(identities) else np.zeros(len(rows), np.int64)
+    ingress, egress = (np.array([0, *(program[side] for program in programs)], np.uint32)[who] for side in (0, 1))
     columns = {
         "address": endpoints.addresses, "router": endpoints.routers, "mtu": endpoints.mtus, "detail": endpoints.deciders,
         "kind": endpoints.kinds, "route_detail": endpoints.deciders * routed, "ingress": ingress, "egress": egress}
