@@ -163,9 +163,14 @@ class State:
 
     def _shards_of(self, keys: np.ndarray) -> np.ndarray:
         """Of routers that are not there any more the first one."""
+        at, known = self._numbers_of(keys)
+        return np.where(known, self._common.shards[at], 0)
+
+    def _numbers_of(self, keys: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+        """The routers with these keys, and whether there is one."""
         order = np.argsort(self.keys)
         at = order[np.minimum(np.searchsorted(self.keys, keys, sorter=order), len(order) - 1)]
-        return np.where(self.keys[at] == keys, self._common.shards[at], 0)
+        return at, self.keys[at] == keys
 
     def tidy(self, earliest: int, packets: int) -> None:
         """Before a wave of so many packets: forget connections that had expired at ``earliest`` where they take up much of a
@@ -193,21 +198,31 @@ class State:
         if image is self._image:
             return
         old, new, ordinals, keys = self._counters(), Counters.of(image), self._common.ordinals, image.routers["key"]
-        known = {key: number for number, key in enumerate(self.keys.tolist())}
-        origin = np.array([known.get(key, -1) for key in keys.tolist()])
-        stay = np.flatnonzero(origin >= 0)
+        if np.array_equal(keys, self.keys) and old.drops.shape == new.drops.shape:
+            self._image = image
+            self._count_on(Counters(old.links, old.drops, old.verdicts, new.hits))
+            return
+        origin, known = self._numbers_of(keys)
         self._common.ordinals = np.zeros((len(keys), 2), np.uint32)
-        self._common.ordinals[stay], new.links[stay], new.drops[stay] = (
-            array[origin[stay]] for array in (ordinals, old.links, old.drops))
+        for before, after in (
+            (ordinals, self._common.ordinals), (old.links, new.links), (old.drops, new.drops[:len(keys)]),
+        ):
+            before.take(origin, axis=0, out=after, mode="clip")
+            after[~known] = 0
         others = min(len(old.drops) - len(self.keys), len(new.drops) - len(keys))     # VPC routers and gateways stand last
         new.drops[len(keys):len(keys) + others] = old.drops[len(self.keys):len(self.keys) + others]
         new.verdicts[:] = old.verdicts
         self.keys, self._image = keys, image
-        sourced, self._common.sourced = self._common.sourced, self._common.sourced or _sticks(image)
+        self._common.shards = np.zeros(len(keys), np.uint8)
+        self._count_on(new)
+
+    def _count_on(self, counters: Counters) -> None:
+        """With these counters, and without the flows, which rest on the tables."""
+        sourced, self._common.sourced = self._common.sourced, self._common.sourced or _sticks(self._image)
         if len(self.shards) > 1:
-            self._distribute(len(self.shards), new)
+            self._distribute(len(self.shards), counters)
             return
-        self._common.shards, self.shards[0].counters = np.zeros(len(keys), np.uint8), new
+        self.shards[0].counters = counters
         self._forget_flows()
         if sourced != self._common.sourced:
             self.shards[0].index_anew()

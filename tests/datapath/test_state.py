@@ -94,3 +94,29 @@ def test_slots_of_one_home_keep_their_order_in_a_wider_index() -> None:
                 found.append(int(wide[at]) & 0xFFFFFFFF)
             at = (at + 1) & 4095
         assert found == (np.flatnonzero(tags == tag) + 1).tolist()
+
+
+@pytest.mark.parametrize("threads", [1, 2])
+@pytest.mark.parametrize("nodes", [0, 1])
+def test_counters_and_connections_go_on_with_other_tables(nodes: int, threads: int) -> None:
+    """The pool's mode changes and, or not, a node joins: links and drops of the others go on, hits begin anew."""
+    first, second = three_zones(pods=1), three_zones(pods=1, ipip="Always")
+    for number in range(nodes):
+        second.node(f"10.0.2.{77 + number}", subnet=2, ipip=f"10.244.9.{number + 1}", public=0, pod_mtu=1480)
+        second.block("10.244.9.0/26", 4)
+    intents = [first.build(), second.build()]
+    engines = [FastEngine(compile(intent)) for intent in intents]
+    waves = [np.tile(datagrams(intent, SECOND * at), 1 + (threads > 1)) for at, intent in enumerate(intents, start=1)]
+    waves[1]["ingress"], waves[1]["sport"][::3] = intents[1].endpoint_ids["default/p1"], 1
+    state, apart = engines[0].new_state(), engines[1].new_state()
+    before = engines[0].forward(waves[0], state, threads=threads).results
+    links, drops, verdicts = state.links.copy(), state.drops.copy(), state.verdicts.copy()
+    after = engines[1].forward(waves[1], state, threads=threads).results
+    assert is_new(before)[:FLOWS].all() and not is_new(after)[1:FLOWS:3].any()
+    engines[1].forward(waves[1], apart, threads=threads)
+    routers = len(links)
+    np.testing.assert_array_equal(state.links[:routers] - links, apart.links[:routers])
+    np.testing.assert_array_equal(state.drops[:routers] - drops[:routers], apart.drops[:routers])
+    np.testing.assert_array_equal(state.verdicts - verdicts, apart.verdicts)
+    np.testing.assert_array_equal(state.hits, apart.hits)
+    assert len(state.links) == routers + nodes
