@@ -10,7 +10,7 @@ from calisim.fib.compiler import compile
 from calisim.traffic.batch import packet
 from calisim.vocabulary import ResultFlag
 from tests.generators import SECOND
-from tests.intents import three_zones
+from tests.intents import allow, three_zones
 
 FLOWS = 30_000                                  # the first tables have room for 2,048 connections and 16,384 slots
 UDP = 17
@@ -51,6 +51,26 @@ def test_grown_and_tidied_tables_know_every_connection(random_fully: bool) -> No
     assert not is_new(last).any()
     for name in ("connection", "src", "sport"):
         np.testing.assert_array_equal(last[name], late[name])
+
+
+def test_a_tuple_has_one_slot_of_the_index_for_both_kinds_of_tracking() -> None:
+    cluster = three_zones(pods=1, random_fully=True, groups=(1,))
+    cluster.group(egress=[allow()])
+    intent = cluster.build()
+    engine = FastEngine(compile(intent))
+    state = engine.new_state()
+    first = engine.forward(datagrams(intent, SECOND), state).results
+    shard = state.shards[0]
+    assert shard.ledger.counts[0] == 2 * FLOWS and shard.ledger.counts[3] == 2 * FLOWS
+    kinds = state.connections()["flags"]
+    for time in (2, 29):                                    # the kinds' time-outs differ: conntrack's 30 s, the groups' 180 s
+        again = engine.forward(datagrams(intent, time * SECOND), state).results
+        assert not is_new(again).any() and (again["sport"] == first["sport"]).all()
+    late = engine.forward(datagrams(intent, 100 * SECOND), state).results
+    assert is_new(late).all()                               # conntrack's second entries, of tuples that the groups still know
+    live = state.connections()
+    np.testing.assert_array_equal(np.sort(live["flags"]), np.sort(kinds))
+    assert (live["packets"][live["flags"] != 0] == 4).all() and (live["packets"][live["flags"] == 0] == 1).all()
 
 
 @pytest.mark.parametrize("superseded", [False, True])

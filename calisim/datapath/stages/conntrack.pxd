@@ -16,14 +16,15 @@ cdef inline Tuple tuple_now(const Walk* w) noexcept nogil:
         w.router.key, w.result.src, w.result.dst, w.result.sport, w.result.dport, w.packet.protocol, 0)
 
 
-cdef inline Tuple tuple_here(const Walk* w) noexcept nogil:
-    """``tuple_now``, which nearly always is what it was before the packet's turn."""
+cdef inline const Tuple* tuple_here(const Walk* w, Tuple* made) noexcept nogil:
+    """``tuple_now``, which nearly always is what it was before the packet's turn; else it is ``made``."""
     cdef const Tuple* seen = &w.glance.tuple
     cdef const Result* result = w.result
     if (pair(seen.src, seen.dst) == pair(result.src, result.dst)
             and pair(seen.sport, seen.dport) == pair(result.sport, result.dport)):
-        return seen[0]
-    return tuple_now(w)
+        return seen
+    made[0] = tuple_now(w)
+    return made
 
 
 cdef inline bint opens(const Packet* packet) noexcept nogil:
@@ -115,16 +116,17 @@ cdef inline bint conntrack(Core* core, Walk* w) noexcept nogil:
     Uses   the tuple, w.seat    Sets  w.tracking, w.connection; of answers the destination (UNNAT); on leg 1 RESULT.connection
     Drops  CT_INVALID
     """
-    cdef Tuple t
+    cdef Tuple made
+    cdef const Tuple* t
     cdef Connection* c
     cdef Fate fate = FATE_INVALID
     if w.quote is not NULL:
         unsteady(w)
         return relate(core, w)
-    t = tuple_here(w)
-    c = find_at(core, &t, &w.seat, w.packet.time)
+    t = tuple_here(w, &made)
+    c = find_at(core, t, &w.seat, w.packet.time)
     if c is not NULL:
-        w.tracking = TRACK_ORIGINAL if is_original(c, &t) else TRACK_REPLY
+        w.tracking = TRACK_ORIGINAL if is_original(c, t) else TRACK_REPLY
         if follows_suit(c, w.packet):
             touch(core, w, c, w.tracking == TRACK_REPLY)
         else:

@@ -77,7 +77,7 @@ cdef inline bint ask_for_records(Core* core, Seat* seat) noexcept nogil:
 
 
 cdef inline void ask_for_senders(Core* core, const Waiting* waiting, Py_ssize_t count) noexcept nogil:
-    """The endpoints that a frame of new packets comes from, but for short cuts, their routers and what counts at these."""
+    """The endpoints that a frame of new packets comes from, but for short cuts, their routers and what counts for these."""
     cdef uint32_t router, ingress
     cdef Py_ssize_t i
     for i in range(count):
@@ -91,6 +91,7 @@ cdef inline void ask_for_senders(Core* core, const Waiting* waiting, Py_ssize_t 
             router = core.fib.endpoints[ingress].router
             prefetch_read(&core.fib.routers[router].flags)
             prefetch_write(&core.links[(<size_t>router * DEVICE_COUNT + DEVICE_VETH) * 4])
+            prefetch_write(&core.hits[core.fib.endpoints[ingress].detail])
 
 
 cdef inline void ask_for_translation(Core* core, const Walk* w, Glance* g) noexcept nogil:
@@ -161,6 +162,7 @@ cdef inline void glance(Core* core, const Carry* carries, uint32_t count, Glance
         prefetch_write(counters)
         prefetch_write(counters + 8)
         prefetch_write(counters + 16)
+        prefetch_write(&core.ordinals[carry.router * 2])
     for i in range(count):                     # addresses are classified
         g, carry = &glances[i], &carries[i]
         if carry.flow:

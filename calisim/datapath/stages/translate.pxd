@@ -193,19 +193,22 @@ cdef inline bint translate(Core* core, Walk* w) noexcept nogil:
     Sets   src, sport (SNAT; of answers from a service's endpoint UNDNAT); on leg 1 RESULT.connection, NEW
     Drops  SNAT_PORTS_EXHAUSTED
     """
-    cdef Tuple original, reply
+    cdef Tuple made, reply
+    cdef const Tuple* original
     cdef Connection* c = w.connection
     cdef Seat back
     if w.quote is not NULL:
         return translate_error(w)
     if w.tracking == TRACK_NEW:
         unsteady(w)
-        original = tuple_here(w)
-        if not bind(core, w, &original, &reply, &back):
+        original = tuple_here(w, &made)
+        if not bind(core, w, original, &reply, &back):
             return drop(core, w, STAGE_TRANSLATE, DROP_SNAT_PORTS_EXHAUSTED, w.id, 0)
         if w.redirected:
-            original.dst, original.dport = w.arrived_dst, w.arrived_dport
-        w.connection = c = confirm(core, w, &original, &reply, &w.seat, &back)      # what was not found is the original again
+            made = original[0]
+            made.dst, made.dport = w.arrived_dst, w.arrived_dport
+            original = &made
+        w.connection = c = confirm(core, w, original, &reply, &w.seat, &back)      # what was not found is the original again
         if core.leg == 1:
             w.result.connection = c.ordinal
             w.result.flags |= RESULT_FLAG_NEW
