@@ -12,7 +12,8 @@ from calisim._vocabulary cimport *
 from calisim.datapath.stages.admit cimport admit
 from calisim.datapath.stages.balance cimport affinity_of
 from calisim.datapath.stages.deparse cimport Draft, Tunnels as TunnelDevices, pour, push_inner, push_outer, still_own
-from calisim.datapath.stages.flows cimport FLOW_LISTED, FLOW_SHARD, ask_for_settling, enter_flow, hash_of_key, set_out, settle
+from calisim.datapath.stages.flows cimport (
+    FLOW_LISTED, FLOW_SHARD, HANDFUL, ask_for_settling, enter_flow, hash_of_key, set_out, settle)
 from calisim.datapath.stages.frames cimport CONNECTIONS_A_LEG, EVENTS_A_LEG, start, walk_frames
 from calisim.datapath.stages.track cimport index_again
 from calisim.datapath.stages.ties cimport EVEN, TICK, pay_up
@@ -333,7 +334,7 @@ def set_off(
         rows = <const uint32_t*> batch.first
         with nogil:
             while batch.taken < batch.count:
-                size = min(<uint32_t>FRAME_SIZE, batch.count - batch.taken)
+                size = min(<uint32_t>HANDFUL, batch.count - batch.taken)
                 if caching:
                     set_out(core, &rows[batch.taken], size, <Waiting*> left.first, &left.count)
                 else:

@@ -108,6 +108,7 @@ def test_a_switch_that_the_file_has_taken_over_is_none_any_more(session: Session
 
 
 def test_faulty_file_keeps_the_picture_and_says_what_is_wrong(session: Session, scenario: Path) -> None:
+    until(session, lambda _, picture: picture["whole"])            # the needs follow
     good, before = scenario.read_text(), session.picture
     scenario.write_text(good.replace("172.20.64.0/19", "172.20.300.0/19"))
     state, _ = until(session, lambda state, _: state["faults"])

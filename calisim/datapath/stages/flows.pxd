@@ -33,6 +33,7 @@ cdef enum:
     FLOW_SHARD = 4                   # bits from here on: in this shard
 
 cdef enum:
+    HANDFUL = 64                     # packets that look for their Flows together: of more the first cache would hold too little
     AHEAD = 16                       # listed flows whose memory is asked for before their turn: adding up takes half the time
 
 cdef inline Key key_of(const Packet* packet) noexcept nogil:
@@ -69,22 +70,21 @@ cdef inline bint is_trusted(const Core* core, const Flow* f, const Packet* packe
 cdef inline void set_out(
     Core* core, const uint32_t* rows, uint32_t count, Waiting* waiting, uint32_t* waiting_count,
 ) noexcept nogil:
-    """A frame's packets look for their Flows, and those that are trusted are at their end already. Each pass fetches the memory
+    """A handful of packets look for their Flows, and those that are trusted are at their end already. Each pass fetches the memory
     that the next one reads.      Sets  waiting: the others"""
     cdef const uint64_t* index = core.flow_index
     cdef Flow* flows = core.flows
     cdef const Packet* packets = core.packets
     cdef uint64_t mask = core.flow_index_mask, slot, at
-    cdef uint64_t[FRAME_SIZE] hashes
-    cdef uint32_t[FRAME_SIZE] numbers
-    cdef Key[FRAME_SIZE] keys
+    cdef uint64_t[HANDFUL] hashes
+    cdef uint32_t[HANDFUL] numbers
+    cdef Key[HANDFUL] keys
     cdef Flow* f
     cdef uint32_t i, number, left = waiting_count[0]
     for i in range(count):
         keys[i] = key_of(&packets[rows[i]])
         hashes[i] = hash_of_key(&keys[i])
         prefetch_read(&index[hashes[i] & mask])
-        prefetch_write(&core.results[rows[i]])
     for i in range(count):
         at = hashes[i] & mask
         slot = index[at]
