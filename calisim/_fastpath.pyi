@@ -28,6 +28,7 @@ LEAST_INDEX: int               # slots of the smallest index of connections
 INDEX_PER_FLOW: int            # slots of the index for each flow there is room for
 CONNECTIONS_PER_TAKEN: int     # room for so many connections to each such memory
 WAVE_NUMBER: int               # the bits of CONNECTION.wave that are the wave's number
+TIED_BIT: int
 
 class Tables:
     """The arrays of a FibImage, by their names there."""

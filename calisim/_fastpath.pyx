@@ -45,6 +45,7 @@ INDEX_PER_FLOW = 4
 LEAST_INDEX = 64 * FRAME_SIZE        # at most five slots of eight are taken before one frame more, which takes up to 15 a packet
 CONNECTIONS_PER_TAKEN = 16           # of 64 ports, so that few of different ranges displace each other
 WAVE_NUMBER = WAVE_BITS              # the bits of CONNECTION.wave that are the number
+TIED_BIT = TIED                      # of it: flows refresh the connection
 SHARDS = MOST_SHARDS
 HOME_NOT_KNOWN = NOT_KNOWN
 
@@ -360,7 +361,7 @@ def pay_all(list ledgers not None, uint32_t wave):
     with nogil:
         for home in range(count):
             for number in range(cores[home].flow_count):
-                if not cores[home].flows[number].last.rides:
+                if not cores[home].flows[number].last.wave:
                     continue
                 more = &cores[home].asides[number]
                 for leg in range(2):

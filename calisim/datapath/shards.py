@@ -10,7 +10,7 @@ from typing import Self
 import numpy as np
 
 from .._fastpath import (
-    CONNECTION_ROOM, CONNECTIONS_PER_TAKEN, FRAME, LEAST_AFFINITIES, LEAST_INDEX, TAKEN_SIZE, TIE_SIZE, Desk, Ledger, Post,
+    CONNECTION_ROOM, CONNECTIONS_PER_TAKEN, FRAME, LEAST_AFFINITIES, LEAST_INDEX, TAKEN_SIZE, TIE_SIZE, TIED_BIT, Desk, Ledger, Post,
     reindex, remember, widen,
 )
 from ..fib.image import FibImage
@@ -102,14 +102,14 @@ class Shard:
         return self.ledger.counts[0] >= self._untidy
 
     def tidy(self, earliest: int) -> bool:
-        """Forget connections that had expired at ``earliest`` where they take up much of the table. True: the others stand
-        elsewhere now, and with them flows must be forgotten."""
+        """Forget connections that had expired at ``earliest`` where they take up much of the table; places that flows keep are
+        dead, too, but would come again. True: the others stand elsewhere now, and with them flows must be forgotten."""
         connections = self.connections
         if not self.untidy:
             return False
         alive = connections["expires"] > earliest
         count = int(np.count_nonzero(alive))
-        places = int(np.count_nonzero(connections["packets"] == 0))      # that flows keep: dead, but they would come again
+        places = int(np.count_nonzero((connections["packets"] == 0) & (connections["wave"] & TIED_BIT != 0)))
         moved = count + places <= len(connections) - len(connections) // 4
         if moved:
             self._replace(connections[alive], len(self.records))
@@ -148,6 +148,7 @@ class Shard:
         connections, sessions, _, slots, _ = self.ledger.counts
         self.flows = FlowCache(self.flows.room)
         self.ties = zeros(len(self.ties), _OCTETS)
+        self.connections["wave"] &= ~np.uint32(TIED_BIT)
         self._bind(connections, sessions, 0, slots, 0)
 
     def _replace(self, connections: np.ndarray, room: int) -> None:

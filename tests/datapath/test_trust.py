@@ -12,7 +12,7 @@ from calisim.datapath import passage
 from calisim.traffic.batch import ACK, FIN, PSH, RST, SYN
 from calisim.traffic.flows import reply_wave
 from tests.balancing import served
-from tests.datapath.test_flows import Pair
+from tests.datapath.test_flows import P2, P5, Pair, crowd, plain, sent
 from tests.datapath.test_threads import Crew
 from tests.generators import SECOND, random_intent, random_wave, worlds
 from tests.intents import three_zones
@@ -110,3 +110,48 @@ def test_trust_among_threads_changes_nothing(seed: int) -> None:
     with patch.object(passage, "_LEAST", 1):
         trusted_waves(intent, rng, forward, crew.compare)
         pair.compare()
+
+
+# ---- one by one --------------------------------------------------------------------------------------------
+
+def test_what_is_missing_is_not_trusted_to_be_while_an_earlier_packet_may_find_it() -> None:
+    """The connection is over for a packet of the 35th second; one of the 33rd, behind it in the same wave, keeps it alive."""
+    intent = plain().build()
+    pair = Pair(intent)
+    pair.cuts(*(sent(intent, 1, ttl=1) for _ in range(2)), *(sent(intent, second) for second in (2, 3, 4)))
+    pair.forward(np.concatenate([sent(intent, 35, ttl=1), sent(intent, 33)]))
+    assert int(pair.forward(sent(intent, 36, ttl=1))["connection"][0]) == 1
+    pair.compare()
+
+
+def test_flows_that_miss_the_same_connection_share_its_place() -> None:
+    """Those of other TOS, those after a lesson has made all flows forgotten, and those after it has come and gone."""
+    intent = plain().build()
+    pair = Pair(intent)
+    for second, fields in enumerate(({}, {"tos": 4}, {"tos": 8}, {}), 1):
+        again = [sent(intent, second, ttl=1, **fields)] * 3
+        assert pair.cuts(*again)[-1] == 1
+        assert pair.cutting.counts[0] == 1
+    pair.learn((P2, P5, 1000, 0))
+    assert pair.cuts(*3 * [sent(intent, 10, ttl=1)]) == [0, 1, 1]
+    assert pair.cutting.counts[0] == 1
+    assert pair.cuts(sent(intent, 11), *3 * [sent(intent, 100, ttl=1)]) == [0, 1, 1, 1]
+    assert pair.cutting.counts[0] == 3          # of the place, and of the connection at both nodes
+
+
+def test_two_packets_of_a_wave_may_miss_at_the_second_router() -> None:
+    intent = plain().build()
+    pair = Pair(intent)
+    two = [np.concatenate([sent(intent, second, ttl=2)] * 2) for second in range(2, 6)]
+    assert pair.cuts(sent(intent, 1, ttl=2), *two) == [0, 0, 2, 2, 2]
+
+
+def test_places_of_flows_that_are_forgotten_do_not_pile_up() -> None:
+    intent = plain().build()
+    pair = Pair(intent)
+    for turn in range(12):
+        wave = crowd(intent, 1 + turn, 1000)
+        wave["dport"] = 1000 + turn
+        assert pair.cuts(*3 * [wave])[-1] == 1000
+        pair.learn((P2, P5, 1000, 0))
+    assert pair.cutting.counts[0] < 5000
