@@ -48,10 +48,11 @@ class Ledger:
     counts: tuple[int, int, int, int, int]   # connections, affinities, flows, slots of the connections' index, listed flows
 
     def __init__(
-        self, connections: np.ndarray, connection_count: int, index: np.ndarray, ties: np.ndarray, taken: np.ndarray, affinities: np.ndarray,
-        affinity_count: int, paths: np.ndarray, ordinals: np.ndarray, links: np.ndarray, drops: np.ndarray, verdicts: np.ndarray,
-        hits: np.ndarray, flows: np.ndarray, asides: np.ndarray, flow_index: np.ndarray, listed: np.ndarray, flow_count: int,
-        listed_count: int, index_count: int, shards: np.ndarray, shard: int,
+        self, connections: np.ndarray, connection_count: int, index: np.ndarray, ties: np.ndarray, taken: np.ndarray,
+        affinities: np.ndarray, affinity_count: int, paths: np.ndarray, ordinals: np.ndarray, links: np.ndarray,
+        drops: np.ndarray, verdicts: np.ndarray, hits: np.ndarray, flows: np.ndarray, asides: np.ndarray,
+        flow_index: np.ndarray, listed: np.ndarray, flow_count: int, listed_count: int, index_count: int, shards: np.ndarray,
+        shard: int,
     ) -> None: ...
     def settle(self) -> None:
         """The counters get the packets that took short cuts."""

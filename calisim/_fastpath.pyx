@@ -373,7 +373,8 @@ def pay_all(list ledgers not None, uint32_t wave):
 def step(
     Tables tables not None, list ledgers not None, uint32_t shard, const Packet[::1] packets not None,
     Header[::1] headers not None, Result[::1] results not None, list posts not None, Post out not None, Post notes not None,
-    Desk desk not None, uint8_t[::1] rides not None, Event[::1] events not None, uint64_t event_count, bint wants_events, Packet[::1] born_packets not None,
+    Desk desk not None, uint8_t[::1] rides not None,
+    Event[::1] events not None, uint64_t event_count, bint wants_events, Packet[::1] born_packets not None,
     Header[::1] born_headers not None, Born[::1] born not None, uint64_t born_count, uint32_t wave, uint32_t leg,
     bint even, bint flows_may_grow,
 ):

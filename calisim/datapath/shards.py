@@ -10,8 +10,8 @@ from typing import Self
 import numpy as np
 
 from .._fastpath import (
-    CONNECTION_ROOM, CONNECTIONS_PER_TAKEN, FRAME, LEAST_AFFINITIES, LEAST_INDEX, TAKEN_SIZE, TIE_SIZE, TIED_BIT, Desk, Ledger, Post,
-    reindex, remember, widen,
+    CONNECTION_ROOM, CONNECTIONS_PER_TAKEN, FRAME, LEAST_AFFINITIES, LEAST_INDEX, TAKEN_SIZE, TIE_SIZE, TIED_BIT, Desk, Ledger,
+    Post, reindex, remember, widen,
 )
 from ..fib.image import FibImage
 from ..vocabulary import AFFINITY, CONNECTION, PMTU, Device, DropReason, Verdict
@@ -61,6 +61,10 @@ class Shard:
     here, and the counters of what happened here. How many there are of each the ``ledger`` knows, through which the compiled
     code sees all of it. ``rows``, ``onward`` (in turn) and ``notes``: what it has for all shards, during a wave; ``waiting`` and
     ``desk``: what it has for itself; ``trial``: counters that nobody reads."""
+
+    records: np.ndarray
+    ties: np.ndarray
+    taken: np.ndarray
 
     def __init__(self, number: int, common: Common, counters: Counters, trial: Counters) -> None:
         self.number = number

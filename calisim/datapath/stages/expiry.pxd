@@ -1,4 +1,4 @@
-"""What a packet more does to a connection that it only refreshes: how long it lives on, and TCP's memory of what is unacknowledged."""
+"""What a packet more does to a connection that it only refreshes: how long it lives on, and what of TCP is unacknowledged."""
 from libc.stdint cimport uint8_t, uint64_t
 from calisim._vocabulary cimport *
 from calisim.datapath.stages.types cimport ACK, PROTOCOL_GRE, PROTOCOL_ICMP, PROTOCOL_TCP, PROTOCOL_UDP, PSH, RST, SYN

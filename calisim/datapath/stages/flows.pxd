@@ -299,9 +299,9 @@ cdef inline bint first_leg(Core* core, const Carry* carry, Carry* onward, bint* 
     return True
 
 
-cdef inline void go_on(const Aside* more, uint32_t row, uint32_t flow, uint32_t home, Carry* onward) noexcept nogil:
+cdef inline void go_on(const Aside* more, uint32_t row, uint32_t flow, uint32_t home_shard, Carry* onward) noexcept nogil:
     """The second leg of a short cut that is not taken on trust."""
-    onward.row, onward.flow, onward.trail.home = row, flow, home
+    onward.row, onward.flow, onward.trail.home = row, flow, home_shard
     onward.trail.touched, onward.trail.marks, onward.trail.absent = more.touched[1], more.marks[1], more.absent
 
 
@@ -401,10 +401,10 @@ cdef inline bint lasting(const Result* result) noexcept nogil:
 cdef inline bint ties_stay(const Aside* more, const Trail* first, const Trail* last, uint32_t leg) noexcept nogil:
     """A journey whose last leg is ``leg`` refreshes what the Flow has refreshed."""
     cdef uint32_t k
-    cdef bint same = more.marks[leg - 1] == last.marks and (leg == 1 or more.marks[0] == first.marks)
+    cdef bint stay = more.marks[leg - 1] == last.marks and (leg == 1 or more.marks[0] == first.marks)
     for k in range(TOUCHED):
-        same &= more.touched[leg - 1][k] == last.touched[k] and (leg == 1 or more.touched[0][k] == first.touched[k])
-    return same and (leg == 2 or not more.marks[1])
+        stay &= more.touched[leg - 1][k] == last.touched[k] and (leg == 1 or more.touched[0][k] == first.touched[k])
+    return stay and (leg == 2 or not more.marks[1])
 
 
 cdef inline uint32_t place_for(
@@ -436,7 +436,7 @@ cdef inline uint32_t place_for(
 cdef inline void enter_flow(Core* core, const Notice* notice) noexcept nogil:
     """A journey that ended in another shard."""
     cdef Trail first, last
-    cdef uint32_t number, listed
+    cdef uint32_t number
     cdef Flow* f
     cdef Aside* more
     first.marks, first.touched = notice.more.marks[0], notice.more.touched[0]

@@ -247,8 +247,8 @@ cdef inline void pay_up(Core* core, uint32_t position) noexcept nogil:
 
 
 cdef inline aside look_at(Core* core, Connection* c, uint64_t time, bint stirring) noexcept nogil:
-    """Before anything is read of a connection that is TIED: as the packet has to find it whose turn it is. ``stirring``: it may do
-    more than refresh it, so that its Flows have to be found to hold anew."""
+    """Before anything is read of a connection that is TIED: as the packet has to find it whose turn it is. ``stirring``: it may
+    do more than refresh it, so that its Flows have to be found to hold anew."""
     cdef Tie* tie = &core.ties[c - core.connections]
     cdef uint32_t link = tie.first, leg
     cdef Aside* more

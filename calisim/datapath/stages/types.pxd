@@ -238,7 +238,7 @@ cdef struct Aside:
     uint16_t[2] marks
     uint8_t[2] tied                  # whether there are Links
     uint64_t absent                  # on the last leg
-    Ride held                        # of wave ``recalled``: the rides whose second legs are owed; the others' are taken one by one
+    Ride held                        # of wave ``recalled``: the rides whose second legs are owed; others are taken one by one
     uint32_t recalled
     uint32_t direct                  # rides of all waves whose second legs were taken one by one
     Carry carry                      # as the second leg begins; outer_length: without the packet's
