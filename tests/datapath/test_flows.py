@@ -23,8 +23,9 @@ from tests.policing import openings, policed
 
 FLAGS = (ACK, ACK, ACK, ACK, PSH | ACK, SYN, FIN | ACK, RST)
 # what a test has to know of stages/types.pxd
-FLOW = np.dtype([("key", "u8", 3), ("touched", "u4", (2, 3)), ("rest", "u8"), ("absent", "u8"), ("result", "u1", 48),
-                 ("bytes", "i8"), ("packets", "i4"), ("wave", "u4")])
+FLOW = np.dtype([("key", "u8", 3), ("longest", "u2"), ("shortest", "u1"), ("flags", "u1"), ("trusted", "u1", 2), ("reach", "u2"),
+                 ("last", "u8", 3), ("stamp", "u4"), ("first", "u4"), ("result", "u1", 48), ("bytes", "i8"), ("packets", "i4"),
+                 ("busy", "u4")])
 
 
 class Pair:

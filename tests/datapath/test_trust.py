@@ -1,34 +1,48 @@
 """Short cuts are trusted with packets before anybody walks; what they owe is paid, who was trusted too early takes his turn."""
 
 from collections.abc import Callable
+from dataclasses import replace
 from random import Random
+from typing import Any
 from unittest.mock import patch
 
 import numpy as np
+import pytest
 from hypothesis import given, settings
 
+from calisim._fastpath import WAVE_NUMBER
 from calisim.control.intent import Intent
 from calisim.datapath import passage
+from calisim.datapath.fast import FastEngine
+from calisim.datapath.shards import Shard
+from calisim.errors import UsageError
+from calisim.fib.compiler import compile
+from calisim.quantities import parse_address
 from calisim.traffic.batch import ACK, FIN, PSH, RST, SYN
 from calisim.traffic.flows import reply_wave
-from tests.balancing import served
-from tests.datapath.test_flows import P2, P5, Pair, crowd, plain, sent
-from tests.datapath.test_threads import Crew
-from tests.generators import SECOND, random_intent, random_wave, worlds
-from tests.intents import three_zones
+from calisim.vocabulary import DropReason
+from tests.balancing import asking, served
+from tests.datapath.test_flows import FLOW, P2, P5, Pair, at, crowd, lessons, plain, reasons, sent
+from tests.datapath.test_threads import Crew, fresh, pods_of
+from tests.generators import SECOND, addresses_of_interest, random_errors, random_intent, random_wave, worlds
+from tests.intents import allow, three_zones
 from tests.policing import openings, policed
 
 Forward = Callable[[np.ndarray], np.ndarray]
 
 
-def acquainted(intent: Intent, forward: Forward, rng: Random, count: int) -> np.ndarray:
+def acquainted(intent: Intent, forward: Forward, rng: Random, count: int, now: int) -> np.ndarray:
     """Packets of connections that are established, in both directions, each often enough to be trusted."""
     asked = np.concatenate([random_wave(intent, rng, count), openings(intent, rng, count)])
-    asked["time"], asked["ttl"] = SECOND, np.maximum(asked["ttl"], rng.choice((1, 60)))
+    if rng.random() < 0.3:
+        asked = asking(intent, rng, asked)
+    if rng.random() < 0.3:                     # of one class of source ports: some will have to move
+        asked["sport"], asked["dst"] = rng.choice((1, 4000)), rng.choice(addresses_of_interest(intent))
+    asked["time"], asked["ttl"] = now, np.maximum(asked["ttl"], rng.choice((1, 60)))
     asked["tcp_flags"] = SYN
     results = forward(asked)
     answers = reply_wave(asked, results, intent)
-    answers["time"] = SECOND
+    answers["time"] = now
     forward(answers)
     calm = np.concatenate([asked, answers])
     calm["tcp_flags"] = ACK
@@ -58,32 +72,62 @@ def disturbing(packets: np.ndarray, rng: Random) -> np.ndarray:
     return other
 
 
-def trusted_waves(intent: Intent, rng: Random, forward: Forward, compare: Callable[[], None], count: int = 12) -> None:
+def flood(calm: np.ndarray, rng: Random) -> np.ndarray:
+    """So many others that tables grow in the middle of the wave: connections, their index, flows."""
+    wave = calm[[rng.randrange(len(calm)) for _ in range(3000)]].copy()
+    wave["sport"] = np.where(np.arange(3000) % 10 > 0, rng.choice((20_000, 1)) + np.arange(3000) % 3001, wave["sport"])
+    return wave
+
+
+def next_time(now: int, connections: np.ndarray, rng: Random) -> int:
+    """After a while, or about when a connection ends."""
+    ends = [int(one) for one in connections["expires"] if now < int(one) < now + 700 * SECOND]
+    if ends and rng.random() < 0.4:
+        return max(now, rng.choice(ends) - rng.choice((0, 1, 2, 10)) * rng.choice((1, SECOND, SECOND // 2)))
+    return now + rng.choice((0, 1, 3, 9, 9, 19, 25, 40, 200)) * SECOND
+
+
+def trusted_waves(
+    intent: Intent, rng: Random, forward: Forward, compare: Callable[[], None], connections: Callable[[], np.ndarray],
+    interfere: Callable[[np.ndarray], None] | None = None, count: int = 12,
+) -> None:
     """Waves of packets that short cuts may be trusted with, and a few that disturb them."""
-    calm, now = acquainted(intent, forward, rng, count), SECOND
+    now = rng.choice((*20 * (SECOND,), 2**59 - 100 * SECOND, 2**64 - 300 * SECOND))
+    calm = acquainted(intent, forward, rng, count, now)
     for _ in range(10):
-        now += rng.choice((0, 1, 3, 9, 9, 25, 40, 200)) * SECOND
-        size = rng.choice((5, 40, 400))
+        now = min(next_time(now, connections(), rng), 2**64 - 61 * SECOND)
+        size = rng.choice((1, 5, 40, 400))
         wave = calm[[rng.randrange(len(calm)) for _ in range(size)]].copy()
-        for row in range(size):
+        if rng.random() < 0.04:
+            wave = flood(calm, rng)
+        for row in range(len(wave)):
             if rng.random() < rng.choice((0.002, 0.02)):
                 wave[row:row + 1] = disturbing(wave[row:row + 1], rng)
         spread = rng.choice((0, 1, 9, 9, 10, 12, 60)) * SECOND
-        wave["time"] = [now + rng.randrange(spread + 1) for _ in wave]
+        wave["time"] = np.array([now + rng.randrange(spread + 1) for _ in wave], np.uint64)
         forward(wave)
+        if interfere and rng.random() < 0.1:
+            interfere(wave)
         if rng.random() < 0.15:
             compare()
     compare()
 
 
 def world(rng: Random) -> Intent:
-    if rng.random() < 0.3:
-        intent = three_zones(ipip=rng.choice(("Never", "Always", "CrossSubnet"))).build()
+    if rng.random() < 0.4:
+        overlay: dict[str, Any] = rng.choice(
+            ({"ipip": "Never"}, {"ipip": "Always"}, {"ipip": "CrossSubnet"}, {"ipip": "Never", "vxlan": "Always"}))
+        groups = [allow()] if rng.random() < 0.5 else ()
+        cluster = three_zones(**overlay, calico=rng.random() < 0.6, random_fully=rng.random() < 0.3)
+        number = cluster.group(groups, groups)
+        if groups:
+            cluster.routers = [replace(router, groups=(number,)) for router in cluster.routers]
+        intent = cluster.build()
     else:
         intent = random_intent(rng)
     if rng.random() < 0.3:
         intent = policed(intent, rng)
-    return served(intent, rng) if rng.random() < 0.2 else intent
+    return served(intent, rng) if rng.random() < 0.3 else intent
 
 
 @settings(max_examples=150)
@@ -92,7 +136,25 @@ def test_trust_changes_nothing(seed: int) -> None:
     rng = Random(seed)
     intent = world(rng)
     pair = Pair(intent, offspring=rng.random() < 0.2)
-    trusted_waves(intent, rng, pair.forward, pair.compare)
+
+    def interfere(wave: np.ndarray) -> None:
+        """Others do something with the state between waves."""
+        match rng.randrange(5):
+            case 0:
+                pair.learn(*lessons(wave, rng))
+            case 1:
+                pair.change(intent if rng.random() < 0.5 else policed(intent, rng))
+            case 2 if int(wave["time"].max()) < 2**62:
+                errors, headers = random_errors(intent, rng, pair.walking.connections(), 5)
+                errors["time"] = wave["time"].max()
+                pair.forward(errors, headers)
+            case 3:
+                pair.cutting.share(rng.randrange(1, 4))
+            case _:
+                for state in (pair.walking, pair.cutting):
+                    pair.engine.forward(wave[:5], state, events=True)
+
+    trusted_waves(intent, rng, pair.forward, pair.compare, pair.walking.connections, interfere)
 
 
 @settings(max_examples=60)
@@ -108,7 +170,7 @@ def test_trust_among_threads_changes_nothing(seed: int) -> None:
         return results
 
     with patch.object(passage, "_LEAST", 1):
-        trusted_waves(intent, rng, forward, crew.compare)
+        trusted_waves(intent, rng, forward, crew.compare, pair.walking.connections)
         pair.compare()
 
 
@@ -155,3 +217,91 @@ def test_places_of_flows_that_are_forgotten_do_not_pile_up() -> None:
         pair.cuts(*3 * [wave])
         pair.learn((P2, P5, 1000, 0))
     assert pair.cutting.counts[0] < 5000
+
+
+def test_a_crowd_of_flows_on_one_connection_is_not_trusted_as_a_whole() -> None:
+    """Who looks at the connection has to ask all that are."""
+    intent = plain().build()
+    pair = Pair(intent)
+    pair.forward(sent(intent, 1))
+    crowded = np.repeat(sent(intent, 2), 400)
+    crowded["tos"], crowded["ttl"] = 4 * (np.arange(400) % 64), 64 + np.arange(400) // 64
+    assert pair.cuts(crowded, crowded, crowded) == [0, 400, 400]
+    [shard] = pair.cutting.shards
+    assert shard.flows.records.view(FLOW)["trusted"].all(axis=1).sum() == 256
+
+
+@pytest.mark.parametrize("turns", [1, 2])
+def test_ports_that_trusted_connections_have_are_taken_until_these_end(turns: int) -> None:
+    """All 511 ports of a class; who asks finds them taken by what is owed to their connections, too."""
+    intent = plain(nat_outgoing=True).build()
+    pair = Pair(intent)
+    flows = np.repeat(sent(intent, 1, destination=parse_address("203.0.113.10")), 511)
+    flows["sport"] = 1 + np.arange(511)
+    other = sent(intent, 20, source=P2, destination=int(flows["dst"][0]), sport=1)
+    for second in range(1, 1 + 3 * turns):
+        pair.forward(at(second, flows))
+    wave = np.concatenate([at(20, flows[:300]), at(20, other), at(20, flows), at(24, other)])
+    assert reasons(pair.forward(wave))[300] == DropReason.SNAT_PORTS_EXHAUSTED
+    assert reasons(pair.forward(at(40, np.concatenate([other, flows[1:]]))))[0] == DropReason.SNAT_PORTS_EXHAUSTED
+    assert reasons(pair.forward(at(45, np.concatenate([flows[1:], other, flows[1:]]))))[510] == DropReason.SNAT_PORTS_EXHAUSTED
+    assert reasons(pair.forward(at(51, np.concatenate([flows[1:], other, flows[1:]]))))[510] == DropReason.NONE
+    pair.compare()
+
+
+def test_tables_grow_while_recalled_packets_wait_for_their_turn() -> None:
+    """New connections between packets that were trusted too early, on both legs."""
+    intent = plain().build()
+    pair = Pair(intent)
+    calm = np.concatenate([sent(intent, 1, protocol=6, tcp_flags=ACK, sport=sport) for sport in range(300)])
+    for second in range(1, 5):
+        pair.forward(at(second, calm))
+    room = len(pair.cutting.shards[0].records)
+    others = np.repeat(sent(intent, 5), 3000)
+    others["sport"] = 10_000 + np.arange(3000)
+    ends = calm.copy()
+    ends["tcp_flags"] = RST
+    pair.forward(at(5, np.concatenate([calm, ends[:150], others[:1500], calm, others[1500:], calm])))
+    assert len(pair.cutting.shards[0].records) > room
+    pair.compare()
+
+
+def test_the_last_waves_that_a_state_can_number_are_as_others() -> None:
+    rng = Random(1)
+    intent = three_zones(ipip="Always").build()
+    pair = Pair(intent)
+    pair.walking.wave = pair.cutting.wave = WAVE_NUMBER - 17
+    trusted_waves(intent, rng, pair.forward, pair.compare, pair.walking.connections)
+    while pair.cutting.wave < WAVE_NUMBER:
+        pair.forward(sent(intent, 2**34))
+    pair.compare()
+    with pytest.raises(UsageError, match="waves and can number no more"):
+        pair.forward(sent(intent, 2**34))
+
+
+def test_an_empty_wave_is_one_in_which_nothing_happens() -> None:
+    intent = plain().build()
+    pair = Pair(intent)
+    for second in range(1, 9):
+        pair.forward(sent(intent, second))
+        pair.forward(sent(intent, second)[:0])
+    pair.compare()
+
+
+def test_a_state_lives_on_after_an_error_in_one_thread() -> None:
+    """What becomes of that wave is open."""
+    intent = three_zones().build()
+    engine = FastEngine(compile(intent))
+    state = engine.new_state()
+
+    def forward(wave: np.ndarray) -> np.ndarray:
+        return engine.forward(wave, state, threads=2).results
+
+    with patch.object(passage, "_LEAST", 1):
+        calm = acquainted(intent, forward, Random(1), 12, SECOND)
+        many = np.concatenate([calm, fresh(intent, Random(4), pods_of(intent), 9000), calm])
+        with patch.object(Shard, "grow", side_effect=MemoryError), pytest.raises(MemoryError):
+            forward(many)
+        results = [forward(at(second, calm))["verdict"] for second in (2, 3, 4)]
+    np.testing.assert_array_equal(results[0], results[2])
+    assert len(state.connections())
