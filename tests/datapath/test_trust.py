@@ -154,8 +154,10 @@ def test_trust_changes_nothing(seed: int) -> None:
             case 3:
                 pair.cutting.share(rng.randrange(1, 4))
             case _:
+                some = wave[:5].copy()
+                some["time"] = wave["time"].max()
                 for state in (pair.walking, pair.cutting):
-                    pair.engine.forward(wave[:5], state, events=True)
+                    pair.engine.forward(some, state, events=True)
 
     trusted_waves(intent, rng, pair.forward, pair.compare, pair.walking.connections, interfere)
 
@@ -388,13 +390,13 @@ def test_trust_lasts_as_long_as_packets_come() -> None:
 
 
 def test_who_disturbs_the_second_leg_alone_ends_trust() -> None:
-    """The answer resets the connection of n2 and dies there."""
+    """The answer closes the connection of n2 and dies there."""
     intent = plain().build()
     pair = Pair(intent)
     tcp = {"protocol": 6, "tcp_flags": ACK}
     for second in range(1, 5):
         pair.forward(np.concatenate([sent(intent, second, **tcp), sent(intent, second, **{**BACK, **tcp})]))
-    pair.forward(sent(intent, 5, **{**BACK, **tcp, "tcp_flags": RST, "ttl": 1}))
+    pair.forward(sent(intent, 5, **{**BACK, **tcp, "tcp_flags": FIN | ACK, "ttl": 1}))
     pair.forward(sent(intent, 6, **tcp))
     pair.compare()
 
@@ -422,4 +424,18 @@ def test_nothing_is_taken_for_missing_after_a_long_wave() -> None:
     pair.cuts(*(sent(intent, 1, ttl=1) for _ in range(2)), *(sent(intent, second) for second in (2, 3, 4)))
     pair.forward(np.concatenate([sent(intent, 50, ttl=1), sent(intent, 33)]))
     assert int(pair.forward(sent(intent, 55, ttl=1))["connection"][0]) == 1
+    pair.compare()
+
+
+def test_a_source_keeps_its_port_while_others_owe_its_connection_its_life() -> None:
+    """Both pods send from port 4000, so that the second one's was moved."""
+    intent = plain(nat_outgoing=True).build()
+    pair = Pair(intent)
+    first, other = parse_address("203.0.113.10"), parse_address("198.51.100.7")
+    moved = sent(intent, 1, source=P2, destination=first)
+    pair.forward(np.concatenate([sent(intent, 1, destination=first), moved]))
+    for second in (2, 3, 4, 20):
+        ports = pair.forward(at(second, moved))["sport"]
+    assert int(ports[0]) != 4000
+    assert int(pair.forward(sent(intent, 40, source=P2, destination=other))["sport"][0]) == int(ports[0])
     pair.compare()
