@@ -387,6 +387,7 @@ def test_connections_that_are_forgotten_take_their_short_cuts_along() -> None:
 
 def test_ports_that_a_short_cut_gives_up_earlier_can_be_had() -> None:
     """All 511 ports of a class are taken, and known to be; packets of an earlier time make their connections end earlier. Who
+    looks for one gets his own, where that is still taken the one that he draws, and then the next one."""
     intent = plain(nat_outgoing=True).build()
     flows = np.repeat(sent(intent, 1, destination=parse_address("203.0.113.10")), 511)
     flows["sport"] = 1 + np.arange(511)
