@@ -439,3 +439,28 @@ def test_a_source_keeps_its_port_while_others_owe_its_connection_its_life() -> N
     assert int(ports[0]) != 4000
     assert int(pair.forward(sent(intent, 40, source=P2, destination=other))["sport"][0]) == int(ports[0])
     pair.compare()
+
+
+def test_a_flow_that_held_before_somebody_closed_its_connection_is_not_trusted() -> None:
+    """Nor if the connection was disturbed in the wave before, too."""
+    intent = plain().build()
+    pair = Pair(intent)
+    tcp = {"protocol": 6, "tcp_flags": ACK}
+    for second in range(1, 5):
+        pair.forward(np.concatenate([sent(intent, second, **tcp), sent(intent, second, **{**BACK, **tcp})]))
+    pair.forward(sent(intent, 5, **{**BACK, **tcp, "tos": 4}))
+    pair.forward(np.concatenate([sent(intent, 6, **tcp), sent(intent, 6, **{**BACK, **tcp, "tcp_flags": FIN | ACK})]))
+    pair.forward(sent(intent, 7, **tcp))
+    pair.compare()
+
+
+def test_routers_that_are_shared_out_take_what_is_owed_to_their_connections_along() -> None:
+    intent = plain().build()
+    pair = Pair(intent)
+    trusted_both_ways(intent, pair)
+    pair.forward(sent(intent, 20))
+    pair.cutting.share(2)
+    pair.compare()
+    for second in (40, 41, 42, 60):
+        pair.forward(np.concatenate([sent(intent, second)] * 2))
+    pair.compare()
