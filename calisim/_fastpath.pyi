@@ -19,6 +19,7 @@ RIDE_SIZE: int                 # bytes for each packet of a wave that short cuts
 WAITING_SIZE: int              # bytes of a packet before its first leg
 EVEN_SPAN: int                 # ns that such a wave may last at most
 EVEN_END: int                  # ns when it must be over
+EVEN_ROWS: int                 # and how many packets it may have
 CONNECTION_ROOM: int           # records that one frame more may take in one leg
 FLOW_SIZE: int                 # bytes of a flow and of what is seldom asked of it
 ASIDE_SIZE: int
@@ -28,6 +29,7 @@ LEAST_INDEX: int               # slots of the smallest index of connections
 INDEX_PER_FLOW: int            # slots of the index for each flow there is room for
 CONNECTIONS_PER_TAKEN: int     # room for so many connections to each such memory
 WAVE_NUMBER: int               # the bits of CONNECTION.wave that are the wave's number
+TIED_BIT: int
 
 class Tables:
     """The arrays of a FibImage, by their names there."""
@@ -99,8 +101,8 @@ def pay_all(ledgers: list[Ledger], wave: int) -> None:
 def step(
     tables: Tables, ledgers: list[Ledger], shard: int, packets: np.ndarray, headers: np.ndarray, results: np.ndarray,
     posts: list[Post], out: Post, notes: Post, desk: Desk, rides: Any, events: np.ndarray, event_count: int, wants_events: bool,
-    born_packets: np.ndarray, born_headers: np.ndarray, born: np.ndarray, born_count: int, wave: int, leg: int,
-    even: bool, flows_may_grow: bool,
+    born_packets: np.ndarray, born_headers: np.ndarray, born: np.ndarray, born_count: int, wave: int, lively: int,
+    leg: int, even: bool, flows_may_grow: bool,
 ) -> tuple[bool, int, int]:
     """Walks what ``posts`` have for a shard through leg ``leg`` (0: out of their endpoints, and leg 1 where nobody wants
     offspring), survivors to ``out``, journeys that began elsewhere to ``notes``.

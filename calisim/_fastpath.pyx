@@ -16,7 +16,7 @@ from calisim.datapath.stages.flows cimport (
     FLOW_LISTED, FLOW_SHARD, HANDFUL, ask_for_settling, enter_flow, hash_of_key, set_out, settle)
 from calisim.datapath.stages.frames cimport CONNECTIONS_A_LEG, EVENTS_A_LEG, start, walk_frames
 from calisim.datapath.stages.track cimport index_again
-from calisim.datapath.stages.ties cimport EVEN, TICK, pay_up
+from calisim.datapath.stages.ties cimport EVEN, LEG_AT, TICK, pay_up
 from calisim.datapath.stages.types cimport (
     FRAME_SIZE, MARK_COUNT, MOST_SHARDS, TIED, WATCHED, WAVE_BITS, Aside, Batch, Carry, Core, Flow, Notice, Recall, Ride, Route,
     Taken, Tie, Waiting, Walk)
@@ -39,7 +39,8 @@ TIE_SIZE = sizeof(Tie)
 RIDE_SIZE = sizeof(Ride)
 WAITING_SIZE = sizeof(Waiting)
 EVEN_SPAN = <uint64_t>EVEN * 1000000000      # ns that a wave may last for its packets to be trusted,
-EVEN_END = <uint64_t>1 << 31 + TICK  # and when it must be over
+EVEN_END = <uint64_t>1 << 31 + TICK  # and when it must be over,
+EVEN_ROWS = 1 << LEG_AT              # and how many it may have
 CONNECTION_ROOM = CONNECTIONS_A_LEG * FRAME_SIZE
 EVENT_ROOM = EVENTS_A_LEG * FRAME_SIZE
 LEAST_AFFINITIES = 4 * FRAME_SIZE    # at most three slots of four are taken after one frame more
@@ -47,6 +48,7 @@ INDEX_PER_FLOW = 4
 LEAST_INDEX = 64 * FRAME_SIZE        # at most five slots of eight are taken before one frame more, which takes up to 15 a packet
 CONNECTIONS_PER_TAKEN = 16           # of 64 ports, so that few of different ranges displace each other
 WAVE_NUMBER = WAVE_BITS              # the bits of CONNECTION.wave that are the number
+TIED_BIT = TIED                      # of it: flows refresh the connection
 SHARDS = MOST_SHARDS
 HOME_NOT_KNOWN = NOT_KNOWN
 
@@ -359,14 +361,14 @@ def pay_all(list ledgers not None, uint32_t wave):
         if not ledger.shards <= count or ledger.core.shard != shard:
             raise ValueError("the shards do not belong together")
         cores[shard] = &ledger.core
-        ledger.core.wave, ledger.core.leg = wave, AFTERWARDS
+        ledger.core.wave, ledger.core.lively, ledger.core.leg = wave, wave, AFTERWARDS
         for home in range(count):
             ledger.core.homes[home].flows = (<Ledger?> ledgers[home]).core.flows
             ledger.core.homes[home].asides = (<Ledger> ledgers[home]).core.asides
     with nogil:
         for home in range(count):
             for number in range(cores[home].flow_count):
-                if not cores[home].flows[number].last.rides:
+                if not cores[home].flows[number].last.wave:
                     continue
                 more = &cores[home].asides[number]
                 for leg in range(2):
@@ -380,8 +382,8 @@ def step(
     Header[::1] headers not None, Result[::1] results not None, list posts not None, Post out not None, Post notes not None,
     Desk desk not None, uint8_t[::1] rides not None,
     Event[::1] events not None, uint64_t event_count, bint wants_events, Packet[::1] born_packets not None,
-    Header[::1] born_headers not None, Born[::1] born not None, uint64_t born_count, uint32_t wave, uint32_t leg,
-    bint even, bint flows_may_grow,
+    Header[::1] born_headers not None, Born[::1] born not None, uint64_t born_count, uint32_t wave, uint32_t lively,
+    uint32_t leg, bint even, bint flows_may_grow,
 ):
     """A shard's part of a leg, until nothing is left of it or until something lacks room: connections, affinities, events,
     offspring. Leg 0 and leg 1 are one where nobody asks for offspring, whose order would tell."""
@@ -419,7 +421,8 @@ def step(
     core.packets, core.results = &packets[0], &results[0]
     core.headers = &headers[0] if headers.shape[0] else NULL
     core.events, core.event_count, core.event_room = (&events[0] if events.shape[0] else NULL), event_count, events.shape[0]
-    core.wants_events, core.wave, core.leg, core.wants_born = wants_events, wave, leg, born.shape[0] > 0
+    core.wave, core.lively = wave, lively
+    core.wants_events, core.leg, core.wants_born = wants_events, leg, born.shape[0] > 0
     if core.wants_born:
         core.born_packets, core.born_headers, core.born = &born_packets[0], &born_headers[0], &born[0]
     core.born_count, core.born_room = born_count, born.shape[0]

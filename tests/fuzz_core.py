@@ -79,8 +79,23 @@ def forward(image: FibImage, waves: list[tuple[np.ndarray, np.ndarray]], chance:
             assert events is not None
             verdicts.update(Verdict(int(verdict)).name for verdict in results["verdict"])
             deparse(events, generation.headers)
+        cut_short(engine, packets)
         deparse(np.frombuffer(chance.bytes(64 * EVENT.itemsize), EVENT), None)
     return verdicts
+
+
+def cut_short(engine: FastEngine, packets: np.ndarray) -> None:
+    """The same packets again and again, so that short cuts are taken, and trusted, between others that are different."""
+    state = engine.new_state()
+    for second in range(8):
+        state.share(1 + second // 4)
+        again = packets.copy()
+        again["time"] = second * 1_000_000_000
+        if second % 4 == 3:
+            again["tcp_flags"][::7] ^= second
+            again["length"][::11] ^= 1
+        engine.forward(again, state)
+    state.connections()
 
 
 def deparse(events: np.ndarray, headers: np.ndarray | None) -> None:

@@ -12,7 +12,7 @@ from .lines import aligned
 from .results import Born, Results
 
 try:
-    from .._fastpath import VOCABULARY, Tables, police
+    from .._fastpath import VOCABULARY, WAVE_NUMBER, Tables, police
     from .passage import Passage
     from .state import State
 except (ImportError, ValueError) as error:        # ValueError: a record's layout is another one
@@ -66,6 +66,8 @@ class FastEngine:
             raise UsageError(f"{threads} threads: it takes at least one")
         wave = np.ascontiguousarray(wave)
         headers = headers.copy() if len(headers) else headers               # quotes of ICMP errors are translated on the way
+        if state.wave == WAVE_NUMBER:
+            raise UsageError(f"this state has seen {state.wave:,} waves and can number no more: take Engine.new_state()")
         state.fit(self.image)
         state.share(threads)
         earliest, latest = (int(wave["time"].min()), int(wave["time"].max())) if len(wave) else (0, 0)

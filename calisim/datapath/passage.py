@@ -44,6 +44,8 @@ class Passage:
         """Every packet, of times between these, to its end."""
         self._earliest = earliest
         self._caching = not self._wants_events and not len(self._headers)
+        if self._caching:
+            self._state.lively = self._state.wave
         rides = self._state.rides(len(self._wave), earliest, latest) if self._caching else None
         self._even, self._rides = rides is not None, _NO_RIDES if rides is None else rides
         if self._threads == 1:
@@ -143,8 +145,8 @@ class Passage:
             ledgers[shard.number] = shard.ledger
             done, journal.count, nursery.count = step(
                 self._tables, ledgers, shard.number, *arrays[:3], posts, out, shard.notes, shard.desk,
-                self._rides, arrays[3], journal.count, self._wants_events, *arrays[4:], nursery.count, self._state.wave, leg,
-                self._even, len(posts) == 1 and shard.flows.room < MOST)
+                self._rides, arrays[3], journal.count, self._wants_events, *arrays[4:], nursery.count, self._state.wave,
+                self._state.lively, leg, self._even, len(posts) == 1 and shard.flows.room < MOST)
             if done:
                 break
             shard.grow(self._earliest)

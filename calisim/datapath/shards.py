@@ -10,8 +10,8 @@ from typing import Self
 import numpy as np
 
 from .._fastpath import (
-    CONNECTION_ROOM, CONNECTIONS_PER_TAKEN, FRAME, LEAST_AFFINITIES, LEAST_INDEX, TAKEN_SIZE, TIE_SIZE, Desk, Ledger, Post,
-    reindex, remember, widen,
+    CONNECTION_ROOM, CONNECTIONS_PER_TAKEN, FRAME, LEAST_AFFINITIES, LEAST_INDEX, TAKEN_SIZE, TIE_SIZE, TIED_BIT, Desk, Ledger,
+    Post, reindex, remember, widen,
 )
 from ..fib.image import FibImage
 from ..vocabulary import AFFINITY, CONNECTION, PMTU, Device, DropReason, Verdict
@@ -115,18 +115,18 @@ class Shard:
         return self.ledger.counts[0] >= self._untidy
 
     def tidy(self, earliest: int) -> bool:
-        """Forget connections that had expired at ``earliest`` where they take up much of the table. True: the others stand
-        elsewhere now, and with them flows must be forgotten."""
+        """Forget connections that had expired at ``earliest`` where they take up much of the table; places that flows keep are
+        dead, too, but would come again. True: the others stand elsewhere now, and with them flows must be forgotten."""
         connections = self.connections
         if not self.untidy:
             return False
-        expires = connections["expires"]
-        dead = (expires[::_SAMPLE] <= earliest) & (connections["packets"][::_SAMPLE] > 0)      # flows' places would come again
-        moved = int(np.count_nonzero(dead)) >= len(connections) // (4 * _SAMPLE)
+        sample = connections[::_SAMPLE]
+        places = (sample["packets"] == 0) & (sample["wave"] & TIED_BIT != 0)
+        moved = int(np.count_nonzero((sample["expires"] <= earliest) & ~places)) >= len(connections) // (4 * _SAMPLE)
         if moved:
             if not self._common.sourced:                 # whom those that go have superseded is known by then
                 self._indexed(sourced=True)
-            self._replace(connections[expires > earliest], len(self.records))
+            self._replace(connections[connections["expires"] > earliest], len(self.records))
         left = self.ledger.counts[0]
         self._untidy = left + left // 4 + _FIRST_ROOM
         return moved
@@ -162,6 +162,7 @@ class Shard:
         connections, sessions, _, slots, _ = self.ledger.counts
         self.flows = FlowCache(self.flows.room)
         self.ties = zeros(len(self.ties), _OCTETS)
+        self.connections["wave"] &= ~np.uint32(TIED_BIT)
         self._bind(connections, sessions, 0, slots, 0)
 
     def _replace(self, connections: np.ndarray, room: int) -> None:

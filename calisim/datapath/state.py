@@ -13,7 +13,7 @@ from functools import cached_property, reduce
 
 import numpy as np
 
-from .._fastpath import EVEN_END, EVEN_SPAN, HOME_NOT_KNOWN, RIDE_SIZE, SHARDS, WAVE_NUMBER, pay_all
+from .._fastpath import EVEN_END, EVEN_ROWS, EVEN_SPAN, HOME_NOT_KNOWN, RIDE_SIZE, SHARDS, WAVE_NUMBER, pay_all
 from ..fib.image import FibImage
 from ..vocabulary import PMTU, ConnectionFlag, EndpointKind, RouterFlag
 from .fragments import Fragments
@@ -38,6 +38,7 @@ class State:
         self._known_paths: dict[tuple[int, int], tuple[int, int]] = {}      # source, destination: MTU, until when
         self.fragments = Fragments()
         self.wave = 0                                                 # number of the last wave
+        self.lively = 0                                               # number of the last one in which short cuts were taken
         self.latest = 0                                               # the latest packet time seen
         self._unsettled = 0                                           # packets of waves since all flows were settled, at most
         self._paid = True                                             # nothing is owed to connections
@@ -75,7 +76,7 @@ class State:
     def rides(self, packets: int, earliest: int, latest: int) -> np.ndarray | None:
         """Room to write down, of each of so many packets of a wave, that a short cut is trusted with it, if their times allow
         that: the wave begins when all others are over, and is short."""
-        if earliest < self.latest or latest - earliest > EVEN_SPAN or latest >= EVEN_END:
+        if earliest < self.latest or latest - earliest > EVEN_SPAN or latest >= EVEN_END or packets > EVEN_ROWS:
             return None
         if len(self._rides) < packets * RIDE_SIZE:
             self._rides = np.empty(packets * RIDE_SIZE, np.uint8)

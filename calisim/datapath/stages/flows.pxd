@@ -123,75 +123,94 @@ cdef inline void ride(Core* core, Flow* f, uint32_t number, uint32_t row) noexce
     enlist(core, number, packet.length)
 
 
-cdef inline bint nobody_has(Core* core, uint64_t hash, const Connection* place, uint64_t time) noexcept nogil:
-    """No live connection has the tuple for which a place is kept; without one: none, alive or not, has a tuple of this hash."""
+cdef inline Tuple missed(const Core* core, uint32_t home_shard, uint32_t number, uint32_t leg) noexcept nogil:
+    """What no connection had when the packet whose turn it is came to its last leg: until its end nothing has translated it."""
+    cdef const Result* end = &core.homes[home_shard].flows[number - 1].result
+    cdef uint32_t router = core.homes[home_shard].asides[number - 1].routers[leg]
+    return tuple_of(
+        core.fib.routers[router].key, end.src, end.dst, end.sport, end.dport, core.packets[core.row].protocol, 0)
+
+
+cdef inline bint nobody_has(Core* core, const Tuple* t, uint64_t hash, uint64_t time, bint* calm) noexcept nogil:
+    """No live connection has the tuple, and the first that had it, if there is one, is gone for good.
+
+    Sets  calm: False where a packet of this wave for which it is earlier may find one alive
+    """
     cdef uint64_t at = home(core, hash), slot = core.index[at]
+    cdef bint first = True
     cdef Connection* c
-    cdef Tuple t
-    if place is not NULL:
-        t = tuple_of(place.key, place.src, place.dst, place.sport, place.dport, place.protocol, 0)
+    if hash_of(t) != hash:
+        return False
     while slot:
         c = led_to(core, slot, hash) if concerns(slot, hash) else NULL
-        if c is not NULL:
-            if place is NULL:
+        if c is not NULL and same(c, t):
+            if first and c.expires:
+                return False                   # who asks for the tuple may find it, and does not come to a place further on
+            first = False
+            if c.wave & TIED and c.expires:
+                look_at(core, c, time, False)
+            if c.expires > time:
                 return False
-            if same(c, &t) and c != place:
-                if c.wave & TIED:
-                    look_at(core, c, time, False)
-                if c.expires > time:
-                    return False
+            if c.expires and later(c.expires, EVEN * <uint64_t>1000000000) > time:
+                calm[0] = False
         at = (at + 1) & core.index_mask
         slot = core.index[at]
     return True
 
 
-cdef inline bint keep_place(Core* core, uint32_t home_shard, uint32_t number, uint32_t leg) noexcept nogil:
-    """What a Flow has missed gets a place among the connections, dead, so that it is told who asks for it: nobody enters it
-    without. False: there is none for it."""
-    cdef Aside* more = &core.homes[home_shard].asides[number - 1]
-    cdef uint32_t count = more.marks[leg] & MARK_COUNT, router = more.routers[leg], position = core.connection_count
-    cdef const Packet* packet = &core.packets[core.row]
+cdef inline uint32_t new_place(Core* core, const Tuple* t, uint64_t hash) noexcept nogil:
+    """Of a connection that is dead from the beginning: its position."""
+    cdef uint32_t position = core.connection_count
     cdef Connection* c = &core.connections[position]
-    cdef uint64_t at = home(core, more.absent)
-    cdef Tuple t, reply
-    if leg:
-        t = tuple_of(
-            core.fib.routers[router].key, more.result.src, more.result.dst, more.result.sport, more.result.dport,
-            packet.protocol, 0)
-    else:
-        t = tuple_of(core.fib.routers[router].key, packet.src, packet.dst, packet.sport, packet.dport, packet.protocol, 0)
-    if hash_of(&t) != more.absent or count == TOUCHED:
-        return False
-    reply = inverse(&t)
+    cdef Tuple reply = inverse(t)
+    cdef uint64_t at = home(core, hash)
     c.key, c.src, c.dst, c.sport, c.dport, c.protocol = t.key, t.src, t.dst, t.sport, t.dport, t.protocol
     c.reply_src, c.reply_dst, c.reply_sport, c.reply_dport = reply.src, reply.dst, reply.sport, reply.dport
     c.expires, c.wave, c.flags = 0, core.wave, 0
     while core.index[at]:
         at = (at + 1) & core.index_mask
-    core.index[at] = more.absent >> 32 << 32 | (position + 1)
+    core.index[at] = hash >> 32 << 32 | (position + 1)
     core.index_count += 1
     core.connection_count += 1
-    more.touched[leg][count] = position
+    return position
+
+
+cdef inline bint keep_place(Core* core, uint32_t home_shard, uint32_t number, uint32_t leg) noexcept nogil:
+    """Of what a Flow has missed there is a place among the connections, gone for good, so that the Flow is told who asks for the
+    tuple: nobody enters it without. False: the Flow has no room for it."""
+    cdef Aside* more = &core.homes[home_shard].asides[number - 1]
+    cdef uint32_t count = more.marks[leg] & MARK_COUNT
+    cdef uint64_t hash = more.absent, at = home(core, hash)
+    cdef Connection* c = NULL
+    cdef Tuple t = missed(core, home_shard, number, leg)
+    if count == TOUCHED:
+        return False
+    while core.index[at]:
+        c = led_to(core, core.index[at], hash) if concerns(core.index[at], hash) else NULL
+        if c is not NULL and same(c, &t):
+            break
+        at = (at + 1) & core.index_mask
+    more.touched[leg][count] = <uint32_t>(c - core.connections) if core.index[at] else new_place(core, &t, hash)
     more.marks[leg] += 1
     more.marks[leg] |= UPKEEP_ABSENT << MARK_UPKEEP + MARK_NEXT * count
     return True
 
 
-cdef inline const Connection* place_kept(const Core* core, const uint32_t* touched, uint32_t marks) noexcept nogil:
-    """By ``keep_place``, on that leg, or NULL."""
+cdef inline bint keeps_place(uint32_t marks) noexcept nogil:
+    """The last one that a leg has touched is such a place."""
     cdef uint32_t count = marks & MARK_COUNT
-    if count and marks >> MARK_UPKEEP + MARK_NEXT * (count - 1) & 7 == UPKEEP_ABSENT:
-        return &core.connections[touched[count - 1]]
-    return NULL
+    return count and marks >> MARK_UPKEEP + MARK_NEXT * (count - 1) & 7 == UPKEEP_ABSENT
 
 
-cdef inline void found_to_hold(Core* core, uint32_t home_shard, uint32_t number, uint32_t leg, uint64_t absent) noexcept nogil:
-    """The next packets of a Flow may be trusted with it on this leg (0, 1)."""
-    cdef const Aside* more = &core.homes[home_shard].asides[number - 1]
-    if core.homes[home_shard].flows[number - 1].trusted[leg]:
-        return
-    if (not absent or place_kept(core, more.touched[leg], more.marks[leg]) is not NULL
-            or keep_place(core, home_shard, number, leg)):
+cdef inline void found_to_hold(
+    Core* core, uint32_t home_shard, uint32_t number, uint32_t leg, uint64_t absent, bint calm,
+) noexcept nogil:
+    """The next packets of a Flow may be trusted with it on this leg (0, 1). ``calm``: nothing is wrong with that."""
+    cdef Flow* f = &core.homes[home_shard].flows[number - 1]
+    if not calm:
+        f.trusted[leg] = False
+    elif not f.trusted[leg] and (not absent or keeps_place(core.homes[home_shard].asides[number - 1].marks[leg])
+                                 or keep_place(core, home_shard, number, leg)):
         trust(core, home_shard, number, leg)
 
 
@@ -225,24 +244,29 @@ cdef inline void refresh_again(
 
 
 cdef inline bint again(
-    Core* core, const Packet* packet, const uint32_t* touched, uint32_t marks, uint64_t absent,
+    Core* core, const Packet* packet, const uint32_t* touched, uint32_t marks, uint64_t absent, uint32_t home_shard,
+    uint32_t number, uint32_t leg,
 ) noexcept nogil:
-    """What a leg does to connections, if it still can be done as before: all of it or nothing."""
-    cdef const Connection* place = place_kept(core, touched, marks)
-    cdef uint32_t count = (marks & MARK_COUNT) - (place is not NULL), each = marks, k
+    """What a leg (0, 1) of a Flow does to connections, if it still can be done as before: all of it or nothing."""
+    cdef uint32_t count = (marks & MARK_COUNT) - keeps_place(marks), each = marks, k
     cdef Connection* connections = core.connections
     cdef uint64_t time = packet.time
-    cdef bint kept = True
+    cdef bint kept = True, calm = True
+    cdef Tuple t
     for k in range(count):
         if connections[touched[k]].wave & TIED:
             look_at(core, &connections[touched[k]], time, False)
         kept &= keeps(&connections[touched[k]], time, each >> MARK_UPKEEP & 7)
         each >>= MARK_NEXT
-    if not kept or (absent and not nobody_has(core, absent, place, time)):
+    if kept and absent:
+        t = missed(core, home_shard, number, leg)
+        kept = nobody_has(core, &t, absent, time, &calm)
+    if not kept:
         return False
     for k in range(count):
         refresh_again(core, &connections[touched[k]], packet, marks & MARK_REPLY != 0, marks >> MARK_UPKEEP & 7)
         marks >>= MARK_NEXT
+    found_to_hold(core, home_shard, number, leg, absent, calm)
     return True
 
 
@@ -266,14 +290,14 @@ cdef inline bint first_leg(Core* core, const Carry* carry, Carry* onward, bint* 
     goes_on[0] = f.flags & FLOW_ONWARD != 0
     if not fit(core, f, packet):               # since it was looked up it may have become another journey
         return False
-    if not again(core, packet, more.touched[0], more.marks[0], 0 if goes_on[0] else more.absent):
+    if not again(
+            core, packet, more.touched[0], more.marks[0], 0 if goes_on[0] else more.absent, core.shard, carry.flow, 0):
         return False
     result[0] = f.result
     result.wire += packet.length if f.flags & FLOW_WIRED else 0
     enlist(core, carry.flow, packet.length)
     f.busy = core.wave
     f.last.until = <uint32_t>(packet.time >> TICK) + f.reach if core.even else 0
-    found_to_hold(core, core.shard, carry.flow, 0, 0 if goes_on[0] else more.absent)
     if goes_on[0]:
         go_on(more, carry.row, carry.flow, core.shard, onward)
     return True
@@ -287,15 +311,9 @@ cdef inline void go_on(const Aside* more, uint32_t row, uint32_t flow, uint32_t 
 
 cdef inline bint second_leg(Core* core, const Carry* carry) noexcept nogil:
     """False: the packet has to walk."""
-    cdef const Aside* more = &core.homes[carry.trail.home].asides[carry.flow - 1]
-    cdef const Trail* trail = &carry.trail
-    if trail.absent:                           # a place may have been kept since its first leg
-        if not again(core, &core.packets[carry.row], more.touched[1], more.marks[1], trail.absent):
-            return False
-    elif not again(core, &core.packets[carry.row], trail.touched, trail.marks, 0):
-        return False
-    found_to_hold(core, carry.trail.home, carry.flow, 1, carry.trail.absent)
-    return True
+    return again(
+        core, &core.packets[carry.row], carry.trail.touched, carry.trail.marks, carry.trail.absent, carry.trail.home, carry.flow,
+        1)
 
 
 cdef inline void ask_for_first_leg(const Core* core, uint32_t flow) noexcept nogil:

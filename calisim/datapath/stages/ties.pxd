@@ -29,6 +29,7 @@ cdef enum:
     FLAGS_AT = 40                    # bit of Key.head where that is
     LEG_AT = 30                      # bits of a moment: the row, the leg,
     WAVE_AT = 36                     # and the wave
+    MOST_LINKS = 256                 # to one whose time-out changes: who looks at it has to ask them all
 
 
 cdef inline uint64_t moment(uint32_t wave, uint32_t leg, uint32_t row) noexcept nogil:
@@ -239,9 +240,9 @@ cdef inline aside pay(Core* core, Connection* c, Tie* tie) noexcept nogil:
 
 
 cdef inline void pay_up(Core* core, uint32_t position) noexcept nogil:
-    """After the last wave, and once."""
+    """Once a wave, if anybody may owe it something."""
     cdef Tie* tie = &core.ties[position]
-    if tie.paid != core.wave:
+    if tie.paid < core.lively:
         tie.paid = core.wave
         pay(core, &core.connections[position], tie)
 
@@ -257,7 +258,7 @@ cdef inline aside look_at(Core* core, Connection* c, uint64_t time, bint stirrin
             return                                     # alive, whatever is owed to it
         stirring &= c.expires == 0
     pay_up(core, <uint32_t>(c - core.connections))
-    if tie.stirred == core.wave or not (stirring or not core.even):
+    if tie.stirred >= core.lively or not (stirring or not core.even):
         return
     tie.stirred = core.wave
     while link:
@@ -265,6 +266,15 @@ cdef inline aside look_at(Core* core, Connection* c, uint64_t time, bint stirrin
         more = &core.homes[link & MOST_SHARDS - 1].asides[(link >> LINK_NUMBER) - 1]
         core.homes[link & MOST_SHARDS - 1].flows[(link >> LINK_NUMBER) - 1].trusted[leg] = False
         link = more.next[leg][(link >> LINK_SLOT & 7) % TOUCHED]
+
+
+cdef inline bint crowded(const Core* core, const uint32_t* touched, uint32_t count) noexcept nogil:
+    """One of these connections has no room for another Flow."""
+    cdef uint32_t k
+    for k in range(count):
+        if core.ties[touched[k]].links >= MOST_LINKS and not constant(&core.connections[touched[k]]):
+            return True
+    return False
 
 
 cdef inline void trust(Core* core, uint32_t home, uint32_t number, uint32_t leg) noexcept nogil:
@@ -275,12 +285,15 @@ cdef inline void trust(Core* core, uint32_t home, uint32_t number, uint32_t leg)
     cdef bint calm = True
     cdef Connection* c
     cdef Tie* tie
+    if not more.tied[leg] and crowded(core, more.touched[leg], more.marks[leg] & MARK_COUNT):
+        return
     for k in range(more.marks[leg] & MARK_COUNT):
         c = &core.connections[more.touched[leg][k]]
         tie = &core.ties[more.touched[leg][k]]
         if not more.tied[leg]:
             link = number << LINK_NUMBER | (leg * TOUCHED + k) << LINK_SLOT | home
             more.next[leg][k], tie.first = tie.first, link
+            tie.links += 1
             c.wave |= TIED
         calm &= tie.stirred != core.wave
     more.tied[leg] = True

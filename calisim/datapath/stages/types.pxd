@@ -263,6 +263,7 @@ cdef struct Tie:
     uint32_t first                   # Link to who refreshes it on trust
     uint32_t paid                    # the last wave in which it was told of all that is owed to it
     uint32_t stirred                 # the last wave in which it was looked at by one that does not only refresh it
+    uint32_t links                   # to it
 
 
 # A packet before its first leg, and its Flow, 0: it walks.
@@ -332,6 +333,7 @@ cdef struct Core:
     uint32_t listed_count
     bint caching                     # packets are plain and nobody wants events
     bint even                        # their times are in order as far as trust needs it (EVEN)
+    uint32_t lively                  # the last wave in which short cuts were taken
     Home[MOST_SHARDS] homes          # all shards' flows
     Ride* rides                      # [row]: its Flow's, before this packet was trusted with it
     Recall* recalls                  # a heap by row
