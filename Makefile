@@ -2,6 +2,7 @@
 # make test      set up and run the tests            make lint    ruff, mypy, cython-lint
 # make bench     benchmarks                          make fuzz    mutated packets and captures against the parsers
 # make sanitize   tests and hostile records through a core built with AddressSanitizer and UndefinedBehaviorSanitizer
+# make docs      the documentation as a site in build/site; a warning is an error
 # make labs      selftest of all labs with 20 seeds and of the quiz with 100
 # make clean     remove everything that was made
 #
@@ -20,7 +21,7 @@ PIP      := $(BIN)/python -m pip --disable-pip-version-check -q
 SOURCES := $(shell find calisim \( -name '*.pyx' -o -name '*.pxd' -o -name '*.h' -o -path 'calisim/vocabulary/*.py' \) \
              ! -name _vocabulary.pxd) setup.py pyproject.toml
 
-.PHONY: compare build test lint bench fuzz labs sanitize clean requirements
+.PHONY: compare build test lint bench fuzz docs labs sanitize clean requirements
 
 compare: $(VENV)/.built
 	@$(BIN)/calisim compare $(SCENARIO)
@@ -40,6 +41,10 @@ bench: $(VENV)/.test
 
 fuzz: $(VENV)/.test
 	$(BIN)/python tests/fuzz_wire.py $(PACKETS) $(CAPTURES)
+
+docs: $(VENV)/.docs
+	$(BIN)/python -m sphinx -q -W --keep-going -E -d build/doctrees docs build/site
+	@echo "see build/site/index.html"
 
 labs: $(VENV)/.built
 	$(BIN)/calisim lab selftest 1 2 3 4 --seeds 20
@@ -86,6 +91,10 @@ $(VENV)/.built: $(SOURCES) | $(BIN)/python
 
 $(VENV)/.test: $(VENV)/.built
 	$(PIP) install --no-build-isolation --editable '.[test]'
+	@touch $@
+
+$(VENV)/.docs: $(VENV)/.built
+	$(PIP) install --no-build-isolation --editable '.[docs]'
 	@touch $@
 
 $(VENV)/.dev: $(VENV)/.test

@@ -13,8 +13,9 @@ Floors, each importing only from lower ones::
     9 cli          command line: one file per command
     8 conformance  judges: recorded behaviour of the real thing against this model
       bench        how fast, against what one would take instead
-       labs         teaching labs: texts and data, judged by the simulator
-    7 report       answers → text, JSON, JUnit XML, the journey page (HTML)
+      labs         teaching labs: texts and data, judged by the simulator
+      view         the journey page, alive: follows the file, switches things
+    7 report       answers → text, JSON, JUnit XML, the journey page (HTML), pictures, diagrams
     6 analysis     run → answers, one question per file
     5 datapath     what happens to packets, twice: reference (plain Python) and fast (Cython)
       traffic      traffic sets → packets
@@ -31,6 +32,10 @@ In Python::
     network = calisim.load("scenarios/three-az.yaml").build("calico-cross-subnet")
     run = network.run()                          # every traffic set; run.tally, run.results
     print(network.trace("shop/web-a-1-0", "shop/db-0", port=5432))
+    calisim.compare(network.scenario)            # the same traffic through all variants
+    calisim.plot(network, run).svg()             # a picture of a network, a run, a trace, a comparison
+
+In a notebook all of them show themselves.
 
 Everything is imported when it is first used, so ``import calisim`` costs next to nothing.
 """
@@ -43,17 +48,24 @@ if TYPE_CHECKING:
     from collections.abc import Iterable
     from os import PathLike
 
+    from .analysis.compare import Comparison, compare
+    from .analysis.explain import Trace
     from .analysis.network import Network
     from .analysis.run import Run
+    from .report.plots.picture import plot
     from .scenario.scenario import Scenario
     from .vocabulary import CONNECTION, EVENT, HEADER, PACKET, RESULT
 
     __version__: str
 
-__all__ = ["CONNECTION", "EVENT", "HEADER", "PACKET", "RESULT", "Network", "Run", "Scenario", "__version__", "load"]
+__all__ = [
+    "CONNECTION", "EVENT", "HEADER", "PACKET", "RESULT", "Comparison", "Network", "Run", "Scenario", "Trace", "__version__",
+    "compare", "load", "plot",
+]
 
 _HOMES = {
     "CONNECTION": "vocabulary", "EVENT": "vocabulary", "HEADER": "vocabulary", "PACKET": "vocabulary", "RESULT": "vocabulary",
+    "Comparison": "analysis.compare", "Trace": "analysis.explain", "compare": "analysis.compare", "plot": "report.plots.picture",
     "Network": "analysis.network", "Run": "analysis.run", "Scenario": "scenario.scenario",
 }
 
@@ -65,7 +77,7 @@ def load(
 
     Raises :class:`calisim.errors.ScenarioError` with every problem of the file, its place and its cure.
     """
-    from .analysis import network  # noqa: F401 – gives Scenario its build()
+    from .report import notebook  # noqa: F401 – and with it what gives Scenario its build(), and all answers their HTML
     from .scenario.load import load as read
 
     return read(path, set=set, apply=apply)

@@ -53,7 +53,7 @@ class Ledger:
         affinities: np.ndarray, affinity_count: int, paths: np.ndarray, ordinals: np.ndarray, links: np.ndarray,
         drops: np.ndarray, verdicts: np.ndarray, hits: np.ndarray, flows: np.ndarray, asides: np.ndarray,
         flow_index: np.ndarray, listed: np.ndarray, flow_count: int, listed_count: int, index_count: int, shards: np.ndarray,
-        shard: int,
+        shard: int, sourced: bool,
     ) -> None: ...
     def settle(self) -> None:
         """The counters get the packets that took short cuts."""
@@ -118,7 +118,7 @@ def enter(ledger: Ledger, posts: list[Post], flows_may_grow: bool) -> bool:
 def reflow(flows: np.ndarray, count: int, flow_index: np.ndarray) -> None:
     """Enters the first ``count`` flows into an empty index."""
 
-def reindex(connections: np.ndarray, count: int, index: np.ndarray) -> int:
+def reindex(connections: np.ndarray, count: int, index: np.ndarray, sourced: bool) -> int:
     """Enters the first ``count`` records into an empty index, in their order. Returns how many slots they take."""
 
 def widen(index: np.ndarray, wider: np.ndarray) -> None:

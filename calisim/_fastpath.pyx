@@ -12,7 +12,8 @@ from calisim._vocabulary cimport *
 from calisim.datapath.stages.admit cimport admit
 from calisim.datapath.stages.balance cimport affinity_of
 from calisim.datapath.stages.deparse cimport Draft, Tunnels as TunnelDevices, pour, push_inner, push_outer, still_own
-from calisim.datapath.stages.flows cimport FLOW_LISTED, FLOW_SHARD, ask_for_settling, enter_flow, hash_of_key, set_out, settle
+from calisim.datapath.stages.flows cimport (
+    FLOW_LISTED, FLOW_SHARD, HANDFUL, ask_for_settling, enter_flow, hash_of_key, set_out, settle)
 from calisim.datapath.stages.frames cimport CONNECTIONS_A_LEG, EVENTS_A_LEG, start, walk_frames
 from calisim.datapath.stages.track cimport index_again
 from calisim.datapath.stages.ties cimport EVEN, LEG_AT, TICK, pay_up
@@ -25,6 +26,7 @@ from calisim.datapath.stages.police cimport Suspect, judge, suspect
 cdef enum:
     NOT_KNOWN = 255                  # no shard
     AFTERWARDS = 63                  # a leg that comes after all others
+    STRETCH = 256                    # slots of an index
 
 VOCABULARY = VOCABULARY_DIGEST.decode()
 FRAME = FRAME_SIZE
@@ -57,6 +59,7 @@ cdef class Tables:
     cdef Core core
     cdef uint32_t places
     cdef uint32_t objects
+    cdef bint sticky                 # masquerade asks which port a source had last
     cdef tuple held
 
     def __cinit__(
@@ -71,6 +74,7 @@ cdef class Tables:
         const Frontend[::1] frontends not None, const Service[::1] services not None, const Backend[::1] backends not None,
         const Range[::1] ranges not None, uint32_t places, uint32_t objects,
     ):
+        cdef Py_ssize_t router
         if (lpm.shape[0] < 65536 or blocked.shape[0] != 256 or fabric.shape[0] != 1 or rows.shape[1] != classes.shape[0]
                 or target_rows.shape[1] != classes.shape[0] or 0 in (
                     classes.shape[0], residents.shape[0], rows.shape[0], adjacencies.shape[0], routers.shape[0],
@@ -100,6 +104,8 @@ cdef class Tables:
         self.core.fib.class_count, self.core.fib.resident_count = classes.shape[0], residents.shape[0]
         self.core.fib.router_count, self.core.fib.endpoint_count = routers.shape[0] - 1, endpoints.shape[0] - 1
         self.core.fib.subnet_count = subnets.shape[0] - 1
+        for router in range(1, routers.shape[0]):
+            self.sticky |= not routers[router].flags & ROUTER_FLAG_RANDOM_FULLY
 
 
 cdef class Ledger:
@@ -117,7 +123,7 @@ cdef class Ledger:
         uint32_t[:, ::1] ordinals not None, uint64_t[:, :, :, ::1] links not None, uint64_t[:, ::1] drops not None,
         uint64_t[::1] verdicts not None, uint64_t[::1] hits not None, uint8_t[::1] flows not None, uint8_t[::1] asides not None,
         uint64_t[::1] flow_index not None, uint32_t[::1] listed not None, uint32_t flow_count, uint32_t listed_count,
-        uint64_t index_count, const uint8_t[::1] shards not None, uint32_t shard,
+        uint64_t index_count, const uint8_t[::1] shards not None, uint32_t shard, bint sourced,
     ):
         cdef Py_ssize_t room = listed.shape[0], slots = taken.shape[0] // <Py_ssize_t>sizeof(Taken)
         if (index.shape[0] & (index.shape[0] - 1) or not LEAST_INDEX <= index.shape[0] <= 1 << 31
@@ -144,7 +150,7 @@ cdef class Ledger:
         self.core.shards, self.core.shard = &shards[0], shard
         self.core.index, self.core.index_mask, self.core.index_count = &index[0], index.shape[0] - 1, index_count
         self.core.connections, self.core.connection_room = &connections[0], connections.shape[0]
-        self.core.connection_count = connection_count
+        self.core.connection_count, self.core.sourced = connection_count, sourced
         self.core.ties = <Tie*> &ties[0]
         self.core.taken, self.core.taken_mask = <Taken*> &taken[0], slots - 1
         self.core.affinities, self.core.affinity_mask, self.core.affinity_count = (
@@ -330,7 +336,7 @@ def set_off(
         rows = <const uint32_t*> batch.first
         with nogil:
             while batch.taken < batch.count:
-                size = min(<uint32_t>FRAME_SIZE, batch.count - batch.taken)
+                size = min(<uint32_t>HANDFUL, batch.count - batch.taken)
                 if caching:
                     set_out(core, &rows[batch.taken], size, <Waiting*> left.first, &left.count)
                 else:
@@ -393,7 +399,7 @@ def step(
             or rides.shape[0] < (packets.shape[0] * <Py_ssize_t>sizeof(Ride) if even else 0)):
         raise ValueError("results and buffers do not fit the wave")
     if (ledger.routers != tables.core.fib.router_count + 1 or ledger.places != tables.places + 1
-            or ledger.objects != tables.objects + 1):
+            or ledger.objects != tables.objects + 1 or (tables.sticky and not core.sourced)):
         raise ValueError("this state belongs to another network")
     if (event_count > <uint64_t>events.shape[0] or born_count > <uint64_t>born.shape[0]
             or born_packets.shape[0] != born.shape[0] or born_headers.shape[0] != born.shape[0]):
@@ -450,8 +456,9 @@ def enter(Ledger ledger not None, list posts not None, bint flows_may_grow):
     return True
 
 
-def reindex(Connection[::1] connections not None, uint32_t count, uint64_t[::1] index not None):
-    """Enter the first ``count`` records into an empty index, in their order. Gives how many slots they take."""
+def reindex(Connection[::1] connections not None, uint32_t count, uint64_t[::1] index not None, bint sourced):
+    """Enter the first ``count`` records into an empty index, in their order. Gives how many slots they take. ``sourced``: by
+    their sources, too; of each the records then tell which is the last."""
     cdef Core core
     cdef uint32_t i
     if (index.shape[0] & (index.shape[0] - 1) or index.shape[0] <= count * <Py_ssize_t>3
@@ -460,29 +467,38 @@ def reindex(Connection[::1] connections not None, uint32_t count, uint64_t[::1] 
     if count == 0:
         return 0
     core.index, core.index_mask, core.index_count, core.connections = &index[0], index.shape[0] - 1, 0, &connections[0]
+    core.sourced = sourced
     with nogil:
         for i in range(count):
             connections[i].wave &= ~(WATCHED | TIED)       # what searches knew goes with the old index, and flows are forgotten
-            index_again(&core, i)
+            if connections[i].packets or connections[i].reply_packets:     # else a flow had kept the place
+                index_again(&core, i)
     return core.index_count
 
 
 def widen(const uint64_t[::1] index not None, uint64_t[::1] wider not None):
     """Enter the slots of an index, some of them empty, into an empty one. From an empty slot on all go in the order in which
-    they came, as far as their homes are the same; reading and writing run along the memory."""
-    cdef uint64_t mask = index.shape[0] - 1, more = wider.shape[0] - 1, slot, at, first = 0, i
+    they came, as far as their homes are the same; reading and writing run along the memory. Empty slots are left out
+    beforehand, a stretch at a time: nobody could predict a branch about them."""
+    cdef uint64_t mask = index.shape[0] - 1, more = wider.shape[0] - 1, at, first = 0, i = 0, j, end
+    cdef uint64_t[STRETCH] slots
+    cdef uint32_t count, k
     if index.shape[0] & mask or wider.shape[0] & more or not 0 < index.shape[0] <= wider.shape[0]:
         raise ValueError("the wider index does not fit the other one")
     with nogil:
         while index[first] and first < mask:
             first += 1
-        for i in range(first + 1, first + 1 + mask):
-            slot = index[i & mask]
-            if slot:
-                at = slot >> 32 & more
+        while i < mask:
+            count, end = 0, min(i + STRETCH, mask)
+            for j in range(i, end):
+                slots[count] = index[(first + 1 + j) & mask]
+                count += slots[count] != 0
+            for k in range(count):
+                at = slots[k] >> 32 & more
                 while wider[at]:
                     at = (at + 1) & more
-                wider[at] = slot
+                wider[at] = slots[k]
+            i = end
 
 
 def reflow(const uint8_t[::1] flows not None, uint32_t count, uint64_t[::1] flow_index not None):

@@ -10,6 +10,7 @@ import gc
 from collections.abc import Callable, Hashable, Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from functools import partial
+from itertools import zip_longest
 from typing import TypeVar, cast
 
 T = TypeVar("T")
@@ -33,17 +34,36 @@ class Parts:
 
     def each(self, name: Hashable, make: Callable[..., T], items: Sequence[object], *inputs: object) -> list[T]:
         """``make(item, *inputs)`` of every item. Where the inputs are those of last time, what is made of the items with which
-        both lists begin and end is taken over: a few that join or leave cost what they are."""
+        both lists begin and end is taken over: a few that join or leave cost what they are. What comes out equal to what it was
+        is the object that it was, so that nothing that follows from it is made again."""
         known = self._made.get(name)
         before: Sequence[object] = ()
         made: list[T] = []
-        if known is not None and known[0][1:] == inputs:
-            before, made = cast(Sequence[object], known[0][0]), cast("list[T]", known[1])
+        if known is not None:
+            made = cast("list[T]", known[1])
+            if known[0][1:] == inputs:
+                before = cast(Sequence[object], known[0][0])
         shorter = min(len(items), len(before))
         first = _alike(items, before, shorter)
         last = _alike(items[::-1], before[::-1], shorter - first)
         new = [make(item, *inputs) for item in items[first:len(items) - last]]
-        made = [*made[:first], *new, *made[len(made) - last:]]
+        settled = [
+            old if old == one else one for old, one in zip_longest(made[first:first + len(new)], new)] if made else new
+        made = [*made[:first], *settled, *made[len(made) - last:]]
+        self._made[name] = (items, *inputs), made
+        return made
+
+    def onward(
+        self, name: Hashable, make: Callable[..., Iterable[T]], items: Sequence[object], *inputs: object,
+    ) -> list[T]:
+        """Results one after the other, each of which depends on all before it: ``make(items, results before, *inputs)`` gives
+        those of the items from the first one on that is not as it was."""
+        known = self._made.get(name)
+        made: list[T] = []
+        if known is not None and known[0][1:] == inputs:
+            before = cast(Sequence[object], known[0][0])
+            made = cast("list[T]", known[1])[:_alike(items, before, min(len(items), len(before)))]
+        made = [*made, *make(items[len(made):], made, *inputs)]
         self._made[name] = (items, *inputs), made
         return made
 

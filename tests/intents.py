@@ -14,7 +14,7 @@ from typing import Any
 
 from calisim.control.intent import (
     Adjacency, Advert, Backend, Block, Endpoint, Fabric, FabricGroup, FabricRoute, FabricSubnet, FilterRule, Frontend, Intent,
-    NatRule, Object, Pool, Route, Router, RoutingInputs, ServicePort, Services,
+    NatRule, Object, Peer, Pool, Route, Router, RoutingInputs, ServicePort, Services,
 )
 from calisim.errors import Mark
 from calisim.quantities import Prefix, network_of, parse_address, parse_prefix
@@ -219,7 +219,8 @@ class Cluster:
             **self.fabric)  # type: ignore[arg-type]
         return Intent(
             name="hand-made", seed=self.seed, routers=tuple(self.routers), endpoints=endpoints, pools=tuple(self.pools),
-            blocks=tuple(Block(prefix, pool, owner) for prefix, owner, pool in self.blocks), adverts=tuple(self.adverts),
+            blocks=tuple(Block(prefix, pool, owner) for prefix, owner, pool in self.blocks),
+            adverts=tuple(replace(advert, peer=self._peer(advert.owner)) for advert in self.adverts),
             nat=NatRule(
                 tuple(pool.prefix for pool in self.pools if pool.nat_outgoing), tuple(pool.prefix for pool in self.pools),
                 frozenset(self.exempt_hosts)),
@@ -228,7 +229,7 @@ class Cluster:
             icmp_ratelimit=self.icmp_ratelimit,
             tunnel_senders=frozenset(r.address for r in self.routers) - self.outcasts | self.strangers,
             services=Services(tuple(self.services), tuple(self.frontends), **self.kube_proxy),  # type: ignore[arg-type]
-            remote_route=self._remote_route, own_routes=cache(self._own_routes),
+            remote_route=self._remote_route, own_routes=tuple(self._own_routes(number + 1) for number in range(count)),
             pod_routes=cache(lambda router: self._pod_routes(router, endpoints)))
 
     def _endpoints(self) -> tuple[Endpoint, ...]:
@@ -255,6 +256,10 @@ class Cluster:
         default = Adjacency(AdjacencyKind.REMOTE, Device.ETHERNET, inputs.mtu, inputs.gateway, decided_by=by)
         uplink = Route(inputs.link, attached, "eth0"), Route(ANYWHERE, default, "eth0", inputs.gateway)
         return (*blackholes, *uplink)
+
+    def _peer(self, number: int) -> Peer:
+        router = self.routers[number - 1]
+        return Peer(router.address, router.vxlan_address, router.inputs.vpc, router.inputs.mesh)
 
     def _remote_route(self, inputs: RoutingInputs, advert: Advert) -> Route | None:
         pool, peer = self.pools[advert.pool], self.routers[advert.owner - 1]

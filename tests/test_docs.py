@@ -1,43 +1,38 @@
-"""What the documentation shows can be done as shown: commands run, links lead somewhere, generated pages are current."""
+"""What the documentation shows can be done as shown: commands run, links lead somewhere, generated parts are current."""
 
 from __future__ import annotations
 
 import os
 import re
 import shlex
+import signal
 import subprocess
 import sys
+import urllib.request
+from collections.abc import Iterator, Mapping
+from concurrent.futures import Future, ThreadPoolExecutor
 from pathlib import Path
 
+import click
 import pytest
 
-ROOT = Path(__file__).resolve().parent.parent
-PAGES = [ROOT / "README.md", ROOT / "CONTRIBUTING.md", *sorted((ROOT / "docs").glob("*.md"))]
+from calisim.cli.main import cli
+from docs.pages import PAGES, ROOT, Block, bash, blocks, folder, sessions
 
-# Set up an environment of their own, take minutes, or run these very tests.
-NOT_HERE = ("make", ".ci/run", "git", "pip", "python -m venv", "apt-get", "source", ". .venv")
-
-
-def commands() -> list[tuple[str, str]]:
-    """(page, command) of every shell block; a here-document belongs to its command."""
-    found = []
-    for page in PAGES:
-        for block in re.findall(r"^```(?:sh|bash|console)\n(.*?)^```", page.read_text(), re.DOTALL | re.MULTILINE):
-            prompt = any(line.startswith("$ ") for line in block.splitlines())
-            for line in statements(block):
-                if prompt and not line.startswith("$ "):
-                    continue                          # output
-                command = re.sub(r"\s+#.*$", "", line.removeprefix("$ "), flags=re.MULTILINE).strip()
-                if command and not command.startswith(("#", *NOT_HERE)):
-                    found.append((page.name, command))
-    return found
+# Exit 1 (a check said no) is an answer; 2 (wrong call), 127 (no such command) and a traceback (also 1) are not.
+PRELUDE = """
+fine() { [ "$1" -le 1 ] || { echo "exit $1: $2" >&2; exit 3; }; }
+"""
 
 
-def statements(block: str) -> list[str]:
-    """Lines of a block, those of a here-document and continued ones joined to their first."""
+SERVES = "calisim view"
+
+
+def statements(script: str) -> list[str]:
+    """Lines of a script, those of a here-document and continued ones joined to their first."""
     joined: list[str] = []
     end = ""
-    for line in block.splitlines():
+    for line in script.splitlines():
         if end or (joined and joined[-1].endswith("\\")):
             joined[-1] += "\n" + line
             end = "" if line == end else end
@@ -45,41 +40,103 @@ def statements(block: str) -> list[str]:
         joined.append(line)
         here = re.search(r"<<\s*-?'?(\w+)'?", line)
         end = here[1] if here else ""
-    return joined
+    return [one for one in joined if one.strip()]
 
 
-@pytest.mark.parametrize(("page", "command"), commands(), ids=lambda value: value.splitlines()[0][:60])
-def test_command_runs(page: str, command: str) -> None:
-    """With the calisim of this tree, installed or not; exit 1 (a check said no) is allowed, 2 (wrong call) is not."""
-    this_calisim = f'calisim() {{ "{sys.executable}" -m calisim "$@"; }}'
-    done = subprocess.run(
-        ["bash", "-c", f"{this_calisim}\n{command}"], cwd=ROOT, env={**os.environ, "PYTHONPATH": str(ROOT), "COLUMNS": "100"},
-        capture_output=True, text=True, timeout=120, check=False)
-    assert done.returncode in (0, 1), f"{page}: {shlex.quote(command)}: {done.returncode}\n{done.stdout}{done.stderr}"
-    assert "Traceback" not in done.stderr
+def named(value: object) -> str:
+    return value.stem if isinstance(value, Path) else str(value)
 
 
-@pytest.mark.parametrize("page", PAGES, ids=lambda page: page.name)
+def played(page: Path, section: str) -> subprocess.CompletedProcess[str]:
+    """A section's commands, each of them asked how it ended; what serves until it is interrupted goes first."""
+    told = statements(sessions()[page, section])
+    ending = [one for one in told if not one.startswith(SERVES)]
+    script = "\n".join(f"{one}\nfine $? {shlex.quote(one.splitlines()[0])}" for one in ending)
+    with folder(page) as place:
+        for one in told:
+            if one.startswith(SERVES):
+                assert_serves(one, place)
+        return bash(PRELUDE + script, place)
+
+
+def assert_serves(command: str, place: Path) -> None:
+    """It gives its address, answers there, and ends well when it is told to."""
+    environment = {name: value for name, value in os.environ.items() if name not in ("DISPLAY", "WAYLAND_DISPLAY", "BROWSER")}
+    running = subprocess.Popen(
+        [sys.executable, "-m", *shlex.split(command, comments=True)], cwd=place, env={**environment, "PYTHONPATH": str(ROOT)},
+        text=True, stdout=subprocess.PIPE, stderr=subprocess.PIPE)
+    try:
+        assert running.stdout is not None
+        with urllib.request.urlopen(running.stdout.readline().strip(), timeout=60) as answer:
+            assert answer.status == 200 and b"<title>" in answer.read()
+        running.send_signal(signal.SIGINT)
+        _, said = running.communicate(timeout=60)
+    finally:
+        running.kill()
+    assert running.returncode == 0 and "Traceback" not in said
+
+
+@pytest.fixture(scope="module")
+def playing(request: pytest.FixtureRequest) -> Iterator[Mapping[tuple[Path, str], Future[subprocess.CompletedProcess[str]]]]:
+    """All sections that are asked for, side by side on all processors."""
+    wanted = [item.callspec.params for item in request.session.items if "playing" in getattr(item, "fixturenames", ())]
+    with ThreadPoolExecutor(os.cpu_count()) as pool:
+        yield {(one["page"], one["section"]): pool.submit(played, one["page"], one["section"]) for one in wanted}
+
+
+@pytest.mark.parametrize(("page", "section"), sessions(), ids=named)
+def test_what_a_section_tells_to_run_runs(
+    page: Path, section: str, playing: Mapping[tuple[Path, str], Future[subprocess.CompletedProcess[str]]],
+) -> None:
+    if re.search(r"--(svg|png) |calisim\.plot\(", sessions()[page, section]):
+        pytest.importorskip("matplotlib", reason="this draws a picture: matplotlib is not installed")
+    done = playing[page, section].result()
+    assert done.returncode == 0 and "Traceback" not in done.stderr, f"{page.name}: {section}\n{done.stdout}{done.stderr}"
+
+
+def test_a_section_that_fails_is_seen(tmp_path: Path) -> None:
+    assert bash(PRELUDE + "calisim run nowhere.yaml\nfine $? run", tmp_path).returncode == 3
+    assert statements("a <<EOF\nb\nEOF\nc \\\n  d\n\ne") == ["a <<EOF\nb\nEOF", "c \\\n  d", "e"]
+
+
+@pytest.mark.parametrize("page", PAGES, ids=named)
+def test_every_command_is_in_a_block_that_runs_or_says_why_not(page: Path) -> None:
+    """Shell is always ``sh``; nothing to run hides in an indented block or in one without a language."""
+    shown = blocks(page)
+    languages = {block.language for block in shown if not block.language.startswith("{")}
+    assert languages <= {"sh", "python", "yaml", "text", "mermaid"}
+    assert all(len(block.says) > 10 for block in shown if block.mark == "not run")
+    prose = re.sub(r"^```.*?^```$", "", page.read_text(encoding="utf-8"), flags=re.DOTALL | re.MULTILINE)
+    assert re.findall(r"\n\n    \S.*", prose) == []
+
+
+def unrun() -> list[Block]:
+    return [block for page in PAGES for block in blocks(page) if block.mark == "not run"]
+
+
+def test_what_is_not_run_is_at_least_there() -> None:
+    """make's targets, and calisim's commands with their options."""
+    targets = re.findall(r"^(\w+):", (ROOT / "Makefile").read_text(), re.MULTILINE)
+    lines = [line.split("#")[0].split() for block in unrun() for line in block.text.splitlines()]
+    for words in lines:
+        if words and words[0] == "make":
+            assert words[1] in targets, words
+        if words and words[0] == "calisim" and words[1] in cli.list_commands(click.Context(cli)):
+            command = cli.get_command(click.Context(cli), words[1])
+            assert command is not None
+            known = {name for one in command.params for name in one.opts}
+            assert {word for word in words if word.startswith("-")} <= known, words
+
+
+@pytest.mark.parametrize("page", PAGES, ids=named)
 def test_links_lead_somewhere(page: Path) -> None:
-    targets = re.findall(r"\]\((?!https?:|#)([^)#\s]+)", page.read_text())
+    targets = re.findall(r"\]\((?!https?:|#)([^)#\s]+)", page.read_text(encoding="utf-8"))
     assert [target for target in targets if not (page.parent / target).exists()] == []
 
 
-def test_readme_shows_commands() -> None:
-    assert any(page == "README.md" for page, _ in commands())
-
-
-@pytest.mark.parametrize("script", ["reasons.py", "outputs.py"])
-def test_generated_pages_are_current(script: str) -> None:
+@pytest.mark.parametrize("module", ["docs.generate", "docs.notebook"])
+def test_generated_parts_are_current(module: str) -> None:
     done = subprocess.run(
-        [sys.executable, str(ROOT / "docs" / script), "--check"], env={**os.environ, "PYTHONPATH": str(ROOT)},
+        [sys.executable, "-m", module, "--check"], cwd=ROOT, env={**os.environ, "PYTHONPATH": str(ROOT)},
         capture_output=True, text=True, check=False)
-    assert done.returncode == 0, f"run python docs/{script}\n{done.stderr}"
-
-
-def test_python_of_the_readme_runs() -> None:
-    for block in re.findall(r"^```python\n(.*?)^```", (ROOT / "README.md").read_text(), re.DOTALL | re.MULTILINE):
-        done = subprocess.run(
-            [sys.executable, "-c", block], cwd=ROOT, env={**os.environ, "PYTHONPATH": str(ROOT)},
-            capture_output=True, text=True, check=False)
-        assert done.returncode == 0, done.stderr
+    assert done.returncode == 0, f"run python -m {module}\n{done.stderr}"

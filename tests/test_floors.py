@@ -13,7 +13,8 @@ ROOT = Path(__file__).resolve().parent.parent
 FLOORS = {
     "vocabulary": 0, "wire": 0, "errors": 0, "quantities": 0, "selector": 0, "parts": 0, "sequences": 0,
     "scenario": 1, "model": 2, "control": 3, "fib": 4,
-    "datapath": 5, "traffic": 5, "_fastpath": 5, "analysis": 6, "report": 7, "labs": 8, "conformance": 8, "bench": 8, "cli": 9,
+    "datapath": 5, "traffic": 5, "_fastpath": 5, "analysis": 6, "report": 7, "labs": 8, "conformance": 8,
+    "bench": 8, "view": 8, "cli": 9,
     "__main__": 10,
     "": 10,                          # the package itself: its public names come from everywhere, lazily
 }

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import gc
+from collections.abc import Iterator
 
 import pytest
 
@@ -54,6 +55,25 @@ def test_items_at_both_ends_are_taken_over() -> None:
     branch = parts.branch()
     assert branch.each("x", make, ["c"], "?") == ["c?"] and parts.each("x", make, ["b", "c"], "?") == ["b?", "c?"]
     assert made == ["b", "c"]
+
+
+def test_what_depends_on_all_before_is_taken_over_up_to_the_first_change() -> None:
+    parts, made = Parts(), []
+
+    def sums(items: list[int], before: list[int], start: int) -> Iterator[int]:
+        total = before[-1] if before else start
+        for item in items:
+            made.append(item)
+            yield (total := total + item)
+
+    for items, start, new, wanted in (
+        ([1, 2, 3], 0, [1, 2, 3], [1, 3, 6]), ([1, 2, 3, 4], 0, [4], [1, 3, 6, 10]), ([1, 5, 3, 4], 0, [5, 3, 4], [1, 6, 9, 13]),
+        ([1, 5], 0, [], [1, 6]), ([], 0, [], []), ([1, 5], 0, [1, 5], [1, 6]), ([1, 5], 7, [1, 5], [8, 13]),
+    ):
+        made.clear()
+        branch = parts.branch()
+        assert parts.onward("x", sums, items, start) == wanted and made == new
+        assert branch.onward("x", sums, items, start) == wanted
 
 
 def test_branches_do_not_see_each_other() -> None:

@@ -76,6 +76,10 @@ def test_engines_name_no_reason_without_a_case(engine: str) -> None:
     assert unreachable <= {"ECN_ILLEGAL", "POLICY_INGRESS"}
 
 
+def test_every_verdict_says_what_it_means() -> None:
+    assert [verdict.name for verdict in Verdict if not verdict.sentence] == ["NONE"]
+
+
 def test_verdicts_are_parted_into_success_and_failure() -> None:
     for verdict in Verdict:
         assert not (verdict.success and verdict.failure)

@@ -6,7 +6,7 @@ Every number is a sum over packets that went through the engine; the needs were 
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from functools import partial
 from typing import TYPE_CHECKING
 
@@ -81,6 +81,10 @@ class Comparison:
     answer: str = ""
     assumptions: tuple[str, ...] = field(default=())
 
+    def __repr__(self) -> str:
+        """One line; what it holds is there to be asked."""
+        return f"<Comparison of {len(self.variants)} variants of {self.scenario.name}: {self.answer}>"
+
 
 def compare(
     scenario: Scenario, variants: Sequence[str] = (), *, pairs: bool = False, engine: str = "fast",
@@ -88,28 +92,44 @@ def compare(
 ) -> Comparison:
     """Send the scenario's traffic through every variant and answer "overlay or cross-subnet?". ``watch`` is asked for each
     variant's network who is to see its waves (of the traffic itself, not of what the needs were measured with)."""
-    from .answer import answer, assumptions
+    refuse_silence(scenario)
+    chapters = story(scenario, engine, progress) if scenario.spec.steps else ()
+    parts = Parts()
+    reports = tuple(measured(report(Network(scenario, variant, engine=engine, parts=parts), progress, watch), progress)
+                    for variant in variants or scenario.variant_ids)
+    differences, count = (tuple(_differences(reports)), _differing(reports)) if pairs else (None, 0)
+    return replace(concluded(scenario, chapters, reports), pairs=differences, differing=count)
 
+
+def refuse_silence(scenario: Scenario) -> None:
+    """Without traffic there is nothing to say."""
     if not scenario.spec.traffic:
         raise UsageError(
             "the scenario sends nothing, so there is nothing to compare; add a traffic set, for example\n"
             "  traffic: [{name: mesh, from: all(), to: all(), protocol: tcp, port: 80, size: 1000}]")
-    chapters = story(scenario, engine, progress) if scenario.spec.steps else ()
-    parts = Parts()
-    reports = tuple(_report(Network(scenario, variant, engine=engine, parts=parts), progress, watch)
-                    for variant in variants or scenario.variant_ids)
-    differences, count = (tuple(_differences(reports)), _differing(reports)) if pairs else (None, 0)
-    return Comparison(scenario, chapters, reports, differences, count, answer(reports), assumptions(reports))
 
 
-def _report(network: Network, progress: Progress | None, watch: Callable[[Network], Watch] | None) -> VariantReport:
+def report(network: Network, progress: Progress | None = None, watch: Callable[[Network], Watch] | None = None) -> VariantReport:
+    """The whole traffic sent through a network; what it needs is not measured yet."""
     say = progress and partial(_relay, progress, network.variant)
     if say is not None:
         say("control plane", 0)
     run = network.run(keep=False, progress=say, watch=watch and watch(network))
     run.state = None
     network.release()
-    return VariantReport(network.variant, network, run, needs(network, run, say))
+    return VariantReport(network.variant, network, run, ())
+
+
+def measured(made: VariantReport, progress: Progress | None = None) -> VariantReport:
+    """The report with what its network needs, each left out once."""
+    return replace(made, needs=needs(made.network, made.run, progress and partial(_relay, progress, made.id)))
+
+
+def concluded(scenario: Scenario, chapters: tuple[Chapter, ...], reports: tuple[VariantReport, ...]) -> Comparison:
+    """What the reports of several variants come to."""
+    from .answer import answer, assumptions
+
+    return Comparison(scenario, chapters, reports, answer=answer(reports), assumptions=assumptions(reports))
 
 
 def _relay(progress: Progress, variant: str, what: str, count: int) -> None:

@@ -248,8 +248,9 @@ def _instance(name: str) -> str:
 
 
 def _what_if(network: Network, packet: np.void, assignment: str) -> tuple[str, ...]:
-    """The same change, tried in the simulator only. Steps set values after ``--set``, so for them there is no such command."""
-    if network.step:
+    """The same change, tried in the simulator only. Steps set values after ``--set``, so for them there is no such command, nor
+    for a variant that no file has."""
+    if network.step or network.variant not in network.scenario.select_variants("all"):
         return ()
     sender, receiver = pair_of(network, packet)
     protocol, size = int(packet["protocol"]), int(packet["length"])

@@ -6,12 +6,13 @@ both then really send the packets.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Collection, Iterable, Iterator
+from collections.abc import Callable, Collection, Iterable, Iterator, Sequence
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
 from ..model.entities import AclRule, NetworkAcl, Node, RouteTable, SecurityGroup, TrafficRule, Vpc
 from ..quantities import Prefix
+from ..sequences import Joined, runs
 
 if TYPE_CHECKING:
     from ..model.topology import Topology
@@ -28,10 +29,17 @@ def on_nodes(names: Collection[str] | None, change: Callable[[Node], Node]) -> E
     """A change of the named nodes (None: of all)."""
 
     def edit(topology: Topology) -> Topology:
-        nodes = tuple(change(node) if names is None or node.name in names else node for node in topology.entities.nodes)
+        nodes = Joined(_changed(run, names, change) for run in runs(topology.entities.nodes))
         return replace(topology, entities=replace(topology.entities, nodes=nodes))
 
     return edit
+
+
+def _changed(nodes: Sequence[Node], names: Collection[str] | None, change: Callable[[Node], Node]) -> Sequence[Node]:
+    """The run itself where nobody in it is named."""
+    if names is not None and not any(node.name in names for node in nodes):
+        return nodes
+    return tuple(change(node) if names is None or node.name in names else node for node in nodes)
 
 
 def felix(**values: Any) -> Edit:

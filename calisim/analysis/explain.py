@@ -79,10 +79,11 @@ class Journey:
 
 @dataclass(frozen=True)
 class Trace:
-    """The journey there and, if it arrived at somebody who answers, the journey back."""
+    """The journey there and, if it arrived at somebody who answers, the journey back; ``network`` knows what they meet."""
 
     request: Journey
     reply: Journey | None
+    network: Network = field(repr=False)
 
     @property
     def verdict(self) -> Verdict:
@@ -101,6 +102,11 @@ class Trace:
 
         return kept_run([(way.fates.family[0].packets, way.fates) for way in self.ways if way.fates is not None])
 
+    def __repr__(self) -> str:
+        """One line; the journeys are there to be asked, and printed they are told."""
+        ends = ", ".join(way.verdict.name.lower() for way in self.ways)
+        return f"<Trace in {self.network.scenario.name}, {self.network.variant}: {ends}>"
+
     def __str__(self) -> str:
         from .telling import lines
 
@@ -116,7 +122,7 @@ def trace(network: Network, request: Request) -> Trace:
     there, outcome = journey(network, packets, None, state)
     there = replace(there, policy=Walker(network).sides_of(packets[0], outcome.results[0]))
     back = answers(network, packets, outcome, generic=True)
-    return Trace(there, None if back is None else journey(network, *back, state, asks=False)[0])
+    return Trace(there, None if back is None else journey(network, *back, state, asks=False)[0], network)
 
 
 def packet_of(network: Network, request: Request) -> np.ndarray:

@@ -23,6 +23,8 @@ if TYPE_CHECKING:
     from ..datapath.stacks import Stacks
     from ..fib.image import FibImage
     from ..model.topology import Topology
+    from ..scenario.schema import TrafficSet
+    from ..traffic.flows import Flows
     from ..traffic.replay import Replay
     from .explain import Trace
     from .run import Run
@@ -47,6 +49,14 @@ class Network:
         self.variant, self.step, self.engine_name = variant, step, engine
         self.scenario = (scenario.after_steps(step) if step else scenario).with_variant(variant)
         self._parts = parts or Parts()
+
+    def __repr__(self) -> str:
+        return f"<Network {self.scenario.name}, variant {self.variant}>"
+
+    @cached_property
+    def _plans(self) -> dict[str, tuple[TrafficSet, Flows]]:
+        """Who sends what to whom, by the name of the scenario's sets."""
+        return {}
 
     @cached_property
     def topology(self) -> Topology:
@@ -112,7 +122,7 @@ class Network:
         """The network of this one's scenario with a change (``network.scenario.edited(…)``: variant and steps are in it already).
         What is made of the same as here is taken over, and a state of this network's engine goes on with the other's:
         connections live on."""
-        network = Network(scenario, self.variant, engine=self.engine_name, parts=self._parts.branch())
+        network = Network(scenario, scenario.variant, engine=self.engine_name, parts=self._parts.branch())
         network.step = self.step
         return network
 
@@ -160,9 +170,14 @@ class Network:
 
     def waves(self, traffic_set: Any) -> Iterator[np.ndarray]:
         """The packets of a traffic set, wave by wave."""
-        from ..traffic.flows import waves
+        from ..traffic.flows import plan
 
-        return waves(traffic_set, self.intent, self.labels)
+        known = self._plans.get(traffic_set.name)
+        if known is None or known[0] is not traffic_set:
+            known = traffic_set, plan(traffic_set, self.intent, self.labels)
+            if any(one is traffic_set for one in self.scenario.spec.traffic):
+                self._plans[traffic_set.name] = known
+        return known[1].waves()
 
     def run(
         self, packets: np.ndarray | str | Replay | None = None, *, threads: int = 1, events: bool = False, replies: bool = False,

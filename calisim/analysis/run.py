@@ -94,6 +94,7 @@ class Tally:
             yield outcome_of(int(code)), Amount(*self._sums[code].tolist())
 
     def plus(self, other: Tally) -> Tally:
+        """Both together."""
         return Tally(self._sums + other._sums)
 
     def total(self, wanted: Callable[[Outcome], bool] = lambda _: True) -> Amount:
@@ -114,10 +115,12 @@ class Tally:
 
     @property
     def sent(self) -> int:
+        """Packets."""
         return int(self._sums[:, 0].sum())
 
     @property
     def success(self) -> int:
+        """Packets that were delivered or left the modelled network."""
         return self.total(lambda outcome: outcome.verdict.success).packets
 
     def lost(self) -> dict[DropReason, int]:

@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from ..fib.lpm import Intervals
-from ..vocabulary import DropReason, ResultFlag
+from ..vocabulary import DropReason, ResultFlag, Verdict
 from . import workloads
 from .digest import columns_of
 from .machine import version, version_of
@@ -364,28 +364,39 @@ def build_row(bench: Bench) -> Row:
 
 
 class Rebuild:
-    """The cluster changes under a state that lives on; ``change``: keywords of :meth:`Scenario.edited`."""
+    """The cluster changes under a state that lives on; ``change``: keywords of :meth:`Scenario.edited`.
+
+    ``packets`` are those of the same pods after the change: their ids may be other ones.
+    """
 
     def __init__(self, bench: Bench, change: Mapping[str, str]) -> None:
         self.first, self.change = bench.network, change
-        self.packets = workloads.flows(bench.pods, 10_000)
+        self.before = workloads.flows(bench.pods, 10_000)
         self.state: Any = None
-        self.network: Network = self.first
+        self.network: Network = self._changed()
+        endpoints = self.network.image.endpoints
+        order = np.argsort(endpoints["address"])
+        self.packets = self.before.copy()
+        self.packets["ingress"] = order[np.searchsorted(endpoints["address"], self.before["src"], sorter=order)]
+
+    def _changed(self) -> Network:
+        return self.first.changed(self.first.scenario.edited(**self.change))
 
     def reset(self) -> None:
         self.state = self.first.engine.new_state()
-        self.first.engine.forward(self.packets, self.state)
+        self.first.engine.forward(self.before, self.state)
 
     def work(self) -> None:
-        self.network = self.first.changed(self.first.scenario.edited(**self.change))
+        self.network = self._changed()
         self.results = self.network.engine.forward(self.packets, self.state).results
 
     def output(self) -> Columns:
         return {**columns_of(self.results), "image": _number_of(self.network.image)}
 
     def kept(self) -> int:
-        """Percent of the packets that did not have to open their connection again."""
-        return int(100 * np.mean(self.results["flags"] & int(ResultFlag.NEW) == 0))
+        """Percent of the packets that arrive and did not have to open their connection again."""
+        arrived = self.results["verdict"] == int(Verdict.DELIVERED)
+        return int(100 * np.mean(arrived & (self.results["flags"] & int(ResultFlag.NEW) == 0)))
 
 
 def _number_of(image: FibImage) -> np.ndarray:

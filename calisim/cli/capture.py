@@ -20,7 +20,7 @@ if TYPE_CHECKING:
 Examples:
   calisim capture scenarios/three-az.yaml --traffic out -o out.pcapng
   calisim capture scenarios/s02-check-still-on.yaml --variant calico-no-encap -o hops/
-  calisim capture scenarios/vxlan-cross-subnet.yaml --replies -o - | tshark -r -
+  calisim capture scenarios/vxlan-cross-subnet.yaml --replies -o - > vxlan.pcapng
 """)
 @options.scenario_argument
 @click.option(

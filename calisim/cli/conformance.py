@@ -17,11 +17,8 @@ if TYPE_CHECKING:
 
 @click.command(epilog="""\b
 Examples:
-  calisim conformance calico
-  calisim conformance calico ../shared/conformance/calico --topic encap_decision --failed
-  calisim conformance kernel
-  calisim conformance kernel my-cases --case nat-out --emit predicted
-  calisim conformance policy
+  calisim conformance kernel tests/cases/kernel
+  calisim conformance kernel tests/cases/kernel --case silent-links --emit predicted
 """)
 @click.argument("group", type=click.Choice(["calico", "kernel", "policy"]))
 @click.argument("directory", required=False, type=click.Path(file_okay=False), metavar="[DIR]")

@@ -9,10 +9,10 @@ from typing import TYPE_CHECKING
 
 import click
 
-from ..errors import UsageError
+from ..errors import ScenarioError, UsageError
 from . import completion, options
 from .files import whole_file, whole_folder
-from .lab_teaching import grade, new, selftest
+from .lab_teaching import grade, new, selftest, solution
 
 if TYPE_CHECKING:
     from ..labs.lab import Lab
@@ -21,7 +21,7 @@ if TYPE_CHECKING:
     from ..labs.session import Item
 
 BACKUP = "scenario.yaml.before-restore"
-PAGE = "lab.html"
+EXAM = "This is an exam: every hint costs points, and the last one may be asked for again without more.\n"
 here = click.option(
     "-C", "folder", type=click.Path(file_okay=False), default=".", metavar="DIR", help="The lab's folder; default: this one.")
 as_json = click.option("--json", "as_json", is_flag=True, help="One JSON document instead of text.")
@@ -37,7 +37,7 @@ def command() -> None:
     """Labs: predict, run, explain, change, verify.
 
     `start` makes a folder with the text to read and the files to work on; `check` judges, `hint` helps, `next` goes on.
-    For teachers: `selftest`, `grade`, `new`. Exit 0: passed, 1: not yet, 2: wrong input.
+    For teachers: `selftest`, `solution`, `grade`, `new`. Exit 0: passed, 1: not yet, 2: wrong input.
     """
 
 
@@ -67,14 +67,17 @@ def list_(as_json: bool) -> None:
 @click.option("--exam", is_flag=True, help="Every hint costs points.")
 def start(lab: str, folder: str | None, seed: int | None, student: str, exam: bool) -> None:
     """Make a folder to work in: README.md (the text), scenario.yaml, answers.yaml. LAB: a number, a name, or your own folder."""
-    from ..labs import lab as labs
     from ..labs import session
+    from ..labs.catalogue import load
+    from ..labs.lab import seed_of
 
-    chosen = labs.load(lab, labs.seed_of(student) if seed is None and student else 1 if seed is None else seed)
+    chosen = load(lab, seed_of(student) if seed is None and student else 1 if seed is None else seed)
     target = folder or Path(chosen.source).name
     _, files = session.begin(chosen, student, exam)
     make(target, files)
     click.echo(f"{chosen.file.title} – about {chosen.file.minutes} minutes. Go on with:\n  cd {target}\n  less README.md\n")
+    if exam:
+        click.echo(EXAM)
     _show_stage(chosen, chosen.stages[0])
 
 
@@ -83,6 +86,7 @@ def start(lab: str, folder: str | None, seed: int | None, student: str, exam: bo
 @as_json
 def status(folder: str, as_json: bool) -> None:
     """How far you are, what it is worth, and what the stage wants."""
+    from ..labs.grading import ALL
     from ..labs.grading import grade as judge
     from ..report.json import document
 
@@ -93,9 +97,9 @@ def status(folder: str, as_json: bool) -> None:
         options.answer_lines([document(
             "LabStatus", lab=lab.name, seed=lab.seed, stage=progress.stage, passed=done, stages=[one.id for one in lab.stages],
             attempts=progress.attempts, hints={stage: len(texts) for stage, texts in progress.hints.items()},
-            score=graded.score)], None)
+            score=graded.score, soFar=graded.so_far, of=ALL)], None)
         return
-    click.echo(f"{lab.file.title} (seed {lab.seed}{', exam' if progress.exam else ''}): {graded.score} of 100 points")
+    click.echo(f"{lab.file.title} (seed {lab.seed}{', exam' if progress.exam else ''}): {graded.points}")
     for stage in lab.stages:
         mark = "passed" if stage.id in done else "now" if stage.id == progress.stage else ""
         hints = len(progress.hints.get(stage.id, ()))
@@ -115,6 +119,7 @@ def status(folder: str, as_json: bool) -> None:
 def check(ctx: click.Context, folder: str, as_json: bool) -> None:
     """Judge the stage: answers and scenario. Exit 0 if it is passed, 1 if something is missing, 2 if a file is wrong."""
     from ..labs import session
+    from ..labs.answers import asked
     from ..report.json import document
 
     lab, progress, work = _open(folder)
@@ -135,6 +140,8 @@ def check(ctx: click.Context, folder: str, as_json: bool) -> None:
         click.echo(f"Stage {lab.position(stage.id) + 1} of {len(lab.stages)}: {stage.title}")
         for item in report.items:
             show_item(item)
+        if lost := [one.id for one in stage.questions if one.id not in asked(work["answers.yaml"])]:
+            click.echo(f"  answers.yaml has no line for {', '.join(lost)}; calisim lab restore puts questions back, answers stay")
         click.echo()
         if report.passed:
             click.echo("\n\n".join(filter(None, [stage.done.strip(), "Passed. Go on with: calisim lab next"])))
@@ -150,18 +157,26 @@ def check(ctx: click.Context, folder: str, as_json: bool) -> None:
 def hint(folder: str, as_json: bool) -> None:
     """One hint more: for the wrong state that you are in, else a nudge, then where to look, then the change."""
     from ..labs import session
+    from ..labs.grading import HINT_COST
+    from ..labs.hints import hint as next_hint
     from ..report.json import document
 
     lab, progress, work = _open(folder)
-    grade, text = session.hint(lab, progress, session.world(lab, work["scenario.yaml"], work["answers.yaml"]))
-    if grade:
-        _save(folder, progress.hinted(text))
+    told = next_hint(lab, progress, session.world(lab, work["scenario.yaml"], work["answers.yaml"]))
+    if told.new:
+        _save(folder, progress.hinted(told.text))
     if as_json:
-        options.answer_lines([document("LabHint", lab=lab.name, stage=progress.stage, grade=grade or "last", text=text)], None)
+        options.answer_lines([document(
+            "LabHint", lab=lab.name, stage=progress.stage, grade=told.grade, text=told.text.strip(), open=list(told.more))], None)
         return
-    click.echo(text.strip())
-    if not grade:
+    click.echo("\n".join(_wrapped(told.text, "", "")))
+    for line in "\n".join(told.more).splitlines():
+        margin = " " * (2 + len(line) - len(line.lstrip()))
+        click.echo(margin + line.lstrip() if ": calisim " in line else "\n".join(_wrapped(line.strip(), margin, f"{margin}  ")))
+    if not told.new:
         click.echo("(There is no hint beyond this one. calisim lab restore begins the stage anew.)")
+    elif progress.exam:
+        click.echo(f"(Exam: this hint costs {HINT_COST} points.)")
 
 
 @command.command("next")
@@ -205,23 +220,31 @@ def restore(folder: str, stage: str | None, anew: bool) -> None:
     _show_stage(lab, lab.stage(progress.stage))
 
 
-@command.command()
+@command.command(context_settings={"ignore_unknown_options": True})
 @here
-@click.argument("arguments", nargs=-1, type=click.UNPROCESSED)
+@click.option("--anyway", is_flag=True, help="Look before your predictions are made.")
+@click.argument("arguments", nargs=-1, type=click.UNPROCESSED, metavar="[OPTION]...")
 @click.pass_context
-def view(ctx: click.Context, folder: str, arguments: tuple[str, ...]) -> None:
-    """The lab's scenario as a picture: `calisim view` of it with the same ARGUMENTS, or `calisim report` into lab.html."""
-    from .main import cli
+def view(ctx: click.Context, folder: str, anyway: bool, arguments: tuple[str, ...]) -> None:
+    """The lab's scenario as a picture that follows your edits: `calisim view scenario.yaml` with the same OPTIONs.
 
-    _open(folder)
-    scenario, page = str(Path(folder) / "scenario.yaml"), str(Path(folder) / PAGE)
-    for name, words in (("view", [scenario]), ("report", [scenario, "-o", page])):
-        found = cli.get_command(ctx, name)
-        if found is not None:
-            with found.make_context(name, [*words, *arguments], parent=ctx.find_root()) as inner:
-                found.invoke(inner)
-            return
-    raise UsageError("this calisim draws nothing; calisim trace scenario.yaml FROM TO tells a packet's journey in words")
+    What is switched there is for looking only, as --set is: the lab judges scenario.yaml, and a saved copy lies beside it. Where
+    a stage wants a prediction, that comes first.
+    """
+    from .view import command as show
+
+    lab, progress, _ = _open(folder)
+    stage = lab.stage(progress.stage) if progress.stage else None
+    unsaid = [one.id for one in stage.predict if one.id not in progress.predictions] if stage else []
+    if unsaid and not anyway:
+        raise UsageError(
+            f"this stage wants to know first what you expect ({', '.join(unsaid)}): answer in answers.yaml, calisim lab check "
+            f"records it, then look (or --anyway)")
+    click.echo(
+        "What you switch in the picture is for looking; saving it makes another file. The lab judges scenario.yaml, in which you "
+        f"may change: {', '.join(lab.file.editable) or 'nothing'}", err=True)
+    with show.make_context("view", [str(Path(folder) / "scenario.yaml"), *arguments], parent=ctx.find_root()) as inner:
+        show.invoke(inner)
 
 
 @command.command()
@@ -239,12 +262,12 @@ def submit(ctx: click.Context, folder: str, output: str | None) -> None:
     target = output or str(Path(folder) / SUBMISSION)
     packed = submission(progress, work["scenario.yaml"], work["answers.yaml"])
     options.write_whole(target, document("LabSubmission", student=progress.student, lab=lab.name, **packed) + "\n")
-    click.echo(f"{target}: {graded.passed} of {graded.stages} stages passed, {graded.score} of 100 points")
-    if graded.passed < graded.stages:
+    click.echo(f"{target}: {graded.passed} of {len(lab.stages)} stages passed, {graded.points}")
+    if graded.passed < len(lab.stages):
         ctx.exit(1)
 
 
-for teaching in (selftest, grade, new):
+for teaching in (selftest, solution, grade, new):
     command.add_command(teaching)
 
 
@@ -257,47 +280,51 @@ def make(target: str, files: dict[str, str]) -> None:
 
 def _open(folder: str, *, whole: bool = True) -> tuple[Lab, Progress, dict[str, str]]:
     """The lab of a folder, the progress, and the texts of its files (``whole``: both have to be there)."""
-    from ..labs.catalogue import load
+    from ..labs.catalogue import opened
     from ..labs.progress import STATE, understood
 
     place = Path(folder)
     if not (place / STATE).exists():
         raise UsageError(f"{_shown(place)} is no lab's folder; calisim lab start LAB makes one, then cd into it (or say -C DIR)")
-    progress = understood(_read(place / STATE), str(place / STATE))
-    lab = load(progress.lab, progress.seed)
+    progress = understood(read(place / STATE), str(place / STATE))
+    lab = opened(progress.lab, progress.seed, place)
     if lab.file.version != progress.version:
         raise UsageError(
             f"this folder was made by version {progress.version} of the lab, here is version {lab.file.version}: start it again "
             f"in another folder, `calisim lab start {lab.source} --seed {lab.seed} NEW-DIR`")
     names = [name for name in ("scenario.yaml", "answers.yaml") if whole or (place / name).exists()]
-    return lab, progress, {name: _read(place / name) for name in names}
+    return lab, progress, {name: read(place / name) for name in names}
 
 
 def _begin_anew(folder: str) -> None:
     """A fresh state for what lies in the folder; lab and seed stand in answers.yaml."""
     from ..labs import answers, session
-    from ..labs.catalogue import load
+    from ..labs.catalogue import opened
     from ..labs.progress import STATE
 
     place = Path(folder)
-    said = answers.understood(_read(place / answers.ANSWERS))
+    if not (place / answers.ANSWERS).exists():
+        raise UsageError(f"{answers.ANSWERS} is gone, and with it lab and seed: `calisim lab start` it in another folder")
+    said = answers.understood(read(place / answers.ANSWERS))
     if "lab" not in said or not said.get("seed", "").isdecimal():
         raise UsageError(f"{answers.ANSWERS} does not say lab: and seed: at its beginning any more; put the two lines back")
-    progress, files = session.begin(load(said["lab"], int(said["seed"])))
+    progress, files = session.begin(opened(said["lab"], int(said["seed"]), place))
     if (place / STATE).exists():
-        _write(folder, f"{STATE}.damaged", _read(place / STATE))
+        _write(folder, f"{STATE}.damaged", read(place / STATE))
     _write(folder, STATE, files[STATE])
     click.echo(f"Begun anew at stage {progress.stage}; scenario.yaml and {answers.ANSWERS} are as they were.")
 
 
-def _read(path: Path) -> str:
+def read(path: Path) -> str:
     """A file of the folder, whatever is in it."""
-    try:
-        return path.read_text(encoding="utf-8", errors="surrogateescape")
-    except FileNotFoundError:
-        raise UsageError(f"{path} is gone; calisim lab restore makes it anew") from None
-    except OSError as error:
-        raise UsageError(f"{path} cannot be read: {error.strerror or error}") from None
+    from ..scenario.sources import read
+
+    if not os.path.lexists(path):
+        raise UsageError(f"{path} is gone; calisim lab restore makes it anew")
+    content, problem = read(path, str(path), regular=True)
+    if problem is not None:
+        raise ScenarioError([problem])
+    return content.decode("utf-8", "surrogateescape")
 
 
 def _write(folder: str, name: str, text: str) -> None:
@@ -326,9 +353,13 @@ def show_item(item: Item) -> None:
     said = f"you said {item.instead}" if item.kind == "predict" and item.passed else item.instead
     shown = said if item.kind != "check" or not item.passed else ""
     text = " – ".join(filter(None, [head, shown, item.note]))
-    click.echo("\n".join(wrap(text, 110, initial_indent=f"  {mark:4} ", subsequent_indent=" " * 9, break_on_hyphens=False)))
+    click.echo("\n".join(_wrapped(text, f"  {mark:4} ", " " * 9)))
     if item.command and not item.right:
         click.echo(f"         see: {item.command}")
+
+
+def _wrapped(text: str, first: str, others: str) -> list[str]:
+    return wrap(text, 110, initial_indent=first, subsequent_indent=others, break_on_hyphens=False)
 
 
 def _shown(place: Path) -> str:

@@ -1,11 +1,11 @@
-"""``calisim lab`` for teachers: selftest, grade, new."""
+"""``calisim lab`` for teachers: selftest, solution, grade, new."""
 
 from __future__ import annotations
 
 import csv
 from io import StringIO
 from pathlib import Path
-from typing import TYPE_CHECKING
+from collections.abc import Sequence
 
 import click
 
@@ -13,11 +13,7 @@ from ..errors import UsageError
 from . import completion, options
 from .files import whole_folder
 
-if TYPE_CHECKING:
-    from ..labs.grading import Grade
-
-SUMMARY = ["file", "student", "lab", "seed", "score", "passed", "stages", "hints", "fault"]
-ITEMS = ["file", "student", "lab", "seed", "kind", "id", "passed", "says", "instead"]
+SHEETS = ["summary", "stages", "wrong", "failed", "all"]
 
 
 @click.command()
@@ -58,51 +54,77 @@ def selftest(ctx: click.Context, names: tuple[str, ...], seeds: int, as_json: bo
 
 
 @click.command()
+@click.argument("name", metavar="LAB", shell_complete=completion.labs)
+@click.option("--seed", type=click.IntRange(0, 2**32 - 1), default=None, help="Which variant; default 1.")
+@click.option("--student", default="", metavar="NAME", help="The variant of that student.")
+@options.answering
+def solution(name: str, seed: int | None, student: str, as_json: bool, output: str | None) -> None:
+    """For teachers: the right answers of a variant, stage by stage, and what changes in scenario.yaml."""
+    from ..labs.catalogue import load
+    from ..labs.lab import seed_of
+    from ..labs.selftest import solved
+    from ..report.json import document
+
+    lab = load(name, seed_of(student) if seed is None and student else 1 if seed is None else seed)
+    stages = [(stage, *solved(lab, stage)) for stage in lab.stages]
+    if as_json:
+        content = [{"stage": stage.id, "answers": answers, "diff": list(diff)} for stage, answers, diff in stages]
+        options.answer_lines([document("LabSolution", lab=lab.name, seed=lab.seed, stages=content)], output)
+        return
+    lines = [f"{lab.file.title} (seed {lab.seed})"]
+    for stage, answers, diff in stages:
+        lines += ["", f"{lab.position(stage.id) + 1}. {stage.title}", *(f"  {id}: {answer}" for id, answer in answers.items())]
+        lines += (f"  {line}" for line in diff)
+    options.answer_lines(lines, output)
+
+
+@click.command()
 @click.argument("folder", type=click.Path(), metavar="DIR")
 @click.option("--csv", "as_csv", is_flag=True, help="Comma-separated values instead of a table.")
+@click.option("--html", "as_html", is_flag=True, help="One page with all sheets, that needs no network; -o grades.html names it.")
 @click.option(
-    "--sheet", type=click.Choice(["summary", "all", "failed"]), default="summary", show_default=True,
-    help="One row for each student; for each question and check; for each that failed, with the reason.")
+    "--sheet", type=click.Choice(SHEETS), default="summary", show_default=True,
+    help="One row for each student; each stage; each question and check; each that failed, with the reason; each wrong answer.")
+@click.option("--lab", "own", multiple=True, type=click.Path(), metavar="FOLDER|RIDDLE",
+              help="A lab of your own or a riddle that was worked on; calisim's labs are known.")
 @options.answering
-def grade(folder: str, as_csv: bool, sheet: str, as_json: bool, output: str | None) -> None:
+def grade(
+        folder: str, as_csv: bool, as_html: bool, sheet: str, own: tuple[str, ...], as_json: bool, output: str | None) -> None:
     """For teachers: judge everything handed in below DIR (submissions, and lab folders as they are).
 
     Scenarios and answers are judged anew; what a submission says of itself is not believed. What cannot be judged has its
     fault in the last column.
     """
-    from ..labs.catalogue import load
+    from ..labs import gradebook
+    from ..labs.catalogue import among
     from ..labs.grading import grades
     from ..report.json import document
     from ..report.text import table
 
+    if as_csv + as_html + as_json > 1:
+        raise UsageError("one of --csv, --html and --json")
     if not Path(folder).is_dir():
         raise UsageError(f"{folder} is no folder; name the one in which the submissions lie")
-    found = list(grades(Path(folder), load))
+    found = list(grades(Path(folder), among(own)))
     if not found:
         raise UsageError(f"below {folder} is nothing that was handed in (submission.json, or the folder of a lab)")
-    columns = SUMMARY if sheet == "summary" else ITEMS
-    rows = [row for one in found for row in _rows(one, sheet)]
+    if as_html:
+        options.answer_lines([gradebook.page(found).rstrip("\n")], output)
+        return
+    chosen = gradebook.sheet(sheet, found)
     if as_json:
-        content = [dict(zip(columns, row, strict=True)) for row in rows]
+        content = [dict(zip(chosen.columns, row, strict=True)) for row in chosen.rows]
         options.answer_lines([document("LabGrades", sheet=sheet, grades=content)], output)
     elif as_csv:
         text = StringIO()
-        csv.writer(text, lineterminator="\n").writerows([columns, *map(_harmless, rows)])
+        csv.writer(text, lineterminator="\n").writerows([chosen.columns, *map(_harmless, chosen.rows)])
         options.answer_lines([text.getvalue().rstrip("\n")], output)
     else:
-        options.answer_text([table(f"{len(found)} handed in", columns, rows)], output)
+        rows = [[gradebook.tame(cell) for cell in row] for row in chosen.rows]
+        options.answer_text([table(f"{len(found)} handed in", chosen.columns, rows)], output)
 
 
-def _rows(one: Grade, sheet: str) -> list[list[object]]:
-    if sheet == "summary":
-        return [[one.file, one.student, one.lab, one.seed, one.score, one.passed, one.stages, one.hints, one.fault]]
-    if one.fault:
-        return [[one.file, one.student, one.lab, one.seed, "fault", "", False, one.fault, ""]]
-    return [[one.file, one.student, one.lab, one.seed, item.kind, item.id, item.passed, item.says.strip(), item.instead]
-            for item in one.items if sheet == "all" or not item.passed]
-
-
-def _harmless(row: list[object]) -> list[object]:
+def _harmless(row: Sequence[object]) -> list[object]:
     """Spreadsheets run cells that begin like formulas; names and answers are students' words."""
     return [f"'{cell}" if isinstance(cell, str) and cell[:1] in ("=", "+", "-", "@", "\t", "\r") else cell for cell in row]
 

@@ -11,6 +11,7 @@ from ..scenario.variants import CLASSIC
 from . import completion
 
 if TYPE_CHECKING:
+    from ..analysis.explain import Request
     from ..scenario.scenario import Scenario
 
 F = TypeVar("F", bound=Callable[..., Any])
@@ -26,6 +27,47 @@ def editing(function: F) -> F:
     return click.option(
         "--set", "set_", multiple=True, metavar="PATH=VALUE",
         help="Change a value of the scenario, for example nodes.*.sourceDestCheck=true (* is all).")(function)
+
+
+def shown(function: F) -> F:
+    """``--variant``, ``--compare``, ``--variants``: what a page shows; see :func:`chosen`."""
+    function = click.option(
+        "--variants", default=None, metavar="A,B|all", shell_complete=completion.variant_lists,
+        help="These variants, two of them side by side.")(function)
+    function = click.option("--compare", is_flag=True, help="All variants of the scenario side by side.")(function)
+    return click.option(
+        "--variant", default=None, metavar="ID", shell_complete=completion.variants,
+        help="The one variant to show; default: the documents as they stand.")(function)
+
+
+def chosen(scenario: Scenario, variant: str | None, compare: bool, variants: str | None) -> tuple[str, ...]:
+    """The variants that a page shows."""
+    from ..errors import UsageError
+
+    if sum((variant is not None, compare, variants is not None)) > 1:
+        raise UsageError("--variant, --compare and --variants exclude each other: one variant, all of the scenario's, or a list")
+    return scenario.variant_ids if compare else scenario.select_variants(variants if variants is not None else variant or "as-is")
+
+
+def packets(function: F) -> F:
+    """``--packet`` and what its packets are like; see :func:`requests`."""
+    function = click.option(
+        "--size", type=click.IntRange(20, 65535), default=1000, show_default=True,
+        help="Of these packets, IP total length in bytes.")(function)
+    function = click.option(
+        "--protocol", default="tcp", show_default=True, help="Of these packets: tcp, udp, icmp or a number.")(function)
+    function = click.option(
+        "--port", type=click.IntRange(0, 65535), default=None, help="Destination port of these packets (default 80).")(function)
+    return click.option(
+        "--packet", "packets", nargs=2, multiple=True, metavar="FROM TO", shell_complete=completion.endpoints,
+        help="Show this packet's journey, too, before those that stand for the traffic; as often as you like.")(function)
+
+
+def requests(packets: Iterable[tuple[str, str]], port: int | None, protocol: str, size: int) -> list[Request]:
+    """The packets that ``--packet`` asks for."""
+    from ..analysis.explain import Request
+
+    return [Request(sender, receiver, protocol, port, size) for sender, receiver in packets]
 
 
 variant = click.option(

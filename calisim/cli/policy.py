@@ -22,8 +22,7 @@ Examples:
   calisim policy scenarios/shop-default-deny.yaml --matrix --port 5432
   calisim policy scenarios/shop-default-deny.yaml --matrix --from "app == 'web'"
   calisim policy scenarios/shop-default-deny.yaml --lint
-  calisim policy shop.yaml --diff shop.yaml new-policy.yaml
-  calisim policy shop.yaml --diff old-policies.yaml new-policies.yaml --json
+  calisim policy scenarios/s44-staged-policy.yaml --diff scenarios/s44-staged-policy.yaml scenarios/s43/dns.yaml
   calisim policy scenarios/s44-staged-policy.yaml --staged
 """)
 @options.scenario_argument

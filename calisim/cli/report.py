@@ -4,30 +4,20 @@ from __future__ import annotations
 
 import click
 
-from . import completion, options
+from . import options
 
 
 @click.command(epilog="""\b
 Examples:
   calisim report scenarios/three-az.yaml -o report.html
   calisim report scenarios/three-az.yaml --compare -o report.html
-  calisim report scenarios/three-az.yaml --variants overlay-vxlan,calico-cross-subnet-vxlan -o report.html
-  calisim report scenarios/s02-check-still-on.yaml --packet shop/web-a-1-0 shop/db-4 --port 5432 -o ticket.html
+  calisim report scenarios/vxlan-cross-subnet.yaml --variants overlay-vxlan,calico-cross-subnet-vxlan -o report.html
+  calisim report scenarios/s02-check-still-on.yaml --packet web-a-1-0 web-a-2-0 --port 80 -o ticket.html
 """)
 @options.scenario_argument
 @options.editing
-@click.option(
-    "--variant", default=None, metavar="ID", shell_complete=completion.variants,
-    help="The one variant to show; default: the documents as they stand.")
-@click.option("--compare", is_flag=True, help="All variants of the scenario side by side.")
-@options.variants
-@click.option(
-    "--packet", "packets", nargs=2, multiple=True, metavar="FROM TO",
-    help="Show this packet's journey, too, before those that stand for the traffic; as often as you like.")
-@click.option("--port", type=click.IntRange(0, 65535), default=None, help="Destination port of these packets (default 80).")
-@click.option("--protocol", default="tcp", show_default=True, help="Of these packets: tcp, udp, icmp or a number.")
-@click.option(
-    "--size", type=click.IntRange(20, 65535), default=1000, show_default=True, help="Of these packets, IP total length in bytes.")
+@options.shown
+@options.packets
 @options.engine
 @click.option(
     "-o", "--output", type=click.Path(dir_okay=False, allow_dash=True), required=True, metavar="FILE",
@@ -41,20 +31,13 @@ def command(
     It holds the story and the table of `compare`, a map of the cluster with its traffic, and a player that takes a packet
     through every stage with both headers – and, where it dies, why, by whose line, and what cures it.
     """
-    from ..analysis.explain import Request
-    from ..errors import UsageError
     from ..report.page.document import document
     from ..report.page.file import page
     from .progress import progress
 
-    if sum((variant is not None, compare, variants is not None)) > 1:
-        raise UsageError("--variant, --compare and --variants exclude each other: one variant, all of the scenario's, or a list")
     loaded = options.load(scenario, set_, apply)
-    if compare:
-        ids = loaded.variant_ids
-    else:
-        ids = loaded.select_variants(variants if variants is not None else variant or "as-is")
-    asked = [Request(sender, receiver, protocol, port, size) for sender, receiver in packets]
+    ids = options.chosen(loaded, variant, compare, variants)
+    asked = options.requests(packets, port, protocol, size)
     edits = [word for value in set_ for word in ("--set", value)] + [word for file in apply for word in ("--apply", file)]
     with progress() as tell:
         made = document(loaded, ids, asked, engine=engine, progress=tell, edits=edits, warn=lambda text: options.warn([text]))

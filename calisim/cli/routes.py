@@ -11,7 +11,7 @@ from . import completion, options
 Examples:
   calisim routes scenarios/three-az.yaml a-1
   calisim routes scenarios/three-az.yaml a-1 --variant overlay-vxlan
-  diff <(calisim routes x.yaml a-1) <(calisim routes x.yaml a-1 --variant overlay-ipip)
+  diff <(calisim routes scenarios/three-az.yaml a-1 --step 1) <(calisim routes scenarios/three-az.yaml a-1)
 """)
 @options.scenario_argument
 @click.argument("node", metavar="NODE", shell_complete=completion.nodes)

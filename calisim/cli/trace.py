@@ -2,9 +2,17 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+from typing import TYPE_CHECKING
+
 import click
 
-from . import completion, options
+from . import completion, options, pictures
+
+if TYPE_CHECKING:
+    from ..analysis.blockers import Blockers
+    from ..analysis.explain import Trace
+    from ..report.plots.canvas import Picture
 
 
 @click.command(epilog="""\b
@@ -12,6 +20,9 @@ Examples:
   calisim trace scenarios/three-az.yaml shop/web-a-1-0 shop/db-0 --port 5432
   calisim trace scenarios/three-az.yaml web-a-1-0 203.0.113.10 --port 443 --step 3 --all-blockers
   calisim trace scenarios/three-az.yaml node/a-1 shop/db-0 --protocol icmp --variant overlay-ipip
+  calisim trace scenarios/three-az.yaml shop/web-a-1-0 shop/db-5 --port 5432 --png journey.png
+  calisim trace scenarios/three-az.yaml shop/web-a-1-0 shop/db-5 --mermaid -o journey.mmd
+  calisim trace scenarios/three-az.yaml shop/web-a-1-0 shop/db-5 --dot -o journey.dot
 """)
 @options.scenario_argument
 @click.argument("a", metavar="FROM", shell_complete=completion.endpoints)
@@ -26,12 +37,14 @@ Examples:
 @options.variant
 @options.step
 @options.engine
+@pictures.drawing
+@pictures.diagrams
 @options.answering
 @click.pass_context
 def command(
     ctx: click.Context, scenario: str, a: str, b: str, port: int | None, protocol: str, size: int, ttl: int, df: bool,
-    all_blockers: bool, set_: tuple[str, ...], apply: tuple[str, ...], variant: str, step: int, engine: str, as_json: bool,
-    output: str | None,
+    all_blockers: bool, set_: tuple[str, ...], apply: tuple[str, ...], variant: str, step: int, engine: str, svg: str | None,
+    png: str | None, mermaid: bool, dot: bool, as_json: bool, output: str | None,
 ) -> None:
     """Tell the journey of one packet from FROM to TO, and of the answer, stage by stage with both headers.
 
@@ -41,21 +54,44 @@ def command(
     from ..analysis.blockers import all_blockers as find
     from ..analysis.explain import Request, trace
     from ..analysis.network import Network
+    from ..errors import UsageError
     from ..vocabulary import Verdict
 
+    pictures.one_form(json=as_json, mermaid=mermaid, dot=dot)
+    if all_blockers and (mermaid or dot):
+        raise UsageError("--all-blockers is a list, no diagram; leave --mermaid or --dot out")
     loaded = options.load(scenario, set_, apply)
     network = Network(loaded, variant, step=step, engine=engine)
     request = Request(a, b, protocol, port, size, df, ttl)
     told = trace(network, request)
     blockers = find(network, request) if all_blockers else None
+    if not pictures.draw(lambda: _picture(told), svg, png) or output is not None:
+        options.answer_lines(_text(told, blockers, as_json=as_json, mermaid=mermaid, dot=dot), output)
+    if told.verdict in (Verdict.DROPPED, Verdict.REFUSED):
+        ctx.exit(1)
+
+
+def _picture(told: Trace) -> Picture:
+    from ..report.plots.journey import picture
+
+    return picture(told)
+
+
+def _text(told: Trace, blockers: Blockers | None, *, as_json: bool, mermaid: bool, dot: bool) -> Iterator[str]:
+    """The answer in the one form that was asked for."""
     if as_json:
         from ..report.json import trace_document
 
-        options.answer_lines([trace_document(told, network.intent, blockers)], output)
+        yield trace_document(told, blockers)
+    elif mermaid or dot:
+        from ..report import dot as graphviz
+        from ..report import mermaid as diagram
+
+        yield (diagram if mermaid else graphviz).journey(told)
     else:
         from ..analysis.telling import blocker_lines, lines
 
-        more = [] if blockers is None else ["", *blocker_lines(blockers)]
-        options.answer_lines([*lines(told), *more], output)
-    if told.verdict in (Verdict.DROPPED, Verdict.REFUSED):
-        ctx.exit(1)
+        yield from lines(told)
+        if blockers is not None:
+            yield ""
+            yield from blocker_lines(blockers)

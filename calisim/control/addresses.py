@@ -9,14 +9,16 @@ from __future__ import annotations
 from array import array
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
-from itertools import chain, groupby, islice
+from itertools import accumulate, chain, groupby, islice, pairwise
 from operator import attrgetter
 from typing import NamedTuple
 
 from ..model.entities import Pod, Replicas, Pods
+from ..parts import Parts
 from ..quantities import Prefix, plural
 from ..scenario.resources import UNWRITTEN, IPAMConfiguration, IPPool
 from ..selector import parse
+from ..sequences import Joined, runs
 from ..vocabulary import Encap
 from .intent import Block
 from .ipam import Assignment, Failure, Ipam
@@ -43,12 +45,12 @@ class Machine(NamedTuple):
 
 @dataclass(slots=True)
 class Addresses:
-    """Who got which address; 0 or absence: none. ``failures`` say what was asked for in vain."""
+    """Who got which address; 0: none. ``failures`` say what was asked for in vain."""
 
-    ipip: dict[str, int] = field(default_factory=dict)         # by node name
-    vxlan: dict[str, int] = field(default_factory=dict)
-    pods: array[int] = field(default_factory=lambda: array("q"))           # in the order of the topology
-    blocks: tuple[Block, ...] = ()
+    ipip: Sequence[int]                   # of the nodes' tunnel devices
+    vxlan: Sequence[int]
+    pods: Sequence[int]                   # in the order of the topology
+    blocks: Sequence[Block]               # by router and prefix
     borrowed: dict[Prefix, list[tuple[int, int]]] = field(default_factory=dict)    # of a block: address, router; by address
     failures: list[str] = field(default_factory=list)
 
@@ -59,26 +61,36 @@ def asked(pool: IPPool) -> IPPool:
 
 
 def allocate(
-    machines: Sequence[Machine], pods: Pods, pools: Sequence[IPPool], tunnels: Sequence[Encap],
+    parts: Parts, machines: Sequence[Machine], pods: Pods, pools: Sequence[IPPool], tunnels: Sequence[Encap],
     namespaces: Mapping[str, Mapping[str, str]], reservations: Sequence[Prefix], configuration: IPAMConfiguration,
 ) -> Addresses:
     """Serve every tunnel device and every pod. ``tunnels``: the encapsulation that is on for each pool."""
     enabled = [index for index, pool in enumerate(pools) if not pool.disabled]
     if len(enabled) == 1 and not reservations and not any(one.ipip_address or one.vxlan_address for one in machines):
         index, encap = enabled[0], tunnels[enabled[0]]
-        tunnelled = [one.name for one in machines] if encap is not Encap.NONE else []
-        served = serve({one.name: one.labels for one in machines}, tunnelled, pods, pools[index], configuration)
+        served = serve(
+            parts, [tuple(one.name for one in run) for run in runs(machines)], (one.labels for one in machines), pods,
+            pools[index], configuration, tunnels=encap is not Encap.NONE)
         if served is not None:
-            return _of_all(served, machines, index, encap)
+            return _of_all(parts, served, machines, index, pools[index].block_size, encap)
     return _one_by_one(machines, pods, pools, tunnels, namespaces, reservations, configuration)
 
 
-def _of_all(served: Served, machines: Sequence[Machine], pool: int, encap: Encap) -> Addresses:
-    blocks = [
-        Block(served.blocks[one.name], pool, number) for number, one in enumerate(machines, start=1) if one.name in served.blocks]
+def _of_all(parts: Parts, served: Served, machines: Sequence[Machine], pool: int, length: int, encap: Encap) -> Addresses:
+    nobody = array("q", [0]) * len(machines)
+    starts = list(accumulate(map(len, runs(machines)), initial=0))
+    blocks = parts.each("blocks", _blocks, [
+        (first, served.networks[first:last]) for first, last in pairwise(starts)], pool, length)
     return Addresses(
-        served.tunnels if encap is Encap.IPIP else {}, served.tunnels if encap is Encap.VXLAN else {}, served.pods,
-        tuple(sorted(blocks, key=attrgetter("prefix"))))
+        served.networks if encap is Encap.IPIP else nobody, served.networks if encap is Encap.VXLAN else nobody, served.pods,
+        Joined(blocks))
+
+
+def _blocks(item: tuple[int, array[int]], pool: int, length: int) -> tuple[Block, ...]:
+    """``item``: how many nodes there are before, and the networks of some."""
+    before, networks = item
+    return tuple(
+        Block(Prefix(network, length), pool, number) for number, network in enumerate(networks, before + 1) if network >= 0)
 
 
 def _one_by_one(
@@ -88,7 +100,8 @@ def _one_by_one(
     ipam = Ipam(
         pools, reservations=reservations, configuration=configuration,
         host_labels={machine.name: machine.labels for machine in machines}, namespace_labels=namespaces)
-    result = Addresses()
+    devices = {encap: array("q", [0]) * len(machines) for encap in (Encap.IPIP, Encap.VXLAN)}
+    result = Addresses(devices[Encap.IPIP], devices[Encap.VXLAN], (), ())
     unserved: dict[tuple[Failure, str], list[str]] = {}
     wanted = _tunnels(machines, pools, tunnels)
     for request in wanted:
@@ -100,12 +113,12 @@ def _one_by_one(
                 unserved.setdefault((answer.failure, answer.message), []).append(f"{request.device} of {request.machine.name}")
                 continue
             request.address = answer.addresses[0]
-        (result.ipip if request.encap is Encap.IPIP else result.vxlan)[request.machine.name] = request.address
+        devices[request.encap][request.number] = request.address
     result.pods = _serve(pods, ipam, unserved)
     affinities = {machine.name: number for number, machine in enumerate(machines, start=1)}
-    result.blocks = tuple(
-        Block(block.prefix, block.pool, affinities[block.affinity])
-        for block in sorted(ipam.blocks.values(), key=attrgetter("prefix")))
+    result.blocks = tuple(sorted(
+        (Block(block.prefix, block.pool, affinities[block.affinity]) for block in ipam.blocks.values()),
+        key=attrgetter("affinity", "prefix")))
     for address, host in sorted(ipam.borrowed.items()):
         if (lender := ipam.block_of(address)) is not None:
             result.borrowed.setdefault(lender.prefix, []).append((address, affinities[host]))
@@ -119,6 +132,7 @@ def _one_by_one(
 class _Request:
     """One tunnel device that wants an address: the pools it may come from, and the one that a document fixes."""
 
+    number: int
     machine: Machine
     encap: Encap
     device: str
@@ -134,14 +148,14 @@ def _tunnels(machines: Sequence[Machine], pools: Sequence[IPPool], tunnels: Sequ
     ordered = sorted(
         ((pool, encap, parse(pool.node_selector)) for pool, encap in zip(pools, tunnels, strict=True)
          if not pool.disabled and "Tunnel" in pool.allowed_uses), key=lambda one: one[0].name)
-    for machine in machines:
+    for number, machine in enumerate(machines):
         for encap, device, wish in (
             (Encap.IPIP, "tunl0", machine.ipip_address), (Encap.VXLAN, "vxlan.calico", machine.vxlan_address),
         ):
             chosen = tuple(pool for pool, own, selector in ordered if own is encap and selector.matches(machine.labels))
             if chosen:
                 names = tuple(str(pool.cidr) for pool in chosen)
-                requests.append(_Request(machine, encap, device, names, chosen, wish))
+                requests.append(_Request(number, machine, encap, device, names, chosen, wish))
     return requests
 
 

@@ -6,42 +6,63 @@ A cluster has hundreds of thousands of pods, and nearly all that is known of one
 from __future__ import annotations
 
 from array import array
-from collections.abc import Iterator, Mapping, Sequence
-from functools import cache
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from functools import cache, cached_property
 from itertools import chain, repeat
 
-from ..model.entities import NamedPort, Pods
+from ..model.entities import NamedPort, Node, Pods
 from ..parts import rows
 from ..quantities import PROTOCOLS
-from ..sequences import Computed, Joined
+from ..sequences import Computed, Joined, Turns, go_on, runs
 from ..vocabulary import EndpointKind
 from .intent import Endpoint, Object
 
-Homes = Mapping[str, tuple[int, int]]
+class Homes:
+    """The nodes as their pods know them: ``names`` by router id - 1, and the MTU that each gives its pods."""
+
+    def __init__(self, names: Iterable[Sequence[str]], mtus: Iterable[Sequence[int]]) -> None:
+        """Both in runs."""
+        self.names, self.mtus = tuple(chain.from_iterable(names)), array("q", chain.from_iterable(mtus))
+
+    @cached_property
+    def numbers(self) -> Mapping[str, int]:
+        """Router ids by name."""
+        return {name: number for number, name in enumerate(self.names, start=1)}
+
+    def of(self, nodes: tuple[str, ...]) -> tuple[array[int], array[int]]:
+        """Router ids of these nodes, and the MTUs of their pods."""
+        if nodes == self.names:
+            return array("q", range(1, len(nodes) + 1)), self.mtus
+        routers = array("q", map(self.numbers.__getitem__, nodes))
+        return routers, array("q", [self.mtus[number - 1] for number in routers])
+
+    def __eq__(self, other: object) -> bool:
+        return isinstance(other, Homes) and (self.names, self.mtus) == (other.names, other.mtus)
+
+    __hash__ = None  # type: ignore[assignment]
 
 
 class PodEndpoints(Computed[Endpoint]):
     """Pods as endpoints ``first``, first + 1 …, decided by the objects ``first_object`` …
 
-    ``homes``: router id and MTU of the pods of each node. ``addresses``, ``routers``, ``mtus`` are columns; ``usual``: whether
-    pods answer of which nothing is said.
+    ``addresses``, ``routers``, ``mtus`` are columns; ``usual``: whether pods answer of which nothing is said.
     """
 
     def __init__(
-        self, pods: Pods, homes: Homes, addresses: array[int], usual: bool, first: int, first_object: int,
+        self, pods: Pods, homes: Homes, addresses: Sequence[int], usual: bool, first: int, first_object: int,
     ) -> None:
         self.pods, self.addresses, self.usual, self.first, self.first_object = pods, addresses, usual, first, first_object
         self._made_of = pods, homes, addresses, usual, first, first_object
-        self.routers, self.mtus = array("q"), array("q")
+        columns: tuple[list[Turns], list[Turns]] = [], []
         turns: dict[int, tuple[array[int], array[int]]] = {}      # by identity of the nodes, which groups may share
         for group in pods.parts:
             if id(group.nodes) not in turns:
-                turns[id(group.nodes)] = (
-                    array("q", [homes[node][0] for node in group.nodes]), array("q", [homes[node][1] for node in group.nodes]))
+                turns[id(group.nodes)] = homes.of(group.nodes)
             routers, mtus = turns[id(group.nodes)]
-            rounds, rest = divmod(len(group), len(group.nodes))
-            self.routers += routers * rounds + routers[:rest]
-            self.mtus += array("q", [group.pattern.mtu]) * len(group) if group.pattern.mtu else mtus * rounds + mtus[:rest]
+            own = array("q", [group.pattern.mtu]) if group.pattern.mtu else mtus
+            for column, turn in zip(columns, (routers, own), strict=True):
+                go_on(column, turn, len(group))
+        self.routers, self.mtus = map(Joined, columns)
 
     @property
     def ids(self) -> range:
@@ -81,6 +102,20 @@ class PodEndpoints(Computed[Endpoint]):
             self.deciders, answers, ports)
 
 
+class NodeObjects(Computed[Object]):
+    """Where the source/destination check of a node is said decides about the node."""
+
+    def __init__(self, nodes: Sequence[Node]) -> None:
+        self.nodes = nodes
+
+    def __len__(self) -> int:
+        return len(self.nodes)
+
+    def at(self, position: int) -> Object:
+        node = self.nodes[position]
+        return Object("Node", node.name, node.check_mark)
+
+
 class PodObjects(Computed[Object]):
     """What decides about a pod is the pod itself, as its group is written."""
 
@@ -99,12 +134,10 @@ class PodObjects(Computed[Object]):
         return rows(Object, repeat("Endpoint"), self.pods.ids, marks)
 
 
-def addresses_of(endpoints: Sequence[Endpoint]) -> array[int]:
-    """The addresses of all of them, 0 of who has none."""
-    column = array("q")
-    for part in endpoints.parts if isinstance(endpoints, Joined) else (endpoints,):
-        column += part.addresses if isinstance(part, PodEndpoints) else array("q", [one.address for one in part])
-    return column
+def addresses_of(endpoints: Sequence[Endpoint], pods: int) -> Sequence[int]:
+    """The addresses of that many pods, which are the last of the endpoints; 0 of who has none."""
+    last = runs(endpoints)[-1] if pods else ()
+    return last.addresses if isinstance(last, PodEndpoints) else [one.address for one in endpoints[len(endpoints) - pods:]]
 
 
 @cache

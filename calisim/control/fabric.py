@@ -6,15 +6,19 @@ created: it is replaced by TargetKind.QUOTA, unless another route (the default a
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
+from itertools import chain, count
 
 from ..errors import Problem, ScenarioError
 from ..model.clouds import ANYWHERE
-from ..model.entities import AclRule, RouteTable, SecurityGroup, Subnet, TrafficRule, Vpc, VpcRoute
+from ..model.entities import AclRule, Host, Node, RouteTable, SecurityGroup, Subnet, TrafficRule, Vpc, VpcRoute
+from ..model.nodes import names
 from ..model.providers import Provider
 from ..model.topology import Topology
+from ..parts import Parts
 from ..quantities import plural
+from ..sequences import Joined, runs
 from ..vocabulary import TargetKind
 from .intent import Fabric, FabricGroup, FabricRoute, FabricSubnet, FilterRule
 from .objects import Objects
@@ -29,11 +33,11 @@ class Wiring:
     fabric: Fabric
     subnets: Mapping[str, int]
     groups: Mapping[tuple[str, str], int]
-    places: tuple[str, ...]
+    places: Sequence[str]
     failures: list[str] = field(default_factory=list)
 
 
-def wire(topology: Topology, objects: Objects) -> Wiring:
+def wire(topology: Topology, objects: Objects, parts: Parts) -> Wiring:
     """Resolve the topology's network. Raises ScenarioError for more security groups than an interface's set can hold."""
     entities, profile, limits = topology.entities, topology.provider, topology.limits
     groups = _group_ids(topology)
@@ -41,22 +45,25 @@ def wire(topology: Topology, objects: Objects) -> Wiring:
         _group(vpc, vpc.groups[name], groups, objects) for vpc in entities.vpcs.values() for name in vpc.groups
         if (vpc.name, name) in groups)
     failures: list[str] = []
-    routers = {node.name: number for number, node in enumerate(entities.nodes, start=1)}
+    named = any(route.via == "node" for vpc in entities.vpcs.values() for table in vpc.tables.values() for route in table.routes)
+    routers = {node.name: number for number, node in enumerate(entities.nodes, start=1)} if named else {}
     numbers: dict[tuple[str, str], int] = {}
     tables: list[tuple[FabricRoute, ...]] = []
-    places = list(routers)
+    before, places = len(entities.nodes), list[str]()
     for vpc in entities.vpcs.values():
         places += [f"vpc/{vpc.name}", f"igw/{vpc.name}"]
         for table in vpc.tables.values():
             numbers[vpc.name, table.name] = len(tables)
-            tables.append(_table(topology, vpc, table, routers, len(places), objects, failures))
+            tables.append(_table(topology, vpc, table, routers, before + len(places), objects, failures))
     blocked = profile.blocked_protocols if limits.blocked_protocols is None else frozenset(limits.blocked_protocols)
+    owners = parts.of(
+        "owners", _owners, parts.each("addresses of nodes", _addresses, runs(entities.nodes)), entities.hosts, entities.subnets)
     fabric = Fabric(
-        _subnets(topology, numbers, objects), tuple(tables), fabric_groups, _owners(topology), profile.decrements_ttl,
-        profile.routes_pods, blocked, limits.mtu or profile.fabric_mtu, limits.internet_mtu or profile.internet_mtu,
+        _subnets(topology, numbers, objects), tuple(tables), fabric_groups, owners, profile.decrements_ttl, profile.routes_pods,
+        blocked, limits.mtu or profile.fabric_mtu, limits.internet_mtu or profile.internet_mtu,
         objects.add("Provider", profile.name, limits.mark))
     subnets = {name: number for number, name in enumerate(entities.subnets, start=1)}
-    return Wiring(fabric, subnets, groups, tuple(places), failures)
+    return Wiring(fabric, subnets, groups, Joined([*names(parts, entities.nodes), tuple(places)]), failures)
 
 
 def _group_ids(topology: Topology) -> dict[tuple[str, str], int]:
@@ -92,15 +99,18 @@ def _leg_mtu(provider: Provider, subnet: Subnet) -> int:
     return subnet.mtu if provider.decrements_ttl and subnet.mtu != provider.mtu else 0
 
 
-def _owners(topology: Topology) -> dict[int, int]:
+def _owners(of_nodes: Iterable[Sequence[int]], hosts: Iterable[Host], subnets: Mapping[str, Subnet]) -> dict[int, int]:
     """Addresses of the interfaces inside the VPCs: nodes, and hosts that stand in a subnet."""
-    entities = topology.entities
-    owners = {node.address: number for number, node in enumerate(entities.nodes, start=1)}
-    prefixes = [subnet.prefix for subnet in entities.subnets.values()]
-    for number, host in enumerate(entities.hosts, start=len(entities.nodes) + 1):
-        if any(host.address in prefix for prefix in prefixes):
+    addresses = [*chain.from_iterable(of_nodes)]
+    owners = dict(zip(addresses, count(1), strict=False))
+    for number, host in enumerate(hosts, start=len(addresses) + 1):
+        if any(host.address in subnet.prefix for subnet in subnets.values()):
             owners[host.address] = number
     return owners
+
+
+def _addresses(nodes: Sequence[Node]) -> tuple[int, ...]:
+    return tuple(node.address for node in nodes)
 
 
 def _table(

@@ -352,18 +352,20 @@ class Intent:
 
     name: str
     seed: int
-    routers: tuple[Router, ...]
+    routers: Sequence[Router]
     endpoints: Sequence[Endpoint]         # made when they are asked for
     pools: tuple[Pool, ...]
-    blocks: tuple[Block, ...]
-    adverts: tuple[Advert, ...]
+    blocks: Sequence[Block]               # by router
+    adverts: Sequence[Advert]
     nat: NatRule
     fabric: Fabric
     objects: Sequence[Object]             # id = position + 1
-    places: tuple[str, ...]               # id = position + 1
+    places: Sequence[str]                 # id = position + 1
     tunnel_senders: frozenset[int]        # addresses that may send tunnels to any node
+    # Its adjacency depends on the advert's pool, on the VPC and the sessions of the peer, on whether that is on the link, inside
+    # the recorded prefix, has a VTEP; it leads to the peer's address or to one that is the same for all adverts.
     remote_route: Callable[[RoutingInputs, Advert], Route | None]
-    own_routes: Callable[[int], tuple[Route, ...]]       # of a router: its link's, blackholes of its blocks
+    own_routes: Sequence[tuple[Route, ...]]              # of each router: its link's, blackholes of its blocks
     pod_routes: Callable[[int], tuple[Route, ...]]       # to its pods that have an address; decided by the pod's own object
     assumptions: tuple[str, ...] = ()
     icmp_ratelimit: int = 0               # net.ipv4.icmp_ratelimit, ms; 0: none (the kernel's default is 1000)
@@ -374,7 +376,11 @@ class Intent:
     policy: Policing = Policing()         # of pods; Endpoint ids and addresses lead to identities
 
     def router(self, router: int) -> Router:
-        return self.routers[router - 1]
+        return self._routers[router - 1]
+
+    @cached_property
+    def _routers(self) -> tuple[Router, ...]:
+        return tuple(self.routers)
 
     def endpoint(self, endpoint: int) -> Endpoint:
         return self.endpoints[endpoint - 1]
@@ -390,7 +396,7 @@ class Intent:
 
     def local_routes(self, router: int) -> tuple[Route, ...]:
         """What a node has without hearing of others."""
-        return self.own_routes(router) + self.pod_routes(router)
+        return self.own_routes[router - 1] + self.pod_routes(router)
 
     @cached_property
     def endpoint_ids(self) -> dict[str, int]:

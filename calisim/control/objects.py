@@ -10,11 +10,11 @@ from .intent import Object
 
 
 class Objects:
-    """Numbers objects in the order in which they are named."""
+    """Numbers objects in the order in which they are named; ``before``: how many there are that it does not have."""
 
-    def __init__(self) -> None:
+    def __init__(self, before: int = 0) -> None:
         self._before: list[Sequence[Object]] = []
-        self._count = 0                   # of those before
+        self._count = before              # of those before
         self._latest: list[Object] = []
 
     @property

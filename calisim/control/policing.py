@@ -154,7 +154,7 @@ class Failsafes:
 class Identified(Mapping[int, int]):
     """Identities by address, out of two columns; zeros in either are nobody. The mapping is made when it is first asked."""
 
-    def __init__(self, addresses: array[int], identities: array[int]) -> None:
+    def __init__(self, addresses: Sequence[int], identities: array[int]) -> None:
         self.addresses, self.identities = addresses, identities
 
     @cached_property

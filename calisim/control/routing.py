@@ -6,11 +6,15 @@ felix/dataplane/linux: route_mgr, vxlan_mgr, ipip_mgr, noencap_mgr). A node deci
 
 from __future__ import annotations
 
+from bisect import bisect_right
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property, lru_cache
+from itertools import groupby
+from operator import attrgetter
 
 from ..quantities import Prefix
+from ..sequences import runs
 from ..vocabulary import AdjacencyKind, Device, DropReason, Encap, EndpointKind
 from ..vocabulary.encaps import encapsulation
 from .encapsulation import encapsulate
@@ -78,30 +82,28 @@ class RemoteRoutes:
         return Route(advert.prefix, adjacency, VXLAN_CALICO, peer.vxlan_address, "", onlink=True)
 
 
-@dataclass(frozen=True)
-class OwnRoutes:
-    """What each node has without hearing of others, its pods aside."""
-
-    rows: Sequence[tuple[Route, ...]]             # by router id - 1
-
-    def of(self, number: int) -> tuple[Route, ...]:
-        return self.rows[number - 1]
-
-
-def affine(routers: Sequence[Router], blocks: Sequence[Block]) -> list[tuple[Router, tuple[Block, ...]]]:
-    """Every router with its blocks."""
-    owned: dict[int, tuple[Block, ...]] = {}
-    for block in blocks:
-        owned[block.affinity] = (*owned.get(block.affinity, ()), block)
-    return [(router, owned.get(router.id, ())) for router in routers]
+def affine(routers: Sequence[Router], blocks: Sequence[Block]) -> list[tuple[Sequence[Router], Sequence[Block]]]:
+    """Routers, run by run, with their blocks; ``blocks`` are by router."""
+    blocks = tuple(blocks)
+    found: list[tuple[Sequence[Router], Sequence[Block]]] = []
+    first = 0
+    for run in runs(routers):
+        last = bisect_right(blocks, run[-1].id, first, key=attrgetter("affinity"))
+        found.append((run, blocks[first:last]))
+        first = last
+    return found
 
 
 def own_routes(
-    item: tuple[Router, Sequence[Block]], writers: Sequence[str], pool_objects: Sequence[int], subnet_objects: Sequence[int],
-) -> tuple[Route, ...]:
-    """Default, link, blackholes of a router's blocks. ``writers`` of each pool's routes; object ids of pools and of subnets."""
-    router, blocks = item
-    return (*_link(router, subnet_objects[router.subnet - 1]), *_blackholes(blocks, writers, pool_objects))
+    item: tuple[Sequence[Router], Sequence[Block]], writers: Sequence[str], pool_objects: Sequence[int],
+    subnet_objects: Sequence[int],
+) -> tuple[tuple[Route, ...], ...]:
+    """Default, link, blackholes of each router's blocks. ``writers`` of each pool's routes; object ids of pools, of subnets."""
+    routers, blocks = item
+    owned = {number: tuple(some) for number, some in groupby(blocks, attrgetter("affinity"))}
+    return tuple(
+        (*_link(router, subnet_objects[router.subnet - 1]), *_blackholes(owned.get(router.id, ()), writers, pool_objects))
+        for router in routers)
 
 
 def _link(router: Router, decider: int) -> tuple[Route, ...]:

@@ -8,90 +8,126 @@ are the block's addresses in turn. That is a tenth of the work, and most cluster
 from __future__ import annotations
 
 from array import array
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from functools import cached_property
 from itertools import chain, cycle, groupby, islice
-from operator import attrgetter
+from operator import attrgetter, sub
 from typing import NamedTuple
 
 from ..model.entities import Pods
-from ..quantities import Prefix
+from ..parts import Parts
 from ..scenario.resources import IPAMConfiguration, IPPool
 from ..selector import parse
+from ..sequences import Joined, Turns
 from .start_block import start_index
+
+EVERYBODY = parse("all()").root
 
 
 class Served(NamedTuple):
-    """Each host's block and its tunnel's address (none where nobody asked), the pods' addresses in their order."""
+    """The network of each host's block, in the order of the hosts (-1: nobody asked), and the pods' addresses in theirs. A tunnel
+    has the first address of its host's block."""
 
-    blocks: dict[str, Prefix]
-    tunnels: dict[str, int]
-    pods: array[int]
+    networks: array[int]
+    pods: Joined[int]
 
 
 def serve(
-    labels: Mapping[str, Mapping[str, str]], tunnelled: Sequence[str], pods: Pods, pool: IPPool, configuration: IPAMConfiguration,
+    parts: Parts, hosts: Sequence[tuple[str, ...]], labels: Iterable[Mapping[str, str]], pods: Pods, pool: IPPool,
+    configuration: IPAMConfiguration, *, tunnels: bool,
 ) -> Served | None:
-    """One address for each of the hosts ``tunnelled``, then one for each pod; None if somebody would be disturbed.
+    """One address for the tunnel of each host, where there are ``tunnels``, then one for each pod; None if somebody would be
+    disturbed.
 
-    ``labels`` of every host. The pool is the only one that is enabled.
+    ``hosts`` in runs, ``labels`` of every one. The pool is the only one that is enabled.
     """
     if not _for_all(pool, labels, configuration) or any(
             group.pattern.address is not None or group.pattern.pools for group in pods.parts):
         return None
+    places = _Places(chain.from_iterable(hosts))
     turns = {id(group.nodes): group.nodes for group in pods.parts}           # groups may share them
-    first = _claims(dict.fromkeys(chain(tunnelled, *turns.values())), pool)
-    if first is None:
+    asking = [places.of(nodes) for nodes in ([places.hosts] if tunnels else []) + list(turns.values())]
+    everybody = bool(asking) and isinstance(asking[0], range)
+    order = range(len(places.hosts)) if everybody else list(dict.fromkeys(chain.from_iterable(asking)))
+    count, size = 1 << pool.block_size - pool.cidr.length, 1 << 32 - pool.block_size
+    if len(order) > count:
         return None
-    ahead = dict(first)
-    for host in tunnelled:
-        ahead[host] += 1
-    addresses = _addresses(pods, ahead)
-    size = 1 << 32 - pool.block_size
-    if any(ahead[host] - network > size for host, network in first.items()):
+    claims = parts.onward(
+        "claims", _claims, hosts if everybody else [tuple(places.hosts[place] for place in order)], count)
+    networks = array("q", [-1]) * len(places.hosts)
+    for place, number in zip(order, chain.from_iterable(claims), strict=True):
+        networks[place] = pool.cidr.network + number * size
+    ahead = array("q", [network + tunnels for network in networks])
+    addresses = _addresses(pods, places, ahead)
+    if max(map(sub, ahead, networks), default=0) > size:
         return None
-    blocks = {host: Prefix(network, pool.block_size) for host, network in first.items()}
-    return Served(blocks, {host: first[host] for host in tunnelled}, addresses)
+    return Served(networks, addresses)
 
 
-def _for_all(pool: IPPool, labels: Mapping[str, Mapping[str, str]], configuration: IPAMConfiguration) -> bool:
+class _Places:
+    """Positions of hosts."""
+
+    def __init__(self, hosts: Iterable[str]) -> None:
+        self.hosts = tuple(hosts)
+
+    @cached_property
+    def _known(self) -> Mapping[str, int]:
+        return {host: place for place, host in enumerate(self.hosts)}
+
+    def of(self, nodes: tuple[str, ...]) -> Sequence[int]:
+        return range(len(nodes)) if nodes == self.hosts else list(map(self._known.__getitem__, nodes))
+
+
+def _for_all(pool: IPPool, labels: Iterable[Mapping[str, str]], configuration: IPAMConfiguration) -> bool:
     """Whether whoever asks may have a block of the pool."""
     selector = parse(pool.node_selector)
     return (
         configuration.auto_allocate_blocks and pool.assignment_mode == "Automatic" and not pool.namespace_selector
         and {"Tunnel", "Workload"} <= {*pool.allowed_uses} and pool.block_size >= pool.cidr.length
-        and all(selector.matches(own) for own in labels.values()))
+        and (selector.root == EVERYBODY or all(map(selector.matches, labels))))
 
 
-def _claims(hosts: Iterable[str], pool: IPPool) -> dict[str, int] | None:
-    """The network of each host's block, in the order in which they first ask; None if there are not enough blocks."""
-    count, size = 1 << pool.block_size - pool.cidr.length, 1 << 32 - pool.block_size
-    claimed: dict[int, str] = {}
-    for host in hosts:
-        if len(claimed) == count:
-            return None
-        number = start_index(host, count)
-        while number in claimed:
-            number = (number + 1) % count
-        claimed[number] = host
-    return {host: pool.cidr.network + number * size for number, host in claimed.items()}
+def _claims(hosts: Sequence[tuple[str, ...]], before: Iterable[array[int]], count: int) -> Iterator[array[int]]:
+    """The number of each host's block, in the order in which they first ask; ``before`` them others had theirs."""
+    claimed = set(chain.from_iterable(before))
+    for run in hosts:
+        numbers = array("q")
+        for host in run:
+            number = start_index(host, count)
+            while number in claimed:
+                number = (number + 1) % count
+            claimed.add(number)
+            numbers.append(number)
+        yield numbers
 
 
-def _addresses(pods: Pods, ahead: dict[str, int]) -> array[int]:
+def _addresses(pods: Pods, places: _Places, ahead: array[int]) -> Joined[int]:
     """Every pod takes its host's next address; ``ahead`` are those, before and after."""
-    addresses = array("q")
+    addresses: list[Sequence[int]] = []
     for nodes, groups in groupby(pods.parts, attrgetter("nodes")):
-        if len(set(nodes)) < len(nodes):
-            for node in chain.from_iterable(islice(cycle(nodes), len(group)) for group in groups):
-                addresses.append(ahead[node])
-                ahead[node] += 1
+        at, many = places.of(nodes), len(nodes)
+        if not isinstance(at, range) and len(set(at)) < many:
+            taken = array("q")
+            for place in chain.from_iterable(islice(cycle(at), len(group)) for group in groups):
+                taken.append(ahead[place])
+                ahead[place] += 1
+            addresses.append(taken)
             continue
-        turn = array("q", map(ahead.__getitem__, nodes))
+        turn = ahead[:] if at == range(len(ahead)) else array("q", map(ahead.__getitem__, at))
+        size = 0
         for group in groups:
-            rounds, rest = divmod(len(group), len(nodes))
-            for _ in range(rounds):
-                addresses += turn
-                turn = array("q", [address + 1 for address in turn])
-            addresses += turn[:rest]
-            turn[:rest] = array("q", [address + 1 for address in turn[:rest]])
-        ahead.update(zip(nodes, turn, strict=True))
-    return addresses
+            size += len(group)
+            if rest := size % many:               # the next group begins with the first node again
+                addresses.append(Turns(turn, size, 1))
+                rounds = size // many
+                turn = array("q", [address + rounds + (place < rest) for place, address in enumerate(turn)])
+                size = 0
+        if size:
+            addresses.append(Turns(turn, size, 1))
+            turn = array("q", [address + size // many for address in turn])
+        if isinstance(at, range):
+            ahead[:many] = turn
+            continue
+        for place, address in zip(at, turn, strict=True):
+            ahead[place] = address
+    return Joined(addresses)

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from math import gcd
+
 import numpy as np
 
 _LINE = 64
@@ -15,8 +17,8 @@ def zeros(count: int, dtype: np.dtype) -> np.ndarray:
 
 
 def aligned(array: np.ndarray) -> np.ndarray:
-    """The array itself where it is aligned, else a copy."""
-    if array.ctypes.data % _LINE == 0:
+    """The array itself where no record lies in more lines than it need, else a copy."""
+    if array.ctypes.data % gcd(array.itemsize, _LINE) == 0:
         return array
     copy = zeros(array.size, array.dtype).reshape(array.shape)
     copy[...] = array

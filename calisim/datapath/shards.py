@@ -20,7 +20,10 @@ from .lines import zeros
 
 _FIRST_ROOM = 8 * FRAME                    # a power of two, and no less than one frame of one leg may take up
 _SLOTS, _OCTETS = np.dtype(np.uint64), np.dtype(np.uint8)
-_GROWTH = 4                                # of room for records: what nobody has written yet takes no memory
+_GROWTH = 4                                # of room for records, at least: what nobody has written yet takes no memory, so
+_BOLD_GROWTH = 64                          # that tables of half a gigabyte are soon asked for, and hardly anything is copied
+_BOLD_ROOM = 1 << 23
+_SAMPLE = 17                               # one connection of so many says whether tidying pays; odd, for neighbours differ
 
 
 @dataclass(frozen=True)
@@ -45,15 +48,21 @@ class Counters:
 @dataclass
 class Common:
     """What all shards read, and write only where it is their routers': ``ordinals``, the last one given, by conntrack and by the
-    groups, and ``shards``, whose each router is."""
+    groups, and ``shards``, whose each router is. ``sourced``: it may be asked which connection a source opened last."""
 
     paths: np.ndarray
     ordinals: np.ndarray
     shards: np.ndarray
+    sourced: bool
 
     @classmethod
-    def of(cls, routers: int) -> Self:
-        return cls(np.zeros(0, PMTU), np.zeros((routers, 2), np.uint32), np.zeros(routers, np.uint8))
+    def of(cls, routers: int, *, sourced: bool) -> Self:
+        return cls(np.zeros(0, PMTU), np.zeros((routers, 2), np.uint32), np.zeros(routers, np.uint8), sourced)
+
+
+def _more(room: int) -> int:
+    """Room for records when ``room`` is full."""
+    return max(_GROWTH * room, min(_BOLD_GROWTH * room, _BOLD_ROOM))
 
 
 class Shard:
@@ -84,7 +93,7 @@ class Shard:
         self.ledger = Ledger(
             self.records, connections, self.index, self.ties, self.taken, self.sessions, sessions, common.paths, common.ordinals,
             counters.links, counters.drops, counters.verdicts, counters.hits, cache.records, cache.asides, cache.index,
-            cache.listed, flows, listed, slots, common.shards, self.number)
+            cache.listed, flows, listed, slots, common.shards, self.number, common.sourced)
 
     @property
     def connections(self) -> np.ndarray:
@@ -95,7 +104,7 @@ class Shard:
         """Instead of its own, all of different tuples and clients; flows are forgotten."""
         room = len(self.records)
         while room < len(connections) + CONNECTION_ROOM:
-            room *= _GROWTH
+            room = _more(room)
         self._replace(connections, room)
         seated = self._seat(sessions)
         self._bind(len(connections), seated, 0, self.ledger.counts[3], 0)
@@ -111,13 +120,14 @@ class Shard:
         connections = self.connections
         if not self.untidy:
             return False
-        alive = connections["expires"] > earliest
-        count = int(np.count_nonzero(alive))
-        places = int(np.count_nonzero((connections["packets"] == 0) & (connections["wave"] & TIED_BIT != 0)))
-        moved = count + places <= len(connections) - len(connections) // 4
+        sample = connections[::_SAMPLE]
+        places = (sample["packets"] == 0) & (sample["wave"] & TIED_BIT != 0)
+        moved = int(np.count_nonzero((sample["expires"] <= earliest) & ~places)) >= len(connections) // (4 * _SAMPLE)
         if moved:
-            self._replace(connections[alive], len(self.records))
-        left = count if moved else len(connections)
+            if not self._common.sourced:                 # whom those that go have superseded is known by then
+                self._indexed(sourced=True)
+            self._replace(connections[connections["expires"] > earliest], len(self.records))
+        left = self.ledger.counts[0]
         self._untidy = left + left // 4 + _FIRST_ROOM
         return moved
 
@@ -126,7 +136,7 @@ class Shard:
         connections, sessions, flows, slots, listed = self.ledger.counts
         if len(self.records) - connections < CONNECTION_ROOM:
             known, ties = self.records.view(np.uint8)[:connections * CONNECTION.itemsize], self.ties[:connections * TIE_SIZE]
-            self._furnish(_GROWTH * len(self.records))     # what searches knew is looked up anew
+            self._furnish(_more(len(self.records)))        # what searches knew is looked up anew
             self.records.view(np.uint8)[:len(known)], self.ties[:len(ties)] = known, ties
         if slots > len(self.index) // 8 * 5:
             wider = zeros(2 * len(self.index), _SLOTS)
@@ -161,12 +171,23 @@ class Shard:
         sessions = self.ledger.counts[1]
         self._furnish(room)
         self.records[:len(connections)] = connections
-        index = LEAST_INDEX
-        while index // 8 * 5 < 3 * len(connections):          # two slots, and one of the source where it is translated
-            index *= 2
-        self.index = zeros(index, _SLOTS)
         self.flows = FlowCache(self.flows.room)
-        self._bind(len(connections), sessions, 0, reindex(self.records, len(connections), self.index), 0)
+        self._bind(len(connections), sessions, 0, 0, 0)
+        self.index_anew()
+
+    def index_anew(self) -> None:
+        """Over the same connections, by their sources, too, if these may be asked for. No flow may be known."""
+        connections, sessions, _, _, _ = self.ledger.counts
+        self.index, slots = self._indexed(sourced=self._common.sourced)
+        self._bind(connections, sessions, 0, slots, 0)
+
+    def _indexed(self, *, sourced: bool) -> tuple[np.ndarray, int]:
+        """An index over all connections, and how many of its slots are taken."""
+        count, room = len(self.connections), LEAST_INDEX
+        while room // 8 * 5 < 3 * count:                 # two slots, and one of the source where it is translated
+            room *= 2
+        index = zeros(room, _SLOTS)
+        return index, reindex(self.records, count, index, sourced)
 
     def _furnish(self, room: int) -> None:
         """Empty tables for that many connections; ``ties``: what they have to do with flows; ``taken``: which ports searches have

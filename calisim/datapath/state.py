@@ -15,7 +15,7 @@ import numpy as np
 
 from .._fastpath import EVEN_END, EVEN_ROWS, EVEN_SPAN, HOME_NOT_KNOWN, RIDE_SIZE, SHARDS, WAVE_NUMBER, pay_all
 from ..fib.image import FibImage
-from ..vocabulary import PMTU, ConnectionFlag, EndpointKind
+from ..vocabulary import PMTU, ConnectionFlag, EndpointKind, RouterFlag
 from .fragments import Fragments
 from .shards import Common, Counters, Shard
 
@@ -31,7 +31,7 @@ class State:
     def __init__(self, image: FibImage) -> None:
         self.keys = image.routers["key"]
         self._image = image
-        self._common = Common.of(len(self.keys))
+        self._common = Common.of(len(self.keys), sourced=_sticks(image))
         self.shards = [Shard(0, self._common, Counters.of(image), Counters.of(image))]
         self.homes = np.empty(0, np.uint8)                            # shard of each endpoint's router, with more than one shard
         self.icmp_tokens: dict[tuple[int, int], tuple[int, int]] = {}  # (router key, or place after the last), to whom
@@ -164,9 +164,14 @@ class State:
 
     def _shards_of(self, keys: np.ndarray) -> np.ndarray:
         """Of routers that are not there any more the first one."""
+        at, known = self._numbers_of(keys)
+        return np.where(known, self._common.shards[at], 0)
+
+    def _numbers_of(self, keys: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+        """The routers with these keys, and whether there is one."""
         order = np.argsort(self.keys)
         at = order[np.minimum(np.searchsorted(self.keys, keys, sorter=order), len(order) - 1)]
-        return np.where(self.keys[at] == keys, self._common.shards[at], 0)
+        return at, self.keys[at] == keys
 
     def tidy(self, earliest: int, packets: int) -> None:
         """Before a wave of so many packets: forget connections that had expired at ``earliest`` where they take up much of a
@@ -194,18 +199,36 @@ class State:
         if image is self._image:
             return
         old, new, ordinals, keys = self._counters(), Counters.of(image), self._common.ordinals, image.routers["key"]
-        known = {key: number for number, key in enumerate(self.keys.tolist())}
-        origin = np.array([known.get(key, -1) for key in keys.tolist()])
-        stay = np.flatnonzero(origin >= 0)
+        if np.array_equal(keys, self.keys) and old.drops.shape == new.drops.shape:
+            self._image = image
+            self._count_on(Counters(old.links, old.drops, old.verdicts, new.hits))
+            return
+        origin, known = self._numbers_of(keys)
         self._common.ordinals = np.zeros((len(keys), 2), np.uint32)
-        self._common.ordinals[stay], new.links[stay], new.drops[stay] = (
-            array[origin[stay]] for array in (ordinals, old.links, old.drops))
+        for before, after in (
+            (ordinals, self._common.ordinals), (old.links, new.links), (old.drops, new.drops[:len(keys)]),
+        ):
+            before.take(origin, axis=0, out=after, mode="clip")
+            after[~known] = 0
         others = min(len(old.drops) - len(self.keys), len(new.drops) - len(keys))     # VPC routers and gateways stand last
         new.drops[len(keys):len(keys) + others] = old.drops[len(self.keys):len(self.keys) + others]
         new.verdicts[:] = old.verdicts
         self.keys, self._image = keys, image
+        self._common.shards = np.zeros(len(keys), np.uint8)
+        self._count_on(new)
+
+    def _count_on(self, counters: Counters) -> None:
+        """With these counters, and without the flows, which rest on the tables."""
+        sourced, self._common.sourced = self._common.sourced, self._common.sourced or _sticks(self._image)
         if len(self.shards) > 1:
-            self._distribute(len(self.shards), new)
+            self._distribute(len(self.shards), counters)
             return
-        self._common.shards, self.shards[0].counters = np.zeros(len(keys), np.uint8), new
+        self.shards[0].counters = counters
         self._forget_flows()
+        if sourced != self._common.sourced:
+            self.shards[0].index_anew()
+
+
+def _sticks(image: FibImage) -> bool:
+    """Whether a router's masquerade asks which port a source had last."""
+    return not (image.routers["flags"][1:] & RouterFlag.RANDOM_FULLY).all()

@@ -6,96 +6,107 @@ intervals that the table of longest matches is built from.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Sequence
 from itertools import chain
 from typing import NamedTuple
 
 import numpy as np
 
-from ..control.intent import Block, NatRule
+from ..control.intent import NatRule
 from ..errors import CompileError
 from ..quantities import Prefix, format_address
 from ..vocabulary import CLASS, ClassFlag, EndpointKind
 from . import lpm
-from .columns import Columns
+from .columns import Arrays, Columns
 from .lpm import Intervals, distinct
-
-MOST_CELLS = 1 << 26                  # of rows, of residents: 256 MB each
+from .routers import Groups
+from .routes import MOST_CELLS, Nesting
 
 
 class Facts(NamedTuple):
-    """What classes are made of. Two mappings by address: router of each public one, endpoint of each interface in the VPCs."""
+    """What classes are made of. Arrays are rows of two numbers."""
 
     endpoints: Columns
-    tunnels: Sequence[tuple[int, int]]    # address of a tunnel device, its node's endpoint
-    blocks: Sequence[Block]
-    holders: Mapping[Prefix, tuple[int, int]]     # blackholed prefix → router, decider
-    routed: Sequence[Prefix]              # all that routes are about, the nodes' and the clouds'
+    routers: Arrays                       # address of a tunnel device, router; public address, router
+    blocks: Arrays                        # network, length
+    groups: Groups
+    nesting: Nesting                      # what the nodes' routes are about
+    routed: Sequence[Prefix]              # and the clouds'
     pools: Sequence[Prefix]
     nat: NatRule
     subnets: Sequence[Prefix]
     senders: frozenset[int]               # of tunnels
     pods: Sequence[Prefix]                # clusterCIDR
     node_ports: Sequence[Prefix]          # where nodes' own addresses have node ports
-    public: Mapping[int, int]
-    interfaces: Mapping[int, int]
+    interfaces: Arrays                    # address inside the VPCs, endpoint
 
 
 class Classes:
     """``records`` by class, ``residents`` behind them, ``table`` (address → class), ``samples`` (an address of each class)."""
 
     def __init__(self, facts: Facts) -> None:
-        endpoints = facts.endpoints
-        owners = _owners(endpoints, facts.tunnels)
-        held = _nets([block.prefix for block in facts.blocks])
-        blocks = Intervals(_sorted(held))
-        strangers = owners[blocks.match(owners[:, 0]) < 0, 0]
+        endpoints, (interfaces,), (tunnels, public) = facts.endpoints, facts.interfaces, facts.routers
+        addresses, ids = _owners(endpoints, tunnels)
+        held = _sorted(*facts.blocks)
+        strangers = addresses[Intervals(held).match_ascending(addresses) < 0]
         slices = _sorted(held, _singles(strangers))
-        are_hosts = (endpoints.kinds == EndpointKind.HOST) & (endpoints.addresses != 0)
-        hosts = endpoints.addresses[are_hosts]
-        exempt = np.concatenate([_nets(facts.nat.exempt), _singles(facts.nat.hosts)])
+        are_hosts = np.flatnonzero((endpoints.kinds == EndpointKind.HOST) & (endpoints.addresses != 0))
+        hosts = endpoints.addresses[are_hosts].astype(np.int64)
         flagged = {
-            ClassFlag.POOL: _nets(facts.pools), ClassFlag.MASQUERADE: _nets(facts.nat.sources), ClassFlag.EXEMPT: exempt,
+            ClassFlag.POOL: _nets(facts.pools), ClassFlag.MASQUERADE: _nets(facts.nat.sources),
+            ClassFlag.EXEMPT: np.concatenate([_nets(facts.nat.exempt), _singles(facts.nat.hosts)]),
             ClassFlag.SUBNET: _nets(facts.subnets), ClassFlag.TUNNEL_SENDER: _singles(facts.senders),
             ClassFlag.CLUSTER_CIDR: _nets(facts.pods), ClassFlag.NODE_PORTS: _nets(facts.node_ports)}
         prefixes = _sorted(
-            facts.routed, facts.holders, slices, _singles(facts.public), _singles(hosts), _singles(facts.interfaces),
-            *flagged.values())
+            facts.nesting.prefixes, _nets(facts.routed), facts.groups.held, slices, _singles(public[:, 0]), _singles(hosts),
+            _singles(interfaces[:, 0]), *flagged.values())
         intervals = Intervals(prefixes)
-        starts = intervals.starts
-        used, first = np.unique(intervals.matches, return_index=True)     # prefixes that still match something
-        self.samples = np.concatenate([[0], starts[first[used >= 0]]])       # an address of each class; class 0 has none
+        self._starts = starts = intervals.starts
+        first = np.full(len(prefixes) + 1, -1)                 # interval in which each prefix matches first; −1: in none
+        first[intervals.matches[::-1]] = np.arange(len(starts))[::-1]
+        used = np.flatnonzero(first[:-1] >= 0)                 # prefixes that still match something
+        self._first = np.concatenate([[0], first[used]])
+        self.samples = starts[self._first]                     # an address of each class
+        self.samples[0] = 0                                    # class 0 has none
         numbers = np.zeros(len(prefixes) + 1, np.int64)
-        numbers[used[used >= 0]] = np.arange(1, len(self.samples))
-        classes = numbers[intervals.matches]
-        self.table = lpm.build(starts, classes)
+        numbers[used] = np.arange(1, len(self.samples))
+        self._classes = numbers[intervals.matches]
+        self.table = lpm.build(starts, self._classes)
         self.records = np.zeros(len(self.samples), CLASS)
         for flag, nets in flagged.items():
-            self._flag(flag, Intervals(nets).match(self.samples) >= 0)
-        outside = ~np.isin(hosts, _values(facts.interfaces, keys=True))
-        self._set("interface", _singles(facts.interfaces), _values(facts.interfaces))
-        self._set("host", _singles(hosts[outside]), endpoints.ids[are_hosts][outside])
-        self._set("public", _singles(facts.public), _values(facts.public))
-        self._hold(facts.holders)
-        self.residents = self._place(slices, owners)
-        self._scatter(endpoints, owners, starts, classes)
+            self._flag(flag, self._found(nets) >= 0)
+        inside = np.sort(interfaces[:, 0])
+        outside = inside[np.searchsorted(inside[:-1], hosts)] != hosts if len(inside) else np.ones(len(hosts), bool)
+        self._set(_singles(interfaces[:, 0]), interface=interfaces[:, 1])
+        self._set(_singles(hosts[outside]), host=are_hosts[outside] + 1)
+        self._set(_singles(public[:, 0]), public=public[:, 1])
+        holders, deciders = facts.groups.holders.T
+        self._set(facts.groups.held, holder=holders, holder_detail=deciders, holder_length=facts.groups.held[:, 1])
+        self.residents = self._place(slices, addresses, ids)
+        self._scatter(endpoints, addresses, ids)
         self.records[0] = np.zeros((), CLASS)
+
+    def _found(self, nets: np.ndarray, intervals: Intervals | None = None) -> np.ndarray:
+        """Of each class which of the prefixes it lies in; where these are single addresses, each is a class of its own."""
+        if (nets[:, 1] == 32).all():
+            found = np.full(len(self._starts), -1)
+            found[np.searchsorted(self._starts, nets[:, 0])] = np.arange(len(nets))
+        else:
+            found = (intervals or Intervals(nets)).match_ascending(self._starts)
+        return found[self._first]
 
     def _flag(self, flag: ClassFlag, where: np.ndarray) -> None:
         self.records["flags"][where] |= np.uint16(flag)
 
-    def _set(self, name: str, prefixes: np.ndarray, values: np.ndarray) -> None:
-        """Field ``name`` of every class inside a prefix becomes the prefix's value."""
-        found = Intervals(prefixes).match(self.samples)
-        self.records[name][found >= 0] = values[found[found >= 0]]
+    def _set(self, prefixes: np.ndarray, intervals: Intervals | None = None, **columns: np.ndarray) -> np.ndarray:
+        """Fields of every class inside a prefix become the prefix's values. Returns where that is."""
+        found = self._found(prefixes, intervals)
+        where = found >= 0
+        for name, values in columns.items():
+            self.records[name][where] = values[found[where]]
+        return where
 
-    def _hold(self, holders: Mapping[Prefix, tuple[int, int]]) -> None:
-        prefixes = _nets(holders)
-        routers = np.array(list(holders.values()), np.int64).reshape(-1, 2)
-        for name, column in (("holder", routers[:, 0]), ("holder_detail", routers[:, 1]), ("holder_length", prefixes[:, 1])):
-            self._set(name, prefixes, column)
-
-    def _place(self, slices: np.ndarray, owners: np.ndarray) -> np.ndarray:
+    def _place(self, slices: np.ndarray, addresses: np.ndarray, ids: np.ndarray) -> np.ndarray:
         """The residents of each slice (a block, or one address outside all blocks), one after the other."""
         networks, sizes = slices[:, 0], 1 << 32 - slices[:, 1]
         if sizes.sum() > MOST_CELLS:
@@ -104,32 +115,32 @@ class Classes:
         offsets = np.concatenate([[1], 1 + np.cumsum(sizes)])       # index 0 is nobody
         residents = np.zeros(offsets[-1], np.uint32)
         intervals = Intervals(slices)
-        addresses, ids = owners.T
-        home = intervals.match(addresses)
-        residents[offsets[home] + addresses - networks[home]] = ids
-        self._set("base", slices, networks)
-        self._set("residents", slices, offsets[:-1])
-        self._flag(ClassFlag.RESIDENTS, intervals.match(self.samples) >= 0)
+        places = np.append(offsets[:-1] - networks, 0)[intervals.matches]
+        residents[addresses + lpm.spread(intervals.starts, places, addresses)] = ids
+        self._flag(ClassFlag.RESIDENTS, self._set(slices, intervals, base=networks, residents=offsets[:-1]))
         return residents
 
-    def _scatter(self, endpoints: Columns, owners: np.ndarray, starts: np.ndarray, classes: np.ndarray) -> None:
+    def _scatter(self, endpoints: Columns, addresses: np.ndarray, ids: np.ndarray) -> None:
         """Mark the classes with pods of other routers than the holder."""
-        addresses, ids = owners[endpoints.kinds[owners[:, 1] - 1] == EndpointKind.POD].T
-        at = classes[np.searchsorted(starts, addresses, "right") - 1]
-        self._flag(ClassFlag.SCATTERED, at[self.records["holder"][at] != endpoints.routers[ids - 1]])
+        holders = lpm.spread(self._starts, self.records["holder"][self._classes], addresses)
+        elsewhere = np.flatnonzero(holders != endpoints.routers[ids - 1])
+        elsewhere = elsewhere[endpoints.kinds[ids[elsewhere] - 1] == EndpointKind.POD]
+        self._flag(ClassFlag.SCATTERED, lpm.spread(self._starts, self._classes, addresses[elsewhere]))
 
 
-def _owners(endpoints: Columns, tunnels: Sequence[tuple[int, int]]) -> np.ndarray:
-    """Who has each address: rows of address and endpoint, by address; CompileError if two have one."""
-    own = np.flatnonzero(endpoints.addresses)
-    devices = _nets(tunnels)
-    claims = distinct(np.concatenate([endpoints.addresses[own] << 31 | endpoints.ids[own], devices[:, 0] << 31 | devices[:, 1]]))
-    claims = np.column_stack([claims >> 31, claims & (1 << 31) - 1])
-    for position in np.flatnonzero(claims[1:, 0] == claims[:-1, 0])[:1].tolist():
-        (address, first), (_, second) = claims[position:position + 2].tolist()
-        one, other = (endpoints.endpoints[number - 1].name for number in (first, second))
-        raise CompileError(f"{one} and {other} have one address, {format_address(address)}")
-    return claims
+def _owners(endpoints: Columns, tunnels: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """The addresses that somebody has, ascending, and the endpoint that has each; CompileError if two have one."""
+    claims = np.concatenate([
+        endpoints.addresses.astype(np.int64) << 31 | np.arange(1, len(endpoints) + 1), tunnels[:, 0] << 31 | tunnels[:, 1]])
+    claims.sort()
+    claims = claims[np.searchsorted(claims, 1 << 31):]                       # from the first address on
+    if (claims[1:] == claims[:-1]).any():
+        claims = distinct(claims)
+    addresses, ids = claims >> 31, claims & (1 << 31) - 1
+    for position in np.flatnonzero(addresses[1:] == addresses[:-1])[:1].tolist():
+        one, other = (endpoints.endpoints[number - 1].name for number in ids[position:position + 2].tolist())
+        raise CompileError(f"{one} and {other} have one address, {format_address(int(addresses[position]))}")
+    return addresses, ids
 
 
 def _nets(prefixes: Iterable[tuple[int, int]]) -> np.ndarray:
@@ -137,17 +148,13 @@ def _nets(prefixes: Iterable[tuple[int, int]]) -> np.ndarray:
     return np.fromiter(chain.from_iterable(prefixes), np.int64).reshape(-1, 2)
 
 
-def _singles(addresses: Iterable[int]) -> np.ndarray:
-    networks = np.array(list(addresses), np.int64)
+def _singles(addresses: Iterable[int] | np.ndarray) -> np.ndarray:
+    networks = addresses if isinstance(addresses, np.ndarray) else np.fromiter(addresses, np.int64)
     return np.column_stack([networks, np.full(len(networks), 32)])
 
 
-def _values(mapping: Mapping[int, int], *, keys: bool = False) -> np.ndarray:
-    return np.array(list(mapping if keys else mapping.values()), np.int64)
-
-
-def _sorted(*nets: Iterable[Prefix] | np.ndarray) -> np.ndarray:
+def _sorted(*nets: np.ndarray) -> np.ndarray:
     """All of them, each once, by network and length."""
-    rows = np.concatenate([one if isinstance(one, np.ndarray) else _nets(one) for one in nets])
+    rows = np.concatenate(nets)
     keys = distinct(rows[:, 0] << 6 | rows[:, 1])
     return np.column_stack([keys >> 6, keys & 63])

@@ -8,6 +8,7 @@ from __future__ import annotations
 import hashlib
 import os
 import tempfile
+import weakref
 import zipfile
 from dataclasses import dataclass, fields
 from functools import cached_property
@@ -99,65 +100,74 @@ class FibImage:
         """Every index inside its table, so that the compiled core can follow it blindly; UsageError names the table."""
         subnets, endpoints, routers = self.subnets, self.endpoints, self.routers
         bounds = {
-            "lpm": _chunks(self.lpm), "classes": (self.lpm.view("<i4"), len(self.classes)),
-            "rows": (self.rows, len(self.adjacencies)), "adjacencies": (self.adjacencies["fallback"], len(self.adjacencies)),
-            "groups": (routers["group"], len(self.rows)), "routers": (routers["subnet"], len(subnets)),
-            "residents": (self.residents, len(endpoints)), "interfaces": (self.classes["interface"], len(endpoints)),
-            "hosts": (self.classes["host"], len(endpoints)), "public": (self.classes["public"], len(routers)),
-            "endpoints": (endpoints["router"], len(routers)), "subnets of endpoints": (endpoints["subnet"], len(subnets)),
-            "tables": (subnets["table"], len(self.target_rows)), "target rows": (self.target_rows, len(self.targets)),
-            "targets": (self.targets["router"], len(routers)), "places": (self.targets["place"], self.places + 1),
-            "places of subnets": (subnets["place"], self.places + 1), "gateway": (self.fabric["gateway_place"], self.places + 1),
-            "routers as places": (np.array([len(routers) - 1]), self.places + 1),
-            "reasons": (self.adjacencies["reason"], len(DropReason)), "encapsulations": (self.adjacencies["encap"], len(Encap)),
-            "devices": (self.adjacencies["device"], len(Device)), "endpoint 0": (endpoints["kind"][:1], 1),
-            "longest packet": (routers["mtu"], 1 << 16),
-            "nodes": (np.flatnonzero(endpoints["kind"] == EndpointKind.NODE), len(routers)),      # an id is both's
+            "lpm": _chunks(self.lpm), "classes": (_most(self.lpm, "<i4"), len(self.classes)),
+            "rows": (_most(self.rows), len(self.adjacencies)),
+            "adjacencies": (_most(self.adjacencies, "fallback"), len(self.adjacencies)),
+            "groups": (_most(routers, "group"), len(self.rows)), "routers": (_most(routers, "subnet"), len(subnets)),
+            "residents": (_most(self.residents), len(endpoints)),
+            "interfaces": (_most(self.classes, "interface"), len(endpoints)),
+            "hosts": (_most(self.classes, "host"), len(endpoints)), "public": (_most(self.classes, "public"), len(routers)),
+            "endpoints": (_most(endpoints, "router"), len(routers)),
+            "subnets of endpoints": (_most(endpoints, "subnet"), len(subnets)),
+            "tables": (_most(subnets, "table"), len(self.target_rows)),
+            "target rows": (_most(self.target_rows), len(self.targets)),
+            "targets": (_most(self.targets, "router"), len(routers)), "places": (_most(self.targets, "place"), self.places + 1),
+            "places of subnets": (_most(subnets, "place"), self.places + 1),
+            "gateway": (_most(self.fabric, "gateway_place"), self.places + 1),
+            "routers as places": (len(routers) - 1, self.places + 1),
+            "reasons": (_most(self.adjacencies, "reason"), len(DropReason)),
+            "encapsulations": (_most(self.adjacencies, "encap"), len(Encap)),
+            "devices": (_most(self.adjacencies, "device"), len(Device)), "endpoint 0": (_most(endpoints["kind"][:1]), 1),
+            "longest packet": (_most(routers, "mtu"), 1 << 16),
+            "nodes": (_most(endpoints["kind"][len(routers):] == EndpointKind.NODE), 1),           # an id is both's
         }
         for first, count in (("acl_in", "acl_in_count"), ("acl_out", "acl_out_count")):
-            bounds[first] = subnets[first].astype(np.int64) + subnets[count], len(self.rules) + 1
+            bounds[first] = _ends(subnets, first, count), len(self.rules) + 1
         for first, count in (("rules_in", "rules_in_count"), ("rules_out", "rules_out_count")):
-            bounds[first] = routers[first].astype(np.int64) + routers[count], len(self.rules) + 1
+            bounds[first] = _ends(routers, first, count), len(self.rules) + 1
         bounds |= self._bounds_of_policy() | self._bounds_of_services()
-        for name, (numbers, limit) in bounds.items():
-            if numbers.size and int(numbers.max()) >= limit:
+        for name, (most, limit) in bounds.items():
+            if most >= limit:
                 raise UsageError(f"the FIB image is inconsistent ({name}): compile the scenario again")
 
-    def _bounds_of_policy(self) -> dict[str, tuple[np.ndarray, int]]:
-        tiers, matches, terms, indexes = self.tiers, self.matches, self.terms, self.indexes
+    def _bounds_of_policy(self) -> dict[str, tuple[int, int]]:
+        tiers, matches, terms, indexes, endpoints = self.tiers, self.matches, self.terms, self.indexes, self.endpoints
         atoms, objects = self.atoms.shape[1] * 32, self.objects + 1
         bounds = {
-            "peers": _chunks(self.peers), "atoms": (self.peers.view("<i4"), len(self.atoms)),
-            "tiers": (tiers["steps"].astype(np.int64) + tiers["count"], len(self.steps) + 1), "steps": (self.steps, len(matches)),
-            "programs": (np.maximum(self.endpoints["ingress"], self.endpoints["egress"]), len(tiers)),
-            "ends of programs": (tiers["last"][-1:] == 0, 1), "indexes": (tiers["index"], len(indexes)),
-            "sources": (matches["src"], atoms), "destinations": (matches["dst"], atoms), "ports": (terms["atom"], atoms),
-            "terms": (matches["terms"].astype(np.int64) + matches["term_count"], len(terms) + 1),
-            "objects": (matches["detail"], objects), "ends": (tiers["end_detail"], objects),
-            "objects of endpoints": (self.endpoints["detail"], objects), "objects of guards": (self.guards["detail"], objects),
-            "guards": (self.interfaces, len(self.guards)),
-            "guarded routers": (np.flatnonzero(self.routers["flags"] & RouterFlag.GUARDED), len(self.interfaces)),
+            "peers": _chunks(self.peers), "atoms": (_most(self.peers, "<i4"), len(self.atoms)),
+            "tiers": (_ends(tiers, "steps", "count"), len(self.steps) + 1), "steps": (_most(self.steps), len(matches)),
+            "programs": (max(_most(endpoints, "ingress"), _most(endpoints, "egress")), len(tiers)),
+            "ends of programs": (_most(tiers["last"][-1:] == 0), 1), "indexes": (_most(tiers, "index"), len(indexes)),
+            "sources": (_most(matches, "src"), atoms), "destinations": (_most(matches, "dst"), atoms),
+            "ports": (_most(terms, "atom"), atoms), "terms": (_ends(matches, "terms", "term_count"), len(terms) + 1),
+            "objects": (_most(matches, "detail"), objects), "ends": (_most(tiers, "end_detail"), objects),
+            "objects of endpoints": (_most(endpoints, "detail"), objects),
+            "objects of guards": (_most(self.guards, "detail"), objects), "guards": (_most(self.interfaces), len(self.guards)),
+            "guarded routers": (
+                _most(np.flatnonzero(self.routers["flags"] & RouterFlag.GUARDED)), len(self.interfaces)),
         }
         bounds |= {
-            f"guards' {name}": (self.guards[name], len(tiers)) for name in self.guards.dtype.names or () if name != "detail"}
+            f"guards' {name}": (_most(self.guards, name), len(tiers))
+            for name in self.guards.dtype.names or () if name != "detail"}
         for number in range(1, len(indexes)):
             one = {name: int(indexes[name][number]) for name in indexes.dtype.names or ()}
             peers = self.maps[one["peers"]:][:len(self.atoms)].astype(np.int64)
             sets = self.maps[one["edges"] + one["edge_count"]:][:one["edge_count"]].astype(np.int64)
             short = int(len(peers) < len(self.atoms) or not one["edge_count"] or len(sets) < one["edge_count"])
-            bounds[f"index {number}"] = np.concatenate([peers, sets]) + one["words"] + -(-one["words"] // 64), len(self.bits) + 1
-            bounds[f"size of index {number}"] = np.array([short]), 1
+            most = _most(np.concatenate([peers, sets])) + one["words"] + -(-one["words"] // 64)
+            bounds[f"index {number}"] = most, len(self.bits) + 1
+            bounds[f"size of index {number}"] = short, 1
         return bounds
 
-    def _bounds_of_services(self) -> dict[str, tuple[np.ndarray, int]]:
+    def _bounds_of_services(self) -> dict[str, tuple[int, int]]:
         frontends, services = self.frontends, self.services
         size, used = len(frontends), int(np.count_nonzero(frontends["service"]))
         endless = int(size == 0 or size & (size - 1) != 0 or used == size)         # a search ends at an empty slot
         return {
-            "size of frontends": (np.array([endless]), 1), "frontends": (frontends["service"], len(services)),
-            "source ranges": (frontends["sources"].astype(np.int64) + frontends["source_count"], len(self.ranges) + 1),
-            "backends": (services["backends"].astype(np.int64) + services["count"], len(self.backends) + 1),
-            "own backends": (services["own"].astype(np.int64) + services["own_count"], len(self.backends) + 1),
+            "size of frontends": (endless, 1), "frontends": (_most(frontends, "service"), len(services)),
+            "source ranges": (_ends(frontends, "sources", "source_count"), len(self.ranges) + 1),
+            "backends": (_ends(services, "backends", "count"), len(self.backends) + 1),
+            "own backends": (_ends(services, "own", "own_count"), len(self.backends) + 1),
         }
 
     def describe(self) -> list[tuple[str, tuple[int, ...], int]]:
@@ -197,11 +207,36 @@ class FibImage:
         return image
 
 
-def _chunks(table: np.ndarray) -> tuple[np.ndarray, int]:
+_known_most: dict[tuple[int, str], tuple[weakref.ref[np.ndarray], int]] = {}
+
+
+def _most(table: np.ndarray, field: str = "") -> int:
+    """The largest number in a table or, ``field``, in one of its columns (``<i4``: read as signed); -1 in an empty one.
+
+    Of a table that nobody can write to any more it is looked for once: images of a cluster that changes share most of theirs.
+    """
+    key = id(table), field
+    known, most = _known_most.get(key, (None, -1))
+    final = not table.flags.writeable and table.base is None
+    if final and known is not None and known() is table:
+        return most
+    column = table.view(field) if field == "<i4" else table[field] if field else table
+    most = int(column.max(initial=0)) if len(column) else -1
+    if final:
+        _known_most[key] = weakref.ref(table, lambda _: _known_most.pop(key, None)), most
+    return most
+
+
+def _ends(table: np.ndarray, first: str, count: str) -> int:
+    """Where the last one of runs ends."""
+    return _most(table[first].astype(np.int64) + table[count])
+
+
+def _chunks(table: np.ndarray) -> tuple[int, int]:
     """The largest number of a chunk in a 16-8-8 table, and how many chunks it has. (As a signed number a cell that names a
     chunk is negative, any other is what it is.)"""
-    most = table.max(initial=0)
-    return np.array([most & 0x7FFFFFFF] if most >> 31 else [], np.int64), (len(table) - (1 << 16)) >> 8
+    most = _most(table)
+    return most & 0x7FFFFFFF if most >> 31 == 1 else -1, (len(table) - (1 << 16)) >> 8
 
 
 def freeze(array: np.ndarray) -> np.ndarray:

@@ -15,6 +15,7 @@ from ..quantities import Prefix
 
 ROOT = 1 << 16
 CHUNK = 1 << 31
+_AT_ONCE = 512                        # changes of a class that are written together
 
 
 class Intervals:
@@ -27,6 +28,9 @@ class Intervals:
     def __init__(self, prefixes: Sequence[Prefix] | np.ndarray) -> None:
         networks, lengths = np.array(prefixes, np.int64).reshape(-1, 2).T
         ends = networks + (1 << 32 - lengths)
+        if (ends[:-1] <= networks[1:]).all():
+            self._apart(networks, ends)
+            return
         starts = distinct(np.concatenate([[0], networks, ends]))
         self.starts = starts[starts < 1 << 32]
         self.matches = np.full(len(self.starts), -1, np.int64)
@@ -35,6 +39,16 @@ class Intervals:
         edges = np.flatnonzero(np.diff(lengths[order])) + 1
         for alike in np.split(order, edges) if len(order) else ():         # a length at a time, the shortest first
             self._paint(alike, networks[alike], ends[alike])
+
+    def _apart(self, networks: np.ndarray, ends: np.ndarray) -> None:
+        """Prefixes in ascending order, none inside another: each is followed by the next one or by a gap."""
+        starts = np.column_stack([networks, ends]).ravel()
+        matches = np.column_stack([np.arange(len(networks)), np.full(len(networks), -1)]).ravel()
+        kept = np.append(starts[:-1] < starts[1:], starts[-1:] < 1 << 32)
+        beginning = starts[:1] != 0 if len(starts) else np.array([True])
+        self.starts = np.concatenate([np.zeros(beginning.sum(), np.int64), starts[kept]])
+        self.matches = np.concatenate([np.full(beginning.sum(), -1), matches[kept]])
+        self.parents = np.full(len(networks), -1, np.int64)
 
     def _paint(self, alike: np.ndarray, networks: np.ndarray, ends: np.ndarray) -> None:
         """Prefixes of one length, by network, of equal ones the first given last: they cover what is shorter."""
@@ -50,20 +64,27 @@ class Intervals:
         """Index of the longest prefix of each address, −1 where none matches."""
         return self.matches[np.searchsorted(self.starts, addresses, "right") - 1]
 
+    def match_ascending(self, addresses: np.ndarray) -> np.ndarray:
+        """The same of addresses in ascending order: where many addresses share an interval, that one is sought."""
+        return spread(self.starts, self.matches, addresses)
+
 
 def build(starts: np.ndarray, classes: np.ndarray) -> np.ndarray:
     """The table for intervals that begin at ``starts`` (ascending, the first is 0) and have these classes."""
     deep = distinct(starts[starts % (1 << 8) != 0] >> 8)            # /24s that are not of one class
     wide = distinct(np.concatenate([starts[starts % (1 << 16) != 0] >> 16, deep >> 8]))      # /16s likewise
-    root = _cells(starts, classes, np.zeros(1, np.int64), 16, ROOT)
+    table = np.empty(ROOT + 256 * (len(wide) + len(deep)), np.uint32)
+    root, middle, last = np.split(table, [ROOT, ROOT + 256 * len(wide)])
+    _fill(root, starts, classes, np.zeros(1, np.int64), 16, ROOT)
     root[wide] = CHUNK | np.arange(len(wide), dtype=np.uint32)
-    middle = _cells(starts, classes, wide << 16, 8, 256)
+    _fill(middle, starts, classes, wide << 16, 8, 256)
     chunks = np.arange(len(wide), len(wide) + len(deep), dtype=np.uint32)
     middle[np.searchsorted(wide, deep >> 8) * 256 + (deep & 255)] = CHUNK | chunks
-    return np.concatenate([root, middle, _cells(starts, classes, deep << 8, 0, 256)])
+    _fill(last, starts, classes, deep << 8, 0, 256)
+    return table
 
 
-def _cells(starts: np.ndarray, classes: np.ndarray, firsts: np.ndarray, shift: int, count: int) -> np.ndarray:
+def _fill(cells: np.ndarray, starts: np.ndarray, classes: np.ndarray, firsts: np.ndarray, shift: int, count: int) -> None:
     """``count`` cells from each of the addresses ``firsts`` on, a cell every 2^shift addresses: the class there.
 
     Between two starts nothing changes, so nothing is looked up there: there are a hundred times as many cells as starts.
@@ -73,8 +94,17 @@ def _cells(starts: np.ndarray, classes: np.ndarray, firsts: np.ndarray, shift: i
     inside = (chunk >= 0) & (cell < count)
     places = np.concatenate([np.arange(len(firsts)) * count, chunk[inside] * count + cell[inside]])
     order = np.argsort(places, kind="stable")                       # of several starts before one cell the last one counts
-    known = np.concatenate([classes[np.searchsorted(starts, firsts, "right") - 1], classes[inside]]).astype(np.uint32)
-    return np.repeat(known[order], np.diff(places[order], append=len(firsts) * count))
+    known = np.concatenate([classes[np.searchsorted(starts, firsts, "right") - 1], classes[inside]]).astype(np.uint32)[order]
+    sizes = np.diff(places[order], append=len(cells))
+    edges = np.concatenate([[0], np.cumsum(sizes)])
+    for first in range(0, len(known), _AT_ONCE):                    # a whole table's copy would not fit the caches
+        some = slice(first, first + _AT_ONCE)
+        cells[edges[first]:edges[min(first + _AT_ONCE, len(known))]] = np.repeat(known[some], sizes[some])
+
+
+def spread(starts: np.ndarray, values: np.ndarray, addresses: np.ndarray) -> np.ndarray:
+    """Of ascending addresses the values of the intervals in which they lie."""
+    return np.repeat(values, np.diff(np.searchsorted(addresses, starts), append=len(addresses)))
 
 
 def distinct(values: np.ndarray) -> np.ndarray:

@@ -7,6 +7,7 @@ A long run has an index (bit vectors by peer and by protocol and port: Lakshman 
 
 from __future__ import annotations
 
+from array import array
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 
@@ -17,6 +18,7 @@ from ..errors import CompileError
 from ..quantities import Prefix
 from ..vocabulary import GUARD, INDEX, MATCH, TERM, TIER, PolicyAction, TermFlag, TermKind
 from . import lpm
+from .columns import column
 
 MOST_CELLS = 1 << 26                  # of 32 bits: atoms of all peers, steps of all tiers
 MOST_INDEXED = 1 << 23                # words of 64 bits that indexes may take; what is left over is tried rule by rule
@@ -75,6 +77,7 @@ class _Questions:
         self.atoms: dict[SideMatch, int] = {SideMatch(): 0}        # the address part of a side
         self.terms: list[_Row] = [(0,) * 6]
         self.matches: dict[_Row, int] = {(0,) * 9: 0}
+        self._asked: dict[tuple[tuple[object, ...], ...], int] = {}
         self._named: dict[AddressSet, int] = {}
         self._runs: dict[tuple[_Row, ...], int] = {(): 0}
 
@@ -89,8 +92,10 @@ class _Questions:
         return self.matches.setdefault(row, len(self.matches))
 
     def _atom(self, side: SideMatch) -> int:
-        asked = SideMatch(side.nets, side.not_nets, side.sets, side.not_sets)
-        return self.atoms.setdefault(asked, len(self.atoms))
+        asked = side.nets, side.not_nets, side.sets, side.not_sets
+        if asked not in self._asked:
+            self._asked[asked] = self.atoms.setdefault(SideMatch(*asked), len(self.atoms))
+        return self._asked[asked]
 
     def _run(self, terms: tuple[_Row, ...]) -> int:
         if terms not in self._runs:
@@ -207,13 +212,16 @@ class _Tiers:
         ], TIER)
 
 
-def _columns(identities: Mapping[int, int]) -> tuple[np.ndarray, np.ndarray]:
-    """Addresses and the identity of each, in any order."""
-    if isinstance(identities, Identified):
-        addresses, numbers = np.array(identities.addresses, np.int64), np.array(identities.identities, np.int64)
-        rows = np.sort((addresses << 31 | numbers)[(addresses != 0) & (numbers != 0)])         # what is in order is found faster
-        return rows >> 31, rows & (1 << 31) - 1
-    return np.array(list(identities), np.int64), np.array(list(identities.values()), np.int64)
+def _identified(given: Mapping[int, int]) -> tuple[np.ndarray, np.ndarray]:
+    """Addresses, ascending, and the identity of each."""
+    known = given if isinstance(given, Identified) else Identified(list(given), array("q", given.values()))
+    rows = column(known.addresses).astype(np.int64) << 31 | column(known.identities)
+    rows.sort()
+    rows = rows[np.searchsorted(rows, 1 << 31):]
+    identities = rows & (1 << 31) - 1
+    if not identities.all():
+        rows, identities = rows[identities > 0], identities[identities > 0]
+    return rows >> 31, identities
 
 
 class _Peers:
@@ -224,23 +232,19 @@ class _Peers:
         asked = list(questions.atoms)
         nets = sorted({net for atom in asked for net in self._nets(atom)})
         intervals = lpm.Intervals(nets)
-        addresses, identities = _columns(policing.addresses)
-        starts = lpm.distinct(np.concatenate([intervals.starts, addresses, addresses + 1]))
-        starts = starts[starts < 1 << 32]
-        matches = intervals.match(starts) + 1
-        who = np.zeros(len(starts), np.int64)
-        who[np.searchsorted(starts, addresses)] = identities
-        pairs, self._of_start = lpm.numbered(who * (len(nets) + 1) + matches)
-        self._who, self._match = pairs // (len(nets) + 1), pairs % (len(nets) + 1)
-        used, first = np.unique(matches, return_index=True)
+        addresses, identities = _identified(policing.addresses)
+        # pairs of an identity (0: nobody) and a net: of all that there may be those that there are
+        of_address = identities * (len(nets) + 1) + intervals.match_ascending(addresses) + 1
+        pairs, number = _which(np.concatenate([of_address, intervals.matches + 1]), (self._identities + 1) * (len(nets) + 1))
+        self._who, self._match = np.divmod(pairs, len(nets) + 1)
+        used, first = np.unique(intervals.matches + 1, return_index=True)
         self._samples = np.full(len(nets) + 1, -1, np.int64)       # an address of each match that there is
-        self._samples[used] = starts[first]
+        self._samples[used] = intervals.starts[first]
         self._known: dict[int, np.ndarray] = {}
         rows, of_pair = self._rows(asked)
         self.atoms = np.concatenate([np.zeros((1, rows.shape[1]), np.uint32), rows])
-        peers = (of_pair + 1)[self._of_start]
-        new = np.concatenate([[True], peers[1:] != peers[:-1]])
-        self.table = lpm.build(starts[new], peers[new])
+        peers = (of_pair + 1)[number]
+        self.table = lpm.build(*_changes(addresses, peers[:len(addresses)], intervals, peers[len(addresses):]))
 
     def _nets(self, atom: SideMatch) -> Iterator[Prefix]:
         yield from atom.nets
@@ -290,6 +294,34 @@ class _Peers:
             said = members[self._who]
             self._known[number] = said | self._inside(found.nets) if found.nets else said
         return self._known[number]
+
+
+def _which(values: np.ndarray, limit: int) -> tuple[np.ndarray, np.ndarray]:
+    """The different values, ascending, and of each value which it is; all are below the limit."""
+    if limit > _BLOCK:
+        return lpm.numbered(values)
+    there = np.zeros(limit, bool)
+    there[values] = True
+    return np.flatnonzero(there), (np.cumsum(there) - 1)[values]
+
+
+def _changes(
+    addresses: np.ndarray, peers: np.ndarray, intervals: lpm.Intervals, around: np.ndarray,
+) -> tuple[np.ndarray, np.ndarray]:
+    """Where the peer changes and to which: ``peers`` of some addresses, ascending, ``around`` them those of the intervals."""
+    alone = np.append(True, addresses[1:] != addresses[:-1] + 1)[:len(addresses)]
+    first = np.flatnonzero(alone | np.append(True, peers[1:] != peers[:-1])[:len(addresses)])
+    after = addresses[np.append(alone[1:], True)[:len(addresses)]] + 1
+    gaps = lpm.distinct(np.concatenate([intervals.starts, after]))
+    gaps = gaps[gaps < 1 << 32]
+    if len(addresses):
+        gaps = gaps[addresses[np.minimum(np.searchsorted(addresses, gaps), len(addresses) - 1)] != gaps]
+    starts = np.concatenate([addresses[first], gaps])
+    values = np.concatenate([peers[first], lpm.spread(intervals.starts, around, gaps)])
+    order = np.argsort(starts)
+    starts, values = starts[order], values[order]
+    new = np.append(True, values[1:] != values[:-1])
+    return starts[new], values[new]
 
 
 def _distinct(rows: np.ndarray) -> tuple[np.ndarray, np.ndarray]:

@@ -2,5 +2,6 @@
 
 A lab is a folder of text and data (``content/NN-name``): what is asked and checked is data, what is true comes from the
 simulator. ``lab`` reads a lab, ``facts`` asks the simulator, ``claims`` judges, ``session`` keeps a student's progress,
-``grading`` and ``selftest`` serve the teacher, ``quiz`` breaks a healthy cluster. Nothing here writes files.
+``hints`` helps, ``grading``, ``gradebook`` and ``selftest`` serve the teacher, ``quiz`` breaks a healthy cluster, with
+``riddle`` students break it for each other. Nothing here writes files.
 """

@@ -15,7 +15,7 @@ from weakref import WeakKeyDictionary
 from ..analysis.network import Network
 from ..analysis.run import total
 from ..errors import UsageError
-from ..quantities import format_address, parse_address
+from ..quantities import format_address, parse_address, plural
 from ..report.iproute import destination
 from ..scenario.schema import CountSpec
 from ..vocabulary import AdjacencyKind, Device, EndpointKind, Verdict
@@ -28,6 +28,7 @@ if TYPE_CHECKING:
     from .world import World
 
 Fact = str | int
+MOST_STEPS = 50                    # of a story whose every state is run
 FACTS: dict[str, Callable[..., Fact]] = {}
 _RUNS: WeakKeyDictionary[Network, Run] = WeakKeyDictionary()      # the whole traffic of a network that is asked more than once
 
@@ -325,6 +326,9 @@ def steps(network: Network) -> Fact:
 def lost_in_story(network: Network, *, traffic: str) -> Fact:
     """Packets and answers of a traffic set lost over the scenario's story: before its first step, and after each of them."""
     scenario = network.scenario
+    if len(scenario.spec.steps) > MOST_STEPS:
+        told = plural(len(scenario.spec.steps), "step")
+        raise UsageError(f"{told} under steps: are more than the {MOST_STEPS} that are looked at here")
     states = (Network(scenario, step=number) for number in range(len(scenario.spec.steps) + 1))
     tallies = (state.run(traffic, replies=True, keep=False).tally for state in states)
     return sum(tally.sent - tally.success for tally in tallies)

@@ -9,7 +9,7 @@ import difflib
 import hashlib
 import re
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from functools import cached_property
 from pathlib import Path
 from typing import TypeVar
@@ -32,13 +32,16 @@ _VARIABLE = re.compile(r"\$\{([a-z_0-9]+)\}")
 
 @dataclass(frozen=True)
 class Lab:
-    """A lab as one student has it: all texts with the seed's values. ``source`` names it in a student's folder."""
+    """A lab as one student has it: all texts with the seed's values. ``source`` names it in a student's folder; ``beside``
+    are files that the folder needs in order to find the lab again.
+    """
 
     source: str
     seed: int
     file: LabFile
     start: str
     readme: str
+    beside: Mapping[str, str] = field(default_factory=dict)
 
     @property
     def name(self) -> str:

@@ -1,7 +1,8 @@
 """Locked keys: which values of the handed-out scenario were changed although the lab does not let them.
 
 A path is dotted, items of lists by their name, documents by ``Kind/name``: ``nodes.*.sourceDestCheck``,
-``IPPool/pods.spec.ipipMode``. What lies beneath an editable path is editable, too.
+``IPPool/pods.spec.ipipMode``; what a step may set is written as it is there, ``steps.*.set.nodes.*.sourceDestCheck``. What lies
+beneath an editable path is editable, too.
 """
 
 from __future__ import annotations
@@ -18,8 +19,8 @@ Path = tuple[str, ...]
 _MOST = 20                         # problems told at once
 
 
-def locked(start: str, now: str, editable: list[str]) -> list[Problem]:
-    """A problem for every locked value that differs. Raises where the text is no YAML."""
+def locked(start: str, now: str, editable: list[str], anew: str = "calisim lab restore") -> list[Problem]:
+    """A problem for every locked value that differs; ``anew``: the command that brings all back. Raises where it is no YAML."""
     before, after = _leaves(start), _leaves(now)
     problems = []
     for path in dict.fromkeys([*after, *before]):
@@ -29,13 +30,15 @@ def locked(start: str, now: str, editable: list[str]) -> list[Problem]:
         mark = new[1] if new else Mark(SCENARIO)
         written = f"is {new[0]!r}" if new else "is gone"
         was = f"it was {old[0]!r}: put it back" if old else "it was not there: take it away"
-        cure = f"{was}, or run calisim lab restore; what may be changed here: {', '.join(editable) or 'nothing'}"
+        cure = f"{was}, or run {anew}; what may be changed here: {', '.join(editable) or 'nothing'}"
         problems.append(Problem(mark, ".".join(path), f"{written}, but this lab has locked it", cure))
     return problems[:_MOST]
 
 
 def _covers(pattern: list[str], path: Path) -> bool:
-    return len(path) >= len(pattern) and all(map(fnmatchcase, path, pattern))
+    """Whether a path lies at or beneath a pattern; keys that are paths themselves count as what they say."""
+    return any(
+        len(parts) >= len(pattern) and all(map(fnmatchcase, parts, pattern)) for parts in (path, ".".join(path).split(".")))
 
 
 def _leaves(text: str) -> dict[Path, tuple[Any, Mark]]:

@@ -15,7 +15,12 @@ from .schema import Edit, Fault, Hints, LabFile, QuizFile, Stage, StateHint, Wro
 
 FOLDER = CONTENT / "quiz"
 LEVELS = {1: 1, 2: 1, 3: 3}                # level → faults; from level 2 on their reasons are not told
+AUTHORS = 4                                # the level of riddles, which students write for each other
 _GRADES = ("nudge", "where", "change")
+_HINTS = Hints(
+    nudge="Which pairs fail and which succeed? Say in one sentence what the failing ones have in common.",
+    where="Trace a failing pair and a similar one that succeeds, and compare line by line until they differ.",
+    change="Run calisim trace with a failing pair; its last lines name the reason, the object with its line, and a cure.")
 
 
 def level_of(name: str) -> int:
@@ -26,19 +31,28 @@ def level_of(name: str) -> int:
 
 def load(level: int, seed: int) -> Lab:
     """The quiz of a level with the faults that the seed draws."""
-    quiz, values = _quiz(seed)
-    healthy = rendered(text_of(FOLDER / "start.yaml"), values, "start.yaml")
-    faults = chosen(quiz, healthy, level, seed)
-    broken = healthy
+    file, values, whole = healthy(seed)
+    faults = chosen(file, whole, level, seed)
+    broken = whole
     for fault in faults:
         broken = edited(broken, fault.edits, fault.id)
     count = {1: "one thing", 2: "two things", 3: "three things"}[len(faults)]
     readme = rendered(text_of(FOLDER / "README.md"), {**values, "faults": count}, "README.md")
     name = f"quiz-{level}"
-    file = LabFile(
-        lab=name, title=quiz.title, version=quiz.version, minutes=quiz.minutes * len(faults), editable=quiz.editable,
-        stages=[_stage(quiz, faults, healthy, broken, blind=level > 1, count=count)])
-    return Lab(name, seed, file, broken, readme)
+    states = [StateHint(when=fault.when, text=getattr(fault, grade)) for fault in faults for grade in _GRADES]
+    made = stage(
+        file, whole, broken, blind=level > 1,
+        goal=f"{count.capitalize()} in scenario.yaml changed since yesterday. Make all of this hold again:",
+        done=f"Healed. It was {', '.join(fault.id for fault in faults)}.", hints=_HINTS.model_copy(update={"states": states}))
+    return Lab(name, seed, LabFile(
+        lab=name, title=file.title, version=file.version, minutes=file.minutes * len(faults), editable=file.editable,
+        stages=[made]), broken, readme)
+
+
+def healthy(seed: int) -> tuple[QuizFile, dict[str, str], str]:
+    """The quiz, the values that the seed draws, and the scenario before anything is broken."""
+    file, values = _quiz(seed)
+    return file, values, rendered(text_of(FOLDER / "start.yaml"), values, "start.yaml")
 
 
 def chosen(quiz: QuizFile, healthy: str, level: int, seed: int) -> list[Fault]:
@@ -54,22 +68,13 @@ def chosen(quiz: QuizFile, healthy: str, level: int, seed: int) -> list[Fault]:
     return found
 
 
-def _stage(quiz: QuizFile, faults: list[Fault], healthy: str, broken: str, *, blind: bool, count: str) -> Stage:
-    """Hints first about the faults that are still there, then in general; wrong cures and every single fault must not pass."""
+def stage(quiz: QuizFile, healthy: str, broken: str, *, blind: bool, goal: str, done: str, hints: Hints) -> Stage:
+    """From broken to healthy. Wrong cures, and every single fault that the quiz has, must not pass."""
     texts = [edited(healthy, edits, "overdone") for edits in quiz.overdone]
     texts += [edited(healthy, fault.edits, fault.id) for fault in quiz.faults]
-    states = [StateHint(when=fault.when, text=getattr(fault, grade)) for fault in faults for grade in _GRADES]
-    hints = Hints(
-        nudge="Which pairs fail and which succeed? Say in one sentence what the failing ones have in common.",
-        where="Trace a failing pair and a similar one that succeeds, and compare line by line until they differ.",
-        change="Run calisim trace with a failing pair; its last lines name the reason, the object with its line, and a cure.",
-        states=states)
     return Stage(
-        id="heal", title="Heal the shop", checks=quiz.checks, hints=hints, blind=blind,
-        goal=f"{count.capitalize()} in scenario.yaml changed since yesterday. Make all of this hold again:",
-        solution=[Edit(replace=broken, by=healthy)],
-        wrong=[Wrong(edits=[Edit(replace=healthy, by=text)]) for text in texts],
-        done=f"Healed. It was {', '.join(fault.id for fault in faults)}.")
+        id="heal", title="Heal the shop", checks=quiz.checks, hints=hints, blind=blind, goal=goal, done=done,
+        solution=[Edit(replace=broken, by=healthy)], wrong=[Wrong(edits=[Edit(replace=healthy, by=text)]) for text in texts])
 
 
 def _quiz(seed: int) -> tuple[QuizFile, dict[str, str]]:

@@ -58,7 +58,9 @@ class Check(Claim):
 
 
 class Question(Section):
-    """``choices``: value → sentence. ``truth`` is what the simulator is asked, ``see`` the command that shows it."""
+    """``choices``: value → sentence. ``truth`` is what the simulator is asked, ``see`` the command that shows it. ``help`` is
+    for the last hint: where to look in what ``see`` prints; for a prediction, what to think of.
+    """
 
     id: str = Field(pattern=NAME)
     text: str
@@ -66,6 +68,7 @@ class Question(Section):
     truth: Probe
     see: str
     because: str = ""
+    help: str = ""
 
 
 class Edit(Section):

@@ -6,14 +6,16 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from dataclasses import dataclass
+from difflib import unified_diff
 
 from ..errors import CalisimError
 from . import session
 from .claims import same, shown, truth
+from .hints import LOOK, hint
 from .lab import Lab, edited
 from .locks import locked
 from .schema import Stage
-from .world import World
+from .world import SCENARIO, World
 
 
 @dataclass(frozen=True, slots=True)
@@ -43,6 +45,14 @@ def selftest(lab: Lab) -> Tested:
     return Tested(lab.name, lab.seed, len(lab.stages), checks, hints, tuple(faults))
 
 
+def solved(lab: Lab, stage: Stage) -> tuple[dict[str, str], list[str]]:
+    """The right answers of a stage, and how its solution changes the scenario, as a diff."""
+    world = World(lab.start, lab.solved[stage.id])
+    before, after = lab.before(stage.id).splitlines(), lab.solved[stage.id].splitlines()
+    diff = unified_diff(before, after, SCENARIO, SCENARIO, n=1, lineterm="")
+    return {one.id: shown(truth(one, world)) for one in stage.questions}, list(diff)
+
+
 def _stage(lab: Lab, stage: Stage, answers: dict[str, str]) -> Iterator[str]:
     """Faults of a stage; its right answers are added to ``answers``."""
     before = World(lab.start, lab.before(stage.id), dict(answers))
@@ -53,6 +63,8 @@ def _stage(lab: Lab, stage: Stage, answers: dict[str, str]) -> Iterator[str]:
         answers[one.id] = shown(truth(one, solved))
         if one.choices and not any(same(answers[one.id], value) for value in one.choices):
             yield f"the truth of {one.id}, {answers[one.id]}, is none of its choices"
+    helped = [*stage.predict, *(one for one in stage.ask if one.truth.fact not in LOOK)]
+    yield from (f"the last hint says nothing of {one.id}: give it help" for one in helped if not one.help)
     failing = [item for item in session.examine(stage, solved, {}).items if not item.passed]
     yield from (f"solved, but not passed: {item.says} – {item.instead}" for item in failing)
     states = [before]
@@ -86,11 +98,11 @@ def _hints(lab: Lab, stage: Stage, states: list[World]) -> Iterator[str]:
     for state in states:
         progress = session.begin(lab)[0].at(stage.id)
         while True:
-            grade, text = session.hint(lab, progress, state)
-            if not grade:
+            told = hint(lab, progress, state)
+            if not told.new:
                 break
-            seen.add(text)
-            progress = progress.hinted(text)
+            seen.add(told.text)
+            progress = progress.hinted(told.text)
     for text in (*stage.hints.grades, *(one.text for one in stage.hints.states)):
         if text not in seen:
             yield f"no state reaches the hint {text!r}"

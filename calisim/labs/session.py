@@ -1,4 +1,4 @@
-"""A student at work: begin, check, hint, next, restore. Pure: takes the folder's texts, gives new ones; nobody writes here."""
+"""A student at work: begin, check, next, restore. Pure: takes the folder's texts, gives new ones; nobody writes here."""
 
 from __future__ import annotations
 
@@ -8,20 +8,20 @@ from ..errors import Problem, ScenarioError, UsageError
 from ..scenario.reader import dotted
 from . import answers as answer_file
 from .answers import ANSWERS
-from .claims import Judged, judge, judge_all, same, shown, truth
+from .claims import Judged, judge_all, same, shown, truth
 from .lab import Lab
 from .locks import locked
 from .progress import STATE, Progress, written
 from .schema import Question, Stage
 from .world import SCENARIO, World
 
-GRADES = ("nudge", "where", "change")
 Files = dict[str, str]
+MOST_LETTERS = 1 << 20             # of a student's file
 
 
 @dataclass(frozen=True, slots=True)
 class Item:
-    """One line of a check: ``kind`` is predict, ask or check; ``command`` shows what was found.
+    """One line of a check: ``kind`` is predict, ask or check; ``given`` what was answered; ``command`` shows what was found.
 
     A prediction passes when it was made, ``right`` or not.
     """
@@ -34,6 +34,7 @@ class Item:
     command: str = ""
     note: str = ""
     right: bool = False
+    given: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -52,7 +53,8 @@ def begin(lab: Lab, student: str = "", exam: bool = False) -> tuple[Progress, Fi
     """Progress and files of a new folder."""
     progress = Progress(lab.source, lab.file.version, lab.seed, lab.stages[0].id, student, exam)
     return progress, {
-        "README.md": lab.readme, SCENARIO: lab.start, ANSWERS: answer_file.head(lab) + answer_file.section(lab.stages[0]),
+        **lab.beside, "README.md": lab.readme, SCENARIO: lab.start,
+        ANSWERS: answer_file.head(lab) + answer_file.section(lab.stages[0]),
         STATE: written(progress)}
 
 
@@ -65,6 +67,9 @@ def current(lab: Lab, progress: Progress) -> Stage:
 
 def world(lab: Lab, scenario: str, answers: str) -> World:
     """A student's work as the simulator sees it; raises for a faulty file and for locked keys that were changed."""
+    for name, text in ((SCENARIO, scenario), (ANSWERS, answers)):
+        if len(text) > MOST_LETTERS:
+            raise UsageError(f"{name} has {len(text):,} characters, more than the {MOST_LETTERS:,} that a lab reads")
     given = answer_file.understood(answers)
     made = World(lab.start, scenario, given)
     made.scenario                                # noqa: B018 – its faults come before those of locked keys
@@ -103,25 +108,27 @@ def _without_reason(judged: Judged) -> Judged:
 def _prediction(one: Question, work: World, predictions: dict[str, str]) -> Item:
     given = predictions.get(one.id) or work.answers.get(one.id, "")
     if fault := _unreadable(one, given):
-        return Item("predict", one.id, one.text, False, fault)
+        return Item("predict", one.id, one.text, False, fault, given=given)
     found = truth(one, work)
     right = same(given, found)
     verdict = "right" if right else f"the simulator says {shown(found)}"
-    return Item("predict", one.id, one.text, True, given, one.see, " – ".join(filter(None, [verdict, one.because])), right)
+    return Item("predict", one.id, one.text, True, given, one.see, " – ".join(filter(None, [verdict, one.because])), right, given)
 
 
 def _answer(one: Question, work: World) -> Item:
     given = work.answers.get(one.id, "")
     if fault := _unreadable(one, given):
-        return Item("ask", one.id, one.text, False, fault, one.see)
+        return Item("ask", one.id, one.text, False, fault, one.see, given=given)
     found = truth(one, work)
     right = same(given, found)
     said, note = (given, one.because) if right else (f"{given} is {_fault(given, found)}", "")
-    return Item("ask", one.id, one.text, right, said, one.see, note, right)
+    return Item("ask", one.id, one.text, right, said, one.see, note, right, given)
 
 
 def _fault(given: str, found: object) -> str:
-    """A line copied whole, as ``10.1.2.0/26 via …`` or ``b2:``, is not told to be wrong."""
+    """A line copied whole, as ``10.1.2.0/26 via …`` or ``b2:``, is not told to be wrong, nor is a word in place of a number."""
+    if isinstance(found, int) and not any(letter.isdigit() for letter in given):
+        return "no number, and a number is asked for"
     holds_it = any(same(word.rstrip(":,"), found) for word in given.split())
     return "more than was asked for: write the one word only" if holds_it else "not it"
 
@@ -165,21 +172,6 @@ def with_questions(lab: Lab, stage: str, answers: str) -> str:
         if not asked.issuperset(question.id for question in one.questions):
             text += answer_file.section(one, asked)
     return text
-
-
-def hint(lab: Lab, progress: Progress, work: World) -> tuple[str, str]:
-    """The next hint: of the state that was recognised, else the next of the three grades. (grade, text)."""
-    stage = current(lab, progress)
-    if stage.id in progress.checkpoints and examine(stage, work, progress.predictions).passed:
-        raise UsageError(f"stage {stage.id} is passed, no hint is needed: calisim lab next goes on")
-    given = progress.hints.get(stage.id, [])
-    for one in stage.hints.states:
-        if one.text not in given and judge(one.when, work).passed:
-            return "state", one.text
-    for grade, text in zip(GRADES, stage.hints.grades, strict=True):
-        if text not in given:
-            return grade, text
-    return "", stage.hints.change
 
 
 def restored(lab: Lab, progress: Progress, stage: str | None) -> tuple[Progress, str]:

@@ -10,7 +10,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from typing import TYPE_CHECKING
 
 from ..quantities import PROTOCOLS, Prefix, parse_prefix
-from .entities import AclRule, NetworkAcl, Node, RouteTable, SecurityGroup, Subnet, TrafficRule, Vpc, VpcRoute
+from .entities import AclRule, NetworkAcl, RouteTable, SecurityGroup, Subnet, TrafficRule, Vpc, VpcRoute
 from .providers import Provider
 
 if TYPE_CHECKING:
@@ -38,9 +38,12 @@ def vpcs(spec: Spec, profile: Provider) -> tuple[dict[str, Vpc], dict[str, Subne
     return made, subnets
 
 
-def with_default_group(vpc: Vpc, nodes: Iterable[Node]) -> Mapping[str, SecurityGroup]:
-    """The VPC's groups and, where a node is in it, AWS' default group: in from its own members, out to everybody."""
-    if DEFAULT_GROUP in vpc.groups or not any(node.vpc == vpc.name and DEFAULT_GROUP in node.groups for node in nodes):
+def with_default_group(vpc: Vpc, nodes: Iterable[tuple[str, Sequence[str]]]) -> Mapping[str, SecurityGroup]:
+    """The VPC's groups and, where a node is in it, AWS' default group: in from its own members, out to everybody.
+
+    ``nodes``: VPC and security groups of each group of them.
+    """
+    if DEFAULT_GROUP in vpc.groups or not any(name == vpc.name and DEFAULT_GROUP in groups for name, groups in nodes):
         return vpc.groups
     members, everybody = TrafficRule(None, group=DEFAULT_GROUP), TrafficRule(None, prefix=ANYWHERE)
     return {**vpc.groups, DEFAULT_GROUP: SecurityGroup(DEFAULT_GROUP, (members,), (everybody,))}

@@ -6,7 +6,7 @@ security groups are as written, routes are those that the user put into the clou
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from itertools import cycle, repeat
 from typing import NamedTuple
@@ -242,7 +242,7 @@ class Entities:
 
     vpcs: Mapping[str, Vpc]
     subnets: Mapping[str, Subnet]
-    nodes: tuple[Node, ...]
+    nodes: Sequence[Node]
     pods: Pods
     hosts: tuple[Host, ...]
     namespaces: Mapping[str, Mapping[str, str]] = field(default_factory=dict)

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
-from itertools import cycle, islice
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from itertools import chain, cycle, islice
 from operator import itemgetter
 from typing import TYPE_CHECKING
 
@@ -11,24 +11,27 @@ from ..errors import Problem
 from ..parts import Parts
 from ..scenario.faults import problem
 from ..selector import parse
+from ..sequences import Joined
+from . import nodes as nodes_
 from .entities import NamedPort, Node, Pod, Pods, Replicas
 
 if TYPE_CHECKING:
     from ..scenario.resources import Resources
-    from ..scenario.schema import PodGroup, Spec, Stack
+    from ..scenario.scalars import Stack
+from ..scenario.schema import PodGroup, Spec
 
 NAMESPACE_LABEL = "kubernetes.io/metadata.name"
 
 
 def pods(
-    spec: Spec, resources: Resources, nodes: tuple[Node, ...], problems: list[Problem], parts: Parts,
+    spec: Spec, resources: Resources, nodes: Joined[Node], problems: list[Problem], parts: Parts,
 ) -> Pods:
     """Every pod: the scenario's in order of writing, then those of Pod documents.
 
     ``perNode: 2`` gives NAME-NODE-0 and NAME-NODE-1 on each node, ``count: 3`` NAME-0 to NAME-2 on the nodes in
     turn, neither gives NAME alone; single pods without a node share one turn.
     """
-    names = tuple(node.name for node in nodes)
+    names = parts.of("all names", _joined, nodes_.names(parts, nodes))
     turn = cycle(names)
     groups = []
     for group in spec.pods:
@@ -47,6 +50,10 @@ def pods(
     if resources.pods or _may_clash(spec.pods):
         problems += parts.of("twins", _twins, made)
     return made
+
+
+def _joined(names: Sequence[tuple[str, ...]]) -> tuple[str, ...]:
+    return tuple(chain.from_iterable(names))
 
 
 def _may_clash(groups: Sequence[PodGroup]) -> bool:
@@ -78,7 +85,7 @@ def namespaces(documents: Mapping[str, Mapping[str, str]], pods: Pods) -> Mappin
     return {name: {NAMESPACE_LABEL: name, **documents.get(name, {})} for name in names}
 
 
-def _places(group: PodGroup, nodes: tuple[Node, ...], names: tuple[str, ...], turn: Iterator[str]) -> tuple[str, ...]:
+def _places(group: PodGroup, nodes: Iterable[Node], names: tuple[str, ...], turn: Iterator[str]) -> tuple[str, ...]:
     """The nodes that a group may run on, in the order in which it fills them."""
     if group.node is not None:
         return tuple(name for name in names if name == group.node)
@@ -106,7 +113,7 @@ def answers(stack: Stack | None) -> bool | None:
 
 
 def _documents(resources: Resources, names: tuple[str, ...], turn: Iterator[str], problems: list[Problem]) -> Iterator[Pod]:
-    known = set(names)
+    known = set(names) if resources.pods else set()
     for document in resources.pods:
         name = document.node or next(turn, "")
         if name not in known:

@@ -58,14 +58,16 @@ def build(scenario: Scenario, parts: Parts | None = None) -> Topology:
     problems: list[Problem] = []
     vpcs, subnets = clouds.vpcs(spec, profile)
     hosts = tuple(Host(host.name, host.ip, host.mark, pods.answers(host.stack)) for host in spec.hosts)
+    groups = nodes.groups(spec, profile, vpcs, subnets, resources.felix)
     placed, faults = parts.of(
-        "placed", partial(nodes.nodes, parts), nodes.groups(spec, profile, vpcs, subnets, resources.felix),
-        [group.count for group in spec.nodes], resources.nodes, profile, subnets, hosts)
+        "placed", partial(nodes.nodes, parts), groups, [group.count for group in spec.nodes], resources.nodes, profile, subnets,
+        hosts)
     problems += faults
     running = pods.pods(spec, resources, placed, problems, parts)
     if problems:
         raise ScenarioError(problems)
-    vpcs = {name: replace(vpc, groups=clouds.with_default_group(vpc, placed)) for name, vpc in vpcs.items()}
+    members = [(one.subnet.vpc, one.groups) for one, written in zip(groups, spec.nodes, strict=True) if written.count != 0]
+    vpcs = {name: replace(vpc, groups=clouds.with_default_group(vpc, members)) for name, vpc in vpcs.items()}
     namespaces = parts.of("namespaces", pods.namespaces, resources.namespaces, running)
     assumptions = (*scenario.assumptions, *nodes.supposed(spec, vpcs, subnets, profile))
     return Topology(

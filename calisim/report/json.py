@@ -25,7 +25,7 @@ if TYPE_CHECKING:
     from ..analysis.needs import Need
     from ..analysis.network import Network
     from ..analysis.policy_walk import PolicyAsked, Side
-    from ..control.intent import Intent, Object
+    from ..control.intent import Object
     from ..traffic.replay import Replay
     from .capture import Recording
 
@@ -174,11 +174,11 @@ def per_node_counters(network: Network, run: Run) -> list[dict[str, Any]]:
     return found
 
 
-def trace_document(trace: Trace, intent: Intent, blockers: Blockers | None = None) -> str:
+def trace_document(trace: Trace, blockers: Blockers | None = None) -> str:
     """``calisim trace``."""
     from .capture import Recording
 
-    recording, first = Recording(intent, trace.run()), 0
+    recording, first = Recording(trace.network.intent, trace.run()), 0
     ways = []
     for way in trace.ways:
         ways.append(journey(way, partial(_octets, recording, first)))

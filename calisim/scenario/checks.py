@@ -20,9 +20,8 @@ from .cloud_checks import check_cloud
 from .faults import MAX_PROBLEMS, fact_and_cure, nearest, problem
 from .names import EVERY, Names, Reference, numbered, parse_reference
 from .resources import Resources
-from .schema import (
-    EVERY_PROTOCOL, CountSpec, Expectation, HostSpec, NodeGroup, PodGroup, ScenarioFile, Section, Spec, TrafficSet, VariantSpec,
-)
+from .scalars import EVERY_PROTOCOL
+from .schema import CountSpec, Expectation, HostSpec, NodeGroup, PodGroup, ScenarioFile, Section, Spec, TrafficSet, VariantSpec
 from .variants import BUILT_IN
 
 MAX_NODES = 100_000

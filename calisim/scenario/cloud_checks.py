@@ -8,8 +8,9 @@ from collections.abc import Collection, Iterable, Iterator
 from ..errors import Problem
 from ..quantities import Prefix, format_address, parse_prefix, plural
 from .faults import fact_and_cure, nearest, problem
-from .names import Names
-from .schema import EVERY_PROTOCOL, AclRuleSpec, GroupRule, NodeGroup, RouteTableSpec, Section, Spec, SubnetSpec, VpcSpec
+from .names import Names, numbered
+from .scalars import EVERY_PROTOCOL
+from .schema import AclRuleSpec, GroupRule, NodeGroup, RouteTableSpec, Section, Spec, SubnetSpec, VpcSpec
 
 DEFAULT_GROUP = "default"         # AWS' own, in every VPC
 AWS_RESERVED_FIRST, AWS_RESERVED_LAST = 4, 1   # AWS docs, "Subnet CIDR blocks": network, router, DNS, future; broadcast
@@ -149,6 +150,7 @@ def _nodes(spec: Spec, lost_subnets: Collection[str]) -> Iterator[Problem]:
                 yield problem(group, "security_groups", f"VPC {vpc_name} has no security group {name}",
                               nearest(name, vpc.security_groups), position)
         yield from _fixed_addresses(spec, group, subnet.cidr, taken)
+        yield from _down(group)
         count = 1 if group.count is None else group.count
         room = _room(spec, subnet.cidr)
         before = used.get(group.subnet, 0)
@@ -157,6 +159,16 @@ def _nodes(spec: Spec, lost_subnets: Collection[str]) -> Iterator[Problem]:
             yield problem(
                 group, "count" if group.count is not None else "subnet", f"subnet {group.subnet} ({subnet.cidr}) has room for "
                 f"{plural(room, 'node')}, not for {before + count:,}", "use a larger subnet or fewer nodes")
+
+
+def _down(group: NodeGroup) -> Iterator[Problem]:
+    """Names of nodes that are down have to be the group's own."""
+    for position, name in enumerate([] if isinstance(group.down, bool) else group.down):
+        base, number = numbered(name)
+        if name != group.name if group.count is None else base != group.name or not 1 <= number <= group.count:
+            members = [group.name] if group.count is None else [f"{group.name}-{one}" for one in (1, group.count) if group.count]
+            yield problem(group, "down", f"group {group.name} has no node {name}",
+                          f"its nodes are {' … '.join(dict.fromkeys(members)) or 'none'}", position)
 
 
 def _subnets_by_name(spec: Spec) -> dict[str, tuple[str, SubnetSpec]]:

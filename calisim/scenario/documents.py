@@ -6,13 +6,14 @@ know what the fields mean; that is :mod:`calisim.scenario.manifests`' business.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
-from typing import Any
+from typing import Any, TypeVar, cast
 
 from ..errors import Mark
 
 Path = tuple[str | int, ...]
+T = TypeVar("T")
 
 
 class Beneath(Mapping[Path, Mark]):
@@ -48,6 +49,13 @@ class Document:
     mark: Mark
     marks: Mapping[Path, Mark] = field(default_factory=dict, repr=False)
     keys: Mapping[Path, Mark] = field(default_factory=dict, repr=False)
+    _told: dict[Callable[..., object], object] = field(default_factory=dict, init=False, repr=False)
+
+    def told(self, ask: Callable[[Document], T]) -> T:
+        """What a function of documents says of this one. It is asked once: other documents around it change nothing."""
+        if ask not in self._told:
+            self._told[ask] = ask(self)
+        return cast(T, self._told[ask])
 
     def mark_of(self, *path: str | int) -> Mark:
         """Where the value at the path stands, or its nearest ancestor that stands anywhere."""
@@ -71,6 +79,15 @@ class Document:
         if self.kind == "ipPool":
             return str(_mapping(self.value.get("metadata")).get("cidr") or "")
         return str(_mapping(self.value.get("spec")).get("cidr") or "") if self.kind == "IPPool" else ""
+
+    @property
+    def references(self) -> tuple[str, ...]:
+        """What ``delete:`` may call it, the shortest first: KIND/NAME or KIND/NAMESPACE/NAME, KIND.GROUP as kubectl takes it."""
+        written = str(_mapping(self.value.get("metadata")).get("namespace") or "")
+        plain = [self.name or self.pool_cidr] if written in ("", "default") else []
+        group = self.api_version.rpartition("/")[0].removeprefix("crd.")
+        kinds = (self.kind, f"{self.kind}.{group}") if group else (self.kind,)
+        return tuple(f"{kind}/{name}" for kind in kinds for name in (*plain, f"{self.namespace}/{self.name}"))
 
     @property
     def identity(self) -> tuple[str, ...]:

@@ -169,7 +169,7 @@ def _problem(path: Path, faults: list[Mapping[str, Any]], written: Yaml, line_of
         return _not_among(mark, path, given, fault["ctx"]["expected"], line_of)
     if kind in _BOUNDS:
         bound, fact, cure = _BOUNDS[kind]
-        return Problem(mark, dotted(path), f"{given} is {fact}", f"{cure} {fault['ctx'][bound]:,}{_in_brackets(_meaning(path))}")
+        return Problem(mark, dotted(path), f"{given} is {fact}", f"{cure} {fault['ctx'][bound]:,}")
     if kind == "too_short":
         return Problem(mark, dotted(path), "this is empty", f"at least {fault['ctx']['min_length']} is needed")
     expected = " or ".join(dict.fromkeys(_EXPECTED.get(one["type"], one["msg"]) for one in faults))
@@ -210,10 +210,6 @@ def _meaning(path: Path) -> str:
         if (field.alias or name) == path[-1] and field.description:
             return f" # {field.description}"
     return ""
-
-
-def _in_brackets(comment: str) -> str:
-    return f" ({comment.removeprefix(' # ')})" if comment else ""
 
 
 def _cure(given: Any, expected: str, line: str, mark: Mark) -> str:

@@ -86,8 +86,8 @@ class _Conversion:
         if kind is None:
             self.complain(document, _unknown(document))
             return
-        faults = list(islice(kind.rule(document.value), _MAX_FAULTS))
-        for fault in sorted(faults, key=lambda fault: _place(document, fault)):
+        faults = document.told(_faults)
+        for fault in faults:
             self.complain(document, fault)
         if faults or self.repeated(document):
             return
@@ -291,6 +291,12 @@ _READERS: dict[tuple[str, str], Reader] = {
     (KUBE_PROXY, "KubeProxyConfiguration"): _Conversion.read_kube_proxy,
     **{(group, kind): _Conversion.read_policy for group, kinds in policy_documents.KINDS.items() for kind in kinds},
 }
+
+
+def _faults(document: Document) -> list[Fault]:
+    """What the kind's rule has against the document, by place."""
+    rule = KINDS[group_of(document.api_version), document.kind].rule
+    return sorted(islice(rule(document.value), _MAX_FAULTS), key=lambda fault: _place(document, fault))
 
 
 def _place(document: Document, fault: Fault) -> Mark:

@@ -43,7 +43,16 @@ class PolicyDocuments:
     pod_profiles: dict[tuple[str, str], tuple[str, ...]] = field(default_factory=dict)
 
     def read(self, document: Document) -> None:
-        READERS[document.kind](self, replace(document, value=without_blanks(document.value)))
+        one, notes = document.told(_alone)
+        for meaning in notes:
+            self.note(document, meaning)
+        self.policies += one.policies
+        self.profiles += one.profiles
+        self.network_sets += one.network_sets
+        self.host_endpoints += one.host_endpoints
+        self.tiers |= one.tiers
+        self.accounts |= one.accounts
+        self.pod_profiles |= one.pod_profiles
 
     # --- one method a kind ------------------------------------------------------------------------------------------
 
@@ -148,6 +157,14 @@ class PolicyDocuments:
         return PolicyResources(
             tuple(tiers.values()), policies, tuple(self.profiles), tuple(self.network_sets), tuple(self.host_endpoints),
             self.accounts, self.pod_profiles)
+
+
+def _alone(document: Document) -> tuple[PolicyDocuments, list[str]]:
+    """What is known after this document alone, and the notes on it."""
+    notes: list[str] = []
+    made = PolicyDocuments(lambda _, meaning: notes.append(meaning))
+    READERS[document.kind](made, replace(document, value=without_blanks(document.value)))
+    return made, notes
 
 
 def _rules(value: Mapping[str, Any]) -> Iterator[Mapping[str, Any]]:

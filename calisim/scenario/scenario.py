@@ -15,10 +15,10 @@ from typing import Any
 from ..errors import Mark, Problem, ScenarioError, UsageError
 from . import checks, edits, manifests, pools, variants
 from .documents import Document, apply
-from .faults import Reading, read_file
+from .faults import Reading, nearest, read_file
 from .reader import Yaml, dotted
 from .resources import Resources
-from .schema import ScenarioFile, Spec, Step, VariantSpec
+from .schema import Place, ScenarioFile, Spec, Step, VariantSpec
 from .sources import Sources
 from .unpack import unpack_value
 
@@ -79,18 +79,22 @@ class Scenario:
 
     @property
     def path(self) -> str:
+        """The file as it was named."""
         return self.draft.path
 
     @property
     def name(self) -> str:
+        """``metadata.name``."""
         return self.file.metadata.name
 
     @property
     def spec(self) -> Spec:
+        """``spec`` as typed sections."""
         return self.file.spec
 
     @property
     def documents(self) -> tuple[Document, ...]:
+        """Calico's and Kubernetes' documents in force, as written."""
         return self.draft.documents
 
     @property
@@ -99,9 +103,14 @@ class Scenario:
         listed = [one if isinstance(one, str) else one.name for one in self.spec.variants]
         return tuple(dict.fromkeys(listed)) or variants.CLASSIC
 
+    @property
+    def own_variants(self) -> Mapping[str, VariantSpec]:
+        """The variants that the file itself describes."""
+        return {one.name: one for one in self.spec.variants if isinstance(one, VariantSpec)}
+
     def select_variants(self, text: str) -> tuple[str, ...]:
         """``a,b`` or ``all`` of a command line → ids."""
-        return variants.select(text, self._own_variants())
+        return variants.select(text, self.own_variants)
 
     def with_variant(self, id: str) -> Scenario:
         """The scenario as the variant has it: the documents, then the variant's edits."""
@@ -109,11 +118,19 @@ class Scenario:
             return self
         if self.variant != variants.AS_IS:
             raise UsageError(f"this is variant {self.variant} already; derive {id} from the scenario itself")
-        own = self._own_variants().get(id)
+        own = self.own_variants.get(id)
         if own is not None:
-            return replace(understand(self._changed(self.draft, own), self), variant=id)
-        variants.select(id, self._own_variants())
+            return self.varied(own)
+        variants.select(id, self.own_variants)
         return replace(self, resources=variants.BUILT_IN[id].edit(self.resources), variant=id)
+
+    def varied(self, change: VariantSpec, mark: Mark | None = None) -> Scenario:
+        """The scenario under a variant; one that does not stand in its file comes with the place that messages are to name."""
+        written = self.draft.written
+        if mark is not None:
+            change.put(Place(mark, (), {}))
+            written = Yaml(None, mark, {}, {})
+        return replace(understand(self._changed(self.draft, change, written), self), variant=change.name)
 
     def after_steps(self, count: int) -> Scenario:
         """The state after the first ``count`` steps; each keeps what went before."""
@@ -125,7 +142,7 @@ class Scenario:
         """The state after each step."""
         state = self
         for step in self.spec.steps:
-            state = understand(self._changed(state.draft, step), state)
+            state = understand(self._changed(state.draft, step, self.draft.written), state)
             yield state
 
     def edited(self, set: str | Iterable[str] = (), apply: File | Iterable[File] = ()) -> Scenario:
@@ -142,18 +159,15 @@ class Scenario:
         """The line that a mark points at, as written."""
         return self.draft.sources.line_of(mark)
 
-    def _own_variants(self) -> Mapping[str, VariantSpec]:
-        return {one.name: one for one in self.spec.variants if isinstance(one, VariantSpec)}
-
-    def _changed(self, draft: Draft, change: Step | VariantSpec) -> Draft:
-        """The draft after a step or under a variant of the user's own."""
-        written = self.draft.written
+    def _changed(self, draft: Draft, change: Step | VariantSpec, written: Yaml) -> Draft:
+        """The draft after a step or under a variant of the user's own, which is described in ``written``."""
         problems: list[Problem] = []
         if isinstance(change, Step) and change.pools == "none":
             draft = draft.without_pools()
         if change.set:
             draft = draft.assigned(_assignments(change, written), problems)
         draft = draft.applied(_documents(change.apply, change.path_of("apply"), draft.sources, written, problems))
+        draft = replace(draft, documents=_kept(draft.documents, change, written, problems))
         _stop(problems, draft.sources)
         return draft
 
@@ -255,6 +269,25 @@ def _documents(
         else:
             unpack_value(item, where, written, found, problems)
     return found
+
+
+def _kept(
+    documents: tuple[Document, ...], change: Step | VariantSpec, written: Yaml, problems: list[Problem],
+) -> tuple[Document, ...]:
+    """The documents without those under a ``delete:``, each of which has to mean one."""
+    gone: list[Document] = []
+    for position, reference in enumerate(change.delete):
+        where = change.path_of("delete", position)
+        meant = [document for document in documents if reference in document.references]
+        if len(meant) == 1:
+            gone += meant
+        elif meant:
+            cure = f"write {meant[0].references[-1]}"
+            problems.append(Problem(written.mark_of(where), dotted(where), f"{reference} means {len(meant)} documents", cure))
+        else:
+            cure = nearest(reference, (document.references[0] for document in documents))
+            problems.append(Problem(written.mark_of(where), dotted(where), f"no document in force is {reference}", cure))
+    return tuple(document for document in documents if document not in gone) if gone else documents
 
 
 def _stop(problems: Sequence[Problem], sources: Sources) -> None:

@@ -1,121 +1,25 @@
 """The scenario file's shape: one pydantic model per YAML section; the editors' JSON Schema comes from them.
 
-Keys are camelCase in YAML and snake_case here. Types say what a value means (:class:`Prefix`, addresses as
-integers); relations between sections are :mod:`calisim.scenario.checks`' business.
+Keys are camelCase in YAML and snake_case here. Descriptions are what editors show and what the reference page is made of;
+single values are :mod:`.scalars`, relations between sections :mod:`.checks`' business.
 """
 
 from __future__ import annotations
 
-import re
 from collections.abc import Iterable, Mapping
-from difflib import get_close_matches
 from functools import cache
 from types import UnionType
 from typing import Annotated, Any, Literal, NamedTuple, Union, get_args, get_origin
 
-from pydantic import (
-    BaseModel, BeforeValidator, ConfigDict, Discriminator, Field, PlainSerializer, PlainValidator, PrivateAttr, Tag,
-    WithJsonSchema, model_validator,
-)
+from pydantic import BaseModel, ConfigDict, Discriminator, Field, PrivateAttr, Tag, model_validator
 from pydantic.alias_generators import to_camel
 
 from ..errors import Mark
-from ..quantities import PROTOCOLS as NAMED
-from ..quantities import Prefix, format_address, parse_address, parse_duration, parse_prefix
-from ..vocabulary import DropReason
 from .resources import UNWRITTEN
-
-
-def _text(value: Any, example: str) -> str:
-    if not isinstance(value, str):
-        raise ValueError(f"text is expected, not {_short(value)}; {example}")
-    return value
-
-
-def _short(value: Any) -> str:
-    return f"{str(value)[:40]!r}" if isinstance(value, str) else str(value)[:40]
-
-
-def _prefix(value: Any) -> Prefix:
-    return parse_prefix(_text(value, "for example 10.0.0.0/16"))
-
-
-def _address(value: Any) -> int:
-    return parse_address(_text(value, "for example 10.0.0.1"))
-
-
-def _public_address(value: Any) -> bool | int:
-    return value if isinstance(value, bool) else _address(value)
-
-
-def _protocol(value: Any) -> int | str:
-    if isinstance(value, (int, str)) and not isinstance(value, bool):
-        text = str(value).lower()
-        if text in PROTOCOLS:
-            return text
-        if re.fullmatch(r"[0-9]{1,3}", text) and int(text) <= 255:
-            return int(text)
-    raise ValueError(f"{_short(value)} is no protocol: write {', '.join(PROTOCOLS[:-1])} or a number from 0 to 255")
-
-
-def _ports(value: Any) -> int | str:
-    found = _RANGE.fullmatch(str(value)) if isinstance(value, (int, str)) and not isinstance(value, bool) else None
-    if found is None or not int(found[1]) <= int(found[2] or found[1]) <= 65535:
-        raise ValueError(f"{_short(value)} is no port: write a number from 0 to 65535, or a range as 1000-2000")
-    return value if found[2] else int(found[1])
-
-
-def _duration(value: Any) -> str:
-    parse_duration(_text(value, "for example 10min"))
-    return str(value)
-
-
-def _era(value: Any) -> str:
-    if not re.fullmatch(r"[23]\.[0-9]{1,2}", _text(value, 'write it in quotes, for example "3.32"')):
-        raise ValueError(f'{_short(value)} is no version of Calico: write for example "3.32"')
-    return str(value)
-
-
-def _rp_filter(value: Any) -> Any:
-    return "off" if value is False else value          # YAML reads the bare word off as false
-
-
-def _reason(value: Any) -> str:
-    name = _text(value, "for example SOURCE_CHECK")
-    if name not in DropReason.__members__ or name == "NONE":
-        near = get_close_matches(name.upper(), DropReason.__members__, 1)
-        cure = f"did you mean {near[0]}?" if near else "calisim explain lists them"
-        raise ValueError(f"{_short(value)} is no drop reason: {cure}")
-    return name
-
-
-def _variant_kind(value: Any) -> str:
-    return "own" if isinstance(value, dict) else "name"
-
-
-EVERY_PROTOCOL = ("all", "-1")
-PROTOCOLS = (*NAMED, *EVERY_PROTOCOL)
-_RANGE = re.compile(r"([0-9]{1,5})(?:-([0-9]{1,5}))?")
-_TEXT = {"type": "string"}
-
-Cidr = Annotated[Prefix, PlainValidator(_prefix), PlainSerializer(str), WithJsonSchema(_TEXT | {"examples": ["10.0.0.0/16"]})]
-Address = Annotated[
-    int, PlainValidator(_address), PlainSerializer(format_address), WithJsonSchema(_TEXT | {"examples": ["10.0.0.1"]})]
-PublicAddress = Annotated[bool | int, PlainValidator(_public_address), WithJsonSchema({"type": ["boolean", "string"]})]
-Labels = dict[str, str]
-Protocol = Annotated[
-    int | str, PlainValidator(_protocol), Field(description="tcp, udp, icmp, ipip, all, or a number 0..255"),
-    WithJsonSchema({"anyOf": [{"enum": list(PROTOCOLS)}, {"type": "integer", "minimum": 0, "maximum": 255}]})]
-PortSpec = Annotated[
-    int | str, PlainValidator(_ports), Field(description="a port, or a range as 1000-2000"),
-    WithJsonSchema({"type": ["integer", "string"]})]
-Era = Annotated[str, PlainValidator(_era), WithJsonSchema(_TEXT | {"examples": ["3.32"]})]
-Reason = Annotated[str, PlainValidator(_reason), WithJsonSchema({"enum": list(DropReason.__members__)[1:]})]
-Fate = Literal["delivered", "exited", "dropped", "refused", "undetermined", "continued"]
-Scope = Literal["same-node", "same-subnet", "other-subnet", "other-vpc", "external", "node"]
-Wrapping = Literal["none", "ipip", "vxlan"]
-Stack = Literal["answer", "silent"]
-Duration = Annotated[str, PlainValidator(_duration), WithJsonSchema(_TEXT | {"examples": ["10min"]})]
+from .scalars import (
+    Address, Cidr, Duration, Era, Fate, Labels, Mtu, Port, PortSpec, Protocol, PublicAddress, Reason, RpFilter, Scope, Size,
+    Stack, Wrapping,
+)
 
 
 class Place(NamedTuple):
@@ -179,205 +83,256 @@ def _nests(annotation: Any) -> bool:
     return any(_nests(part) for part in get_args(annotation))
 
 
+def _variant_kind(value: Any) -> str:
+    return "own" if isinstance(value, dict) else "name"
+
+
+_DELETED = "documents taken out after all is applied, as `KIND/NAME` or `KIND/NAMESPACE/NAME`"
+
+
 class Metadata(Section):
-    name: str
-    description: str = ""
-    sources: list[str] = []
-    fidelity: str = ""
+    name: str = Field(description="shown in reports")
+    description: str = Field("", description="what the scenario shows")
+    sources: list[str] = Field([], description="where its facts come from: links")
+    fidelity: str = Field("", description="how far to trust them: documented, measured or assumed")
 
 
 class Settings(Section):
-    nat_ports: Literal["random-fully", "keep"] = "random-fully"
-    rp_filter: Annotated[Literal["strict", "loose", "off"], BeforeValidator(_rp_filter)] = "strict"
-    filter: Literal["calico", "none"] = "calico"
+    nat_ports: Literal["random-fully", "keep"] = Field(
+        "random-fully", description="how MASQUERADE chooses ports: at random (what Calico's rules ask for), or the original "
+        "one if it is free")
+    rp_filter: RpFilter = Field("strict", description="`net.ipv4.conf.*.rp_filter` of every interface")
+    filter: Literal["calico", "none"] = Field(
+        "calico", description="`none` leaves out what Felix programs: anti-spoofing, dropping INVALID packets, tunnels from "
+        "strangers, the pod-to-host action, policy")
     policy_change: Literal["keep", "cut"] = Field(
-        "keep", description="what becomes of established connections that policy would not allow now; Calico keeps them")
+        "keep", description="what becomes of an established connection that the policy of now would not let begin (after a "
+        "step, or when a state goes on under another network): Calico keeps it; `cut` drops its packets, in both directions")
     icmp_ratelimit: int = Field(
-        0, ge=0, le=2**31 - 1, description="net.ipv4.icmp_ratelimit, ms; 0: no limit (the kernel's default is 1000)")
-    stack: Stack = Field("silent", description="do pods and hosts answer by themselves (echo reply, RST, port unreachable …)?")
-    era: Era = Field("3.32", description="Calico version whose behaviour is modelled; from 3.33 on Felix owns IPIP routes")
+        0, ge=0, le=2**31 - 1, json_schema_extra={"unit": "ms"}, description="`net.ipv4.icmp_ratelimit`: how often a node or a "
+        "Linux router may send an ICMP error to one receiver, after a burst of six. 0: always. The kernel's default is 1000")
+    stack: Stack = Field("silent", description="whether pods and hosts answer by themselves; each may say otherwise")
+    era: Era = Field(
+        "3.32", description="the Calico version whose behaviour is modelled; from 3.33 on Felix owns the routes of IPIP pools")
 
 
 class SubnetSpec(Section):
-    cidr: Cidr
-    zone: str = ""
-    route_table: str = "main"
-    network_acl: str = Field("", description="name of a NACL; empty lets everything pass")
-    mtu: int | None = Field(None, ge=576, le=65535, description="bytes; the provider's value if not said")
+    cidr: Cidr = Field(description="inside a CIDR of the VPC, not overlapping others; on `aws` /16 to /28")
+    zone: str = Field("", description="availability zone")
+    route_table: str = Field("main", description="name of a route table of the VPC")
+    network_acl: str = Field("", description="name of a NACL; without one everything passes")
+    mtu: Mtu | None = Field(None, description="the provider's if not said; on `linux` also that of the router's leg")
 
 
 class GroupRule(Section):
-    protocol: Protocol = "all"
-    port: PortSpec | None = None
-    source: str | None = Field(None, alias="from")
-    destination: str | None = Field(None, alias="to")
+    protocol: Protocol = Field("all", description="what it allows")
+    port: PortSpec | None = Field(None, description="only together with a protocol; for ICMP the type; every one if not said")
+    source: str | None = Field(
+        None, alias="from", description="in `ingress`: a prefix, or a group of the same VPC; everybody if not said")
+    destination: str | None = Field(None, alias="to", description="in `egress`: the same")
 
 
 class SecurityGroupSpec(Section):
-    ingress: list[GroupRule] = []
-    egress: list[GroupRule] = Field(default_factory=lambda: [GroupRule(destination="0.0.0.0/0")])
+    ingress: list[GroupRule] = Field([], description="what may come in; nothing if not said")
+    egress: list[GroupRule] = Field(
+        default_factory=lambda: [GroupRule(destination="0.0.0.0/0")], description="what may leave; everything if not said")
 
 
 class RouteSpec(Section):
-    to: Cidr
-    via: str = Field(description="node/NAME, igw, nat/NAME or blackhole")
+    to: Cidr = Field(description="destination; the longest match counts")
+    via: str = Field(description="`node/NAME`, `igw`, `nat/NAME` (what lies behind is `undetermined`) or `blackhole`")
 
 
 class RouteTableSpec(Section):
-    routes: list[RouteSpec] = []
-    internet: bool = Field(True, description="add 0.0.0.0/0 via igw where the VPC has one and no route says otherwise")
+    routes: list[RouteSpec] = Field([], description="besides those to the VPC's own CIDRs, which are always there")
+    internet: bool = Field(
+        True, description="add `0.0.0.0/0 via igw` where the VPC has an internet gateway and no route of its own says "
+        "otherwise")
 
 
 class AclRuleSpec(Section):
-    rule: int = Field(ge=1, le=32766)
-    action: Literal["allow", "deny"]
-    protocol: Protocol = "all"
-    port: PortSpec | None = None
-    cidr: Cidr = Field("0.0.0.0/0", validate_default=True)
+    rule: int = Field(ge=1, le=32766, description="the lowest number that matches decides")
+    action: Literal["allow", "deny"] = Field(description="what becomes of what matches")
+    protocol: Protocol = Field("all", description="of the packet on the wire")
+    port: PortSpec | None = Field(None, description="destination port; every one if not said")
+    cidr: Cidr = Field("0.0.0.0/0", validate_default=True, description="the other side's address")
 
 
 class NetworkAclSpec(Section):
-    ingress: list[AclRuleSpec] = []
-    egress: list[AclRuleSpec] = []
+    ingress: list[AclRuleSpec] = Field([], description="into the subnet; no match denies")
+    egress: list[AclRuleSpec] = Field([], description="out of the subnet; no match denies")
 
 
 class VpcSpec(Section):
-    cidrs: list[Cidr] = Field(min_length=1)
-    internet_gateway: bool = False
-    subnets: dict[str, SubnetSpec] = {}
-    security_groups: dict[str, SecurityGroupSpec] = {}
-    route_tables: dict[str, RouteTableSpec] = {}
-    network_acls: dict[str, NetworkAclSpec] = {}
+    cidrs: list[Cidr] = Field(min_length=1, description="on `aws` /16 to /28; VPCs do not overlap: an address means one thing")
+    internet_gateway: bool = Field(False, description="whether it has one, `igw` in route tables")
+    subnets: dict[str, SubnetSpec] = Field({}, description="where nodes are")
+    security_groups: dict[str, SecurityGroupSpec] = Field({}, description="what nodes' interfaces let in and out, stateful")
+    route_tables: dict[str, RouteTableSpec] = Field({}, description="`main` always exists")
+    network_acls: dict[str, NetworkAclSpec] = Field({}, description="what subnets let in and out, stateless")
 
 
 class Limits(Section):
-    """Overrides of the provider's profile, and of calisim's own bounds."""
-
-    routes_per_table: int | None = Field(None, ge=1)
-    mtu: int | None = Field(None, ge=576, le=65535, description="largest IP packet the fabric carries, bytes")
-    internet_mtu: int | None = Field(None, ge=576, le=65535)
-    blocked_protocols: list[int] | None = None
+    routes_per_table: int | None = Field(
+        None, ge=1, description="the provider's if not said (aws: 500); routes beyond it are not installed: an outcome, not an "
+        "error")
+    mtu: Mtu | None = Field(None, description="largest IP packet between two nodes; the provider's if not said (aws: 9001)")
+    internet_mtu: Mtu | None = Field(
+        None, description="largest IP packet to or from the outside; the provider's if not said (aws: 1500)")
+    blocked_protocols: list[int] | None = Field(
+        None, description="IP protocols that the fabric does not carry; the provider's if not said")
     packets: int = Field(50_000_000, ge=1, description="most packets that one traffic set may make")
 
 
 class NodeGroup(Section):
-    name: str
-    count: int | None = Field(None, ge=0, le=100_000)
-    subnet: str
-    address: Address | None = Field(None, description="only without count; else the subnet's next free one")
+    name: str = Field(description="of the node, or of a group: with `count: 4` a node `a` becomes `a-1` … `a-4`")
+    count: int | None = Field(None, ge=0, le=100_000, description="one node, without a number in its name, if not said")
+    subnet: str = Field(description="its name, or `VPC/NAME` where two VPCs have one of that name")
+    address: Address | None = Field(None, description="only without `count`; the subnet's next free one if not said")
     first_address: Address | None = Field(None, description="the first node's; the others follow")
-    prefix_length: int | None = Field(None, ge=0, le=32, description="recorded by Calico; the subnet's if not said")
-    security_groups: list[str] = []
-    source_dest_check: bool | None = Field(None, description="the provider's default if not said (aws: true)")
-    instance_type: str = ""
-    labels: Labels = {}
-    mtu: int | None = Field(None, ge=576, le=65535, description="of eth0, bytes")
-    public_ip: PublicAddress | None = Field(None, alias="publicIP", description="true, false or the address")
-    down: bool = False
+    prefix_length: int | None = Field(
+        None, ge=0, le=32, description="what Calico recorded with the node's address and `CrossSubnet` is decided with; the "
+        "subnet's if not said")
+    security_groups: list[str] = Field(
+        [], description="on `aws` a node without any is in the VPC's group `default`: the one you define, else AWS' own (in "
+        "from its members, out to everybody)")
+    source_dest_check: bool | None = Field(
+        None, description="source/destination check; the provider's if not said (aws: `true`)")
+    instance_type: str = Field("", description="shown only")
+    labels: Labels = Field({}, description="besides `kubernetes.io/hostname`, `topology.kubernetes.io/zone` and `…/region`")
+    mtu: Mtu | None = Field(None, description="of eth0; the subnet's if not said")
+    public_ip: PublicAddress | None = Field(
+        None, alias="publicIP", description="`true`: some address that nobody needs to know; an address: reachable from "
+        "outside by it. If not said `true` on `aws` where the VPC has an internet gateway")
+    down: bool | list[str] = Field(
+        False, description="neither sends nor receives: all of the group, or its nodes of these names")
 
 
 class PortName(Section):
-    name: str = ""
-    port: int = Field(ge=1, le=65535)
-    protocol: Literal["TCP", "UDP", "SCTP"] = "TCP"
+    name: str = Field("", description="by which a service may mean it")
+    port: int = Field(ge=1, le=65535, description="its number")
+    protocol: Literal["TCP", "UDP", "SCTP"] = Field("TCP", description="as Kubernetes spells it")
 
 
 class PodGroup(Section):
-    name: str
-    namespace: str = "default"
-    labels: Labels = {}
-    count: int | None = Field(None, ge=0, le=1_000_000)
-    per_node: int | None = Field(None, ge=0, le=10_000)
+    name: str = Field(description="of the pod, or of a group")
+    namespace: str = Field("default", description="Kubernetes namespace")
+    labels: Labels = Field({}, description="what selectors ask for")
+    count: int | None = Field(
+        None, ge=0, le=1_000_000, description="so many, `db-0` … `db-23`, on the nodes in turn; one pod of the group's own "
+        "name if not said")
+    per_node: int | None = Field(
+        None, ge=0, le=10_000, description="instead of `count`: so many on each node, `web-NODE-0` … `web-NODE-7`")
     node: str | None = Field(None, description="all on this node")
-    nodes: str | None = Field(None, description="only on nodes that this selector chooses")
-    ip: Address | None = None
-    pools: list[str] = []
-    ports: list[PortName] = Field([], description="on these its processes listen; on all where none is named")
-    stack: Stack | None = Field(None, description="settings.stack if not said")
-    service_account: str = "default"
+    nodes: str | None = Field(None, description="only on nodes whose labels this selector chooses; all if not said")
+    ip: Address | None = Field(None, description="of a single pod (`cni.projectcalico.org/ipAddrs`); from IPAM if not said")
+    pools: list[str] = Field(
+        [], description="names or CIDRs of the pools to take addresses from (`cni.projectcalico.org/ipv4pools`)")
+    ports: list[PortName] = Field([], description="where the pod's processes listen; on every port where none is written")
+    stack: Stack | None = Field(None, description="whether it answers by itself; `settings.stack` if not said")
+    service_account: str = Field("default", description="policy can select pods by it")
 
 
 class HostSpec(Section):
-    name: str
-    ip: Address
-    stack: Stack | None = Field(None, description="settings.stack if not said")
+    name: str = Field(description="in ends of traffic `host/NAME`")
+    ip: Address = Field(description="inside a subnet the host is there, any other is on the internet")
+    stack: Stack | None = Field(None, description="`answer`: it answers by itself, on every port; `settings.stack` if not said")
 
 
 class TrafficSet(Section):
-    name: str
-    source: str = Field(alias="from")
-    destination: str = Field(alias="to")
-    protocol: Protocol = "tcp"
-    port: int | None = Field(None, ge=0, le=65535)
-    sport: int | None = Field(None, ge=0, le=65535)
-    size: int = Field(1000, ge=20, le=65535, description="IP total length in bytes as the sender makes it")
-    packets: int = Field(1, ge=1)
-    ttl: int = Field(64, ge=0, le=255)
-    tos: int = Field(0, ge=0, le=255)
-    df: bool = True
-    wait: Duration | None = Field(None, description="time since the set before, e.g. 10min; 1ms if not said")
+    name: str = Field(description="under which it is counted")
+    source: str = Field(alias="from", description="who sends: an end, as said above")
+    destination: str = Field(alias="to", description="to whom, besides ends also `svc/NAMESPACE/NAME`")
+    protocol: Protocol = Field(
+        "tcp", description="not `all`; TCP packets are segments in the middle of a connection, ICMP echo requests")
+    port: Port | None = Field(None, description="destination port; a service's own where it has only one of that protocol")
+    sport: Port | None = Field(
+        None, description="source port, for ICMP the identifier; counts up from 40000 per sender if not said")
+    size: Size = Field(1000, description="IP total length as the sender makes it")
+    packets: int = Field(1, ge=1, description="for each pair")
+    ttl: int = Field(64, ge=0, le=255, description="as the sender makes it")
+    tos: int = Field(0, ge=0, le=255, description="DSCP and ECN, the whole octet")
+    df: bool = Field(True, description="don't-fragment bit")
+    wait: Duration | None = Field(None, description="pause after the last packet of the set before; 1ms if not said")
 
 
 class VariantSpec(Section):
-    name: str
-    set: dict[str, Any] = {}
-    apply: list[str | dict[str, Any]] = Field([], description="files relative to the scenario, or documents as they are")
+    name: str = Field(description="by which `--variants` and expectations mean it")
+    set: dict[str, Any] = Field({}, description="path to value, as `--set`")
+    apply: list[str | dict[str, Any]] = Field(
+        [], description="files beside the scenario or below it, or documents written in place, as `--apply`")
+    delete: list[str] = Field([], description=_DELETED)
+
+
+VariantOrName = Annotated[Annotated[str, Tag("name")] | Annotated[VariantSpec, Tag("own")], Discriminator(_variant_kind)]
 
 
 class Step(Section):
-    title: str
-    set: dict[str, Any] = {}
-    apply: list[str | dict[str, Any]] = Field([], description="files relative to the scenario, or documents as they are")
-    pools: Literal["none"] | None = None
+    title: str = Field(description="shown in the story")
+    set: dict[str, Any] = Field({}, description="path to value, as `--set`")
+    apply: list[str | dict[str, Any]] = Field(
+        [], description="files beside the scenario or below it, or documents written in place, as `--apply`")
+    delete: list[str] = Field([], description=_DELETED)
+    pools: Literal["none"] | None = Field(
+        None, description="`none` sets the pool documents aside until a step applies pools again")
 
 
 class CountSpec(Section):
-    encap: Wrapping | None = None
-    fate: Fate | None = None
-    reason: Reason | None = None
-    scope: Scope | None = None
-    traffic: str | None = None
-    snat: bool | None = None
+    encap: Wrapping | None = Field(None, description="how they were wrapped")
+    fate: Fate | None = Field(None, description="what became of them")
+    reason: Reason | None = Field(None, description="why they were dropped")
+    scope: Scope | None = Field(None, description="how near their ends are to each other")
+    traffic: str | None = Field(None, description="the set that they belong to; all if not said")
+    snat: bool | None = Field(None, description="whether their source address was translated")
 
 
 class Expectation(Section):
-    source: str | None = Field(None, alias="from")
-    destination: str | None = Field(None, alias="to")
-    protocol: Protocol = "tcp"
-    port: int | None = Field(None, ge=0, le=65535)
-    size: int | None = Field(None, ge=20, le=65535)
-    scope: Scope | None = None
-    fate: Fate | None = None
-    reason: Reason | None = None
-    encap: Wrapping | None = None
-    snat: bool | None = None
-    count: CountSpec | None = None
-    value: int | None = Field(None, alias="is")
-    variant: str | None = None
-    step: int | str | None = None
+    source: str | None = Field(None, alias="from", description="an end; every pair of `from` × `to` is asked")
+    destination: str | None = Field(None, alias="to", description="an end, or `svc/NAMESPACE/NAME`")
+    protocol: Protocol = Field("tcp", description="of the packet that is sent, not `all`")
+    port: Port | None = Field(None, description="its destination port")
+    size: Size | None = Field(None, description="its IP total length; 1000 if not said")
+    scope: Scope | None = Field(None, description="only the pairs of this scope")
+    fate: Fate | None = Field(None, description="what becomes of it; `continued`: fragments that wait for others")
+    reason: Reason | None = Field(None, description="why it is dropped")
+    encap: Wrapping | None = Field(None, description="how it is wrapped")
+    snat: bool | None = Field(None, description="whether its source address is translated")
+    count: CountSpec | None = Field(
+        None, description="instead of a pair: how many packets of the traffic match all that is said")
+    value: int | None = Field(None, alias="is", description="that number")
+    variant: str | None = Field(None, description="under which; as-is if not said")
+    step: int | str | None = Field(
+        None, description="after which step, by number from 1 or title; the file as it stands if not said")
 
 
 class Spec(Section):
-    provider: str = "aws"
-    seed: int = Field(1, ge=0, le=2**63 - 1)
-    settings: Settings = Settings()
-    vpcs: dict[str, VpcSpec] = Field(min_length=1)
-    limits: Limits = Limits()
-    nodes: list[NodeGroup] = []
-    pods: list[PodGroup] = []
-    hosts: list[HostSpec] = []
-    traffic: list[TrafficSet] = []
-    variants: list[Annotated[Annotated[str, Tag("name")] | Annotated[VariantSpec, Tag("own")], Discriminator(_variant_kind)]] = []
-    steps: list[Step] = []
-    expect: list[Expectation] = []
-    manifests: list[str] = Field([], description="files with Calico and Kubernetes documents, relative to this file")
+    provider: str = Field(
+        "aws", description="what carries packets between nodes: `aws` a VPC; `linux` one plain Linux router; `plain` a fabric "
+        "that routes every pod and drops nothing")
+    seed: int = Field(
+        1, ge=0, le=2**63 - 1, description="every random choice (NAT ports, …) is a function of it; same seed, same bytes out")
+    settings: Settings = Field(Settings(), description="how kernels and Calico are set up")
+    vpcs: dict[str, VpcSpec] = Field(min_length=1, description="networks of the cloud")
+    limits: Limits = Field(Limits(), description="overrides of the provider's profile, and of calisim's own bounds")
+    nodes: list[NodeGroup] = Field([], description="machines of the cluster")
+    pods: list[PodGroup] = Field([], description="what runs on them")
+    hosts: list[HostSpec] = Field([], description="machines outside the cluster")
+    traffic: list[TrafficSet] = Field([], description="what is sent, set after set")
+    variants: list[VariantOrName] = Field(
+        [], description="what `calisim compare` compares, built-in ones by name; `overlay-ipip`, `calico-cross-subnet` and "
+        "`calico-no-encap` where none is written")
+    steps: list[Step] = Field([], description="a story, each step keeping what went before")
+    expect: list[Expectation] = Field([], description="what `calisim check` verifies")
+    manifests: list[str] = Field(
+        [], description="files with more Calico and Kubernetes documents, inside the scenario's folder; they come after the "
+        "file's own")
 
 
 class ScenarioFile(Section):
-    api_version: Literal["calisim/v1"]
-    kind: Literal["Scenario"]
-    metadata: Metadata
-    spec: Spec
+    api_version: Literal["calisim/v1"] = Field(description="the format's version")
+    kind: Literal["Scenario"] = Field(description="what the document is")
+    metadata: Metadata = Field(description="what the scenario is about")
+    spec: Spec = Field(description="what it says")
 
 
 @cache

@@ -21,7 +21,7 @@ from .batch import ACK, ECHO_REPLY, ECHO_REQUEST, FIN, FIRST_SOURCE_PORT, ICMP, 
 from .endpoints import Labels, resolve_destinations, resolve_endpoints, service_port
 from .owners import AddressOwners
 
-__all__ = ["Flows", "answered", "plan", "reply_wave", "resolve_endpoints", "waves"]
+__all__ = ["Flows", "answered", "plan", "reply_wave", "resolve_endpoints"]
 
 LONGEST_WAVE = 2**20                 # rows
 LONGEST_CUT = 2**16                  # … of packets that may be cut: all pieces of a wave are held at once
@@ -53,8 +53,10 @@ class Flows:
         """How many packets :meth:`waves` makes."""
         return int(self._pairs_up_to()[-1]) * self.packets_per_pair
 
-    def waves(self, longest: int = LONGEST_WAVE) -> Iterator[np.ndarray]:
-        """PACKET arrays of at most ``longest`` rows, one after the other, each only when it is asked for."""
+    def waves(self, longest: int = 0) -> Iterator[np.ndarray]:
+        """PACKET arrays of at most ``longest`` rows (0: 2**20, 2**16 without DF), one after the other, each only when it is
+        asked for; all of a set leave at time 0."""
+        longest = longest or (LONGEST_WAVE if self.template["fragment"][0] & PacketFlag.DF else LONGEST_CUT)
         ends, own = self._pairs_up_to(), self._own_position()
         for first in range(0, self.packets, longest):
             rows = np.arange(first, min(first + longest, self.packets), dtype=np.int64)
@@ -84,11 +86,6 @@ class Flows:
         return position[self.senders]
 
 
-def waves(traffic_set: TrafficSet, intent: Intent, labels: Labels) -> Iterator[np.ndarray]:
-    """The packets of a traffic set, at most 2**20 at a time (2**16 without DF); all of a set leave at time 0."""
-    return plan(traffic_set, intent, labels).waves(LONGEST_WAVE if traffic_set.df else LONGEST_CUT)
-
-
 def plan(traffic_set: TrafficSet, intent: Intent, labels: Labels) -> Flows:
     """Who sends what to whom in a traffic set. Raises UsageError that names the set and the side that is wrong."""
     protocol = protocol_number(traffic_set.protocol)
@@ -97,15 +94,22 @@ def plan(traffic_set: TrafficSet, intent: Intent, labels: Labels) -> Flows:
     reachable = addresses != 0
     unreachable = receivers[~reachable]
     impossible = len(senders) * len(unreachable) - int(np.isin(senders, unreachable).sum())
-    chosen = [intent.endpoint(number) for number in senders.tolist()]
     has_ports = protocol in PORTS
     return Flows(
         senders=senders,
-        sources=np.array([0 if e.kind is EndpointKind.NODE else e.address for e in chosen], dtype=np.int64),
+        sources=_sources(senders, intent),
         receivers=receivers[reachable], addresses=addresses[reachable],
         packets_per_pair=traffic_set.packets, left_out=impossible * traffic_set.packets,
         template=_template(traffic_set, protocol, _port(traffic_set, intent, protocol)),
         source_port=None if has_ports and traffic_set.sport is None else traffic_set.sport or 0)
+
+
+def _sources(senders: np.ndarray, intent: Intent) -> np.ndarray:
+    """Source addresses; of many endpoints it is quicker to look at all in a row than at each."""
+    many = len(senders) * 8 > len(intent.endpoints)
+    asked = intent.endpoints if many else map(intent.endpoint, senders.tolist())
+    found = np.array([0 if one.kind is EndpointKind.NODE else one.address for one in asked], dtype=np.int64)
+    return found[senders - 1] if many else found
 
 
 def _side(traffic_set: TrafficSet, side: str, resolve: Callable[[str], T]) -> T:

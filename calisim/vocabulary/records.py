@@ -18,25 +18,19 @@ def _record(*fields: tuple[str, str], size: int) -> np.dtype:
     return dtype
 
 
-# ICMP: sport = identifier, dport = type << 8 | code. src 0 from a node: its kernel chooses the source address.
+# What these mean field by field is in fields.py, as is CONNECTION. HEADER: what a packet has beyond PACKET, row by row.
 PACKET = _record(
     ("src", _u32), ("dst", _u32), ("sport", _u16), ("dport", _u16),
     ("protocol", _u8), ("tcp_flags", _u8), ("ttl", _u8), ("tos", _u8),
-    ("length", _u16), ("fragment", _u16),      # bytes; PacketFlag bits
-    ("ingress", _u32),                         # id of the sending endpoint
+    ("length", _u16), ("fragment", _u16),
+    ("ingress", _u32),
     ("time", _u64), size=32,
 )
 
-# What a packet has beyond PACKET, row by row; all zeros: a plain packet that an endpoint sends. Sent already encapsulated
-# (encap): PACKET is the inner packet. An ICMP error (PACKET.dport 0x0300, 0x0B00 …): the header that it quotes, as the
-# receiver of the error reads it, and the MTU of a frag-needed. place: the cloud's router that sends it, ingress is then 0.
-# outer_length (bytes): of a piece of the outer packet. resume: the Stage at which it goes on, at router (DELIVER: endpoint)
-# resume_at, which it came into by device. datagram, outer_datagram: what belongs together though cut in pieces; largest
-# (bytes): the longest of the pieces in which it came.
 HEADER = _record(
     ("outer_src", _u32), ("outer_dst", _u32), ("outer_sport", _u16), ("outer_fragment", _u16),
-    ("outer_ttl", _u8), ("outer_tos", _u8), ("encap", _u8), ("flags", _u8),    # HeaderFlag bits
-    ("id", _u16), ("outer_id", _u16), ("mtu", _u16), ("device", _u8),      # ids: IPv4 identification
+    ("outer_ttl", _u8), ("outer_tos", _u8), ("encap", _u8), ("flags", _u8),
+    ("id", _u16), ("outer_id", _u16), ("mtu", _u16), ("device", _u8),
     ("place", _u32),
     ("quote_src", _u32), ("quote_dst", _u32), ("quote_sport", _u16), ("quote_dport", _u16),
     ("quote_length", _u16), ("quote_fragment", _u16),
@@ -44,15 +38,13 @@ HEADER = _record(
     ("outer_length", _u16), ("largest", _u16), ("resume_at", _u32), ("datagram", _u32), ("outer_datagram", _u32), size=64,
 )
 
-# src, dst, sport, dport, ttl as they were at the end (after NAT); outer_* of the last encapsulated leg, else 0.
-# wire = bytes on the first node's Ethernet (IP total length with outer header), 0 if it never got there.
 RESULT = _record(
     ("verdict", _u8), ("reason", _u8), ("stage", _u8), ("encap", _u8),
-    ("where", _u32),                           # place id: router, or the cloud's router or gateway
+    ("where", _u32),
     ("src", _u32), ("dst", _u32), ("sport", _u16), ("dport", _u16),
     ("outer_src", _u32), ("outer_dst", _u32), ("wire", _u16), ("hops", _u8), ("ttl", _u8),
-    ("path", _u32), ("connection", _u32),      # path class; ordinal of the connection on the first router (1-based), 0 none
-    ("detail", _u32), ("flags", _u32),         # object that decided (Intent.objects); ResultFlag bits
+    ("path", _u32), ("connection", _u32),
+    ("detail", _u32), ("flags", _u32),
     size=48,
 )
 
@@ -64,7 +56,7 @@ EVENT = _record(
     ("protocol", _u8), ("tcp_flags", _u8), ("ttl", _u8), ("tos", _u8),
     ("device", _u8), ("direction", _u8), ("encap", _u8), ("stage", _u8),
     ("time", _u64),
-    ("quote_src", _u32), ("quote_dst", _u32), ("quote_sport", _u16), ("quote_dport", _u16), size=80,   # of an ICMP error
+    ("quote_src", _u32), ("quote_dst", _u32), ("quote_sport", _u16), ("quote_dport", _u16), size=80,
 )
 
 # Of a packet that a wave gave rise to (Results.born): the row it is about, who makes it (place id), what it is to that row
@@ -164,11 +156,10 @@ INDEX = _record(
 # A route of a cloud route table.
 TARGET = _record(("kind", _u32), ("router", _u32), ("place", _u32), ("detail", _u32), size=16)
 
-# A tracked connection: both tuples, one cache line. key = ROUTER.key of the router that tracks it; wave = number of the
-# wave that made it (per State, from 1); history = ConnectionHistory bits (TCP).
+# A tracked connection: both tuples, one cache line. key = ROUTER.key of the router that tracks it.
 CONNECTION = _record(
     ("key", _u32), ("ordinal", _u32),
-    ("src", _u32), ("dst", _u32), ("sport", _u16), ("dport", _u16),                      # original direction
+    ("src", _u32), ("dst", _u32), ("sport", _u16), ("dport", _u16),
     ("reply_src", _u32), ("reply_dst", _u32), ("reply_sport", _u16), ("reply_dport", _u16),
     ("created", _u64), ("expires", _u64), ("packets", _u32), ("reply_packets", _u32),
     ("protocol", _u8), ("state", _u8), ("flags", _u8), ("history", _u8), ("wave", _u32), size=64,

@@ -12,41 +12,41 @@ from enum import IntEnum, IntFlag
 class Stage(IntEnum):
     """Stages of a router in the order in which a packet meets them; names appear in traces and counters."""
 
-    NONE = 0
+    NONE = 0           # nobody decided yet
     ENDPOINT = 1       # the sending or receiving endpoint's own stack
     FABRIC_IN = 2      # arriving at a network interface: NACL, security group, destination check
     DECAPSULATE = 3    # outer header off: sender known? ECN legal?
     SOURCE_CHECK = 4   # anti-spoofing at the pod's veth, rp_filter and martians elsewhere
-    DEFRAGMENT = 5
-    CONNTRACK = 6
+    DEFRAGMENT = 5     # conntrack holds pieces until their datagram is whole
+    CONNTRACK = 6      # which connection it belongs to, or that it is INVALID
     BALANCE = 7        # service address → endpoint (DNAT)
     LOOKUP = 8         # longest prefix match → adjacency
     LOCAL_IN = 9       # addressed to the node itself
-    TTL = 10
-    MTU = 11
-    POLICY = 12
+    TTL = 10           # counted down, once on each router
+    MTU = 11           # does it fit the interface that it leaves by?
+    POLICY = 12        # policies and profiles of the pods, and of host endpoints
     TRANSLATE = 13     # natOutgoing and tunnel masquerade (SNAT)
-    FRAGMENT = 14
-    ENCAPSULATE = 15
+    FRAGMENT = 14      # cut: what came in pieces, and what is too long and may be cut
+    ENCAPSULATE = 15   # the outer header: IPIP or VXLAN
     FABRIC_OUT = 16    # leaving a network interface: source check, security group
     FABRIC = 17        # the cloud's router: NACL, route table, owner, protocol, MTU, gateways
-    DELIVER = 18
+    DELIVER = 18       # handed to the pod, or to the host outside
 
 
 class Verdict(IntEnum):
-    """How a journey ends. Success: DELIVERED, EXITED. Failure: DROPPED (with a reason), REFUSED.
-
-    Neither are UNDETERMINED (the model does not know, and does not guess) and CONTINUED (what was sent goes on as other
-    packets: its fragments, or the datagram of which it is a fragment).
-    """
+    """How a journey ends; ``verdict.sentence`` says it. UNDETERMINED and CONTINUED are neither success nor failure."""
 
     NONE = 0
-    DELIVERED = 1      # the addressed endpoint has it
-    EXITED = 2         # left the modelled network towards an address that the scenario does not name
+    DELIVERED = 1
+    EXITED = 2
     DROPPED = 3
-    REFUSED = 4        # the endpoint's own stack said no (port unreachable, RST)
+    REFUSED = 4
     UNDETERMINED = 5
     CONTINUED = 6
+
+    @property
+    def sentence(self) -> str:
+        return _ENDS[self]
 
     @property
     def success(self) -> bool:
@@ -55,6 +55,17 @@ class Verdict(IntEnum):
     @property
     def failure(self) -> bool:
         return self in (Verdict.DROPPED, Verdict.REFUSED)
+
+
+_ENDS = {
+    Verdict.NONE: "",
+    Verdict.DELIVERED: "the addressed endpoint has it",
+    Verdict.EXITED: "it left the modelled network towards an address that the scenario does not name",
+    Verdict.DROPPED: "it is lost, for exactly one reason",
+    Verdict.REFUSED: "the endpoint's own stack said no (port unreachable, RST)",
+    Verdict.UNDETERMINED: "the model does not know, and does not guess",
+    Verdict.CONTINUED: "what was sent goes on as other packets: its fragments, or the datagram of which it is a fragment",
+}
 
 
 class Relation(IntEnum):
@@ -100,8 +111,8 @@ class Device(IntEnum):
 class Direction(IntEnum):
     """Of an EVENT: which way an interface was crossed, seen from its router."""
 
-    IN = 0
-    OUT = 1
+    IN = 0             # into the router
+    OUT = 1            # out of it
 
 
 class RpFilter(IntEnum):
@@ -126,7 +137,7 @@ class TargetKind(IntEnum):
 
 
 class ConnectionState(IntEnum):
-    """Of a tracked connection. NEW is for all protocols but TCP, whose states are the kernel's (:mod:`.tcp`)."""
+    """Of a tracked connection. NEW is for all protocols but TCP, whose states are the kernel's."""
 
     NONE = 0
     NEW = 1            # first packet seen, no answer yet
@@ -144,9 +155,9 @@ class ConnectionState(IntEnum):
 class PacketFlag(IntFlag):
     """Bits of PACKET.fragment, as in the IPv4 header (offset in units of 8 bytes in the low 13 bits)."""
 
-    DF = 0x4000
-    MF = 0x2000
-    OFFSET = 0x1FFF
+    DF = 0x4000        # don't fragment
+    MF = 0x2000        # more fragments
+    OFFSET = 0x1FFF    # of a fragment, in units of 8 bytes
 
 
 class HeaderFlag(IntFlag):

@@ -14,8 +14,10 @@ from hypothesis import strategies as st
 
 import calisim
 from calisim.analysis.network import Network
+from calisim.model import nodes
 from calisim.parts import Parts
 from calisim.scenario.variants import BUILT_IN
+from calisim.sequences import runs
 from calisim.vocabulary import PACKET, EndpointKind, ResultFlag, Verdict
 
 WORLD = """\
@@ -98,6 +100,14 @@ TEXT = WORLD.format(a=3, b=2, web=2, db=4, pool=pool(size=28)) + "---\n" + "---\
     POLICY.format(name="q", app="db", peer="web", type="Ingress", port="pg")])
 
 
+@pytest.fixture(scope="module", autouse=True)
+def short_runs() -> Iterator[None]:
+    """So that there are several runs of a group, as in a large cluster."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(nodes, "RUN", 2)
+        yield
+
+
 @pytest.fixture(scope="module")
 def folder() -> Iterator[Path]:
     with TemporaryDirectory() as name:
@@ -129,6 +139,15 @@ def changed(network: Network, change: str, folder: Path) -> Network:
     path = folder / "change.yaml"
     path.write_text(change)
     return network.changed(network.scenario.edited(apply=path))
+
+
+def test_runs_of_nodes_change_nothing(folder: Path) -> None:
+    short = load(folder, TEXT)
+    assert [len(run) for run in runs(short.topology.entities.nodes)] == [2, 1, 2]
+    assert short.image
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(nodes, "RUN", 64)
+        assert_same(load(folder, TEXT), short)
 
 
 @pytest.mark.parametrize("variant", ["as-is", "overlay-vxlan"])

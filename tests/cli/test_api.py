@@ -8,6 +8,7 @@ import numpy as np
 import pytest
 
 import calisim
+from calisim.errors import UsageError
 
 TWO_ZONES = str(Path(__file__).parents[1] / "cases" / "scenarios" / "two-zones.yaml")
 
@@ -50,3 +51,27 @@ def test_a_scenario_says_which_it_is():
     loaded = calisim.load(TWO_ZONES)
     assert repr(loaded) == f"<Scenario {loaded.name} from {TWO_ZONES}, variant as-is>"
     assert repr(loaded.with_variant("overlay-ipip")).endswith("variant overlay-ipip>")
+
+
+def test_answers_say_in_one_line_what_they_are():
+    loaded = calisim.load(TWO_ZONES)
+    network = loaded.build("overlay-ipip")
+    for answer in (network, network.run(), calisim.compare(loaded, ["as-is"]), network.trace("shop/web-a-1-0", "shop/web-b-1-0")):
+        assert "\n" not in repr(answer) and repr(answer).startswith(f"<{type(answer).__name__} ")
+
+
+def test_every_answer_has_its_picture():
+    pytest.importorskip("matplotlib", reason="no tests of pictures: matplotlib is not installed")
+    loaded = calisim.load(TWO_ZONES)
+    network = loaded.build("calico-no-encap")
+    run = network.run()
+    for picture, word in (
+        (calisim.plot(network), b"shop/web-a-1-0"), (calisim.plot(network, run), b"FABRIC_NO_ROUTE"),
+        (calisim.plot(calisim.compare(loaded, ["as-is"])), b"pod MTU"),
+        (calisim.plot(network.trace("shop/web-a-1-0", "shop/web-b-1-0")), b"never reached"),
+    ):
+        assert word in picture.svg() and picture.png() == picture._repr_png_()[0]
+    assert b"to us-east-1b" in calisim.plot(network, run).svg()
+    assert b"to us-east-1b" not in calisim.plot(network, network.run(keep=False)).svg()      # nobody kept who sent to whom
+    with pytest.raises(UsageError, match="plot\\(network, run\\)"):
+        calisim.plot(run)

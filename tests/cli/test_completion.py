@@ -35,10 +35,18 @@ def test_endpoints(before):
     assert {name.partition("/")[0] for name in offered("trace", TWO_ZONES, *before, "")} == {"shop", "node", "host"}
 
 
-@pytest.mark.parametrize("command", ["run", "trace", "routes", "ipam", "capture"])
+@pytest.mark.parametrize("command", ["report", "view"])
+def test_packets_and_variants_of_a_page(command):
+    assert offered(command, TWO_ZONES, "--packet", "shop/web-a-1-") == ["shop/web-a-1-0", "shop/web-a-1-1"]
+    assert offered(command, TWO_ZONES, "--packet", "shop/web-a-1-0", "node/b-1") == ["node/b-1"]
+    assert offered(command, TWO_ZONES, "--variants", "as-is,overlay-v") == ["as-is,overlay-vxlan"]
+
+
+@pytest.mark.parametrize("command", ["run", "trace", "routes", "ipam", "capture", "map", "view"])
 def test_variants(command):
     assert offered(command, TWO_ZONES, "--variant", "calico-n") == ["calico-no-encap"]
-    assert offered(command, TWO_ZONES, "--set", OWN, "--variant", "m") == ["mine"]
+    assert offered(command, TWO_ZONES, *(() if command == "view" else ("--set", OWN)), "--variant", "m") == (
+        [] if command == "view" else ["mine"])
     assert offered(command, "--variant", "") == list(BUILT_IN)
 
 

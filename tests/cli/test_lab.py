@@ -5,11 +5,8 @@ from __future__ import annotations
 import json
 from pathlib import Path
 
-import click
 import pytest
 
-from calisim.cli.lab import command as lab_command
-from calisim.cli.main import Commands
 from tests.labs.working import Student, run, truths
 
 
@@ -34,6 +31,39 @@ def test_the_first_lab_from_start_to_end(student: Student):
     assert student.does("hint").exit_code == 2
     submitted = student.does("submit")
     assert submitted.exit_code == 0 and "5 of 5 stages passed, 100 of 100 points" in submitted.stdout
+
+
+def test_points_count_what_could_be_had_by_now(student: Student):
+    assert "100 points to be had" in student.does("status").stdout
+    student.solve()
+    told = student.does("status")
+    assert "17 of 17 points so far, 100 in all" in told.stdout and "17 of 100" not in told.stdout
+    status = json.loads(student.does("status", "--json").stdout)
+    assert (status["score"], status["soFar"], status["of"]) == (17, 17, 100)
+    assert "1 of 5 stages passed, 17 of 17 points so far, 100 in all" in student.does("submit").stdout
+    student.answer({"route-nobody": "default"})
+    assert "19 of 19 points so far" in student.does("status").stdout
+
+
+def test_what_a_hint_costs_in_an_exam_is_said(tmp_path: Path):
+    for begin in (("lab", "start", "1"), ("quiz",)):
+        assert "This is an exam" in run(*begin, str(tmp_path / begin[0]), "--exam").stdout
+        assert "This is an exam" not in run(*begin, str(tmp_path / f"{begin[0]}-at-home")).stdout
+    exam = Student(tmp_path / "exam", "1", 1, "--exam")
+    exam.solve()
+    assert "(Exam: this hint costs 10 points.)" in exam.does("hint").stdout
+    assert "7 of 17 points (hints cost 10) so far, 100 in all" in exam.does("status").stdout
+
+
+def test_the_last_hint_may_be_asked_for_again_and_knows_what_is_open(student: Student):
+    student.solve()
+    for _ in range(3):
+        told = student.does("hint")
+    assert "route-stock: calisim routes scenario.yaml a1\n    there: the first column" in told.stdout
+    student.answer({"route-stock": truths(student.lab, "routes")["route-stock"]})
+    again = student.does("hint")
+    assert "route-stock" not in again.stdout and "route-nobody" in again.stdout and "no hint beyond" in again.stdout
+    assert len(json.loads(student.text(".calisim-lab.json"))["hints"]["routes"]) == 3
 
 
 def test_a_stage_that_is_not_passed_is_not_left(student: Student):
@@ -148,6 +178,30 @@ def test_an_edited_state_is_seen_and_can_be_begun_anew(student: Student):
     assert student.stage == "predict" and student.does("check").exit_code == 1
 
 
+def test_with_state_and_answers_lost_a_lab_is_started_again(student: Student):
+    student.write(".calisim-lab.json", "")
+    (student.folder / "answers.yaml").unlink()
+    refused = student.does("restore", "--progress")
+    assert refused.exit_code == 2 and "`calisim lab start` it in another folder" in refused.stderr
+
+
+def test_lost_questions_are_told(student: Student):
+    student.write("answers.yaml", "to-cart: veth\n")
+    said = student.does("check").stdout
+    assert "answers.yaml has no line for to-shop-1, to-stock, to-customer, ttl-at-stock; calisim lab restore" in said
+    student.does("restore")
+    assert "to-cart: veth\n" in student.text("answers.yaml") and "\nto-stock:\n" in student.text("answers.yaml")
+    assert "has no line" not in student.does("check").stdout
+
+
+@pytest.mark.parametrize("name", ["answers.yaml", ".calisim-lab.json"])
+def test_what_is_no_file_is_told(student: Student, name: str):
+    (student.folder / name).unlink()
+    (student.folder / name).symlink_to("/dev/zero")
+    refused = student.does("check")
+    assert refused.exit_code == 2 and "is not a regular file" in refused.stderr
+
+
 def test_start_leaves_alone_what_is_there(student: Student):
     refused = run("lab", "start", "1", str(student.folder))
     assert refused.exit_code == 2 and "is not empty" in refused.stderr
@@ -188,6 +242,15 @@ def test_selftest_tells_an_authors_faults(tmp_path: Path):
     assert tested.exit_code == 1
     assert "the truth of ttl-at-stock, 26, is none of its choices" in tested.stdout
     assert "no state fails the check 'of all pods keeper alone is reached in another way than at the beginning'" in tested.stdout
+
+
+def test_the_solution_of_a_variant_is_what_passes(tmp_path: Path):
+    told = json.loads(run("lab", "solution", "1", "--student", "Anna", "--json").stdout)
+    student = Student(tmp_path / "lab", "1", told["seed"])
+    for stage in told["stages"]:
+        assert stage["answers"] == truths(student.lab, stage["stage"])
+        assert any("node:" in line for line in stage["diff"]) == (stage["stage"] == "move")
+    assert "  +    - {name: c2, subnet" in run("lab", "solution", "2", "--seed", "11").stdout
 
 
 def test_a_new_lab_passes_its_selftest(tmp_path: Path):
@@ -263,26 +326,35 @@ def test_grading_nothing_is_told(tmp_path: Path, folder: str, said: str):
     assert graded.exit_code == 2 and said in graded.stderr
 
 
-@pytest.mark.parametrize(("there", "called"), [
-    ({"view", "report"}, ["view", "scenario.yaml", "--variant", "as-is"]),
-    ({"report"}, ["report", "scenario.yaml", "-o", "lab.html", "--variant", "as-is"]),
-    (set(), []),
-])
-def test_view_shows_the_labs_scenario(student: Student, monkeypatch: pytest.MonkeyPatch, there: set[str], called: list[str]):
-    seen: list[str] = []
+@pytest.fixture
+def served(monkeypatch: pytest.MonkeyPatch) -> list[tuple[str, int]]:
+    """Where a view would be served."""
+    import calisim.view
 
-    def command(_: object, __: object, name: str) -> click.Command | None:
-        if name == "lab":
-            return lab_command
-        known = click.Command(
-            name, params=[click.Argument(["words"], nargs=-1, type=click.UNPROCESSED)],
-            callback=lambda words: seen.extend([name, *words]), context_settings={"ignore_unknown_options": True})
-        return known if name in there else None
+    found: list[tuple[str, int]] = []
+    monkeypatch.setattr(calisim.view, "serve", lambda path, *_, port, **__: found.append((path, port)))
+    return found
 
-    monkeypatch.setattr(Commands, "get_command", command)
-    shown = student.does("view", "--", "--variant", "as-is")
-    assert [word.removeprefix(f"{student.folder}/") for word in seen] == called
-    assert shown.exit_code == (0 if there else 2)
+
+def test_view_shows_the_labs_scenario_and_says_what_counts(student: Student, served: list[tuple[str, int]]):
+    student.solve()
+    shown = student.does("view", "--no-browser", "--port-number", "8123")
+    assert shown.exit_code == 0 and served == [(str(student.folder / "scenario.yaml"), 8123)]
+    assert "you may change: pods.keeper.node, pods.keeper.ip" in shown.stderr and "another file" in shown.stderr
+
+
+def test_nobody_looks_before_the_prediction_is_made(student: Student, served: list[tuple[str, int]]):
+    refused = student.does("view", "--no-browser")
+    assert refused.exit_code == 2 and "what you expect (to-shop-1, to-cart," in refused.stderr and not served
+    assert student.does("view", "--no-browser", "--anyway").exit_code == 0 and len(served) == 1
+    student.answer(truths(student.lab, "predict"))
+    assert student.does("check").exit_code == 0 and student.does("view").exit_code == 0
+
+
+def test_a_finished_lab_may_be_looked_at(student: Student, served: list[tuple[str, int]]):
+    for _ in student.lab.stages:
+        student.solve()
+    assert student.does("view").exit_code == 0 and served
 
 
 def test_no_write_permission_is_told_and_loses_nothing(student: Student, monkeypatch: pytest.MonkeyPatch):

@@ -32,6 +32,19 @@ def test_the_first_level_tells_reasons_and_the_others_do_not(tmp_path: Path):
     assert told[2] and not any("dropped" in one or "refused" in one for one in told[2]) and all(" → " in one for one in told[2])
 
 
+def test_what_holds_from_the_beginning_earns_nothing(tmp_path: Path):
+    folder = tmp_path / "quiz"
+    run("quiz", str(folder), "--level", "1", "--seed", "1")
+    assert json.loads(run("lab", "status", "-C", str(folder), "--json").stdout)["score"] == 0
+    assert "0 of 1 stages passed, 100 points to be had" in run("lab", "submit", "-C", str(folder)).stdout
+    whole = load("quiz-1", 1).solved["heal"]
+    spoilt = whole.replace("ipipMode: CrossSubnet", "ipipMode: Always")
+    (folder / "scenario.yaml").write_text(spoilt)
+    assert json.loads(run("lab", "status", "-C", str(folder), "--json").stdout)["score"] < 100
+    (folder / "scenario.yaml").write_text(whole)
+    assert json.loads(run("lab", "status", "-C", str(folder), "--json").stdout)["score"] == 100
+
+
 def test_hints_follow_the_fault_that_is_still_there(tmp_path: Path):
     folder = str(tmp_path / "quiz")
     run("quiz", folder, "--level", "1", "--seed", "1")

@@ -10,6 +10,7 @@ from hypothesis import strategies as st
 from calisim.control.addresses import Machine, _one_by_one, allocate
 from calisim.control.undisturbed import serve
 from calisim.model.entities import Pod, Pods, Replicas
+from calisim.parts import Parts
 from calisim.quantities import parse_prefix
 from calisim.scenario.resources import IPAMConfiguration, IPPool
 from calisim.vocabulary import Encap
@@ -37,7 +38,7 @@ def test_all_at_once_is_one_by_one(data: st.DataObject, count: int, encap: Encap
     machines = [Machine(name, {}, None, None) for name in HOSTS[:count]]
     pods = data.draw(groups(HOSTS[:count]))
     given_ = (machines, pods, [POOL, replace(POOL, name="off", disabled=True)], [encap, Encap.NONE], {}, (), IPAMConfiguration())
-    assert allocate(*given_) == _one_by_one(*given_)
+    assert allocate(Parts(), *given_) == _one_by_one(*given_)
 
 
 def pods_on(*nodes: str, each: int = 1) -> Pods:
@@ -48,17 +49,17 @@ def test_hosts_whose_walks_cross_claim_in_the_order_in_which_they_first_ask() ->
     machines = [Machine(name, {}, None, None) for name in HOSTS]
     pool = replace(POOL, cidr=parse_prefix("10.0.0.0/23"), block_size=28)
     for order in (HOSTS, HOSTS[::-1]):
-        served = serve({name: {} for name in HOSTS}, [], pods_on(*order), pool, IPAMConfiguration())
+        served = serve(Parts(), [tuple(HOSTS)], [{} for _ in HOSTS], pods_on(*order), pool, IPAMConfiguration(), tunnels=False)
         assert served is not None
         asked = (machines, pods_on(*order), [pool], [Encap.NONE], {}, (), IPAMConfiguration())
         assert _one_by_one(*asked).pods == served.pods
-    assert len({prefix.network for prefix in served.blocks.values()}) == 20
+    assert len({*served.networks}) == 20
 
 
 def test_who_may_be_disturbed_is_served_one_by_one() -> None:
-    labels = {name: {"disk": "ssd"} for name in HOSTS[:2]}
+    labels = [{"disk": "ssd"}] * 2
     usual = IPAMConfiguration()
-    assert serve(labels, HOSTS[:2], pods_on(*HOSTS[:2], each=15), POOL, usual) is not None
+    assert serve(Parts(), [tuple(HOSTS[:2])], labels, pods_on(*HOSTS[:2], each=15), POOL, usual, tunnels=True) is not None
     for pods, pool, configuration in (
         (pods_on(*HOSTS[:2], each=16), POOL, usual),                         # a second block is needed, with the tunnel's address
         (pods_on(*HOSTS[:17]), POOL, usual),                                 # more hosts than blocks
@@ -70,4 +71,5 @@ def test_who_may_be_disturbed_is_served_one_by_one() -> None:
         (Pods([Replicas.of(Pod("p", "shop", HOSTS[0], {}, address=POOL.cidr.network))]), POOL, usual),
         (Pods([Replicas.of(Pod("p", "shop", HOSTS[0], {}, pools=("main",)))]), POOL, usual),
     ):
-        assert serve(labels, HOSTS[:2], pods, pool, configuration) is None
+        hosts = HOSTS[:max(2, len({pod.node for pod in pods}))]
+        assert serve(Parts(), [tuple(hosts)], labels, pods, pool, configuration, tunnels=True) is None

@@ -10,7 +10,7 @@ from calisim.fib.compiler import compile
 from calisim.traffic.batch import packet
 from calisim.vocabulary import ResultFlag
 from tests.generators import SECOND
-from tests.intents import three_zones
+from tests.intents import allow, three_zones
 
 FLOWS = 30_000                                  # the first tables have room for 2,048 connections and 16,384 slots
 UDP = 17
@@ -35,7 +35,7 @@ def test_grown_and_tidied_tables_know_every_connection(random_fully: bool) -> No
     first = engine.forward(datagrams(intent, SECOND), state).results
     assert is_new(first).all()
     shard = state.shards[0]
-    assert len(shard.records) >= FLOWS and shard.ledger.counts[3] >= 3 * FLOWS     # both directions and the source of each
+    assert len(shard.records) >= FLOWS and shard.ledger.counts[3] >= (2 if random_fully else 3) * FLOWS     # directions, source
     again = engine.forward(datagrams(intent, 2 * SECOND), state).results
     assert not is_new(again).any()
     for name in ("connection", "src", "sport"):
@@ -51,6 +51,49 @@ def test_grown_and_tidied_tables_know_every_connection(random_fully: bool) -> No
     assert not is_new(last).any()
     for name in ("connection", "src", "sport"):
         np.testing.assert_array_equal(last[name], late[name])
+
+
+def test_a_tuple_has_one_slot_of_the_index_for_both_kinds_of_tracking() -> None:
+    cluster = three_zones(pods=1, random_fully=True, groups=(1,))
+    cluster.group(egress=[allow()])
+    intent = cluster.build()
+    engine = FastEngine(compile(intent))
+    state = engine.new_state()
+    first = engine.forward(datagrams(intent, SECOND), state).results
+    shard = state.shards[0]
+    assert shard.ledger.counts[0] == 2 * FLOWS and shard.ledger.counts[3] == 2 * FLOWS
+    kinds = state.connections()["flags"]
+    for time in (2, 29):                                    # the kinds' time-outs differ: conntrack's 30 s, the groups' 180 s
+        again = engine.forward(datagrams(intent, time * SECOND), state).results
+        assert not is_new(again).any() and (again["sport"] == first["sport"]).all()
+    late = engine.forward(datagrams(intent, 100 * SECOND), state).results
+    assert is_new(late).all()                               # conntrack's second entries, of tuples that the groups still know
+    live = state.connections()
+    np.testing.assert_array_equal(np.sort(live["flags"]), np.sort(kinds))
+    assert (live["packets"][live["flags"] != 0] == 4).all() and (live["packets"][live["flags"] == 0] == 1).all()
+
+
+@pytest.mark.parametrize("superseded", [False, True])
+def test_masquerade_that_begins_to_stick_to_ports_knows_whom_it_would_have_stuck_to(superseded: bool) -> None:
+    builds = {random_fully: three_zones(pods=1, random_fully=random_fully).build() for random_fully in (True, False)}
+    engines = {random_fully: FastEngine(compile(intent)) for random_fully, intent in builds.items()}
+    state = engines[True].new_state()
+    crowd = datagrams(builds[True], SECOND)
+    first, second, third, others = crowd[:1].copy(), crowd[:1].copy(), crowd[:1].copy(), crowd[1:FLOWS // 2].copy()
+    second["dst"] += 1
+    third["dst"] += 2
+    others["dst"] += 3
+    port = engines[True].forward(crowd, state).results["sport"][0]
+    if superseded:                                          # the source's last connection, dead and forgotten in the end
+        assert is_new(engines[True].forward(second, state).results).all()
+    for wave, time in ((first, 25), (others, 25), (first, 50), (third, 51)):
+        wave["time"] = time * SECOND
+        if wave is not third:
+            assert is_new(engines[True].forward(wave, state).results).all() == (wave is others)
+    assert state.shards[0].ledger.counts[0] == 1 + len(others)
+    result = engines[False].forward(third, state).results[0]
+    assert port != third["sport"][0]
+    assert result["sport"] == (third["sport"][0] if superseded else port)
 
 
 def test_slots_of_one_home_keep_their_order_in_a_wider_index() -> None:
@@ -71,3 +114,29 @@ def test_slots_of_one_home_keep_their_order_in_a_wider_index() -> None:
                 found.append(int(wide[at]) & 0xFFFFFFFF)
             at = (at + 1) & 4095
         assert found == (np.flatnonzero(tags == tag) + 1).tolist()
+
+
+@pytest.mark.parametrize("threads", [1, 2])
+@pytest.mark.parametrize("nodes", [0, 1])
+def test_counters_and_connections_go_on_with_other_tables(nodes: int, threads: int) -> None:
+    """The pool's mode changes and, or not, a node joins: links and drops of the others go on, hits begin anew."""
+    first, second = three_zones(pods=1), three_zones(pods=1, ipip="Always")
+    for number in range(nodes):
+        second.node(f"10.0.2.{77 + number}", subnet=2, ipip=f"10.244.9.{number + 1}", public=0, pod_mtu=1480)
+        second.block("10.244.9.0/26", 4)
+    intents = [first.build(), second.build()]
+    engines = [FastEngine(compile(intent)) for intent in intents]
+    waves = [np.tile(datagrams(intent, SECOND * at), 1 + (threads > 1)) for at, intent in enumerate(intents, start=1)]
+    waves[1]["ingress"], waves[1]["sport"][::3] = intents[1].endpoint_ids["default/p1"], 1
+    state, apart = engines[0].new_state(), engines[1].new_state()
+    before = engines[0].forward(waves[0], state, threads=threads).results
+    links, drops, verdicts = state.links.copy(), state.drops.copy(), state.verdicts.copy()
+    after = engines[1].forward(waves[1], state, threads=threads).results
+    assert is_new(before)[:FLOWS].all() and not is_new(after)[1:FLOWS:3].any()
+    engines[1].forward(waves[1], apart, threads=threads)
+    routers = len(links)
+    np.testing.assert_array_equal(state.links[:routers] - links, apart.links[:routers])
+    np.testing.assert_array_equal(state.drops[:routers] - drops[:routers], apart.drops[:routers])
+    np.testing.assert_array_equal(state.verdicts - verdicts, apart.verdicts)
+    np.testing.assert_array_equal(state.hits, apart.hits)
+    assert len(state.links) == routers + nodes

@@ -86,6 +86,17 @@ def test_check_rejects_indices_beyond_their_table(image: FibImage, table: str, f
         spoilt.check()
 
 
+def test_what_was_checked_before_is_held_against_other_tables(image: FibImage) -> None:
+    image.check()
+    fewer = FibImage(**{**image.arrays, "adjacencies": image.adjacencies[:-1]}, places=image.places, objects=image.objects)
+    with pytest.raises(UsageError, match="inconsistent"):
+        fewer.check()
+    image.rows.flags.writeable = True                    # whoever does that has to be looked at again
+    image.rows[0, -1] = len(image.adjacencies)
+    with pytest.raises(UsageError, match=r"inconsistent \(rows\)"):
+        image.check()
+
+
 def policed_image() -> FibImage:
     """With a bit of everything that policy's tables hold, indexes too."""
     for seed in range(100):

@@ -34,6 +34,16 @@ def test_lookup_agrees(prefixes: list[Prefix], addresses: list[int]) -> None:
         assert lpm.lookup(table, address) == longest(prefixes, address)
 
 
+@given(st.sets(st.integers(0, 40), max_size=12), st.sampled_from([0, 0xFFFFFFFF - 40]))
+def test_prefixes_in_order_and_apart_are_cut_as_any_others(addresses: set[int], base: int) -> None:
+    prefixes = [Prefix(base + address, 32) for address in sorted(addresses)]
+    asked = np.arange(base, base + 41)
+    ordered, turned = lpm.Intervals(prefixes), lpm.Intervals([*prefixes[::-1], Prefix(0, 0)])
+    assert np.array_equal(ordered.starts, turned.starts) and (ordered.parents == -1).all()
+    wanted = [prefixes.index(Prefix(address, 32)) if Prefix(address, 32) in prefixes else -1 for address in asked.tolist()]
+    assert ordered.match(asked).tolist() == ordered.match_ascending(asked).tolist() == wanted
+
+
 def test_match_agrees() -> None:
     prefixes = [Prefix(0x0A000000, 8), Prefix(0x0A000000, 26), Prefix(0x0A000010, 32), Prefix(0x0A000000, 26)]
     addresses = np.array([0x0A000000, 0x0A000010, 0x0A000040, 0x0B000000])

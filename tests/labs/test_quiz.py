@@ -6,7 +6,7 @@ import pytest
 
 from calisim.labs import quiz
 from calisim.labs.claims import judge, judge_all
-from calisim.labs.lab import edited, rendered, text_of
+from calisim.labs.lab import edited
 from calisim.labs.locks import locked
 from calisim.labs.schema import Fault
 from calisim.labs.selftest import selftest
@@ -21,14 +21,13 @@ def test_broken_fails_healed_passes_and_every_hint_is_reached(level: int, seed: 
 def test_every_fault_is_drawn_by_some_seed():
     drawn, known = set(), set()
     for seed in range(1, 60):
-        file, _ = quiz._quiz(seed)
+        file = quiz.healthy(seed)[0]
         known |= {fault.id for fault in file.faults}
         drawn |= set(quiz.load(3, seed).file.stages[0].done.removeprefix("Healed. It was ").rstrip(".").split(", "))
     assert drawn == known and len(known) >= 14
 
 
-FILE, VALUES = quiz._quiz(1)
-HEALTHY = rendered(text_of(quiz.FOLDER / "start.yaml"), VALUES, "start.yaml")
+FILE, _, HEALTHY = quiz.healthy(1)
 
 
 @pytest.mark.parametrize("fault", FILE.faults, ids=lambda fault: fault.id)

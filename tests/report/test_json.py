@@ -24,8 +24,7 @@ ROOT = Path(__file__).parents[2]
 def test_bytes_say_what_the_headers_say(variant, receiver, protocol, size, df):
     network = calisim.load(ROOT / "scenarios" / "three-az.yaml").build(variant)
     port = 443 if protocol in ("tcp", "udp") else None
-    told = json.loads(trace_document(
-        network.trace("shop/web-a-1-0", receiver, port, protocol, size=size, df=df), network.intent))
+    told = json.loads(trace_document(network.trace("shop/web-a-1-0", receiver, port, protocol, size=size, df=df)))
     crossed = [step for way in ("request", "reply") for step in (told[way] or {"steps": []})["steps"] if step["interface"]]
     assert crossed and all("bytes" in step for step in crossed)
     for step in crossed:

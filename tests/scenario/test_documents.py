@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 from calisim.errors import Mark
 from calisim.scenario.documents import Document, apply
 from calisim.scenario.reader import parse
@@ -38,6 +40,19 @@ def test_the_later_document_of_a_name_replaces_the_earlier_in_its_place() -> Non
     before = documents(POOL % ("a", "10.0.0.0/16") + "---\n" + POOL % ("b", "10.1.0.0/16"))
     after = apply(before, documents(POOL % ("a", "10.2.0.0/16")))
     assert [(one.name, one.pool_cidr) for one in after] == [("a", "10.2.0.0/16"), ("b", "10.1.0.0/16")]
+
+
+def test_a_document_is_asked_once() -> None:
+    asked = []
+
+    def name(document: Document) -> str:
+        asked.append(document)
+        return document.name
+
+    one = Document("v1", "Pod", "a", {}, Mark("x.yaml"))
+    other = replace(one, name="b")
+    assert [one.told(name), one.told(name), other.told(name), one.told(name)] == ["a", "a", "b", "a"]
+    assert asked == [one, other]
 
 
 def test_v1_pools_are_known_by_their_cidr_also_among_v3_pools() -> None:

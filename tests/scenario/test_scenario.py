@@ -10,6 +10,7 @@ from pathlib import Path
 import pytest
 
 from calisim.errors import Mark, ScenarioError, UsageError
+from calisim.model.topology import build
 from calisim.quantities import parse_prefix
 from calisim.scenario import reader
 from calisim.scenario.edits import Assigner, parse_assignment
@@ -264,3 +265,37 @@ def test_escape_sequences_of_a_file_do_not_reach_the_terminal(folder: Path) -> N
 @pytest.mark.parametrize("text", ["", "5", "count: 3"])
 def test_assignments_are_path_equals_value(text: str) -> None:
     assert parse_assignment(text)[2]
+
+
+POLICIES = "".join(
+    f"---\n{{apiVersion: {api}, kind: NetworkPolicy, metadata: {{name: closed, namespace: {space}}}, spec: {spec}}}\n"
+    for api, space, spec in (
+        ("projectcalico.org/v3", "shop", "{selector: all()}"), ("networking.k8s.io/v1", "shop", "{podSelector: {}}"),
+        ("networking.k8s.io/v1", "default", "{podSelector: {}}")))
+
+
+def deleting(folder: Path, *references: str) -> Scenario:
+    listed = ", ".join(references)
+    return written(folder, HEAD + f"  variants: [{{name: open, delete: [{listed}]}}]\n" + POOL + POLICIES)
+
+
+def test_documents_are_deleted_by_kind_and_name(folder: Path) -> None:
+    scenario = deleting(folder, "NetworkPolicy.networking.k8s.io/shop/closed", "NetworkPolicy/closed", "ipPool/192.168.0.0/16")
+    left = [(one.api_version, one.namespace) for one in scenario.with_variant("open").documents]
+    assert left == [("projectcalico.org/v3", "shop")] and len(scenario.documents) == 4
+
+
+@pytest.mark.parametrize(("reference", "message"), [
+    ("NetworkPolicy/shop/closed", "means 2 documents"), ("NetworkPolicy/shop/clsoed", "did you mean NetworkPolicy/shop/closed"),
+    ("nonsense", "no document in force is nonsense")])
+def test_who_is_to_be_deleted_has_to_be_one(folder: Path, reference: str, message: str) -> None:
+    with pytest.raises(ScenarioError, match=message) as caught:
+        deleting(folder, reference)
+    assert caught.value.problems[0].mark.line == HEAD.count("\n") + 1
+
+
+def test_some_nodes_of_a_group_may_be_down(folder: Path) -> None:
+    scenario = written(folder, HEAD.replace("count: 2", "count: 2, down: [a-2]", 1) + POOL)
+    assert [(node.name, node.down) for node in build(scenario).entities.nodes][:2] == [("a-1", False), ("a-2", True)]
+    with pytest.raises(ScenarioError, match=r"group a has no node b-1[\s\S]*its nodes are a-1 … a-2"):
+        written(folder, HEAD.replace("count: 2", "count: 2, down: [b-1]", 1) + POOL)

@@ -44,7 +44,7 @@ def test_protocols_by_name_and_number(text, number):
 
 def test_a_scenario_names_the_protocols_that_can_be_sent():
     """What the schema takes for traffic is what the sender knows, but for *all*."""
-    from calisim.scenario.schema import PROTOCOLS
+    from calisim.scenario.scalars import PROTOCOLS
 
     assert {name: protocol_number(name) for name in PROTOCOLS[:-2]} == {
         "tcp": 6, "udp": 17, "icmp": 1, "ipip": 4, "ip-in-ip": 4, "gre": 47, "esp": 50, "sctp": 132}

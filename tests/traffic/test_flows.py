@@ -6,7 +6,7 @@ import pytest
 from calisim.errors import UsageError
 from calisim.scenario.schema import TrafficSet
 from calisim.traffic.batch import ACK, FIN, PSH, RST, SYN, packet
-from calisim.traffic.flows import answered, plan, reply_wave, waves
+from calisim.traffic.flows import answered, plan, reply_wave
 from calisim.vocabulary import RESULT, PacketFlag, Verdict
 from tests.intents import three_zones
 
@@ -22,7 +22,7 @@ def traffic(**fields):
 
 
 def rows(**fields):
-    made = list(waves(traffic(**fields), INTENT, PODS))
+    made = list(plan(traffic(**fields), INTENT, PODS).waves())
     return np.concatenate(made) if made else packet()[:0]
 
 
@@ -59,7 +59,7 @@ def test_source_ports_wrap_after_65535():
     cluster = three_zones(pods=0)
     for _ in range(25_600):
         cluster.hosts.append(cluster.hosts[0])
-    (wave,) = waves(traffic(source="node/n1", destination="host/*"), cluster.build(), {})
+    (wave,) = plan(traffic(source="node/n1", destination="host/*"), cluster.build(), {}).waves()
     assert wave["sport"][:25_536].tolist() == list(range(40000, 65536))
     assert wave["sport"][25_536:].tolist() == list(range(40000, 40000 + len(wave) - 25_536))
 

@@ -18,12 +18,13 @@ from ...control.intent import (
 from ...control.nat import nat_rule
 from ...control.objects import Objects
 from ...control.owners import owners
-from ...control.routing import OwnRoutes, PodRoutes, RemoteRoutes, affine, own_routes
+from ...control.routing import PodRoutes, RemoteRoutes, affine, own_routes
 from ...errors import Mark
 from ...model.providers.linux import PROVIDER
 from ...quantities import Prefix, network_of, parse_address, parse_prefix
 from ...datapath.deparse import Tunnels
 from ...scenario.resources import IPPool
+from ...sequences import Joined
 from ...vocabulary import Encap, EndpointKind, RouterFlag, RpFilter, TargetKind
 from ...vocabulary.chance import fnv1a_32
 from ..files import read_json
@@ -137,14 +138,14 @@ def intent_of(case: Mapping[str, Any], mark: Mark) -> Intent:
     writers = [routes_by.of(pool.ipip, pool.vxlan) for pool in pools]
     peers = [Peer(router.address, router.vxlan_address, router.inputs.vpc, router.inputs.mesh) for router in routers]
     deciders = [pool.decided_by for pool in pools], [subnet.decided_by for subnet in fabric.subnets]
-    own = OwnRoutes([own_routes(item, writers, *deciders) for item in affine(routers, blocks)])
+    own = Joined(own_routes(item, writers, *deciders) for item in affine(routers, blocks))
     return Intent(
         name=case.get("name", ""), seed=SEED, routers=routers, endpoints=endpoints, pools=tuple(pools), blocks=blocks,
         adverts=tuple(Advert(block.prefix, block.affinity, block.pool, peer=peers[block.affinity - 1]) for block in blocks),
         nat=nat_rule(written),
         fabric=fabric, objects=tuple(objects.all), places=(*(router.name for router in routers), ROUTER, OUTSIDE),
         tunnel_senders=frozenset(router.address for router in routers),
-        remote_route=RemoteRoutes(routes_by, writers, pools).remote_route, own_routes=own.of,
+        remote_route=RemoteRoutes(routes_by, writers, pools).remote_route, own_routes=own,
         pod_routes=PodRoutes(ERA, endpoints).of,
         icmp_ratelimit=case["icmp_ratelimit"])
 

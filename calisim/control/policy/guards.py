@@ -46,7 +46,7 @@ class Guards:
         by_node: dict[str, list[int]] = {}
         for number in sorted(range(len(self.hosts)), key=lambda number: self.hosts[number].name):
             by_node.setdefault(self.hosts[number].node, []).append(number)
-        for router in self.routers:
+        for router in self.routers if by_node else ():
             mine = by_node.get(router.name, [])
             for number in sorted(mine, key=lambda number: self.hosts[number].interface == EVERY):      # named ones first
                 self._place(number, router)

@@ -32,9 +32,8 @@ def police(
     made, numbers = parts.of(
         "workloads", workloads, pods, entities.namespaces, resources.accounts, labels_of(resources.profiles),
         sight(resources), resources.pod_profiles)
-    nodes = [(node.labels, node.address) for node in entities.nodes]
     hosts = labelled(resources)
-    sets = Sets(made, resources.network_sets, hosts, nodes, entities.namespaces)
+    sets = Sets(made, resources.network_sets, hosts, entities.nodes, entities.namespaces)
     chains = Chains(sets, objects, services or {})
     programs = Programs(resources, chains, objects)
     identities = programs.identities(made)
@@ -42,7 +41,7 @@ def police(
     guards.place()
     safe = failsafes(programs, felix) if guards.all else Failsafes()
     whole = array("q", [0]) * (len(endpoints) - len(numbers)) + numbers
-    addresses = parts.of("identified", Identified, addresses_of(endpoints), whole)
+    addresses = parts.of("identified", Identified, addresses_of(endpoints, len(numbers)), numbers)
     return Policing(
         identities, whole, addresses, tuple(programs.known), tuple(chains.all),
         tuple(one for _, one in sets.address_sets.values()), tuple(one for _, one in sets.port_sets.values()),
@@ -55,9 +54,10 @@ def _warnings(programs: Programs, chains: Chains, entities: Entities) -> tuple[s
     if programs.resources.pod_profiles:
         strangers = programs.resources.pod_profiles.keys() - {(pod.namespace, pod.name) for pod in entities.pods}
         said += [f"A WorkloadEndpoint gives profiles to {'/'.join(one)}, but there is no such pod." for one in sorted(strangers)]
-    nodes = {node.name for node in entities.nodes}
-    said += [
-        f"HostEndpoint {host.name} is on {host.node}, but there is no such node."
-        for host in programs.resources.host_endpoints if host.node not in nodes]
+    if programs.resources.host_endpoints:
+        nodes = {node.name for node in entities.nodes}
+        said += [
+            f"HostEndpoint {host.name} is on {host.node}, but there is no such node."
+            for host in programs.resources.host_endpoints if host.node not in nodes]
     said += [f"{title.capitalize()} is not known: rules that name it match nobody." for title in chains.unknown_services]
     return tuple(said)

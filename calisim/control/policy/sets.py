@@ -8,6 +8,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping, Sequence
 from functools import cached_property
 
+from ...model.entities import Node
 from ...quantities import Prefix
 from ...scenario.resources import HostEndpoint, NetworkSet
 from ...selector import Selector, parse
@@ -16,7 +17,6 @@ from .index import LabelIndex
 from .labels import Workload
 from .sight import NAMESPACE, NAMESPACE_PREFIX
 
-Nodes = Sequence[tuple[Mapping[str, str], int]]    # labels and address
 Backend = tuple[int, int, int]                     # address, protocol, port
 Services = Mapping[tuple[str, str], Sequence[Backend]]     # by namespace and name
 
@@ -25,8 +25,8 @@ class Sets:
     """Ids of sets by what they hold, in the order in which they are asked for."""
 
     def __init__(
-        self, workloads: Sequence[Workload], network_sets: Iterable[NetworkSet], hosts: Iterable[HostEndpoint], nodes: Nodes,
-        namespaces: Mapping[str, Mapping[str, str]],
+        self, workloads: Sequence[Workload], network_sets: Iterable[NetworkSet], hosts: Iterable[HostEndpoint],
+        nodes: Sequence[Node], namespaces: Mapping[str, Mapping[str, str]],
     ) -> None:
         hosts = tuple(hosts)
         self._nets: list[tuple[Prefix, ...]] = []
@@ -41,6 +41,7 @@ class Sets:
         self.index = LabelIndex(labelled)
         self._hosts = len(labelled) - len(hosts)
         self._nodes = nodes
+        self._chosen: dict[Selector, int] = {}
         self.address_sets: dict[tuple[frozenset[int], tuple[Prefix, ...]], tuple[int, AddressSet]] = {}
         self.port_sets: dict[tuple[str, int], tuple[int, PortSet]] = {}
         self._ports = _named_ports(workloads)
@@ -56,6 +57,11 @@ class Sets:
 
     def chosen(self, selector: Selector) -> int:
         """The set of all whom the selector chooses."""
+        if selector not in self._chosen:
+            self._chosen[selector] = self._choose(selector)
+        return self._chosen[selector]
+
+    def _choose(self, selector: Selector) -> int:
         found = self.index.select(selector)
         identities = frozenset(position + 1 for position in found if position < self._identities)
         nets = {net for position in found if position >= self._identities for net in self._nets[position - self._identities]}
@@ -63,12 +69,12 @@ class Sets:
 
     def nodes(self, text: str) -> int:
         """The set of the addresses of the nodes that the selector chooses."""
-        found = (self._nodes[position][1] for position in self._index_of_nodes.select(parse(text)))
+        found = (self._nodes[position].address for position in self._index_of_nodes.select(parse(text)))
         return self.listed(f"nodes: {text}", found)
 
     @cached_property
     def _index_of_nodes(self) -> LabelIndex:
-        return LabelIndex([labels for labels, _ in self._nodes])
+        return LabelIndex([node.labels for node in self._nodes])
 
     def nobody(self, name: str) -> int:
         return self._intern(name, frozenset(), ())

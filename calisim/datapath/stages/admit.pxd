@@ -34,7 +34,8 @@ cdef inline bint host_sends(Core* core, Walk* w, uint32_t host) noexcept nogil:
         next_hop = wire.dst
         if not answers(&core.fib, endpoint.subnet, next_hop):
             return drop(core, w, STAGE_ENDPOINT, DROP_UNREACHABLE, 0, 0)
-    return fabric(core, w, endpoint.subnet, next_hop, 0)
+    wire = wire_of(w)
+    return fabric(core, w, &wire, endpoint.subnet, next_hop, 0)
 
 
 cdef inline bint wrap(Core* core, Walk* w) noexcept nogil:

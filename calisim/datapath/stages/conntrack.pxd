@@ -5,7 +5,7 @@ from calisim.datapath.stages.types cimport *
 from calisim.datapath.stages.expiry cimport later, timeout
 from calisim.datapath.stages.ties cimport mark, touch
 from calisim.datapath.stages.track cimport (
-    answer_to, find, hash_of, inverse, is_original, redirected, translated, tuple_of, unwatch)
+    answer_to, find, find_at, hash_of, inverse, is_original, pair, redirected, translated, tuple_of, unwatch)
 from calisim.datapath.stages.tcp cimport follow_tcp, Fate, FATE_BELONGS, FATE_INVALID, FATE_OPENS
 from calisim.datapath.stages.verdict cimport drop
 
@@ -14,6 +14,17 @@ cdef inline Tuple tuple_now(const Walk* w) noexcept nogil:
     """The packet's tuple at this router (inner header)."""
     return tuple_of(
         w.router.key, w.result.src, w.result.dst, w.result.sport, w.result.dport, w.packet.protocol, 0)
+
+
+cdef inline const Tuple* tuple_here(const Walk* w, Tuple* made) noexcept nogil:
+    """``tuple_now``, which nearly always is what it was before the packet's turn; else it is ``made``."""
+    cdef const Tuple* seen = &w.glance.tuple
+    cdef const Result* result = w.result
+    if (pair(seen.src, seen.dst) == pair(result.src, result.dst)
+            and pair(seen.sport, seen.dport) == pair(result.sport, result.dport)):
+        return seen
+    made[0] = tuple_now(w)
+    return made
 
 
 cdef inline bint opens(const Packet* packet) noexcept nogil:
@@ -102,19 +113,20 @@ cdef inline bint relate(Core* core, Walk* w) noexcept nogil:
 cdef inline bint conntrack(Core* core, Walk* w) noexcept nogil:
     """The live connection, or NEW, or INVALID.
 
-    Uses   the tuple, w.hash    Sets  w.tracking, w.connection; of answers the destination (UNNAT); on leg 1 RESULT.connection
+    Uses   the tuple, w.seat    Sets  w.tracking, w.connection; of answers the destination (UNNAT); on leg 1 RESULT.connection
     Drops  CT_INVALID
     """
-    cdef Tuple t
+    cdef Tuple made
+    cdef const Tuple* t
     cdef Connection* c
     cdef Fate fate = FATE_INVALID
     if w.quote is not NULL:
         unsteady(w)
         return relate(core, w)
-    t = tuple_now(w)
-    c = find(core, &t, w.hash, w.packet.time)
+    t = tuple_here(w, &made)
+    c = find_at(core, t, &w.seat, w.packet.time)
     if c is not NULL:
-        w.tracking = TRACK_ORIGINAL if is_original(c, &t) else TRACK_REPLY
+        w.tracking = TRACK_ORIGINAL if is_original(c, t) else TRACK_REPLY
         if follows_suit(c, w.packet):
             touch(core, w, c, w.tracking == TRACK_REPLY)
         else:
@@ -122,7 +134,7 @@ cdef inline bint conntrack(Core* core, Walk* w) noexcept nogil:
         fate = advance(core, c, w.packet, w.tracking == TRACK_REPLY)
     elif opens(w.packet):
         fate = FATE_OPENS
-        miss(w, w.hash)
+        miss(w, w.seat.hash)
     else:
         unsteady(w)
     w.connection = c if fate == FATE_BELONGS else NULL

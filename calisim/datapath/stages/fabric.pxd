@@ -144,7 +144,7 @@ cdef inline bint outside(Core* core, Walk* w, const Wire* wire, const Target* ta
     return to_host(core, w, c.host) if c.host else end(core, w, VERDICT_EXITED, STAGE_FABRIC, place)
 
 
-cdef inline bint internet(Core* core, Walk* w, Wire* wire, const Target* target, uint32_t sender) noexcept nogil:
+cdef inline bint internet(Core* core, Walk* w, const Wire* wire, const Target* target, uint32_t sender) noexcept nogil:
     """The internet gateway.      Drops  FABRIC_NO_ROUTE, IGW_NO_PUBLIC_ADDRESS, FABRIC_MTU      Sets  the wire's source"""
     cdef const Router* router = &core.fib.routers[sender]
     cdef uint32_t owner
@@ -162,7 +162,7 @@ cdef inline bint internet(Core* core, Walk* w, Wire* wire, const Target* target,
     return outside(core, w, wire, target, target.place)
 
 
-cdef inline bint routed(Core* core, Walk* w, Wire* wire, const Subnet* subnet, uint32_t sender) noexcept nogil:
+cdef inline bint routed(Core* core, Walk* w, const Wire* wire, const Subnet* subnet, uint32_t sender) noexcept nogil:
     """The cloud's router and the route table of the sender's subnet.
 
     Uses   the wire's header    Sets  ROUTED, next leg
@@ -205,19 +205,20 @@ cdef inline bint routed(Core* core, Walk* w, Wire* wire, const Subnet* subnet, u
     return drop(core, w, STAGE_FABRIC, DROP_FABRIC_NO_ROUTE, place, target.detail)
 
 
-cdef inline bint fabric(Core* core, Walk* w, uint32_t from_subnet, uint32_t next_hop, uint32_t sender) noexcept nogil:
+cdef inline bint fabric(
+    Core* core, Walk* w, const Wire* wire, uint32_t from_subnet, uint32_t next_hop, uint32_t sender,
+) noexcept nogil:
     """A frame leaves an interface. ``next_hop``: an address on the subnet's link that somebody has, 0 the gateway.
 
     Drops  FABRIC_PROTOCOL, FABRIC_MTU, ADDRESS_UNUSED and the router's
     """
     cdef const Subnet* subnet = &core.fib.subnets[from_subnet]
-    cdef Wire wire = wire_of(w)
     cdef uint32_t owner, flags = core.fib.fabric.flags & (FABRIC_FLAG_DECREMENTS_TTL | FABRIC_FLAG_ROUTES_PODS)
     if core.fib.blocked[wire.protocol]:
         return drop(core, w, STAGE_FABRIC, DROP_FABRIC_PROTOCOL, subnet.place, core.fib.fabric.detail)
     # a Linux router looks at the TTL first (age)
     if (next_hop or flags != FABRIC_FLAG_DECREMENTS_TTL) and not fits(w, wire.length, core.fib.fabric.mtu):
-        return too_big(core, w, &wire, subnet.place, core.fib.fabric.detail)
+        return too_big(core, w, wire, subnet.place, core.fib.fabric.detail)
     if next_hop:
         owner = neighbour(&core.fib, from_subnet, next_hop)
         if core.fib.endpoints[owner].kind == ENDPOINT_NODE:
@@ -226,8 +227,8 @@ cdef inline bint fabric(Core* core, Walk* w, uint32_t from_subnet, uint32_t next
             return drop(core, w, STAGE_FABRIC, DROP_ADDRESS_UNUSED, subnet.place, 0)
         return to_host(core, w, owner)
     if core.fib.fabric.flags & FABRIC_FLAG_ROUTES_PODS:
-        return deliver_anyhow(core, w, &wire, subnet.place, sender)
-    return routed(core, w, &wire, subnet, sender)
+        return deliver_anyhow(core, w, wire, subnet.place, sender)
+    return routed(core, w, wire, subnet, sender)
 
 
 cdef inline bint from_outside(Core* core, Walk* w) noexcept nogil:

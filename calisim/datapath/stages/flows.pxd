@@ -18,7 +18,7 @@ from calisim.datapath.stages.types cimport *
 from calisim.datapath.stages.admit cimport shortest
 from calisim.datapath.stages.expiry cimport HISTORY_LAST, fabric_timeout, later, tcp_timeout, timeout, unacknowledged
 from calisim.datapath.stages.ties cimport EVEN, FLAGS_AT, PUSHED, TICK, look_at, mark, trust
-from calisim.datapath.stages.track cimport hash_of, home, inverse, record_of, same, tuple_of, unwatch
+from calisim.datapath.stages.track cimport concerns, hash_of, home, inverse, led_to, same, tuple_of, unwatch
 
 cdef extern from "intrinsics.h":
     uint64_t fold(uint64_t a, uint64_t b) nogil
@@ -33,6 +33,7 @@ cdef enum:
     FLOW_SHARD = 4                   # bits from here on: in this shard
 
 cdef enum:
+    HANDFUL = 64                     # packets that look for their Flows together: of more the first cache would hold too little
     AHEAD = 16                       # listed flows whose memory is asked for before their turn: adding up takes half the time
 
 cdef inline Key key_of(const Packet* packet) noexcept nogil:
@@ -69,22 +70,21 @@ cdef inline bint is_trusted(const Core* core, const Flow* f, const Packet* packe
 cdef inline void set_out(
     Core* core, const uint32_t* rows, uint32_t count, Waiting* waiting, uint32_t* waiting_count,
 ) noexcept nogil:
-    """A frame's packets look for their Flows, and those that are trusted are at their end already. Each pass fetches the memory
+    """A handful of packets look for their Flows, and those that are trusted are at their end already. Each pass fetches the memory
     that the next one reads.      Sets  waiting: the others"""
     cdef const uint64_t* index = core.flow_index
     cdef Flow* flows = core.flows
     cdef const Packet* packets = core.packets
     cdef uint64_t mask = core.flow_index_mask, slot, at
-    cdef uint64_t[FRAME_SIZE] hashes
-    cdef uint32_t[FRAME_SIZE] numbers
-    cdef Key[FRAME_SIZE] keys
+    cdef uint64_t[HANDFUL] hashes
+    cdef uint32_t[HANDFUL] numbers
+    cdef Key[HANDFUL] keys
     cdef Flow* f
     cdef uint32_t i, number, left = waiting_count[0]
     for i in range(count):
         keys[i] = key_of(&packets[rows[i]])
         hashes[i] = hash_of_key(&keys[i])
         prefetch_read(&index[hashes[i] & mask])
-        prefetch_write(&core.results[rows[i]])
     for i in range(count):
         at = hashes[i] & mask
         slot = index[at]
@@ -142,8 +142,8 @@ cdef inline bint nobody_has(Core* core, const Tuple* t, uint64_t hash, uint64_t 
     if hash_of(t) != hash:
         return False
     while slot:
-        if slot >> 32 == hash >> 32 and same(record_of(core, slot), t):
-            c = record_of(core, slot)
+        c = led_to(core, slot, hash) if concerns(slot, hash) else NULL
+        if c is not NULL and same(c, t):
             if first and c.expires:
                 return False                   # who asks for the tuple may find it, and does not come to a place further on
             first = False
@@ -181,12 +181,16 @@ cdef inline bint keep_place(Core* core, uint32_t home_shard, uint32_t number, ui
     cdef Aside* more = &core.homes[home_shard].asides[number - 1]
     cdef uint32_t count = more.marks[leg] & MARK_COUNT
     cdef uint64_t hash = more.absent, at = home(core, hash)
+    cdef Connection* c = NULL
     cdef Tuple t = missed(core, home_shard, number, leg)
     if count == TOUCHED:
         return False
-    while core.index[at] and not (core.index[at] >> 32 == hash >> 32 and same(record_of(core, core.index[at]), &t)):
+    while core.index[at]:
+        c = led_to(core, core.index[at], hash) if concerns(core.index[at], hash) else NULL
+        if c is not NULL and same(c, &t):
+            break
         at = (at + 1) & core.index_mask
-    more.touched[leg][count] = <uint32_t>core.index[at] - 1 if core.index[at] else new_place(core, &t, hash)
+    more.touched[leg][count] = <uint32_t>(c - core.connections) if core.index[at] else new_place(core, &t, hash)
     more.marks[leg] += 1
     more.marks[leg] |= UPKEEP_ABSENT << MARK_UPKEEP + MARK_NEXT * count
     return True

@@ -189,7 +189,7 @@ cdef inline void walk_on(Core* core, const Carry* carry, const Glance* seen) noe
         before = core.results[carry.row]
     resume(core, &w, carry)
     w.glance = seen
-    w.hash = seen.hash
+    w.seat = seen.seat
     if walk(core, &w):
         onward = place_in(core, core.shards[w.carry.router])
         onward[0] = w.carry

@@ -11,7 +11,7 @@ from calisim.datapath.stages.conntrack cimport has_ports, tuple_now
 from calisim.datapath.stages.lookup cimport class_of, may_reside, resident, resolve
 from calisim.datapath.stages.flows cimport ask_for_first_leg, ask_for_second_leg
 from calisim.datapath.stages.groups cimport group_tuple
-from calisim.datapath.stages.track cimport answer_to, beside, hash_of, home, inverse, source_hash
+from calisim.datapath.stages.track cimport PAIR, answer_to, beside, concerns, hash_of, inverse, record_of, seat_of, source_hash
 from calisim.datapath.stages.translate cimport chance_of, range_for
 
 cdef extern from "intrinsics.h":
@@ -21,7 +21,6 @@ cdef extern from "intrinsics.h":
 
 cdef inline void face(Core* core, Walk* w, const Carry* carry) noexcept nogil:
     """A packet in front of its next router."""
-    w.carry = carry[0]
     w.packet, w.result = &core.packets[carry.row], &core.results[carry.row]
     w.id = carry.router
     w.router = &core.fib.routers[carry.router]
@@ -30,6 +29,7 @@ cdef inline void face(Core* core, Walk* w, const Carry* carry) noexcept nogil:
 cdef inline void resume(Core* core, Walk* w, const Carry* carry) noexcept nogil:
     """Nothing has happened yet on its leg."""
     face(core, w, carry)
+    w.carry = carry[0]
     w.connection = NULL
     w.inside = NULL
     w.quote = NULL
@@ -44,26 +44,40 @@ cdef inline void resume(Core* core, Walk* w, const Carry* carry) noexcept nogil:
         w.trail.absent = 0
 
 
-cdef inline void ask_for(Core* core, uint64_t hash) noexcept nogil:
-    prefetch_read(&core.index[home(core, hash)])
+cdef inline void ask_for_class(const Tables* fib, uint32_t address) noexcept nogil:
+    """The cell that ``class_of`` ends at, where that is on the third level: few are, but of a large cluster they are many."""
+    cdef uint32_t cell = fib.lpm[address >> 16]
+    if cell >> 31:
+        cell = fib.lpm[65536 + ((cell & 0x7FFFFFFF) << 8) + (address >> 8 & 255)]
+        if cell >> 31:
+            prefetch_read(&fib.lpm[65536 + ((cell & 0x7FFFFFFF) << 8) + (address & 255)])
 
 
-cdef inline bint ask_for_records(Core* core, uint64_t hash) noexcept nogil:
-    """Conntrack's and the groups', which lie beside each other. True: there are some, alive or not."""
-    cdef uint64_t at = home(core, hash), slot = core.index[at]
-    cdef uint64_t tag = ~(hash ^ beside(hash)) >> 32 << 32         # what both have alike
+cdef inline Seat ask_for(Core* core, uint64_t hash) noexcept nogil:
+    cdef Seat seat = seat_of(core, hash)
+    prefetch_write(&core.index[seat.at])
+    return seat
+
+
+cdef inline bint ask_for_records(Core* core, Seat* seat) noexcept nogil:
+    """Conntrack's and the groups', of any such tuple. True: there are some, alive or not.      Sets  seat, else"""
+    cdef uint64_t at = seat.at, slot = core.index[at]
     cdef bint found = False
     while slot:
-        if (slot ^ hash) & tag == 0:
-            prefetch_write(&core.connections[<uint32_t>slot - 1])
+        if concerns(slot, seat.hash):
+            prefetch_write(record_of(core, slot))
+            if slot & <uint64_t>PAIR:
+                prefetch_write(record_of(core, slot) + 1)
             found = True
         at = (at + 1) & core.index_mask
         slot = core.index[at]
+    if not found:
+        seat.at = at
     return found
 
 
 cdef inline void ask_for_senders(Core* core, const Waiting* waiting, Py_ssize_t count) noexcept nogil:
-    """The endpoints that a frame of new packets comes from, but for short cuts, their routers and what counts at these."""
+    """The endpoints that a frame of new packets comes from, but for short cuts, their routers and what counts for these."""
     cdef uint32_t router, ingress
     cdef Py_ssize_t i
     for i in range(count):
@@ -77,21 +91,23 @@ cdef inline void ask_for_senders(Core* core, const Waiting* waiting, Py_ssize_t 
             router = core.fib.endpoints[ingress].router
             prefetch_read(&core.fib.routers[router].flags)
             prefetch_write(&core.links[(<size_t>router * DEVICE_COUNT + DEVICE_VETH) * 4])
+            prefetch_write(&core.hits[core.fib.endpoints[ingress].detail])
 
 
 cdef inline void ask_for_translation(Core* core, const Walk* w, Glance* g) noexcept nogil:
     """Where the connection that a packet opens will be entered when it is masqueraded, as far as it can be known: with the
     first port of a search, or with its own. What the security groups will ask for lies beside it."""
-    cdef Tuple original = tuple_now(w), reply = inverse(&original)
+    cdef const Tuple* original = &g.tuple
+    cdef Tuple reply = inverse(original)
     cdef uint32_t low, span
     reply.dst = device_address(w.router, g.route.device)
     if has_ports(original.protocol) and w.router.flags & ROUTER_FLAG_RANDOM_FULLY:
-        range_for(&original, &low, &span)
-        answer_to(reply.protocol, &reply.sport, &reply.dport, low + stir(chance_of(core, &original), 0) % span)
-    g.out.hash = hash_of(&reply)
-    ask_for(core, g.out.hash)
-    ask_for(core, source_hash(original.key, original.src, original.sport, original.protocol))
-    g.out.hash = beside(g.out.hash)
+        g.chance, g.drawn = chance_of(core, original), True
+        range_for(original, &low, &span)
+        answer_to(reply.protocol, &reply.sport, &reply.dport, low + stir(g.chance, 0) % span)
+    g.out.seat = ask_for(core, beside(hash_of(&reply)))
+    if core.sourced:
+        ask_for(core, source_hash(original.key, original.src, original.sport, original.protocol))
     g.out.tuple = inverse(&reply)
     g.out.tuple.flags = CONNECTION_FLAG_TRACKED_BY_FABRIC
 
@@ -107,8 +123,7 @@ cdef inline void foresee(Core* core, Walk* w, bint outbound, Foresight* foreseen
             w.carry.encap = 0
         wire = wire_of(w)
     foreseen.tuple = group_tuple(w.router, &wire)
-    foreseen.hash = hash_of(&foreseen.tuple)
-    ask_for(core, foreseen.hash)
+    foreseen.seat = ask_for(core, hash_of(&foreseen.tuple))
 
 
 cdef inline void glance(Core* core, const Carry* carries, uint32_t count, Glance* glances) noexcept nogil:
@@ -120,7 +135,6 @@ cdef inline void glance(Core* core, const Carry* carries, uint32_t count, Glance
     cdef const Class* c
     cdef uint32_t i
     cdef Glance* g
-    cdef Tuple t
     cdef Walk w
     cdef uint32_t cuts = 0
     for i in range(count):
@@ -135,17 +149,25 @@ cdef inline void glance(Core* core, const Carry* carries, uint32_t count, Glance
             ask_for_first_leg(core, carries[i].flow)
     if cuts == count:
         return
-    for i in range(count):                     # addresses are classified
-        g, carry = &glances[i], &carries[i]
+    for i in range(count):
+        carry = &carries[i]
         if carry.flow:
             continue
         result = &core.results[carry.row]
+        ask_for_class(fib, result.dst)
+        ask_for_class(fib, result.src)
         prefetch_read(&core.fib.routers[carry.router])
         prefetch_read(&core.fib.routers[carry.router].groups)
         counters = &core.links[<size_t>carry.router * DEVICE_COUNT * 4]
         prefetch_write(counters)
         prefetch_write(counters + 8)
         prefetch_write(counters + 16)
+        prefetch_write(&core.ordinals[carry.router * 2])
+    for i in range(count):                     # addresses are classified
+        g, carry = &glances[i], &carries[i]
+        if carry.flow:
+            continue
+        result = &core.results[carry.row]
         g.dst, g.class_of_dst = result.dst, class_of(fib, result.dst)
         g.src, g.class_of_src = result.src, class_of(fib, result.src)
         prefetch_read(&fib.classes[g.class_of_dst])
@@ -167,12 +189,13 @@ cdef inline void glance(Core* core, const Carry* carries, uint32_t count, Glance
         if may_reside(c, carry.router):
             prefetch_read(&fib.endpoints[resident(fib, c, g.dst)])
         face(core, &w, carry)
-        t = tuple_now(&w)
-        g.hash = hash_of(&t)
-        ask_for(core, g.hash)
-        g.into.hash = g.out.hash = beside(g.hash)
+        g.tuple = tuple_now(&w)
+        g.seat = ask_for(core, hash_of(&g.tuple))
+        g.drawn = False
+        g.into.seat.hash = g.out.seat.hash = beside(g.seat.hash)
         g.into.tuple.flags = g.out.tuple.flags = 0         # the groups' tuples have one: nothing is foreseen yet
-        if w.carry.device == DEVICE_ETHERNET and (w.router.groups or w.carry.encap):
+        if carry.device == DEVICE_ETHERNET and (w.router.groups or carry.encap):
+            w.carry = carry[0]
             foresee(core, &w, False, &g.into)
     for i in range(count):
         g, carry = &glances[i], &carries[i]
@@ -181,18 +204,18 @@ cdef inline void glance(Core* core, const Carry* carries, uint32_t count, Glance
         resolve(fib, carry.router, g.dst, g.class_of_dst, &g.route)
         if carry.device != DEVICE_VETH and carry.device != DEVICE_LOOPBACK:
             resolve(fib, carry.router, g.src, g.class_of_src, &g.back)
-        if not ask_for_records(core, g.hash) and (
+        if not ask_for_records(core, &g.seat) and (
                 fib.classes[g.class_of_src].flags & CLASS_FLAG_MASQUERADE
                 and not fib.classes[g.class_of_dst].flags & CLASS_FLAG_EXEMPT):
             face(core, &w, carry)
             ask_for_translation(core, &w, g)
             continue
-        if g.into.hash != beside(g.hash):
-            ask_for_records(core, g.into.hash)
+        if g.into.seat.hash != beside(g.seat.hash):
+            ask_for_records(core, &g.into.seat)
         if g.route.kind == ADJACENCY_TUNNEL or (g.route.kind >= ADJACENCY_ATTACHED and fib.routers[carry.router].groups):
             face(core, &w, carry)
-            w.route = g.route
+            w.carry, w.route = carry[0], g.route
             foresee(core, &w, True, &g.out)
     for i in range(count):
-        if not carries[i].flow and glances[i].out.hash != beside(glances[i].hash):
-            ask_for_records(core, glances[i].out.hash)
+        if not carries[i].flow and glances[i].out.seat.hash != beside(glances[i].seat.hash):
+            ask_for_records(core, &glances[i].out.seat)

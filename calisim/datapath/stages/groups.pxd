@@ -5,7 +5,7 @@ from calisim.datapath.stages.types cimport *
 from calisim.datapath.stages.lookup cimport class_of
 from calisim.datapath.stages.expiry cimport fabric_timeout, later
 from calisim.datapath.stages.ties cimport mark, touch
-from calisim.datapath.stages.track cimport enter, equal, find, hash_of, inverse, is_original, tuple_of
+from calisim.datapath.stages.track cimport enter, equal, find_at, hash_of, inverse, is_original, seat_of, tuple_of
 from calisim.datapath.stages.verdict cimport drop
 
 
@@ -62,8 +62,8 @@ cdef inline bint admitted(Core* core, Walk* w, const Wire* wire, bint outbound) 
     cdef Tuple t = group_tuple(w.router, wire), reply
     cdef uint64_t time = w.packet.time, span = fabric_timeout(wire.protocol)
     cdef const Foresight* foreseen = &w.glance.out if outbound else &w.glance.into
-    cdef uint64_t hash = foreseen.hash if equal(&foreseen.tuple, &t) else hash_of(&t)
-    cdef Connection* c = find(core, &t, hash, time)
+    cdef Seat seat = foreseen.seat if equal(&foreseen.tuple, &t) else seat_of(core, hash_of(&t))
+    cdef Connection* c = find_at(core, &t, &seat, time)
     cdef bint original = c is not NULL and is_original(c, &t)
     if c is not NULL and (original or c.wave & WAVE_BITS < core.wave):
         touch(core, w, c, not original)
@@ -76,7 +76,7 @@ cdef inline bint admitted(Core* core, Walk* w, const Wire* wire, bint outbound) 
         refresh(core, c, False, later(time, span))
     else:
         reply = inverse(&t)
-        enter(core, &t, &reply, hash, hash, w.id, CONNECTION_NEW, time, span)
+        enter(core, &t, &reply, &seat, &seat, w.id, CONNECTION_NEW, time, span)
     return True
 
 

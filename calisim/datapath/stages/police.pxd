@@ -168,7 +168,9 @@ cdef inline uint32_t sentence(const Tables* fib, uint32_t program, uint32_t owne
 cdef inline bint judge(const Tables* fib, uint32_t pod, bint ingress, Suspect* s, uint32_t* decider) noexcept nogil:
     """Whether the pod's program in this direction allows the packet."""
     cdef const Endpoint* endpoint = &fib.endpoints[pod]
-    return sentence(fib, endpoint.ingress if ingress else endpoint.egress, endpoint.detail, s, decider) == POLICY_ACTION_ALLOW
+    cdef uint32_t program = endpoint.ingress if ingress else endpoint.egress
+    decider[0] = 0
+    return not program or sentence(fib, program, endpoint.detail, s, decider) == POLICY_ACTION_ALLOW
 
 
 cdef inline bint ask(Core* core, Walk* w, Suspect* s, uint32_t pod, bint ingress) noexcept nogil:

@@ -1,20 +1,23 @@
 """The connection table: dense CONNECTION records and an index that leads both directions to one of them.
 
 A slot of the index is tag << 32 | position + 1, 0 where empty; probing is linear. A slot's home is in its tag, so that an
-index grows without a look at the records (``widen``). The hash is symmetric, so that an untranslated connection needs one
-slot; a translated one has a second for its reply tuple. Slots are never freed and records only when the door rebuilds the
-index, so among equal tuples the one confirmed first is met first.
+index grows without a look at the records (``widen``). Conntrack's entry of a tuple and the groups', which are often made one
+after the other, then share a slot (PAIR). The hash is symmetric, so that an untranslated connection needs one slot; a
+translated one has a second for its reply tuple, and where masquerade sticks to ports a third for its source. Slots are never
+freed and records only when the door rebuilds the index, so among equal tuples the one confirmed first is met first.
 """
 from libc.stdint cimport uint8_t, uint16_t, uint32_t, uint64_t
 from calisim._vocabulary cimport *
 from calisim.datapath.stages.types cimport (
-    Core, Taken, Tuple, PROTOCOL_ICMP, PROTOCOL_TCP, PROTOCOL_UDP, ECHO_REQUEST, SUPERSEDED, TAKEN_WAYS, TAKEN_WORDS, TIED,
-    WATCHED)
+    Core, Seat, Taken, Tuple, PROTOCOL_ICMP, PROTOCOL_TCP, PROTOCOL_UDP, ECHO_REQUEST, SUPERSEDED, TAKEN_WAYS, TAKEN_WORDS,
+    TIED, WATCHED)
 from calisim.datapath.stages.expiry cimport later
 from calisim.datapath.stages.ties cimport look_at
 
 cdef enum:
     FLAGS_SHIFT = 56                           # the tag's highest bit, above every index_mask
+    SOURCE_SHIFT = 62                          # below: set of slots that lead to a source's last connection
+    PAIR = 0x80000000                          # of a slot: the next record is that of its tuple in the other kind of tracking
 
 cdef extern from "intrinsics.h":
     uint64_t fold(uint64_t a, uint64_t b) nogil
@@ -30,13 +33,20 @@ cdef inline uint64_t hash_of(const Tuple* t) noexcept nogil:
     cdef uint64_t a = <uint64_t>t.src << 16 | t.sport
     cdef uint64_t b = <uint64_t>t.dst << 16 | (t.sport if t.protocol == PROTOCOL_ICMP else t.dport)
     cdef uint64_t rest = <uint64_t>t.key << 32 | t.protocol
-    return <uint64_t>t.flags << FLAGS_SHIFT ^ fold(
-        fold(a ^ <uint64_t>0x9E3779B97F4A7C15, b ^ <uint64_t>0x9E3779B97F4A7C15) ^ rest, <uint64_t>0xBF58476D1CE4E5B9)
+    return <uint64_t>t.flags << FLAGS_SHIFT ^ (~(<uint64_t>1 << SOURCE_SHIFT) & fold(
+        fold(a ^ <uint64_t>0x9E3779B97F4A7C15, b ^ <uint64_t>0x9E3779B97F4A7C15) ^ rest, <uint64_t>0xBF58476D1CE4E5B9))
 
 
 cdef inline uint64_t home(const Core* core, uint64_t hash) noexcept nogil:
     """Where in the index it is looked for first."""
     return hash >> 32 & core.index_mask
+
+
+cdef inline Seat seat_of(const Core* core, uint64_t hash) noexcept nogil:
+    """Of a tuple of this hash, when nothing is known about the index."""
+    cdef Seat seat
+    seat.hash, seat.at = hash, home(core, hash)
+    return seat
 
 
 cdef inline uint64_t beside(uint64_t hash) noexcept nogil:
@@ -69,9 +79,22 @@ cdef inline Tuple tuple_of(
     return t
 
 
-cdef inline Connection* record_of(Core* core, uint64_t slot) noexcept nogil:
+cdef inline Connection* record_of(const Core* core, uint64_t slot) noexcept nogil:
     """Where a slot that is not empty leads."""
-    return &core.connections[<uint32_t>slot - 1]
+    return &core.connections[(<uint32_t>slot & ~<uint32_t>PAIR) - 1]
+
+
+cdef inline bint concerns(uint64_t slot, uint64_t hash) noexcept nogil:
+    """By their tags it leads to tuples of this hash, of whichever kind of tracking."""
+    return (slot ^ hash) << 1 >> 33 == 0
+
+
+cdef inline Connection* led_to(const Core* core, uint64_t slot, uint64_t hash) noexcept nogil:
+    """The record to which a slot that ``concerns`` it leads for this hash, or NULL."""
+    cdef Connection* c = record_of(core, slot)
+    if slot >> 32 == hash >> 32:
+        return c
+    return c + 1 if slot & <uint64_t>PAIR else NULL
 
 
 cdef inline uint64_t pair(uint32_t first, uint32_t second) noexcept nogil:
@@ -94,27 +117,41 @@ cdef inline bint is_reply(const Connection* c, const Tuple* t) noexcept nogil:
             and (<uint32_t>c.reply_dport << 16 | c.reply_sport) == (<uint32_t>t.dport << 16 | t.sport))
 
 
+cdef inline bint alike(const Connection* c, const Tuple* t) noexcept nogil:
+    """The entry has this tuple in either direction, of whichever kind of tracking."""
+    return c.key == t.key and c.protocol == t.protocol and (is_original(c, t) or is_reply(c, t))
+
+
 cdef inline bint same(const Connection* c, const Tuple* t) noexcept nogil:
     """The entry has this tuple in either direction."""
-    return c.key == t.key and c.protocol == t.protocol and c.flags == t.flags and (is_original(c, t) or is_reply(c, t))
+    return c.flags == t.flags and alike(c, t)
 
 
-cdef inline Connection* find(Core* core, const Tuple* t, uint64_t hash, uint64_t time) noexcept nogil:
-    """The live entry that has this tuple in either direction, or NULL."""
-    cdef uint64_t at = home(core, hash), slot
+cdef inline Connection* find_at(Core* core, const Tuple* t, Seat* seat, uint64_t time) noexcept nogil:
+    """The live entry that has this tuple in either direction, or NULL.      Sets  seat: further on, if there is none"""
+    cdef uint64_t at = seat.at, slot = core.index[at]
+    cdef bint met = False
     cdef Connection* c
-    while True:
-        slot = core.index[at]
-        if slot == 0:
-            return NULL
-        if slot >> 32 == hash >> 32:
-            c = record_of(core, slot)
-            if same(c, t):
+    while slot:
+        if concerns(slot, seat.hash):
+            met = True
+            c = led_to(core, slot, seat.hash)
+            if c is not NULL and same(c, t):
                 if c.wave & TIED:
                     look_at(core, c, time, True)
                 if c.expires > time:
                     return c
         at = (at + 1) & core.index_mask
+        slot = core.index[at]
+    if not met:
+        seat.at = at
+    return NULL
+
+
+cdef inline Connection* find(Core* core, const Tuple* t, uint64_t hash, uint64_t time) noexcept nogil:
+    """``find_at`` of a tuple that nobody has looked for yet."""
+    cdef Seat seat = seat_of(core, hash)
+    return find_at(core, t, &seat, time)
 
 
 cdef inline void answer_to(uint8_t protocol, uint16_t* sport, uint16_t* dport, uint16_t port) noexcept nogil:
@@ -164,16 +201,26 @@ cdef inline aside unwatch(Core* core, Connection* c) noexcept nogil:
     taken_from(core, &reply, 0).ports &= ~(<uint64_t>1 << (port & 63))     # perhaps others': they know a port less
 
 
-cdef inline void point(Core* core, const Tuple* t, const Tuple* other, uint64_t hash, uint32_t position) noexcept nogil:
-    """A slot that leads to a record; the door keeps the index from filling up. What had one of the tuples is gone for good."""
-    cdef uint64_t at = home(core, hash), slot = core.index[at]
+cdef inline void point(
+    Core* core, const Tuple* t, const Tuple* other, const Seat* seat, uint32_t position,
+) noexcept nogil:
+    """A slot that leads to a record, perhaps one that led to the record before it already; the door keeps the index from filling
+    up. What had one of the tuples is gone for good."""
+    cdef uint64_t at = seat.at, hash = seat.hash, slot = core.index[at]
+    cdef Connection* c
     while slot:
-        if slot >> 32 == hash >> 32 and (same(record_of(core, slot), t) or same(record_of(core, slot), other)):
-            if record_of(core, slot).wave & TIED:
-                look_at(core, record_of(core, slot), 0, True)
-            record_of(core, slot).expires = 0
-            if record_of(core, slot).wave & WATCHED:
-                unwatch(core, record_of(core, slot))
+        if concerns(slot, hash):
+            c = led_to(core, slot, hash)
+            if c is not NULL and (same(c, t) or same(c, other)):
+                if c.wave & TIED:
+                    look_at(core, c, 0, True)
+                c.expires = 0
+                if c.wave & WATCHED:
+                    unwatch(core, c)
+            if c is NULL and <uint32_t>slot == position and (alike(&core.connections[position - 1], t)
+                                                             or alike(&core.connections[position - 1], other)):
+                core.index[at] = slot | <uint64_t>PAIR
+                return
         at = (at + 1) & core.index_mask
         slot = core.index[at]
     core.index[at] = (hash >> 32) << 32 | (position + 1)
@@ -196,7 +243,7 @@ cdef inline bint redirected(const Connection* c) noexcept nogil:
 
 
 cdef inline uint64_t source_hash(uint32_t key, uint32_t src, uint16_t sport, uint8_t protocol) noexcept nogil:
-    return fold(
+    return <uint64_t>1 << SOURCE_SHIFT | fold(
         (<uint64_t>src << 16 | sport) ^ <uint64_t>0x94D049BB133111EB,
         (<uint64_t>protocol << 32 | key) ^ <uint64_t>0xBF58476D1CE4E5B9)
 
@@ -218,16 +265,16 @@ cdef inline uint64_t* source_slot(Core* core, uint32_t key, uint32_t src, uint16
 
 
 cdef inline void index_entry(
-    Core* core, uint32_t position, const Tuple* original, const Tuple* reply, uint64_t hash, uint64_t back,
+    Core* core, uint32_t position, const Tuple* original, const Tuple* reply, const Seat* there, const Seat* back,
 ) noexcept nogil:
-    """Both directions of a record, and of a translated one its source. SUPERSEDED: a later one has taken over the source."""
+    """Both directions of a record, and if need be its source. SUPERSEDED: a later one has taken over the source."""
     cdef Connection* c = &core.connections[position]
     cdef uint64_t* slot
     cdef uint64_t expires = c.expires
-    point(core, original, reply, hash, position)
-    if back != hash:
+    point(core, original, reply, there, position)
+    if back.hash != there.hash:
         point(core, reply, original, back, position)
-    if translated(c) and not c.flags and not c.wave & SUPERSEDED:
+    if core.sourced and translated(c) and not c.flags and not c.wave & SUPERSEDED:
         slot = source_slot(core, c.key, c.src, c.sport, c.protocol)
         if <uint32_t>slot[0]:
             record_of(core, slot[0]).wave |= SUPERSEDED
@@ -239,19 +286,21 @@ cdef inline void index_again(Core* core, uint32_t position) noexcept nogil:
     """``index_entry`` of what stands in the record."""
     cdef const Connection* c = &core.connections[position]
     cdef Tuple original, reply
+    cdef Seat there, back
     original.key = reply.key = c.key
     original.protocol = reply.protocol = c.protocol
     original.flags = reply.flags = c.flags
     original.src, original.dst, original.sport, original.dport = c.src, c.dst, c.sport, c.dport
     reply.src, reply.dst, reply.sport, reply.dport = c.reply_src, c.reply_dst, c.reply_sport, c.reply_dport
-    index_entry(core, position, &original, &reply, hash_of(&original), hash_of(&reply))
+    there, back = seat_of(core, hash_of(&original)), seat_of(core, hash_of(&reply))
+    index_entry(core, position, &original, &reply, &there, &back)
 
 
 cdef inline Connection* enter(
-    Core* core, const Tuple* original, const Tuple* reply, uint64_t hash, uint64_t back, uint32_t router, uint8_t state,
+    Core* core, const Tuple* original, const Tuple* reply, const Seat* there, const Seat* back, uint32_t router, uint8_t state,
     uint64_t time, uint64_t span,
 ) noexcept nogil:
-    """A new entry; the door has made room for it. ``hash``, ``back``: of the tuples."""
+    """A new entry; the door has made room for it. ``there``, ``back``: of the tuples."""
     cdef uint32_t position = core.connection_count
     cdef Connection* c = &core.connections[position]
     cdef uint32_t* ordinal = &core.ordinals[router * 2 + (original.flags != 0)]
@@ -262,5 +311,5 @@ cdef inline Connection* enter(
     c.reply_src, c.reply_dst, c.reply_sport, c.reply_dport = reply.src, reply.dst, reply.sport, reply.dport
     c.created, c.expires, c.packets, c.reply_packets = time, later(time, span), 1, 0
     c.protocol, c.state, c.flags, c.history, c.wave = original.protocol, state, original.flags, 0, core.wave
-    index_entry(core, position, original, reply, hash, back)
+    index_entry(core, position, original, reply, there, back)
     return c

@@ -4,13 +4,13 @@ from calisim._vocabulary cimport *
 from calisim.datapath.stages.types cimport *
 from calisim.datapath.stages.balance cimport put_back
 from calisim.datapath.stages.chance cimport draw4, stir
-from calisim.datapath.stages.conntrack cimport has_ports, tuple_now
+from calisim.datapath.stages.conntrack cimport has_ports, tuple_here
 from calisim.datapath.stages.lookup cimport class_at
 from calisim.datapath.stages.expiry cimport later, tcp_timeout, timeout
 from calisim.datapath.stages.ties cimport look_at
 from calisim.datapath.stages.track cimport (
-    answer_to, enter, equal, find, hash_of, inverse, is_reply, record_of, redirected, source_slot, taken_from, translated,
-    translated_port)
+    answer_to, beside, enter, equal, find_at, hash_of, inverse, is_reply, record_of, redirected, seat_of, source_slot, taken_from,
+    translated, translated_port)
 from calisim.datapath.stages.verdict cimport drop
 
 cdef extern from "intrinsics.h":
@@ -35,13 +35,13 @@ cdef inline uint32_t masquerade_to(const Core* core, const Walk* w) noexcept nog
     return 0
 
 
-cdef inline bint is_free(Core* core, const Tuple* reply, uint64_t* hash, uint64_t time) noexcept nogil:
-    """No live entry has the tuple in either direction.      Sets  its hash"""
-    hash[0] = hash_of(reply)
-    return find(core, reply, hash[0], time) is NULL
+cdef inline bint is_free(Core* core, const Tuple* reply, Seat* seat, uint64_t time) noexcept nogil:
+    """No live entry has the tuple in either direction.      Sets  its seat"""
+    seat[0] = seat_of(core, hash_of(reply))
+    return find_at(core, reply, seat, time) is NULL
 
 
-cdef inline bint sticky(Core* core, const Tuple* original, Tuple* reply, uint64_t* back, uint64_t time) noexcept nogil:
+cdef inline bint sticky(Core* core, const Tuple* original, Tuple* reply, Seat* back, uint64_t time) noexcept nogil:
     """The port that the source's last translated connection got, if it can be had again."""
     cdef uint64_t* slot = source_slot(core, original.key, original.src, original.sport, original.protocol)
     cdef Connection* c
@@ -59,7 +59,7 @@ cdef inline bint sticky(Core* core, const Tuple* original, Tuple* reply, uint64_
 
 
 cdef inline bint first_free(
-    Core* core, Tuple* reply, uint64_t* back, uint32_t port, uint32_t count, uint64_t time,
+    Core* core, Tuple* reply, Seat* back, uint32_t port, uint32_t count, uint64_t time,
 ) noexcept nogil:
     """Whether one of ``count`` ports from ``port`` on is free, all within the same 64; the first one is in ``reply`` then.
 
@@ -76,8 +76,8 @@ cdef inline bint first_free(
     asked &= ~taken.ports
     while asked:
         answer_to(reply.protocol, &reply.sport, &reply.dport, (port & 0xFFC0) + lowest_bit(asked))
-        back[0] = hash_of(reply)
-        c = find(core, reply, back[0], time)
+        back[0] = seat_of(core, hash_of(reply))
+        c = find_at(core, reply, back, time)
         if c is NULL:
             return True
         if is_reply(c, reply):                     # not to be watched otherwise
@@ -106,18 +106,27 @@ cdef inline uint64_t chance_of(const Core* core, const Tuple* original) noexcept
         <uint64_t>original.sport << 32 | <uint64_t>original.dport << 16 | original.protocol)
 
 
-cdef inline bint search(Core* core, const Tuple* original, Tuple* reply, uint64_t* back, uint64_t time) noexcept nogil:
+cdef inline bint search(
+    Core* core, const Glance* seen, const Tuple* original, Tuple* reply, Seat* back, uint64_t time,
+) noexcept nogil:
     """nf_nat_l4proto_unique_tuple: rounds of 128, 64 … 8 tries from a random offset, inside the class of the source port."""
     cdef uint32_t attempts = 128, turn = 0, low, span, port, left, count
     cdef uint64_t chance
     if not has_ports(original.protocol):
         return is_free(core, reply, back, time)
-    range_for(original, &low, &span)
-    chance = chance_of(core, original)
-    port = low + stir(chance, 0) % span
-    answer_to(reply.protocol, &reply.sport, &reply.dport, port)
-    if is_free(core, reply, back, time):                 # nearly always
+    if seen.drawn and reply.dst == seen.out.tuple.src and equal(original, &seen.tuple):
+        chance, back[0] = seen.chance, seen.out.seat
+        back.hash = beside(back.hash)
+        answer_to(reply.protocol, &reply.sport, &reply.dport, seen.out.tuple.sport)
+    else:
+        range_for(original, &low, &span)
+        chance = chance_of(core, original)
+        answer_to(reply.protocol, &reply.sport, &reply.dport, low + stir(chance, 0) % span)
+        back[0] = seat_of(core, hash_of(reply))
+    if find_at(core, reply, back, time) is NULL:         # nearly always
         return True
+    range_for(original, &low, &span)
+    port = low + stir(chance, 0) % span
     while True:
         left = attempts
         while left:
@@ -133,7 +142,7 @@ cdef inline bint search(Core* core, const Tuple* original, Tuple* reply, uint64_
         port = low + stir(chance, turn) % span
 
 
-cdef inline bint bind(Core* core, Walk* w, const Tuple* original, Tuple* reply, uint64_t* back) noexcept nogil:
+cdef inline bint bind(Core* core, Walk* w, const Tuple* original, Tuple* reply, Seat* back) noexcept nogil:
     """The reply tuple of a new connection: masqueraded, or as it is unless somebody has that tuple already."""
     cdef uint64_t time = w.packet.time
     cdef uint32_t address = masquerade_to(core, w)
@@ -143,11 +152,11 @@ cdef inline bint bind(Core* core, Walk* w, const Tuple* original, Tuple* reply, 
         reply.dst = address
         own = reply[0]
         if w.router.flags & ROUTER_FLAG_RANDOM_FULLY:
-            return search(core, original, reply, back, time)
+            return search(core, w.glance, original, reply, back, time)
         if sticky(core, original, reply, back, time):
             return True
         reply[0] = own
-    return is_free(core, reply, back, time) or search(core, original, reply, back, time)
+    return is_free(core, reply, back, time) or search(core, w.glance, original, reply, back, time)
 
 
 cdef inline bint translate_error(Walk* w) noexcept nogil:
@@ -165,14 +174,14 @@ cdef inline bint translate_error(Walk* w) noexcept nogil:
 
 
 cdef inline Connection* confirm(
-    Core* core, const Walk* w, const Tuple* original, const Tuple* reply, uint64_t hash, uint64_t back,
+    Core* core, const Walk* w, const Tuple* original, const Tuple* reply, const Seat* there, const Seat* back,
 ) noexcept nogil:
-    """The entry of a connection that the packet opens. ``hash``, ``back``: of the tuples."""
+    """The entry of a connection that the packet opens. ``there``, ``back``: of the tuples."""
     cdef uint8_t state = CONNECTION_NEW
     cdef Connection* c
     if original.protocol == PROTOCOL_TCP:
         state = TCP_TRANSITIONS[0][TCP_CLASSES[w.packet.tcp_flags & 63]][CONNECTION_NONE]
-    c = enter(core, original, reply, hash, back, w.id, state, w.packet.time, 0)
+    c = enter(core, original, reply, there, back, w.id, state, w.packet.time, 0)
     c.expires = later(w.packet.time, tcp_timeout(c) if c.protocol == PROTOCOL_TCP else timeout(c, w.packet.time))
     return c
 
@@ -184,19 +193,22 @@ cdef inline bint translate(Core* core, Walk* w) noexcept nogil:
     Sets   src, sport (SNAT; of answers from a service's endpoint UNDNAT); on leg 1 RESULT.connection, NEW
     Drops  SNAT_PORTS_EXHAUSTED
     """
-    cdef Tuple original, reply
+    cdef Tuple made, reply
+    cdef const Tuple* original
     cdef Connection* c = w.connection
-    cdef uint64_t back
+    cdef Seat back
     if w.quote is not NULL:
         return translate_error(w)
     if w.tracking == TRACK_NEW:
         unsteady(w)
-        original = tuple_now(w)
-        if not bind(core, w, &original, &reply, &back):
+        original = tuple_here(w, &made)
+        if not bind(core, w, original, &reply, &back):
             return drop(core, w, STAGE_TRANSLATE, DROP_SNAT_PORTS_EXHAUSTED, w.id, 0)
         if w.redirected:
-            original.dst, original.dport = w.arrived_dst, w.arrived_dport
-        w.connection = c = confirm(core, w, &original, &reply, w.hash, back)      # what was not found is the original again
+            made = original[0]
+            made.dst, made.dport = w.arrived_dst, w.arrived_dport
+            original = &made
+        w.connection = c = confirm(core, w, original, &reply, &w.seat, &back)      # what was not found is the original again
         if core.leg == 1:
             w.result.connection = c.ordinal
             w.result.flags |= RESULT_FLAG_NEW

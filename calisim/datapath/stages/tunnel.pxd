@@ -4,11 +4,11 @@ Neither NAT nor services nor policy are asked, and RESULT does not speak of it.
 """
 from libc.stdint cimport uint64_t
 from calisim._vocabulary cimport *
-from calisim.datapath.stages.types cimport Connection, Core, Tuple, Walk, unsteady
+from calisim.datapath.stages.types cimport Connection, Core, Seat, Tuple, Walk, unsteady
 from calisim.datapath.stages.conntrack cimport renew
 from calisim.datapath.stages.lookup cimport class_of
 from calisim.datapath.stages.ties cimport touch
-from calisim.datapath.stages.track cimport beside, find, hash_of, inverse, is_original, redirected, translated
+from calisim.datapath.stages.track cimport beside, find, hash_of, inverse, is_original, redirected, seat_of, translated
 from calisim.datapath.stages.translate cimport confirm, is_free, search
 from calisim.datapath.stages.verdict cimport drop
 
@@ -30,11 +30,11 @@ cdef inline Tuple outer_tuple(const Walk* w) noexcept nogil:
 cdef inline Connection* open_tunnel(Core* core, Walk* w, const Tuple* original, uint64_t hash) noexcept nogil:
     """Its new entry, with a null binding.      Drops (NULL)  SNAT_PORTS_EXHAUSTED"""
     cdef Tuple reply = inverse(original)
-    cdef uint64_t back
-    if not is_free(core, &reply, &back, w.packet.time) and not search(core, original, &reply, &back, w.packet.time):
+    cdef Seat there = seat_of(core, hash), back
+    if not is_free(core, &reply, &back, w.packet.time) and not search(core, w.glance, original, &reply, &back, w.packet.time):
         drop(core, w, STAGE_TRANSLATE, DROP_SNAT_PORTS_EXHAUSTED, w.id, 0)
         return NULL
-    return confirm(core, w, original, &reply, hash, back)
+    return confirm(core, w, original, &reply, &there, &back)
 
 
 cdef inline bint made(Core* core, Walk* w) noexcept nogil:
@@ -86,7 +86,7 @@ cdef inline bint taken(Core* core, Walk* w, bint* own) noexcept nogil:
     own[0] = True
     if tracked:
         t = outer_tuple(w)
-        c = find(core, &t, beside(w.glance.into.hash), w.packet.time)
+        c = find(core, &t, beside(w.glance.into.seat.hash), w.packet.time)
         if c is not NULL:
             reply = not is_original(c, &t)
             if translated(c) if reply else redirected(c):
@@ -98,4 +98,4 @@ cdef inline bint taken(Core* core, Walk* w, bint* own) noexcept nogil:
             unsteady(w)
     if not may_send(core, w):
         return drop(core, w, STAGE_DECAPSULATE, DROP_TUNNEL_UNKNOWN_SENDER, w.id, 0)
-    return not tracked or c is not NULL or open_tunnel(core, w, &t, beside(w.glance.into.hash)) is not NULL
+    return not tracked or c is not NULL or open_tunnel(core, w, &t, beside(w.glance.into.seat.hash)) is not NULL

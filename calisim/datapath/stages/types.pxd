@@ -139,10 +139,16 @@ cdef struct Route:
     uint32_t endpoint                # LOCAL: the pod, 0 the router itself
 
 
+# Where in the index a tuple is looked for: none of the slots from its home up to ``at`` concerns it.
+cdef struct Seat:
+    uint64_t hash
+    uint64_t at
+
+
 # A tuple that the groups will probably ask for.
 cdef struct Foresight:
     Tuple tuple
-    uint64_t hash
+    Seat seat
 
 
 # What is known of a packet before its turn: the FIB does not change within a leg, so that lookups of a whole frame
@@ -156,7 +162,10 @@ cdef struct Glance:
     uint32_t src
     uint32_t class_of_dst
     uint32_t class_of_src
-    uint64_t hash                    # of the conntrack tuple
+    Tuple tuple                      # conntrack's, of the packet as it is before its turn
+    Seat seat                        # of that
+    uint64_t chance                  # that a search for a port draws from for it, where it is ``drawn``
+    bint drawn                       # ``out`` is what the first port of that search comes to
 
 
 # ICMP type << 8 | code
@@ -304,6 +313,7 @@ cdef struct Core:
     uint32_t connection_count
     uint32_t connection_room
     Tie* ties                        # of each connection
+    bint sourced                     # the index leads to translated ones by their sources, too
     Taken* taken                     # a cache: what is not there is looked up
     uint64_t taken_mask
     uint32_t* ordinals               # [router][conntrack, fabric]: the last one given; of all shards
@@ -373,7 +383,7 @@ cdef struct Walk:
     Connection* connection           # of ORIGINAL and REPLY, of NEW once it is confirmed
     Header* quote                    # of an ICMP error, else NULL
     bint accepted                    # by a guard's untracked or preDNAT policy: its filter policy is not asked
-    uint64_t hash                    # of the conntrack tuple
+    Seat seat                        # of the conntrack tuple
     const Wrapped* inside            # NULL: the packet is what it is
     uint32_t error                   # the ICMP error that the router would send if the packet ends here, 0 none
     uint32_t error_mtu

@@ -13,7 +13,7 @@ from calisim.datapath.stages.hosts cimport forward_in, host_in, host_out, pre_dn
 from calisim.datapath.stages.lookup cimport answers, class_of, lookup, resolve
 from calisim.datapath.stages.police cimport police
 from calisim.datapath.stages.source_check cimport source_check
-from calisim.datapath.stages.track cimport hash_of
+from calisim.datapath.stages.track cimport hash_of, seat_of
 from calisim.datapath.stages.translate cimport translate
 from calisim.datapath.stages.verdict cimport drop, end, object_to, proceed, unknown
 
@@ -38,7 +38,7 @@ cdef inline bint choose_source(Core* core, Walk* w) noexcept nogil:
         return False
     w.result.src = device_address(w.router, w.route.device)
     t = tuple_now(w)
-    w.hash = hash_of(&t)
+    w.seat = seat_of(core, hash_of(&t))
     return True
 
 
@@ -80,15 +80,14 @@ cdef inline bint ttl_and_mtu(Core* core, Walk* w) noexcept nogil:
     return True
 
 
-cdef inline bint fabric_out(Core* core, Walk* w) noexcept nogil:
+cdef inline bint fabric_out(Core* core, Walk* w, const Wire* wire) noexcept nogil:
     """The frame leaves by the router's interface.      Sets  RESULT.wire      Drops  SOURCE_CHECK, SG_EGRESS"""
-    cdef Wire wire = wire_of(w)
     emit(core, w, DEVICE_ETHERNET, DIRECTION_OUT, STAGE_FABRIC_OUT, 0, w.route.detail)
     if w.result.wire == 0:
         w.result.wire = wire.length
     if w.router.flags & ROUTER_FLAG_SOURCE_DEST_CHECK and wire.src != w.router.address:
         return drop(core, w, STAGE_FABRIC_OUT, DROP_SOURCE_CHECK, w.id, w.router.detail)
-    return egress(core, w, &wire)
+    return egress(core, w, wire)
 
 
 cdef inline bint policed(Core* core, Walk* w) noexcept nogil:
@@ -138,6 +137,7 @@ cdef inline bint look_again(Core* core, Walk* w, bint outbound) noexcept nogil:
 cdef inline bint onward(Core* core, Walk* w, uint32_t start) noexcept nogil:
     """From SOURCE_CHECK or OUTPUT, or a later stage where it resumes, to the interface that it leaves by."""
     cdef uint32_t next_hop
+    cdef Wire wire
     if start < STAGE_CONNTRACK:
         if w.carry.device == DEVICE_LOOPBACK:
             if w.result.src == 0 and not choose_source(core, w):
@@ -163,14 +163,18 @@ cdef inline bint onward(Core* core, Walk* w, uint32_t start) noexcept nogil:
         if w.carry.device != DEVICE_LOOPBACK:
             object_to(w, ERROR_HOST_UNREACHABLE, w.result.ttl, 0)
         return drop(core, w, STAGE_LOOKUP, DROP_UNREACHABLE, w.id, 0)
-    return fabric_out(core, w) and fabric(core, w, w.router.subnet, next_hop, w.id)
+    wire = wire_of(w)
+    return fabric_out(core, w, &wire) and fabric(core, w, &wire, w.router.subnet, next_hop, w.id)
 
 
 cdef inline bint outbound(Core* core, Walk* w) noexcept nogil:
     """An outer piece that was cut here resumes at FABRIC_OUT.      Drops  as LOOKUP, UNREACHABLE"""
     cdef uint32_t next_hop
-    return (look_again(core, w, True) and tunnel_link(core, w, &next_hop) and fabric_out(core, w)
-            and fabric(core, w, w.router.subnet, next_hop, w.id))
+    cdef Wire wire
+    if not look_again(core, w, True) or not tunnel_link(core, w, &next_hop):
+        return False
+    wire = wire_of(w)
+    return fabric_out(core, w, &wire) and fabric(core, w, &wire, w.router.subnet, next_hop, w.id)
 
 
 cdef inline bint passing(Core* core, Walk* w, uint32_t start) noexcept nogil:
@@ -180,7 +184,6 @@ cdef inline bint passing(Core* core, Walk* w, uint32_t start) noexcept nogil:
     cdef Result* result = w.result
     cdef Result outer = result[0]
     cdef Glance glance
-    cdef Tuple t
     cdef bint goes_on
     inside.packet, inside.result, inside.encap, inside.tos = w.packet, result, w.carry.encap, w.carry.tos
     packet.protocol, packet.tcp_flags = ENCAPSULATIONS[inside.encap].protocol, 0
@@ -194,8 +197,9 @@ cdef inline bint passing(Core* core, Walk* w, uint32_t start) noexcept nogil:
     glance.src, glance.class_of_src = outer.src, class_of(&core.fib, outer.src)
     resolve(&core.fib, w.id, outer.dst, glance.class_of_dst, &glance.route)
     resolve(&core.fib, w.id, outer.src, glance.class_of_src, &glance.back)
-    t = tuple_now(w)
-    w.hash = glance.hash = hash_of(&t)
+    glance.tuple = tuple_now(w)
+    w.seat = glance.seat = seat_of(core, hash_of(&glance.tuple))
+    glance.drawn = False
     goes_on = onward(core, w, start)
     outer.outer_src, outer.outer_dst = outer.src, outer.dst
     w.carry.outer_ttl, w.carry.encap, w.carry.tos = outer.ttl, inside.encap, inside.tos

@@ -36,24 +36,63 @@ def document(
 ) -> dict[str, Any]:
     """The page's document. ``asked``: packets whose journeys are shown first; the others stand for classes of the traffic.
     ``edits``: how the scenario was changed for this call, as on the command line."""
-    flows: dict[str, Flows] = {}
-    strange: Counter[int] = Counter()                # packets that were asked for, by how many variants cannot send them
+    watch = Watching(asked, len(variants))
+    compared = compare(scenario, variants, engine=engine, progress=progress, watch=watch)
+    for failure in failures(compared):
+        warn(failure)
+    return drawn(compared, watch, edits=edits, progress=progress)
 
-    def watch(network: Network) -> Flows:
-        for number, request in enumerate(asked):
+
+class Watching:
+    """Sees the waves of every variant's network, and knows the packets that were asked for: one of ``variants`` networks has
+    to know each."""
+
+    def __init__(self, asked: Sequence[Request], variants: int) -> None:
+        self.asked = asked
+        self._flows: dict[str, Flows] = {}               # by variant
+        self._drawn: dict[str, tuple[int, dict[str, Any], dict[str, Any]]] = {}
+        self._variants = variants
+        self._strange: Counter[int] = Counter()          # asked packets, by how many variants cannot send them
+
+    def __call__(self, network: Network) -> Flows:
+        for number, request in enumerate(self.asked):
             try:
                 packet_of(network, request)
             except UsageError:
-                strange[number] += 1
-                if strange[number] == len(variants):
+                self._strange[number] += 1
+                if self._strange[number] == self._variants:
                     raise
-        flows[network.variant] = Flows(network)
-        return flows[network.variant]
+        return self.beside(network)
 
-    compared = compare(scenario, variants, engine=engine, progress=progress, watch=watch)
-    for failure in dict.fromkeys(one for report in compared.variants for one in report.network.intent.failures):
-        warn(failure)
+    def beside(self, network: Network) -> Flows:
+        """A network more, which need not know the packets."""
+        flows = self._flows[network.variant] = Flows(network)
+        self._drawn.pop(network.variant, None)
+        return flows
+
+    def drawn(self, network: Network, maps: list[dict[str, Any]], variants: int) -> dict[str, Any]:
+        """A network's traffic, one of so many variants, over one of the maps, to which its own is added where it is new."""
+        known = self._drawn.get(network.variant)
+        if known is None or known[0] != variants:
+            known = variants, Map(network).document(), traffic(self._flows[network.variant], variants)
+            self._drawn[network.variant] = known
+        if known[1] not in maps:
+            maps.append(known[1])
+        return {"id": network.variant, "map": maps.index(known[1]), **known[2]}
+
+
+def failures(compared: Comparison) -> dict[str, None]:
+    """What the control plane could not do, each sentence once."""
+    return dict.fromkeys(one for report in compared.variants for one in report.network.intent.failures)
+
+
+def drawn(
+    compared: Comparison, watch: Watching, *, edits: Sequence[str] = (), progress: Progress | None = None,
+    keep: bool = False,
+) -> dict[str, Any]:
+    """The document of a comparison whose networks were watched. ``keep``: their tables, for the next time."""
     maps: list[dict[str, Any]] = []
+    scenario = compared.scenario
     found, count = classes(compared.variants, MOST_JOURNEYS)
     return {
         "apiVersion": documents.API_VERSION, "kind": "Report",
@@ -61,21 +100,15 @@ def document(
         "comparison": json.loads(documents.comparison(compared)), "scopes": TITLES,
         "encaps": {one.name.lower(): {"title": encapsulation(one).title} for one in Encap if one},
         "reasons": {reason.name: reason.remedy for reason in DropReason if reason},
-        "variants": [_variant(report.network, flows[report.id], maps, len(compared.variants)) for report in compared.variants],
+        "variants": [watch.drawn(one.network, maps, len(compared.variants)) for one in compared.variants],
         "maps": maps, "classes": count,
-        "journeys": _journeys(compared, asked, found, edits, progress),
+        "journeys": _journeys(compared, watch.asked, found, edits, progress, keep),
     }
-
-
-def _variant(network: Network, flows: Flows, maps: list[dict[str, Any]], variants: int) -> dict[str, Any]:
-    drawn = Map(network).document()
-    if drawn not in maps:
-        maps.append(drawn)
-    return {"id": network.variant, "map": maps.index(drawn), **traffic(flows, variants)}
 
 
 def _journeys(
     compared: Comparison, asked: Sequence[Request], found: Sequence[Class], edits: Sequence[str], progress: Progress | None,
+    keep: bool,
 ) -> list[dict[str, Any]]:
     """Variant by variant, so that only one network's tables are in memory."""
     ids = [report.id for report in compared.variants]
@@ -88,7 +121,8 @@ def _journeys(
             progress(f"{report.id}: journeys", 0)
         for entry, subject in zip(told, subjects, strict=True):
             entry["told"][report.id] = journey(report.network, subject.request)
-        report.network.release()
+        if not keep:
+            report.network.release()
     sizes = accumulate(len(json.dumps(entry)) for entry in told)
     fitting = sum(size <= MOST_BYTES for size in sizes)
     return told[:max(fitting, len(asked), 1)]

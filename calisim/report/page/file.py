@@ -23,12 +23,20 @@ _UNSAFE = {ord(char): f"\\u{ord(char):04x}" for char in "<>&\u2028\u2029"}
 
 def page(document: dict[str, Any]) -> str:
     """The whole file."""
-    style, script = _read("page.css"), modules(ENTRY)
-    policy = (
-        f"default-src 'none'; style-src '{_hash(style)}'; script-src '{_hash(script)}'; base-uri 'none'; form-action 'none'")
+    return framed(document["scenario"]["name"], data(document), policy(ENTRY), ENTRY)
+
+
+def policy(entry: str, more: str = "") -> str:
+    """What a page that begins with this module may do: nothing but itself, and ``more``."""
+    hashes = f"style-src '{_hash(_read('page.css'))}'; script-src '{_hash(modules(entry))}'"
+    return f"default-src 'none'; {hashes}; base-uri 'none'; form-action 'none'{more}"
+
+
+def framed(name: str, content: str, policy: str, entry: str) -> str:
+    """A page of that module over JSON that may stand in a script block (see :func:`data`)."""
     parts = {
-        "title": escape(f"{document['scenario']['name']} – calisim"), "policy": escape(policy, quote=False), "style": style,
-        "data": data(document), "script": script}
+        "title": escape(f"{name} – calisim"), "policy": escape(policy, quote=False), "style": _read("page.css"), "data": content,
+        "script": modules(entry)}
     return re.sub(r"\{\{(\w+)\}\}", lambda found: parts[found[1]], _read("page.html"))
 
 
@@ -57,6 +65,7 @@ def _collect(name: str, seen: dict[str, bool], parts: list[str]) -> None:
     parts.append(f"// {name}\n{_EXPORT.sub('', _IMPORT.sub('', text))}")
 
 
+@cache
 def _read(name: str) -> str:
     return files(__package__).joinpath("web", name).read_text("utf-8")
 

@@ -10,16 +10,12 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
 from ...analysis.explain import Request, trace
+from ...analysis.stations import stations
 from ...errors import UsageError
-from ...vocabulary import Device, Stage
 from .. import json as documents
 
 if TYPE_CHECKING:
-    import numpy as np
-
-    from ...analysis.explain import Journey, Step
     from ...analysis.network import Network
-    from ...control.intent import Intent
 
 
 @dataclass(frozen=True)
@@ -58,42 +54,6 @@ def journey(network: Network, request: Request) -> dict[str, Any] | None:
         told = trace(network, request)
     except UsageError:
         return None
-    boxes = _Boxes(network.intent)
     return {
-        "trace": json.loads(documents.trace_document(told, network.intent)), "request": boxes.of(told.request),
-        "reply": None if told.reply is None else boxes.of(told.reply)}
-
-
-class _Boxes:
-    """Names of the map's boxes, as the Intent names places: ``node/…``, ``NAMESPACE/POD``, ``subnet/…``, ``vpc/…``, ``igw/…``,
-    ``host/…``, ``outside``."""
-
-    def __init__(self, intent: Intent) -> None:
-        self._intent = intent
-        self._routers = {router.name for router in intent.routers}
-        self._subnets = {subnet.name for subnet in intent.fabric.subnets}
-
-    def of(self, journey: Journey) -> list[str]:
-        return [self._box(step, journey) for step in journey.steps]
-
-    def _box(self, step: Step, journey: Journey) -> str:
-        event, intent = crossed(step, journey), self._intent
-        if event is not None and event["endpoint"] and (event["device"] == Device.VETH or not event["router"]):
-            return intent.endpoint(int(event["endpoint"])).name
-        if event is not None and event["router"]:
-            return f"node/{intent.router(int(event['router'])).name}"
-        if step.stage is Stage.FABRIC and step.where in self._subnets:
-            return f"subnet/{step.where}"
-        if step.where in self._routers:
-            return f"node/{step.where}"
-        return step.where
-
-
-def crossed(step: Step, journey: Journey) -> np.void | None:
-    """The EVENT of a step that tells of one."""
-    if step.crossing is None or journey.fates is None:
-        return None
-    generation, position = step.crossing
-    events = journey.fates.family[generation].results.events
-    assert events is not None
-    return events[position]
+        "trace": json.loads(documents.trace_document(told)), "request": stations(network.intent, told.request),
+        "reply": None if told.reply is None else stations(network.intent, told.reply)}

@@ -15,7 +15,7 @@ ENCAPSULATIONS: tuple[Encapsulation, ...] = (none.ENCAPSULATION, ipip.ENCAPSULAT
 
 
 class Encap(IntEnum):
-    """How a packet is wrapped on the wire between nodes; codes are those of :data:`ENCAPSULATIONS`."""
+    """How a packet is wrapped on the wire between nodes; codes are those of ``ENCAPSULATIONS``."""
 
     NONE = none.ENCAPSULATION.code
     IPIP = ipip.ENCAPSULATION.code

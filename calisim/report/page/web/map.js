@@ -11,8 +11,54 @@ const DOT = 18;                 // pixels, under which a node is a dot
 const NEAR = 60;                // flows drawn of a chosen node …
 const OF_ONE = 4;               // … and how wide the widest of them is
 
+// The most bytes of a ribbon; maps side by side have the same scale.
+export function widestOf(report, id) {
+  const variant = report.variants.find((one) => one.id === id);
+  const map = report.maps[variant.map];
+  return widest(flowsOf(variant.bySubnet, variant.outcomes, boxNames(map)), routersOf(map));
+}
+
 export class MapView {
   constructor(report, id, onNode) {
+    this.onNode = onNode;
+    this.chosen = null;
+    this.box = null;
+    this.canvas = h("canvas", { "aria-hidden": "true" });
+    this.overlay = s("svg", { class: "overlay", role: "img" });
+    this.tip = h("div", { class: "tip", hidden: true });
+    this.stage = h("div", { class: "mapstage", tabindex: "0", role: "application" }, this.canvas, this.overlay, this.tip);
+    const control = (name, sign, action) => h("button", { type: "button", "aria-label": name, title: name, onclick: action }, sign);
+    this.title = h("h3");
+    this.find = h("input", { type: "search", placeholder: "Find a node or pod", onchange: () => this.search(this.find.value) });
+    this.say = h("p", { class: "maptext", "aria-live": "polite" });
+    this.element = h(
+      "figure", { class: "map" },
+      h("div", { class: "mapbar" }, this.title, this.find,
+        control("Zoom in", "+", () => this.zoomBy(1.6)), control("Zoom out", "−", () => this.zoomBy(1 / 1.6)), control("Show all", "⤢", () => this.fit())),
+      this.stage, this.say);
+    this.events();
+    onTheme(() => { this.palette = null; this.draw(); });
+    new ResizeObserver(() => this.resize()).observe(this.stage);
+    this.take(report, id);
+  }
+
+  // Another document or variant; what is looked at stays, where it is still there. most: the most bytes of a ribbon on both maps.
+  show(report, id, most) {
+    const chosen = this.chosen === null ? null : this.map.nodes[this.chosen].name;
+    const used = this.used();
+    const before = this.map;
+    this.take(report, id);
+    this.most = most;
+    const node = this.map.nodes.findIndex((one) => one.name === chosen);
+    this.chosen = node < 0 ? null : node;
+    this.tell();
+    if (this.plan && (JSON.stringify(before) !== JSON.stringify(this.map) || used.join() !== this.used().join())) {
+      this.plan = null;
+      this.resize();
+    } else this.draw();
+  }
+
+  take(report, id) {
     this.report = report;
     this.variant = report.variants.find((one) => one.id === id);
     this.map = report.maps[this.variant.map];
@@ -21,28 +67,17 @@ export class MapView {
     this.nodeNames = [...this.map.nodes.map((node) => `node/${node.name}`), ...this.map.hosts.map((host) => host.name), "outside"];
     this.subnetOf = new Map();
     for (const vpc of this.map.vpcs) for (const subnet of vpc.subnets) for (const node of subnet.nodes) this.subnetOf.set(node, subnet);
-    this.onNode = onNode;
-    this.chosen = null;
-    this.box = null;
-    this.most = this.widest();
     this.busiest = (this.variant.nodes ?? []).slice(0, this.map.nodes.length).reduce((most, sums) => Math.max(most, sums[0] + sums[2]), 0);
-    this.canvas = h("canvas", { "aria-hidden": "true" });
-    this.overlay = s("svg", { class: "overlay", role: "img" });
-    this.tip = h("div", { class: "tip", hidden: true });
     const lost = this.variant.bySubnet.filter((row) => this.variant.outcomes[row[3]].verdict === "dropped").reduce((sum, row) => sum + row[4], 0);
+    this.title.textContent = id;
     this.overlay.setAttribute("aria-label", `Map of ${this.map.nodes.length} nodes in ${this.map.vpcs.length} VPC, traffic of ${id}: ${number(lost)} packets lost; the tables below hold the same numbers`);
-    this.stage = h("div", { class: "mapstage", tabindex: "0", role: "application", "aria-label": `Map, ${id}: arrows move, plus and minus zoom, 0 shows all` }, this.canvas, this.overlay, this.tip);
-    const control = (name, sign, action) => h("button", { type: "button", "aria-label": name, title: name, onclick: action }, sign);
-    this.find = h("input", { type: "search", placeholder: "Find a node or pod", "aria-label": `Find a node or pod on the map of ${id}`, onchange: () => this.search(this.find.value) });
-    this.say = h("p", { class: "maptext", "aria-live": "polite" });
-    this.element = h(
-      "figure", { class: "map" },
-      h("div", { class: "mapbar" }, h("h3", {}, id), this.find,
-        control("Zoom in", "+", () => this.zoomBy(1.6)), control("Zoom out", "−", () => this.zoomBy(1 / 1.6)), control("Show all", "⤢", () => this.fit())),
-      this.stage, this.say);
-    this.events();
-    onTheme(() => { this.palette = null; this.draw(); });
-    new ResizeObserver(() => this.resize()).observe(this.stage);
+    this.stage.setAttribute("aria-label", `Map, ${id}: arrows move, plus and minus zoom, 0 shows all`);
+    this.find.setAttribute("aria-label", `Find a node or pod on the map of ${id}`);
+  }
+
+  // Boxes that traffic begins or ends in: the others may be left out.
+  used() {
+    return [...new Set(this.variant.bySubnet.flatMap((row) => [this.names[row[0]], this.names[row[1]]]))].sort();
   }
 
   events() {
@@ -94,10 +129,10 @@ export class MapView {
   resize() {
     const width = Math.max(300, Math.round(this.stage.clientWidth));
     if (this.plan && this.plan.width === width) return;
-    const used = new Set(this.variant.bySubnet.flatMap((row) => [this.names[row[0]], this.names[row[1]]]));
-    this.plan = layout(this.map, width, used);
+    this.plan = layout(this.map, width, new Set(this.used()));
     this.stage.style.height = `${this.plan.height}px`;
-    this.fit();
+    if (this.view) this.draw();
+    else this.fit();
   }
 
   fit() {
@@ -141,10 +176,14 @@ export class MapView {
 
   choose(node) {
     this.chosen = node;
-    this.say.textContent = node === null ? "" : this.describe(node)
-      + (this.variant.byNode ? ". Its own traffic is drawn." : ". There are too many flows to draw those of one node.");
-    this.onNode?.(node);
+    this.tell();
+    this.onNode?.(node === null ? null : this.map.nodes[node]);
     this.draw();
+  }
+
+  tell() {
+    this.say.textContent = this.chosen === null ? "" : this.describe(this.chosen)
+      + (this.variant.byNode ? ". Its own traffic is drawn." : ". There are too many flows to draw those of one node.");
   }
 
   search(text) {
@@ -166,11 +205,6 @@ export class MapView {
     this.view.x = cell.x + cell.w / 2 - this.plan.width / 2 / this.view.z;
     this.view.y = cell.y + cell.h / 2 - this.plan.height / 2 / this.view.z;
     this.choose(node);
-  }
-
-  // The most bytes of a ribbon; maps side by side have the same scale.
-  widest() {
-    return widest(flowsOf(this.variant.bySubnet, this.variant.outcomes, this.names), this.routers);
   }
 
   // The boxes that a journey crosses, and the one where the packet is.

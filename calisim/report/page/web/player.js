@@ -146,8 +146,12 @@ export class Player {
     });
   }
 
+  // Another journey, or the same as it is now: then the packet stays at the stage where it was.
   load(journey, variants) {
     this.pause();
+    const same = this.journey && ["from", "to", "protocol", "port", "size"].every((part) => this.journey[part] === journey[part]);
+    const at = same && this.lanes.length ? this.frames[this.frame][0] : 0;
+    const frame = same ? this.frame : 0;
     this.journey = journey;
     const all = variants.map((variant) => new Lane(this.report, journey, variant));
     this.lanes = all.filter((lane) => lane.told);
@@ -168,8 +172,10 @@ export class Player {
         h("div", {}, ["request", "reply"].map((way) => lane.told.trace[way]?.reason && dropCard(lane.told.trace[way], way, this.report.reasons)),
         h("div", { class: "stagebox", tabindex: "0", role: "region", "aria-label": `Stages, ${lane.variant}` }, lane.list),
         policy(lane.told.trace.request),
-        h("p", { class: "quiet" }, "The same in a terminal:"), code(journey.commands[lane.variant], "the command"))))));
-    this.go(0);
+        h("p", { class: "quiet" }, journey.commands[lane.variant] ? "The same in a terminal:" : "Save it as a scenario to have the same in a terminal."),
+        journey.commands[lane.variant] && code(journey.commands[lane.variant], "the command"))))));
+    const stage = this.frames.findIndex((one) => one[0] === at && at !== null);
+    this.go(stage < 0 ? frame : stage);
   }
 
   key(event) {

@@ -2,12 +2,11 @@
 import { h, replace } from "./dom.js";
 
 const FIRST = 20;
+const kept = new Map();         // caption → how the reader left the table, should it be drawn again
 
 // columns: {title, value(row) → text or number, cell(row) → node or text, number: true}
 export function table(caption, columns, rows, { filter = rows.length > 8, sort = null } = {}) {
-  let order = sort;
-  let words = "";
-  let shown = FIRST;
+  let { order, words, shown } = kept.get(caption) ?? { order: sort, words: "", shown: FIRST };
   const body = h("tbody");
   const status = h("p", { class: "quiet", role: "status" });
   const more = h("button", { type: "button", onclick: () => { shown *= 4; draw(); } }, "Show more");
@@ -35,6 +34,7 @@ export function table(caption, columns, rows, { filter = rows.length > 8, sort =
   }
 
   function draw() {
+    kept.set(caption, { order, words, shown });
     const found = chosen();
     heads.forEach((head, index) => {
       const mine = order && order.index === index;
@@ -49,7 +49,7 @@ export function table(caption, columns, rows, { filter = rows.length > 8, sort =
   }
 
   const input = h("input", {
-    type: "search", placeholder: "Filter", "aria-label": `Filter: ${caption}`,
+    type: "search", placeholder: "Filter", "aria-label": `Filter: ${caption}`, value: words,
     oninput: (event) => { words = event.target.value; shown = FIRST; draw(); } });
   draw();
   return h(

@@ -1,0 +1,64 @@
+"""What a picture holds that a file's page does not: the variant that no file has."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import pytest
+
+import calisim
+from calisim.analysis.explain import Request
+from calisim.errors import UsageError
+from calisim.view.picture import Pictures
+
+SCENARIOS = Path(__file__).parents[2] / "scenarios"
+
+
+def pictures(name: str, *ids: str, asked: tuple[Request, ...] = ()) -> Pictures:
+    return Pictures(calisim.load(SCENARIOS / f"{name}.yaml"), ids or ("as-is",), asked, "fast")
+
+
+def test_no_command_names_a_variant_that_no_file_has() -> None:
+    made = pictures("s11-static-routes-quota").document("as-is", {"down/a-2": True}, needs=False)
+    cures = {
+        id_: [line for one in made["report"]["journeys"] for line in one["told"][id_]["trace"]["request"]["cure"]]
+        for id_ in ("as-is", "changed")}
+    assert any("calisim trace" in line and "--set" in line for line in cures["as-is"])
+    assert cures["changed"] and not any("calisim" in line for line in cures["changed"])
+    assert "--variant changed" not in json.dumps(made)
+
+
+def test_what_decided_is_said_to_be_switched_here() -> None:
+    made = pictures("s05-no-protocol-4").document("calico-cross-subnet", {"ipip/prod/nodes": True}, needs=False)
+    text = json.dumps(made)
+    assert "s05-no-protocol-4.yaml" in text and made["difference"]["mended"] == 16
+    made = pictures("s03-one-node-forgotten").document("as-is", {"check/us-east-1b": True}, needs=False)
+    ends = [one["told"]["changed"]["trace"]["request"]["steps"][-1]["decidedBy"] for one in made["report"]["journeys"]]
+    assert "(switched here)" in [end["file"] for end in ends if end]
+
+
+def test_the_name_is_one_that_is_free() -> None:
+    scenario = calisim.load(
+        SCENARIOS / "s02-check-still-on.yaml", set=["variants=[as-is, {name: changed, set: {seed: 2}}]", "expect=[]"])
+    made = Pictures(scenario, ("changed",), (), "fast").document("changed", {"down/a-1": True}, needs=False)
+    assert made["pair"] == ["changed", "changed-2"]
+
+
+def test_packets_that_were_asked_for_come_first_and_have_to_be_known() -> None:
+    asked = Request("web-a-1-0", "web-a-2-0", "tcp", 80, 1000)
+    nobody = Request("nobody", "web-a-2-0", "tcp", 80, 1000)
+    made = pictures("s02-check-still-on", asked=(asked,))
+    for choices in ({}, {"check/us-east-1a": False}, {"check/us-east-1a": False, "down/b-1": True}):
+        first = made.document("as-is", choices, needs=False)["report"]["journeys"][0]
+        assert (first["from"], first["packets"]) == ("web-a-1-0", 0) and len(first["told"]) == 1 + bool(choices)
+    with pytest.raises(UsageError, match="nobody"):
+        pictures("s02-check-still-on", asked=(nobody,)).document("as-is", {}, needs=False)
+
+
+def test_needs_are_measured_once(monkeypatch) -> None:
+    made = pictures("s02-check-still-on")
+    whole = made.document("as-is", {}, needs=True)
+    monkeypatch.setattr("calisim.view.picture.measured", lambda *_: pytest.fail("measured again"))
+    again = made.document("as-is", {}, needs=False)
+    assert again["report"] == whole["report"] == made.document("as-is", {}, needs=True)["report"]
