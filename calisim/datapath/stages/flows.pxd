@@ -70,8 +70,8 @@ cdef inline bint is_trusted(const Core* core, const Flow* f, const Packet* packe
 cdef inline void set_out(
     Core* core, const uint32_t* rows, uint32_t count, Waiting* waiting, uint32_t* waiting_count,
 ) noexcept nogil:
-    """A handful of packets look for their Flows, and those that are trusted are at their end already. Each pass fetches the memory
-    that the next one reads.      Sets  waiting: the others"""
+    """A handful of packets look for their Flows, and those that are trusted are at their end already. Each pass fetches the
+    memory that the next one reads.      Sets  waiting: the others"""
     cdef const uint64_t* index = core.flow_index
     cdef Flow* flows = core.flows
     cdef const Packet* packets = core.packets
