@@ -445,11 +445,12 @@ def test_a_flow_that_held_before_somebody_closed_its_connection_is_not_trusted()
     """Nor if the connection was disturbed in the wave before, too."""
     intent = plain().build()
     pair = Pair(intent)
-    tcp = {"protocol": 6, "tcp_flags": ACK}
+    tcp = {"protocol": 6, "tcp_flags": ACK, "destination": P2}
+    back = {**BACK, "source": P2, "protocol": 6, "tcp_flags": ACK}
     for second in range(1, 5):
-        pair.forward(np.concatenate([sent(intent, second, **tcp), sent(intent, second, **{**BACK, **tcp})]))
-    pair.forward(sent(intent, 5, **{**BACK, **tcp, "tos": 4}))
-    pair.forward(np.concatenate([sent(intent, 6, **tcp), sent(intent, 6, **{**BACK, **tcp, "tcp_flags": FIN | ACK})]))
+        pair.forward(np.concatenate([sent(intent, second, **tcp), sent(intent, second, **back)]))
+    pair.forward(sent(intent, 5, **back, tos=4))
+    pair.forward(np.concatenate([sent(intent, 6, **tcp), sent(intent, 6, **{**back, "tcp_flags": FIN | ACK})]))
     pair.forward(sent(intent, 7, **tcp))
     pair.compare()
 

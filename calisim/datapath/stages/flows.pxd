@@ -206,7 +206,8 @@ cdef inline bint keeps_place(uint32_t marks) noexcept nogil:
 cdef inline void found_to_hold(
     Core* core, uint32_t home_shard, uint32_t number, uint32_t leg, uint64_t absent, bint calm,
 ) noexcept nogil:
-    """The next packets of a Flow may be trusted with it on this leg (0, 1). ``calm``: nothing is wrong with that."""
+    """The next packets of a Flow may be trusted with it on this leg (0, 1), if nobody in the wave may undo what it rests on:
+    ``calm``."""
     cdef Flow* f = &core.homes[home_shard].flows[number - 1]
     if not calm:
         f.trusted[leg] = False
