@@ -65,6 +65,8 @@ class Post:
 
     def clear(self, octets: int, shards: int, room: int, rows: int) -> None:
         """Empties it and makes room for ``room`` of that size for each shard, in a wave of ``rows``."""
+    def make_room(self, octets: int) -> None:
+        """For a frame more for each shard, of what is of that size."""
     def take_all(self, rows: int) -> None:
         """Every row of a wave starts in the first shard."""
     def count(self, shard: int) -> int:

@@ -6,7 +6,7 @@ What a leg does is written in ``calisim/datapath/stages``; who calls and grows t
 """
 from libc.stdint cimport uint8_t, uint16_t, uint32_t, uint64_t
 from libc.stdlib cimport free, malloc
-from libc.string cimport memset
+from libc.string cimport memcpy, memset
 
 from calisim._vocabulary cimport *
 from calisim.datapath.stages.admit cimport admit
@@ -210,6 +210,24 @@ cdef class Post:
         for k in range(shards):
             self.batches[k].first, self.batches[k].room = <char*> self.memory + k * each, room
 
+    def make_room(self, size_t octets):
+        """For a frame more for each shard, of what is of that size."""
+        cdef Post wider = Post()
+        cdef uint32_t shards = 0, room = self.batches[0].room, k
+        cdef bint lacking = False
+        while shards < MOST_SHARDS and self.batches[shards].room:
+            lacking |= room - self.batches[shards].count < FRAME_SIZE
+            shards += 1
+        if not lacking:
+            return
+        if self.size < shards * octets * room:
+            raise ValueError("what is in this post is of another size")
+        wider.clear(octets, shards, 2 * room, self.rows)
+        for k in range(shards):
+            memcpy(wider.batches[k].first, self.batches[k].first, self.batches[k].count * octets)
+            self.batches[k].first, self.batches[k].room = wider.batches[k].first, wider.batches[k].room
+        self.memory, wider.memory, self.size = wider.memory, self.memory, wider.size
+
     def take_all(self, uint32_t rows):
         """All rows of a wave are for the first shard."""
         cdef uint32_t row
@@ -411,9 +429,7 @@ def step(
         left += batches[k].count - batches[k].taken
         if (<Post> posts[k]).rows != packets.shape[0] or posts[k] is out:
             raise ValueError("what has been sent is of another wave")
-    for k in range(count):
-        if (left > <Py_ssize_t>out.batches[k].room - out.batches[k].count
-                or (leg <= 2 and <Py_ssize_t>out.batches[k].room < packets.shape[0])):       # some may be recalled
+        if not out.batches[k].room:
             raise ValueError("there is no room for what is sent on")
     if left == 0 and not desk.frame_count and not desk.recall_count and not desk.called_count:
         return True, event_count, born_count

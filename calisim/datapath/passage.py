@@ -138,7 +138,7 @@ class Passage:
         shard, journal, nursery = part.shard, part.journal, part.nursery
         arrays = typed(self._wave, self._headers, self._results, *journal.arrays, *nursery.arrays)
         coming = sum(post.count(shard.number) for post in posts)
-        out.clear(CARRY_SIZE, len(posts), len(self._wave) if leg <= 2 else coming, len(self._wave))
+        out.clear(CARRY_SIZE, len(posts), coming + FRAME, len(self._wave))
         if leg <= 2:
             shard.notes.clear(NOTICE_SIZE, len(posts), coming if leg == 2 and len(posts) > 1 else 0, len(self._wave))
         while True:
@@ -150,6 +150,7 @@ class Passage:
             if done:
                 break
             shard.grow(self._earliest)
+            out.make_room(CARRY_SIZE)
             journal.make_room(EVENT_ROOM)
             nursery.make_room(FRAME)
             arrays = typed(self._wave, self._headers, self._results, *journal.arrays, *nursery.arrays)

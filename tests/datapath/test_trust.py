@@ -465,3 +465,16 @@ def test_routers_that_are_shared_out_take_what_is_owed_to_their_connections_alon
     for second in (40, 41, 42, 60):
         pair.forward(np.concatenate([sent(intent, second)] * 2))
     pair.compare()
+
+
+def test_more_packets_may_be_recalled_than_anybody_has_reckoned_with() -> None:
+    """All of them go on to the second router, though but one had been waiting before the first one."""
+    intent = plain().build()
+    pair = Pair(intent)
+    pair.cuts(*4 * [sent(intent, 1)])
+    posts, sizes = pair.cutting.shards[0].onward, []
+    with patch.object(passage.Passage, "_leg", autospec=True, side_effect=lambda *of, leg=passage.Passage._leg: (
+            leg(*of), sizes.append(posts[0].count(0)))):
+        pair.forward(np.concatenate([sent(intent, 2, tos=8), *1500 * [sent(intent, 2)]]))
+    assert max(sizes) == 1501
+    pair.compare()

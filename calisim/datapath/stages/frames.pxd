@@ -20,7 +20,11 @@ cdef enum:
 
 
 cdef inline bint lacks_room(const Core* core, bint flows_may_grow) noexcept nogil:
-    """For one frame more."""
+    """For one frame more, and for where its packets go on: some may be recalled that nobody has reckoned with."""
+    cdef uint32_t k
+    for k in range(MOST_SHARDS):
+        if core.out[k].room and core.out[k].room - core.out[k].count < FRAME_SIZE:
+            return True
     return (core.connection_room - core.connection_count < CONNECTIONS_A_LEG * FRAME_SIZE
             or core.index_count > (core.index_mask + 1) // 8 * 5
             or core.affinity_count > (core.affinity_mask + 1) // 2
