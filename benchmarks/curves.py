@@ -81,7 +81,8 @@ def plot(document: dict[str, Any], folder: Path) -> None:
         axes.plot(at, middle, marker="o")
         axes.set(xscale="log", ylim=(0, 1.08 * max(best)), xlabel=LABELS[name][0], ylabel=LABELS[name][1])
         axes.grid(alpha=0.3)
-    figure.suptitle(f"{document['machine']['cpu']}, {document['date'][:10]}; {document["nodes"]:,} nodes, if not said otherwise")
+    cpu, nodes = document["machine"]["cpu"], document["nodes"]
+    figure.suptitle(f"{cpu}, {document['date'][:10]}; {nodes:,} nodes where it is not said otherwise")
     figure.savefig(folder / "performance.svg", metadata={"Date": None})
     pyplot.close(figure)
 
