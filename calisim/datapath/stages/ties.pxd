@@ -19,6 +19,7 @@ from calisim.datapath.stages.expiry cimport HISTORY_LAST, fabric_timeout, later,
 
 cdef extern from "intrinsics.h":
     ctypedef void aside                # of a function that is rarely called
+    void prefetch_write(const void* address) nogil
 
 cdef enum:
     EVEN = 10                        # seconds that a wave may last for its packets to be trusted, shorter than all time-outs
@@ -237,6 +238,11 @@ cdef inline aside pay(Core* core, Connection* c, Tie* tie) noexcept nogil:
             return
         apply_last(core, c, tie, moments[first], times[first], first)
         moments[first] = 0
+
+
+cdef inline void ask_for_payment(const Core* core, uint32_t position) noexcept nogil:
+    prefetch_write(&core.ties[position])
+    prefetch_write(&core.connections[position])
 
 
 cdef inline void pay_up(Core* core, uint32_t position) noexcept nogil:
