@@ -70,6 +70,12 @@ def test_the_matrix_adds_up_to_the_run():
     assert cells["us-east-1a", "us-east-1a"].arrived == cells["us-east-1a", "us-east-1a"].sent
 
 
+def test_a_zone_with_the_name_of_another_cell_stands_there_once():
+    network, run, flows = ran(TWO, set=["vpcs.prod.subnets.*.zone=outside"])
+    zones = outcomes.matrix(network, flows)
+    assert zones.senders == ["outside"] == zones.receivers and sum(cell.sent for cell in zones.cells.values()) == run.tally.sent
+
+
 def test_answers_are_counted_and_said():
     network = calisim.load(TWO).build()
     flows = Flows(network)
