@@ -128,6 +128,19 @@ def test_a_map_stays_on_the_sheet_and_names_everything(path, edits):
             assert all({node.name, node.says[0], *(pod.name for pod in node.inside)} <= shown for node in subnet.inside)
 
 
+def test_every_way_out_begins_outside():
+    """None from VPC to VPC: that would be a peering."""
+    more = "vpcs.more={cidrs: [10.9.0.0/16], internetGateway: true, subnets: {c: {cidr: 10.9.0.0/24}}}"
+    axes, = topology.picture(calisim.load(TWO, set=more).build()).figure.axes
+    outside_, *clouds = [patch for patch in axes.patches if patch.get_linewidth() == 1.6 or patch.get_y() == 0.9]
+    ways = [list(zip(*line.get_data(), strict=True)) for line in axes.lines]
+    assert len(ways) == len(clouds) == 2
+    below, right = outside_.get_y() + outside_.get_height(), outside_.get_x() + outside_.get_width()
+    for way, cloud in zip(ways, clouds, strict=True):
+        assert way[0][1] == pytest.approx(below) or way[0][0] == pytest.approx(right)
+        assert way[-1][1] == pytest.approx(cloud.get_y())
+
+
 def test_the_same_answer_gives_the_same_bytes(compared):
     for draw in (
         lambda: comparison.picture(compared), lambda: outcomes.picture(*ran(TWO)),
