@@ -16,6 +16,7 @@ from pathlib import Path
 import click
 import pytest
 
+import calisim
 from calisim.cli.main import cli
 from docs.pages import PAGES, ROOT, Block, bash, blocks, folder, sessions
 
@@ -108,6 +109,12 @@ def test_every_command_is_in_a_block_that_runs_or_says_why_not(page: Path) -> No
     assert all(len(block.says) > 10 for block in shown if block.mark == "not run")
     prose = re.sub(r"^```.*?^```$", "", page.read_text(encoding="utf-8"), flags=re.DOTALL | re.MULTILINE)
     assert re.findall(r"\n\n    \S.*", prose) == []
+
+
+def test_the_reference_has_every_public_name() -> None:
+    page = (ROOT / "docs" / "api.md").read_text(encoding="utf-8")
+    told = re.findall(r"^\.\. (?:auto|py:)\w+:: calisim\.(?:\w+\.)*(\w+)", page, re.MULTILINE)
+    assert {name for name in calisim.__all__ if name[0] != "_"} <= set(told)
 
 
 def unrun() -> list[Block]:

@@ -31,11 +31,14 @@ def diagrams(function: F) -> F:
     return click.option("--mermaid", is_flag=True, help="Mermaid text instead, for Markdown.")(function)
 
 
-def _possible(_: click.Context, __: click.Parameter, path: str | None) -> str | None:
+def _possible(ctx: click.Context, _: click.Parameter, path: str | None) -> str | None:
+    """Mistakes are said before a long run, not after it."""
     if path is not None:
         from ..report.plots.canvas import require
 
         require()
+        if path in (ctx.params.get("svg"), ctx.params.get("png")):            # whichever was read before this one
+            raise UsageError(f"--svg and --png both write to {'standard output' if path == '-' else path}; name two files")
     return path
 
 
@@ -52,8 +55,6 @@ def draw(made: Callable[[], Picture], svg: str | None, png: str | None) -> bool:
 
     if svg is None and png is None:
         return False
-    if svg == png:
-        raise UsageError(f"--svg and --png both write to {'standard output' if svg == '-' else svg}; name two files")
     picture = made()
     files = [*([(svg, picture.svg())] if svg is not None else []), *([(png, picture.png())] if png is not None else [])]
     for path, octets in files:

@@ -13,7 +13,7 @@ from ..analysis.losses import protocol_word
 from ..analysis.stations import crossed, stations
 from ..analysis.telling import decider
 from ..quantities import format_address, plural
-from ..vocabulary import Device, Encap, Verdict
+from ..vocabulary import Device, Encap, EndpointKind, Verdict
 from ..vocabulary.encaps import encapsulation
 from .labels import label
 
@@ -186,7 +186,7 @@ class _Columns:
             return Station(label(name), "outside")
         endpoint = self._intent.endpoint(found)
         address = format_address(endpoint.address) if endpoint.address else ""
-        return Station(label(name), "host" if kind == "host" else "pod", address)
+        return Station(label(name), "host" if endpoint.kind is EndpointKind.HOST else "pod", address)
 
 
 class _Legs:

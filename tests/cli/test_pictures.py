@@ -52,9 +52,12 @@ def test_a_lost_packet_is_drawn_and_the_exit_code_stays(tmp_path):
 
 
 @needs_matplotlib
-def test_two_pictures_need_two_places():
-    result = call("compare", TWO_ZONES, "--svg", "-", "--png", "-")
-    assert result.exit_code == 2 and "both write to standard output" in result.stderr and not result.stdout
+@pytest.mark.parametrize("place", ["-", "a"])
+def test_two_pictures_need_two_places_which_is_said_before_anything_is_done(place):
+    for one, other in (("--svg", "--png"), ("--png", "--svg")):
+        result = call("compare", one, place, other, place, "nowhere.yaml")
+        assert result.exit_code == 2 and not result.stdout
+        assert f"both write to {'standard output' if place == '-' else place}" in result.stderr
 
 
 @pytest.mark.parametrize("line", DRAWN, ids=lambda line: line[0])

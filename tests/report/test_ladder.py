@@ -53,6 +53,14 @@ def test_inside_a_node_there_is_no_cloud():
     assert told(found.ways[0].rows) == [(0, None, 1, "NONE", False), (1, None, 2, "NONE", False), (2, "good", "")]
 
 
+def test_what_a_station_is_does_not_depend_on_what_it_is_called():
+    path = ROOT / "tests" / "cases" / "scenarios" / "two-zones.yaml"
+    network = calisim.load(path, set=["pods.web.namespace=host", "expect=[]"]).build()
+    found = ladder(network.trace("host/web-a-1-0", "host/api", port=443))
+    assert {station.name: station.kind for station in found.stations if station.name.startswith("host/")} == {
+        "host/web-a-1-0": "pod", "host/api": "host"}
+
+
 def test_what_is_lost_in_the_cloud_ends_there_and_its_receiver_is_not_reached():
     found = made("three-az", "calico-no-encap", "shop/web-a-1-0", "shop/db-5", port=5432)
     assert told(found.ways[0].rows)[1:] == [(1, None, 2, "NONE", True), (2, "loss", "FABRIC_NO_ROUTE")]

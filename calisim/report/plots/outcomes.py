@@ -96,7 +96,7 @@ def matrix(network: Network, flows: Flows) -> Matrix:
         if flow.outcome.reason:
             reasons = worst.setdefault(key, {})
             reasons[flow.outcome.reason.name] = reasons.get(flow.outcome.reason.name, 0) + flow.packets
-    order = (*kept, REST, WORLD)
+    order = dict.fromkeys((*kept, REST, WORLD))                 # a zone may be called like one of these
     return Matrix([zone for zone in order if any(zone == sender for sender, _ in sums)],
                   [zone for zone in order if any(zone == receiver for _, receiver in sums)],
                   {pair: Cell(sent, arrived, max(worst[pair], key=lambda name: worst[pair][name]) if pair in worst else "")

@@ -48,10 +48,21 @@ def _draw(made: Atlas) -> Figure:
         write(axes, EDGE + GAP, y + above / 2 - 0.2, word, 8.5, color=QUIET, style="italic", ha="left")
         _hosts(axes, made.hosts, y + 0.1, per_row)
         y += above
-    for cloud, size in zip(made.clouds, sizes, strict=True):
-        _cloud(axes, cloud, y, size, made.world)
+    for number, (cloud, size) in enumerate(zip(made.clouds, sizes, strict=True)):
+        _cloud(axes, cloud, y, size)
+        if made.world:
+            _way_out(axes, cloud, EDGE + size.width - 0.9, y, (EDGE + band, 0.7 + above / 2) if number else None)
         y += size.height + 0.35
     return figure
+
+
+def _way_out(axes: Axes, cloud: Cloud, x: float, y: float, around: tuple[float, float] | None) -> None:
+    """From what is outside to a point on the cloud's upper edge: straight down, or from a point ``around`` the clouds above."""
+    across, down = ([x, x], [y - 0.4, y]) if around is None else (
+        [around[0], around[0] + EDGE / 2, around[0] + EDGE / 2, x, x], [around[1], around[1], y - 0.175, y - 0.175, y])
+    axes.plot(across, down, color=QUIET, lw=1.6, ls="-" if cloud.gateway else ":", zorder=1)
+    if cloud.gateway:
+        write(axes, x, y, "internet gateway", 8, zorder=5, bbox={"boxstyle": "round,pad=0.3", "fc": "white", "ec": QUIET})
 
 
 def _hosts(axes: Axes, hosts: tuple[Place, ...], y: float, per_row: int) -> None:
@@ -92,15 +103,10 @@ def _node_height(node: Place) -> float:
     return 0.3 + 0.16 * (len(node.says) > 1 and not node.inside) + POD * len(node.inside) + (0.05 if node.inside else 0)
 
 
-def _cloud(axes: Axes, cloud: Cloud, y: float, size: Size, world: bool) -> None:
+def _cloud(axes: Axes, cloud: Cloud, y: float, size: Size) -> None:
     _box(axes, EDGE, y, size, VPC_FILL, QUIET, 1.6)
     _name(axes, EDGE + GAP, y + 0.2, cloud.name, size.width - 0.3, 11, weight="bold")
     _name(axes, EDGE + GAP, y + 0.4, cloud.says, size.width - 0.3, 8, color=QUIET)
-    if world:
-        axes.plot([EDGE + size.width - 0.9] * 2, [y - 0.4, y], color=QUIET, lw=1.6, ls="-" if cloud.gateway else ":", zorder=1)
-    if cloud.gateway:
-        write(axes, EDGE + size.width - 0.9, y, "internet gateway", 8, zorder=5,
-              bbox={"boxstyle": "round,pad=0.3", "fc": "white", "ec": QUIET})
     top = y + HEAD
     for row in _rows(cloud):
         x, height = EDGE + GAP, _row_size(row).height

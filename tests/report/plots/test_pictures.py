@@ -70,6 +70,12 @@ def test_the_matrix_adds_up_to_the_run():
     assert cells["us-east-1a", "us-east-1a"].arrived == cells["us-east-1a", "us-east-1a"].sent
 
 
+def test_a_zone_with_the_name_of_another_cell_stands_there_once():
+    network, run, flows = ran(TWO, set=["vpcs.prod.subnets.*.zone=outside"])
+    zones = outcomes.matrix(network, flows)
+    assert zones.senders == ["outside"] == zones.receivers and sum(cell.sent for cell in zones.cells.values()) == run.tally.sent
+
+
 def test_answers_are_counted_and_said():
     network = calisim.load(TWO).build()
     flows = Flows(network)
@@ -120,6 +126,19 @@ def test_a_map_stays_on_the_sheet_and_names_everything(path, edits):
         for subnet in cloud.subnets:
             assert subnet.name in shown
             assert all({node.name, node.says[0], *(pod.name for pod in node.inside)} <= shown for node in subnet.inside)
+
+
+def test_every_way_out_begins_outside():
+    """None from VPC to VPC: that would be a peering."""
+    more = "vpcs.more={cidrs: [10.9.0.0/16], internetGateway: true, subnets: {c: {cidr: 10.9.0.0/24}}}"
+    axes, = topology.picture(calisim.load(TWO, set=more).build()).figure.axes
+    outside_, *clouds = [patch for patch in axes.patches if patch.get_linewidth() == 1.6 or patch.get_y() == 0.9]
+    ways = [list(zip(*line.get_data(), strict=True)) for line in axes.lines]
+    assert len(ways) == len(clouds) == 2
+    below, right = outside_.get_y() + outside_.get_height(), outside_.get_x() + outside_.get_width()
+    for way, cloud in zip(ways, clouds, strict=True):
+        assert way[0][1] == pytest.approx(below) or way[0][0] == pytest.approx(right)
+        assert way[-1][1] == pytest.approx(cloud.get_y())
 
 
 def test_the_same_answer_gives_the_same_bytes(compared):
