@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any
 
 from ..errors import UsageError
 from ..quantities import PROTOCOLS, parse_prefix, plural
+from ..scenario.documents import by_reference
 from ..scenario.scalars import EVERY_PROTOCOL
 from ..scenario.schema import GroupRule, VariantSpec
 from ..scenario.variants import AS_IS, BUILT_IN
@@ -242,12 +243,9 @@ def _written(rule: GroupRule) -> dict[str, Any]:
 
 def _references(documents: Sequence[Document]) -> Iterator[tuple[str, Document]]:
     """Each document with the shortest reference that means it alone."""
-    counts: dict[str, int] = {}
+    meant = by_reference(documents)
     for document in documents:
-        for reference in document.references:
-            counts[reference] = counts.get(reference, 0) + 1
-    for document in documents:
-        alone = next((reference for reference in document.references if counts[reference] == 1), None)
+        alone = next((reference for reference in document.references if len(meant[reference]) == 1), None)
         if alone is not None:
             yield alone, document
 
