@@ -15,7 +15,7 @@ from typing import Any
 from ..errors import Mark, Problem, ScenarioError, UsageError
 from . import checks, edits, manifests, pools, variants
 from .documents import Document, apply, by_reference
-from .faults import Reading, nearest, read_file
+from .faults import MAX_PROBLEMS, Reading, nearest, read_file
 from .reader import Yaml, dotted
 from .resources import Resources
 from .schema import Place, ScenarioFile, Spec, Step, VariantSpec
@@ -290,6 +290,8 @@ def _kept(
         else:
             cure = nearest(reference, (document.references[0] for document in documents))
             problems.append(Problem(written.mark_of(where), dotted(where), f"no document in force is {reference}", cure))
+        if len(problems) >= MAX_PROBLEMS:
+            break
     return tuple(document for document in documents if document not in gone)
 
 
