@@ -189,11 +189,13 @@ class Session:
             touched = self._touched()
             if touched:
                 self._faults = _problems_of(lambda: self._prepared(self._read()))
-            elif wanted == drawn:
-                continue
-            try:
-                problems = [] if touched and self._faults else _problems_of(lambda: self._redraw(wanted))    # noqa: B023 – at once
-            except _Superseded:
+            problems = self._problems
+            if wanted > drawn or touched and not self._faults:
+                try:
+                    problems = _problems_of(lambda: self._redraw(wanted))    # noqa: B023 – at once
+                except _Superseded:
+                    continue
+            elif not touched:
                 continue
             drawn = wanted
             with self._changes:

@@ -127,6 +127,15 @@ def test_faulty_file_keeps_the_picture_and_says_what_is_wrong(session: Session, 
     until(session, lambda state, _: not state["faults"])
 
 
+def test_a_switch_is_drawn_though_the_file_becomes_faulty_at_once(session: Session, scenario: Path) -> None:
+    until(session, lambda _, picture: picture["whole"])
+    with session._changes:                                         # the worker sees both when it gets the lock
+        scenario.write_text("spec: [")
+        session.switch(CHECKS)
+    state, picture = until(session, lambda state, picture: state["faults"] and picture["pair"])
+    assert lost(picture, "changed") == 0 and len(state["changes"]) == 3
+
+
 def test_files_that_the_scenario_names_are_followed(tmp_path: Path) -> None:
     pool = tmp_path / "pool.yaml"
     source = tmp_path / "s.yaml"
