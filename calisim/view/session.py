@@ -52,7 +52,7 @@ class Session:
         self._picture = b""
         self._pictures: Pictures | None = None
         self._board: Board | None = None                   # of what was drawn last
-        self._history = History(Position("as-is"))
+        self._history = History(Position(""))              # of no variant that there is
         self._saved = ""
         self._notes: tuple[str, ...] = ()
         self._seen: dict[str, tuple[int, ...]] = {}
@@ -244,14 +244,12 @@ class Session:
     def _prepared(self, scenario: Scenario) -> Pictures:
         """A new version of the file: what was switched stays, where the scenario still has it."""
         pictures = Pictures(scenario, self._choose(scenario), self._asked, self._engine)
-        base = self._history.now.base if self._pictures is not None else pictures.ids[0]
-        if base not in scenario.select_variants("all"):
-            base = pictures.ids[0]
-        pictures.board(base)                               # what may fail fails before anything is taken over
-        with self._changes:
-            if self._pictures is None:
-                self._history = History(Position(base))
-            self._history.now = replace(self._history.now, base=base)
+        known = scenario.select_variants("all")
+        base = self._history.now.base
+        pictures.board(base if base in known else pictures.ids[0])     # what may fail fails before anything is taken over
+        with self._changes:                                            # meanwhile another variant may have been chosen
+            if self._history.now.base not in known:
+                self._history.now = replace(self._history.now, base=pictures.ids[0])
             self._pictures = pictures
         return pictures
 
