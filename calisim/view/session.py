@@ -64,7 +64,7 @@ class Session:
         """Read the file and make the first picture; raises what is wrong with either."""
         scenario = self._read()
         pictures = self._prepared(scenario)
-        self._draw(pictures, self._history.now, progress, needs=False)
+        self._publish(*self._made(pictures, self._history.now, progress, needs=False))
         return scenario
 
     def start(self) -> None:
@@ -219,25 +219,23 @@ class Session:
                     self._busy = f"{what}, {packets:,} packets" if packets else what
                     self._tell()
 
-        self._draw(pictures, now, progress, needs=False, hold=True)
-        quick = time.monotonic() - began < AT_ONCE
-        if not quick:
-            self._publish()
-        self._draw(pictures, now, progress, needs=True)
+        first = self._made(pictures, now, progress, needs=False)
+        if time.monotonic() - began >= AT_ONCE:
+            self._publish(*first)
+        self._publish(*self._made(pictures, now, progress, needs=True))
 
-    def _draw(self, pictures: Pictures, now: Position, progress: Progress | None, *, needs: bool, hold: bool = False) -> None:
+    def _made(self, pictures: Pictures, now: Position, progress: Progress | None, *, needs: bool) -> tuple[bytes, tuple[str, ...]]:
+        """Picture and notes."""
         board = pictures.board(now.base)
         choices = board.settled(now.choices)
         with self._changes:
             self._board = board
         made = pictures.document(now.base, choices, progress, needs=needs)
-        self._next = data(made).encode("utf-8", "surrogateescape"), (*pictures.scenario.warnings, *made["failures"])
-        if not hold:
-            self._publish()
+        return data(made).encode("utf-8", "surrogateescape"), (*pictures.scenario.warnings, *made["failures"])
 
-    def _publish(self) -> None:
+    def _publish(self, picture: bytes, notes: tuple[str, ...]) -> None:
         with self._changes:
-            self._picture, self._notes = self._next
+            self._picture, self._notes = picture, notes
             self._drawn += 1
             self._tell()
 
