@@ -224,7 +224,9 @@ class Session:
             self._publish(*first)
         self._publish(*self._made(pictures, now, progress, needs=True))
 
-    def _made(self, pictures: Pictures, now: Position, progress: Progress | None, *, needs: bool) -> tuple[bytes, tuple[str, ...]]:
+    def _made(
+        self, pictures: Pictures, now: Position, progress: Progress | None, *, needs: bool,
+    ) -> tuple[bytes, tuple[str, ...]]:
         """Picture and notes."""
         board = pictures.board(now.base)
         choices = board.settled(now.choices)
