@@ -50,7 +50,7 @@ class Toggle:
     note: str = ""
 
     def takes(self, value: object) -> bool:
-        return value in MODES if self.kind == "mode" else isinstance(value, bool)
+        return isinstance(value, str) and value in MODES if self.kind == "mode" else isinstance(value, bool)
 
     def words(self, value: str | bool | None) -> str:
         if value is None:
