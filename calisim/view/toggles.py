@@ -19,6 +19,7 @@ from ..scenario.variants import AS_IS, BUILT_IN
 
 if TYPE_CHECKING:
     from ..analysis.network import Network
+    from ..model.entities import Node
     from ..scenario.documents import Document
     from ..scenario.resources import IPPool
     from ..scenario.scenario import Scenario
@@ -175,14 +176,13 @@ class Board:
             yield from ((f"nodes.{_key(group)}.sourceDestCheck", bool(value)) for group, value in wanted.items())
 
     def _down_sets(self, choices: Choices) -> Iterator[tuple[str, bool | list[str]]]:
-        nodes = self.network.topology.entities.nodes
-        touched = {node.group for node in nodes if f"down/{node.name}" in choices}
-        for group in touched and dict.fromkeys(node.group for node in nodes):
-            if group not in touched:
-                continue
-            members = [node for node in nodes if node.group == group]
-            down = [node.name for node in members if choices.get(f"down/{node.name}", node.down)]
-            yield f"nodes.{_key(group)}.down", len(down) == len(members) if len(down) in (0, len(members)) else down
+        groups: dict[str, list[Node]] = {}
+        for node in self.network.topology.entities.nodes:
+            groups.setdefault(node.group, []).append(node)
+        for group, members in groups.items():
+            if any(f"down/{node.name}" in choices for node in members):
+                down = [node.name for node in members if choices.get(f"down/{node.name}", node.down)]
+                yield f"nodes.{_key(group)}.down", len(down) == len(members) if len(down) in (0, len(members)) else down
 
     def _group_sets(self, choices: Choices) -> Iterator[tuple[str, list[dict[str, Any]]]]:
         for name, vpc in self.network.scenario.spec.vpcs.items():
