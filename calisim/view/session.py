@@ -23,7 +23,7 @@ from ..scenario.scenario import Scenario
 from . import saving
 from .history import History, Position
 from .picture import Pictures
-from .toggles import Board
+from .toggles import MODE_TITLES, Board
 
 Choose = Callable[[Scenario], tuple[str, ...]]
 
@@ -161,8 +161,8 @@ class Session:
             "problems": self._problems, "notes": self._notes,
             "toggles": [
                 {"id": one.id, "kind": one.kind, "title": one.title, "note": one.note, "value": one.value,
-                 "now": choices.get(one.id, one.value)} for one in board.toggles.values()],
-            "down": down, "nodes": len(board.down), "changes": board.words(choices), "base": now.base,
+                 "was": one.words(one.value), "now": choices.get(one.id, one.value)} for one in board.toggles.values()],
+            "modes": list(MODE_TITLES.items()), "down": down, "changes": board.words(choices), "base": now.base,
             "bases": board.scenario.select_variants("all"), "undo": len(self._history.past),
             "redo": len(self._history.future), "saved": self._saved,
             "command": shlex.join(["calisim", "run", self._saved, "--variant", self._pictures.name]), "ended": self._stopped}

@@ -113,6 +113,7 @@ def test_everything_there_is_can_be_switched_by_keyboard(live) -> None:
     until(live.server.session, lambda state, picture: len(state["changes"]) == 3 and picture["whole"])
     live.settle()
     assert "b-2" in live.text(".downs")
+    assert page.locator(".pool .was").all_inner_texts() == ["● was IPIP, CrossSubnet", "● was on"]
     told = page.locator(".changes li").all_inner_texts()
     assert told == [
         "encapsulation default-ipv4-ippool, 100.96.0.0/11: IPIP, CrossSubnet → VXLAN, Always",
