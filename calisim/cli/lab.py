@@ -130,7 +130,7 @@ def check(ctx: click.Context, folder: str, as_json: bool) -> None:
     stage = session.current(lab, progress)
     world = session.world(lab, work["scenario.yaml"], work["answers.yaml"])
     report = session.examine(stage, world, progress.predictions)
-    _save(folder, session.record(lab, progress, report, world))
+    _save(folder, session.record(progress, report, world))
     if as_json:
         items = [{"id": one.id, "kind": one.kind, "says": one.says, "passed": one.passed, "instead": one.instead,
                   "command": one.command} for one in report.items]

@@ -163,10 +163,10 @@ def _handed_in(path: Path) -> tuple[Progress, str, str] | None:
     if path.name == STATE:
         if (path.parent / SUBMISSION).exists():
             return None                           # what was handed in counts
-        texts = [text_of(path.parent / name) for name in (SCENARIO, ANSWERS)]
-        return progress_file.understood(text_of(path), path.name), texts[0], texts[1]
+        progress, scenario, answers = (text_of(path.parent / name, regular=True) for name in (STATE, SCENARIO, ANSWERS))
+        return progress_file.understood(progress, path.name), scenario, answers
     try:
-        content = json.loads(text_of(path))
+        content = json.loads(text_of(path, regular=True))
     except (ValueError, RecursionError):
         raise UsageError("is no JSON") from None
     if not isinstance(content, dict) or content.get("kind") != "LabSubmission":

@@ -134,9 +134,9 @@ def seed_of(student: str) -> int:
     return int.from_bytes(hashlib.sha256(student.encode("utf-8", "surrogateescape")).digest()[:4], "big")
 
 
-def text_of(path: Path) -> str:
-    """A file of a lab."""
-    content, problem = read(path, str(path))
+def text_of(path: Path, *, regular: bool = False) -> str:
+    """A file of a lab. ``regular``: of somebody else, who may have put there what never ends."""
+    content, problem = read(path, str(path), regular=regular)
     if problem is not None:
         raise ScenarioError([problem])
     text, problems = decode(content, str(path))

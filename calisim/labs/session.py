@@ -141,15 +141,13 @@ def _unreadable(one: Question, given: str) -> str:
     return ""
 
 
-def record(lab: Lab, progress: Progress, report: Report, work: World) -> Progress:
+def record(progress: Progress, report: Report, work: World) -> Progress:
     """Progress after a check."""
     progress = progress.tried()
-    if not report.passed:
-        said = {item.id: item.instead for item in report.items if item.kind == "predict"}
-        answered = all(item.passed for item in report.items if item.kind == "predict")
-        return progress.predicted(said) if answered else progress
-    said = {item.id: item.instead for item in report.items if item.kind == "predict"}
-    return progress.predicted(said).passed(work.now)
+    predictions = [item for item in report.items if item.kind == "predict"]
+    if all(item.passed for item in predictions):
+        progress = progress.predicted({item.id: item.instead for item in predictions})
+    return progress.passed(work.now) if report.passed else progress
 
 
 def advance(lab: Lab, progress: Progress, answers: str) -> tuple[Progress, str]:

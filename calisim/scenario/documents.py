@@ -121,5 +121,14 @@ def apply(
     return tuple(result)
 
 
+def by_reference(documents: Iterable[Document]) -> dict[str, list[Document]]:
+    """Who is meant by each reference: of many documents many may be asked for."""
+    meant: dict[str, list[Document]] = {}
+    for document in documents:
+        for reference in document.references:
+            meant.setdefault(reference, []).append(document)
+    return meant
+
+
 def _mapping(value: object) -> Mapping[str, Any]:
     return value if isinstance(value, Mapping) else {}

@@ -14,8 +14,8 @@ from typing import Any
 
 from ..errors import Mark, Problem, ScenarioError, UsageError
 from . import checks, edits, manifests, pools, variants
-from .documents import Document, apply
-from .faults import Reading, nearest, read_file
+from .documents import Document, apply, by_reference
+from .faults import MAX_PROBLEMS, Reading, nearest, read_file
 from .reader import Yaml, dotted
 from .resources import Resources
 from .schema import Place, ScenarioFile, Spec, Step, VariantSpec
@@ -275,19 +275,24 @@ def _kept(
     documents: tuple[Document, ...], change: Step | VariantSpec, written: Yaml, problems: list[Problem],
 ) -> tuple[Document, ...]:
     """The documents without those under a ``delete:``, each of which has to mean one."""
-    gone: list[Document] = []
+    if not change.delete:
+        return documents
+    named = by_reference(documents)
+    gone: set[Document] = set()
     for position, reference in enumerate(change.delete):
         where = change.path_of("delete", position)
-        meant = [document for document in documents if reference in document.references]
+        meant = named.get(reference, [])
         if len(meant) == 1:
-            gone += meant
+            gone.add(meant[0])
         elif meant:
             cure = f"write {meant[0].references[-1]}"
             problems.append(Problem(written.mark_of(where), dotted(where), f"{reference} means {len(meant)} documents", cure))
         else:
             cure = nearest(reference, (document.references[0] for document in documents))
             problems.append(Problem(written.mark_of(where), dotted(where), f"no document in force is {reference}", cure))
-    return tuple(document for document in documents if document not in gone) if gone else documents
+        if len(problems) >= MAX_PROBLEMS:
+            break
+    return tuple(document for document in documents if document not in gone)
 
 
 def _stop(problems: Sequence[Problem], sources: Sources) -> None:

@@ -86,9 +86,10 @@ class Pictures:
     def _report_changed(self, base: str, choices: Mapping[str, str | bool], progress: Progress | None) -> VariantReport:
         wanted = base, dict(choices)
         if self._changed is None or self._changed[0] != wanted:
+            self._changed = None                          # broken off, what was watched would not be the old one any more
+            self._whole.pop(self.name, None)
             network = self._network(base).changed(self.scenario.varied(self.change(base, choices), SWITCHED))
             self._changed = wanted, report(network, progress, self._watch.beside)
-            self._whole.pop(self.name, None)
         return self._changed[1]
 
     def _measured(self, made: VariantReport, progress: Progress | None) -> VariantReport:

@@ -15,6 +15,7 @@ import threading
 from collections.abc import Callable
 from http import HTTPStatus
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from socketserver import TCPServer
 from typing import Any
 from urllib.parse import parse_qs
 
@@ -47,7 +48,6 @@ class Server(ThreadingHTTPServer):
     """Listens on ``port`` (0: any free one) of this machine only."""
 
     daemon_threads = True
-    allow_reuse_address = True
     request_queue_size = MOST_CONNECTIONS
 
     def __init__(self, session: Session, port: int = 0) -> None:
@@ -67,10 +67,8 @@ class Server(ThreadingHTTPServer):
         return f"http://{self.names[0]}/{self.token}/"
 
     def server_bind(self) -> None:
-        """As the parent does, but nobody is asked for this machine's name."""
-        self.socket.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
-        self.socket.bind(self.server_address)
-        self.server_address = self.socket.getsockname()
+        """As HTTPServer does, but nobody is asked for this machine's name."""
+        TCPServer.server_bind(self)
         self.server_name, self.server_port = ADDRESS, self.server_address[1]
 
     def process_request(self, request: Any, client_address: Any) -> None:
@@ -202,7 +200,8 @@ class Handler(BaseHTTPRequestHandler):
 
 def _page(handler: Handler) -> None:
     session = handler.server.session
-    content = f'{{"picture":{session.picture.decode("utf-8", "surrogateescape")},"state":{data(session.state())}}}'
+    state = data(session.state())                          # first: the page asks for a picture that is newer than its state's
+    content = f'{{"picture":{session.picture.decode("utf-8", "surrogateescape")},"state":{state}}}'
     text = framed(session.name, content, policy(ENTRY, "; connect-src 'self'"), ENTRY)
     headed = policy(ENTRY, "; connect-src 'self'; frame-ancestors 'none'")
     handler.send(HTTPStatus.OK, "text/html; charset=utf-8", text.encode("utf-8", "surrogateescape"), headed)
@@ -234,10 +233,10 @@ def _switch(handler: Handler) -> None:
     handler.reply({})
 
 
-def _move(name: str) -> Callable[[Handler], None]:
+def _move(turn: Callable[[Session], None]) -> Callable[[Handler], None]:
     def move(handler: Handler) -> None:
         handler.body()
-        getattr(handler.server.session, name)()
+        turn(handler.server.session)
         handler.reply({})
 
     return move
@@ -250,4 +249,4 @@ def _save(handler: Handler) -> None:
 
 _GET: dict[str, Callable[[Handler], None]] = {"": _page, "news": _news, "picture": _picture, "scenario.yaml": _download}
 _POST: dict[str, Callable[[Handler], None]] = {
-    "switch": _switch, "undo": _move("undo"), "redo": _move("redo"), "reset": _move("reset"), "save": _save}
+    "switch": _switch, "undo": _move(Session.undo), "redo": _move(Session.redo), "reset": _move(Session.reset), "save": _save}

@@ -23,7 +23,7 @@ from ..scenario.scenario import Scenario
 from . import saving
 from .history import History, Position
 from .picture import Pictures
-from .toggles import Board
+from .toggles import MODE_TITLES, Board
 
 Choose = Callable[[Scenario], tuple[str, ...]]
 
@@ -52,7 +52,7 @@ class Session:
         self._picture = b""
         self._pictures: Pictures | None = None
         self._board: Board | None = None                   # of what was drawn last
-        self._history = History(Position("as-is"))
+        self._history = History(Position(""))              # of no variant that there is
         self._saved = ""
         self._notes: tuple[str, ...] = ()
         self._seen: dict[str, tuple[int, ...]] = {}
@@ -64,7 +64,7 @@ class Session:
         """Read the file and make the first picture; raises what is wrong with either."""
         scenario = self._read()
         pictures = self._prepared(scenario)
-        self._draw(pictures, self._history.now, progress, needs=False)
+        self._publish(*self._made(pictures, self._history.now, progress, needs=False))
         return scenario
 
     def start(self) -> None:
@@ -161,8 +161,8 @@ class Session:
             "problems": self._problems, "notes": self._notes,
             "toggles": [
                 {"id": one.id, "kind": one.kind, "title": one.title, "note": one.note, "value": one.value,
-                 "now": choices.get(one.id, one.value)} for one in board.toggles.values()],
-            "down": down, "nodes": len(board.down), "changes": board.words(choices), "base": now.base,
+                 "was": one.words(one.value), "now": choices.get(one.id, one.value)} for one in board.toggles.values()],
+            "modes": list(MODE_TITLES.items()), "down": down, "changes": board.words(choices), "base": now.base,
             "bases": board.scenario.select_variants("all"), "undo": len(self._history.past),
             "redo": len(self._history.future), "saved": self._saved,
             "command": shlex.join(["calisim", "run", self._saved, "--variant", self._pictures.name]), "ended": self._stopped}
@@ -189,11 +189,13 @@ class Session:
             touched = self._touched()
             if touched:
                 self._faults = _problems_of(lambda: self._prepared(self._read()))
-            elif wanted == drawn:
-                continue
-            try:
-                problems = [] if touched and self._faults else _problems_of(lambda: self._redraw(wanted))    # noqa: B023 – at once
-            except _Superseded:
+            problems = self._problems
+            if wanted > drawn or touched and not self._faults:
+                try:
+                    problems = _problems_of(lambda: self._redraw(wanted))    # noqa: B023 – at once
+                except _Superseded:
+                    continue
+            elif not touched:
                 continue
             drawn = wanted
             with self._changes:
@@ -217,39 +219,37 @@ class Session:
                     self._busy = f"{what}, {packets:,} packets" if packets else what
                     self._tell()
 
-        self._draw(pictures, now, progress, needs=False, hold=True)
-        quick = time.monotonic() - began < AT_ONCE
-        if not quick:
-            self._publish()
-        self._draw(pictures, now, progress, needs=True)
+        first = self._made(pictures, now, progress, needs=False)
+        if time.monotonic() - began >= AT_ONCE:
+            self._publish(*first)
+        self._publish(*self._made(pictures, now, progress, needs=True))
 
-    def _draw(self, pictures: Pictures, now: Position, progress: Progress | None, *, needs: bool, hold: bool = False) -> None:
+    def _made(
+        self, pictures: Pictures, now: Position, progress: Progress | None, *, needs: bool,
+    ) -> tuple[bytes, tuple[str, ...]]:
+        """Picture and notes."""
         board = pictures.board(now.base)
         choices = board.settled(now.choices)
         with self._changes:
             self._board = board
         made = pictures.document(now.base, choices, progress, needs=needs)
-        self._next = data(made).encode("utf-8", "surrogateescape"), (*pictures.scenario.warnings, *made["failures"])
-        if not hold:
-            self._publish()
+        return data(made).encode("utf-8", "surrogateescape"), (*pictures.scenario.warnings, *made["failures"])
 
-    def _publish(self) -> None:
+    def _publish(self, picture: bytes, notes: tuple[str, ...]) -> None:
         with self._changes:
-            self._picture, self._notes = self._next
+            self._picture, self._notes = picture, notes
             self._drawn += 1
             self._tell()
 
     def _prepared(self, scenario: Scenario) -> Pictures:
         """A new version of the file: what was switched stays, where the scenario still has it."""
         pictures = Pictures(scenario, self._choose(scenario), self._asked, self._engine)
-        base = self._history.now.base if self._pictures is not None else pictures.ids[0]
-        if base not in scenario.select_variants("all"):
-            base = pictures.ids[0]
-        pictures.board(base)                               # what may fail fails before anything is taken over
-        with self._changes:
-            if self._pictures is None:
-                self._history = History(Position(base))
-            self._history.now = replace(self._history.now, base=base)
+        known = scenario.select_variants("all")
+        base = self._history.now.base
+        pictures.board(base if base in known else pictures.ids[0])     # what may fail fails before anything is taken over
+        with self._changes:                                            # meanwhile another variant may have been chosen
+            if self._history.now.base not in known:
+                self._history.now = replace(self._history.now, base=pictures.ids[0])
             self._pictures = pictures
         return pictures
 

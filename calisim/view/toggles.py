@@ -12,12 +12,14 @@ from typing import TYPE_CHECKING, Any
 
 from ..errors import UsageError
 from ..quantities import PROTOCOLS, parse_prefix, plural
+from ..scenario.documents import by_reference
 from ..scenario.scalars import EVERY_PROTOCOL
 from ..scenario.schema import GroupRule, VariantSpec
 from ..scenario.variants import AS_IS, BUILT_IN
 
 if TYPE_CHECKING:
     from ..analysis.network import Network
+    from ..model.entities import Node
     from ..scenario.documents import Document
     from ..scenario.resources import IPPool
     from ..scenario.scenario import Scenario
@@ -49,7 +51,7 @@ class Toggle:
     note: str = ""
 
     def takes(self, value: object) -> bool:
-        return value in MODES if self.kind == "mode" else isinstance(value, bool)
+        return isinstance(value, str) and value in MODES if self.kind == "mode" else isinstance(value, bool)
 
     def words(self, value: str | bool | None) -> str:
         if value is None:
@@ -174,14 +176,13 @@ class Board:
             yield from ((f"nodes.{_key(group)}.sourceDestCheck", bool(value)) for group, value in wanted.items())
 
     def _down_sets(self, choices: Choices) -> Iterator[tuple[str, bool | list[str]]]:
-        nodes = self.network.topology.entities.nodes
-        touched = {node.group for node in nodes if f"down/{node.name}" in choices}
-        for group in touched and dict.fromkeys(node.group for node in nodes):
-            if group not in touched:
-                continue
-            members = [node for node in nodes if node.group == group]
-            down = [node.name for node in members if choices.get(f"down/{node.name}", node.down)]
-            yield f"nodes.{_key(group)}.down", len(down) == len(members) if len(down) in (0, len(members)) else down
+        groups: dict[str, list[Node]] = {}
+        for node in self.network.topology.entities.nodes:
+            groups.setdefault(node.group, []).append(node)
+        for group, members in groups.items():
+            if any(f"down/{node.name}" in choices for node in members):
+                down = [node.name for node in members if choices.get(f"down/{node.name}", node.down)]
+                yield f"nodes.{_key(group)}.down", len(down) == len(members) if len(down) in (0, len(members)) else down
 
     def _group_sets(self, choices: Choices) -> Iterator[tuple[str, list[dict[str, Any]]]]:
         for name, vpc in self.network.scenario.spec.vpcs.items():
@@ -242,12 +243,9 @@ def _written(rule: GroupRule) -> dict[str, Any]:
 
 def _references(documents: Sequence[Document]) -> Iterator[tuple[str, Document]]:
     """Each document with the shortest reference that means it alone."""
-    counts: dict[str, int] = {}
+    meant = by_reference(documents)
     for document in documents:
-        for reference in document.references:
-            counts[reference] = counts.get(reference, 0) + 1
-    for document in documents:
-        alone = next((reference for reference in document.references if counts[reference] == 1), None)
+        alone = next((reference for reference in document.references if len(meant[reference]) == 1), None)
         if alone is not None:
             yield alone, document
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import csv
 import json
+import os
 import re
 from collections.abc import Iterator
 from html.parser import HTMLParser
@@ -135,6 +136,16 @@ def test_the_page_is_bounded(graded: list[Grade], monkeypatch: pytest.MonkeyPatc
 def test_one_form_at_a_time(handed_in: Path, both: tuple[str, str]):
     refused = run("lab", "grade", str(handed_in), *both)
     assert refused.exit_code == 2 and "one of --csv, --html and --json" in refused.stderr
+
+
+@pytest.mark.skipif(not hasattr(os, "mkfifo"), reason="no pipes with names here")
+@pytest.mark.parametrize("name", ["submission.json", "scenario.yaml"])
+def test_a_pipe_that_is_handed_in_holds_nobody_up(tmp_path: Path, name: str):
+    Student(tmp_path / "a", "1", 3)
+    (tmp_path / "a" / name).unlink(missing_ok=True)
+    os.mkfifo(tmp_path / "a" / name)
+    (graded,) = [one for one in grades(tmp_path, among([])) if one.fault]
+    assert "is not a regular file" in graded.fault
 
 
 def own(folder: Path) -> Iterator[Student]:

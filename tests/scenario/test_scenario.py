@@ -294,6 +294,12 @@ def test_who_is_to_be_deleted_has_to_be_one(folder: Path, reference: str, messag
     assert caught.value.problems[0].mark.line == HEAD.count("\n") + 1
 
 
+def test_of_many_that_are_not_there_the_first_are_told(folder: Path) -> None:
+    with pytest.raises(ScenarioError) as caught:
+        deleting(folder, *(f"NetworkPolicy/nobody-{number}" for number in range(150)))
+    assert len(caught.value.problems) == 100
+
+
 def test_some_nodes_of_a_group_may_be_down(folder: Path) -> None:
     scenario = written(folder, HEAD.replace("count: 2", "count: 2, down: [a-2]", 1) + POOL)
     assert [(node.name, node.down) for node in build(scenario).entities.nodes][:2] == [("a-1", False), ("a-2", True)]

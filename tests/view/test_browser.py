@@ -113,6 +113,7 @@ def test_everything_there_is_can_be_switched_by_keyboard(live) -> None:
     until(live.server.session, lambda state, picture: len(state["changes"]) == 3 and picture["whole"])
     live.settle()
     assert "b-2" in live.text(".downs")
+    assert page.locator(".pool .was").all_inner_texts() == ["● was IPIP, CrossSubnet", "● was on"]
     told = page.locator(".changes li").all_inner_texts()
     assert told == [
         "encapsulation default-ipv4-ippool, 100.96.0.0/11: IPIP, CrossSubnet → VXLAN, Always",
@@ -187,6 +188,21 @@ def test_saving_says_where(live, scenario) -> None:
     with live.page.expect_download() as download:
         live.page.get_by_role("link", name="Download").click()
     assert download.value.path().read_text() == saved.read_text()
+
+
+def test_what_did_not_work_stays_until_the_next_wish(live, scenario, monkeypatch) -> None:
+    flip(live, "us-east-1a")
+    monkeypatch.setattr("calisim.view.saving.MOST_NAMES", 1)
+    live.page.get_by_role("button", name="Save as scenario").click()
+    live.page.wait_for_selector(".problems")
+    scenario.write_text(scenario.read_text().replace("size: 1000", "size: 1000, tos: 8"))
+    count = live.server.session.state()["picture"]
+    until(live.server.session, lambda state, picture: state["picture"] > count and picture["whole"])
+    live.settle()
+    assert "That did not work" in live.text(".problems") and "there are 1 files like" in live.text(".problems")
+    flip(live, "us-east-1b")
+    assert live.page.locator(".problems").count() == 0
+    assert len(live.faults) == 1 and "409" in live.faults.pop()        # the browser tells of it, too
 
 
 def test_an_end_is_told(browser, server) -> None:

@@ -56,6 +56,37 @@ def test_packets_that_were_asked_for_come_first_and_have_to_be_known() -> None:
         pictures("s02-check-still-on", asked=(nobody,)).document("as-is", {}, needs=False)
 
 
+class BrokenOff(Exception):
+    """As when something newer is wanted."""
+
+
+def broken_off(made: Pictures, variant: str, choices: dict[str, bool]) -> None:
+    """The work on a picture, left in the middle of a variant's traffic."""
+    def progress(what: str, packets: int) -> None:
+        if what.startswith(f"{variant}: ") and packets:
+            raise BrokenOff
+
+    with pytest.raises(BrokenOff):
+        made.document("as-is", choices, progress, needs=False)
+
+
+def test_a_change_that_was_broken_off_leaves_nothing_behind() -> None:
+    made, first = pictures("s02-check-still-on"), {"check/us-east-1a": False}
+    before = made.document("as-is", first, needs=False)
+    broken_off(made, "changed", {"down/b-1": True})
+    assert made.document("as-is", first, needs=False) == before
+
+
+def test_a_packet_that_one_variant_knows_may_be_asked_for_again_and_again() -> None:
+    scenario = calisim.load(
+        SCENARIOS / "s02-check-still-on.yaml", set=["variants=[as-is, {name: few, set: {pods.web.perNode: 1}}]", "expect=[]"])
+    made = Pictures(scenario, ("few", "as-is"), (Request("web-a-1-1", "web-a-2-0", "tcp", 80, 1000),), "fast")
+    broken_off(made, "few", {})
+    broken_off(made, "few", {})
+    told = made.document("as-is", {}, needs=False)["report"]["journeys"][0]["told"]
+    assert told["few"] is None and told["as-is"]
+
+
 def test_needs_are_measured_once(monkeypatch) -> None:
     made = pictures("s02-check-still-on")
     whole = made.document("as-is", {}, needs=True)

@@ -125,6 +125,7 @@ def test_other_methods_are_not_known(server: Server, method: str) -> None:
 @pytest.mark.parametrize(("body", "status"), [
     (b"", 400), (b"{", 400), (b"[]", 400), (b"\xff\xfe", 400), (b"[" * 100_000, 400), (b'{"choices":[]}', 400),
     (b'{"base":1}', 400), (b'{"choices":{"nobody":true}}', 409),
+    (b'{"choices":{"mode/default-ipv4-ippool":[1]}}', 409), (b'{"choices":{"mode/default-ipv4-ippool":null}}', 409),
     (b'{"choices":{"down/a-1":"yes"}}', 409), (b'{"choices":{"down/a-1":[1]}}', 409),
     (b'{"base":"nowhere"}', 409), (b'{"base":"as-is,check-off"}', 409), (b'{"base":"' + b"x" * 10_000 + b'"}', 409)])
 def test_nonsense_gets_a_short_answer(server: Server, body: bytes, status: int, capfd) -> None:
@@ -190,6 +191,23 @@ def test_it_listens_on_this_machine_only(server: Server) -> None:
 def test_a_port_that_is_taken_is_said(server: Server) -> None:
     with pytest.raises(UsageError, match=f"127.0.0.1:{server.server_port} cannot be listened on.*--port-number"):
         Server(server.session, server.server_port)
+
+
+def test_a_page_never_has_a_state_newer_than_its_picture(server: Server, monkeypatch) -> None:
+    session = server.session
+    until(session, lambda state, picture: picture["whole"])
+    told = session.state
+
+    def state() -> dict:
+        monkeypatch.undo()
+        session.switch({"down/a-1": True})                         # and drawn, between the two questions of the page
+        until(session, lambda state, picture: picture["pair"])
+        return told()
+
+    monkeypatch.setattr(session, "state", state)
+    text = ask(server, "GET", own(server))[2].decode()
+    given = json.loads(text.partition('id="data">')[2].partition("</script>")[0])
+    assert given["state"]["picture"] == session.state()["picture"] and given["picture"]["pair"]
 
 
 def test_switch_undo_save_and_download(server: Server, scenario) -> None:

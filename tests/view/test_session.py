@@ -10,6 +10,7 @@ from pathlib import Path
 import pytest
 
 from calisim.errors import ScenarioError, UsageError
+from calisim.view.picture import Pictures
 from calisim.view.session import Session
 
 from tests.view.conftest import until
@@ -125,6 +126,30 @@ def test_faulty_file_keeps_the_picture_and_says_what_is_wrong(session: Session, 
     assert "there is no file" in state["faults"][0]["message"]
     scenario.write_text(good)
     until(session, lambda state, _: not state["faults"])
+
+
+def test_a_switch_is_drawn_though_the_file_becomes_faulty_at_once(session: Session, scenario: Path) -> None:
+    until(session, lambda _, picture: picture["whole"])
+    with session._changes:                                         # the worker sees both when it gets the lock
+        scenario.write_text("spec: [")
+        session.switch(CHECKS)
+    state, picture = until(session, lambda state, picture: state["faults"] and picture["pair"])
+    assert lost(picture, "changed") == 0 and len(state["changes"]) == 3
+
+
+def test_a_variant_that_is_chosen_while_the_file_is_read_stays(session: Session, scenario: Path, monkeypatch) -> None:
+    until(session, lambda _, picture: picture["whole"])
+    made = Pictures.board
+
+    def board(self: Pictures, base: str) -> object:
+        monkeypatch.undo()
+        session.switch({}, "overlay-ipip")
+        return made(self, base)
+
+    monkeypatch.setattr(Pictures, "board", board)
+    scenario.write_text(scenario.read_text().replace("perNode: 2", "perNode: 1"))
+    state, picture = until(session, lambda state, picture: picture["pair"] and picture["whole"])
+    assert picture["pair"] == ["as-is", "overlay-ipip"] and state["base"] == "overlay-ipip" and state["undo"] == 1
 
 
 def test_files_that_the_scenario_names_are_followed(tmp_path: Path) -> None:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-from collections import Counter
 from collections.abc import Callable, Sequence
 from itertools import accumulate
 from typing import TYPE_CHECKING, Any
@@ -52,15 +51,15 @@ class Watching:
         self._flows: dict[str, Flows] = {}               # by variant
         self._drawn: dict[str, tuple[int, dict[str, Any], dict[str, Any]]] = {}
         self._variants = variants
-        self._strange: Counter[int] = Counter()          # asked packets, by how many variants cannot send them
+        self._strange: list[set[str]] = [set() for _ in asked]          # by packet the variants that cannot send it
 
     def __call__(self, network: Network) -> Flows:
-        for number, request in enumerate(self.asked):
+        for request, strange in zip(self.asked, self._strange, strict=True):
             try:
                 packet_of(network, request)
             except UsageError:
-                self._strange[number] += 1
-                if self._strange[number] == self._variants:
+                strange.add(network.variant)             # once, though its run may be broken off and begun again
+                if len(strange) == self._variants:
                     raise
         return self.beside(network)
 

@@ -4,10 +4,7 @@ import { number } from "./words.js";
 
 const HEADS = {
   pool: "IP pools", check: "Source/destination check", ipip: "Protocol 4 in security groups", policy: "Policies", down: "Nodes that are down" };
-const MODES = [["none", "none"], ["ipip", "IPIP, Always"], ["ipip-cross", "IPIP, CrossSubnet"], ["vxlan", "VXLAN, Always"], ["vxlan-cross", "VXLAN, CrossSubnet"]];
 const MANY = 8;                 // policies, above which one may search them
-
-const titleOf = (value) => (MODES.find(([id]) => id === value) ?? [null, value === null ? "mixed" : value ? "on" : "off"])[1];
 
 export class Switches {
   // ask(name, body) sends a wish; names() are the nodes that there are.
@@ -95,7 +92,7 @@ export class Switches {
     if (!modes.length) return null;
     return h("fieldset", {}, h("legend", {}, HEADS.pool), modes.map((mode, index) => {
       const select = h("select", { onchange: () => this.choose({ [mode.id]: select.value }) },
-        h("option", { value: "", hidden: true }, "mixed"), MODES.map(([id, title]) => h("option", { value: id }, title)));
+        h("option", { value: "", hidden: true }, "mixed"), this.state.modes.map(([id, title]) => h("option", { value: id }, title)));
       this.controls.set(mode.id, { select, mark: h("span", { class: "was" }) });
       return h("div", { class: "pool" }, h("p", { class: "quiet" }, h("bdi", {}, mode.title)),
         h("label", { class: "row" }, h("span", {}, "encapsulation"), select), this.controls.get(mode.id).mark, this.box(nats[index], "natOutgoing"));
@@ -128,7 +125,7 @@ export class Switches {
       input.checked = toggle.now === true;
       input.indeterminate = toggle.now === null;
     } else select.value = toggle.now ?? "";
-    mark.textContent = toggle.now === toggle.value ? "" : `● was ${titleOf(toggle.value)}`;
+    mark.textContent = toggle.now === toggle.value ? "" : `● was ${toggle.was}`;
   }
 
   // What the changes did, in short: the whole is in the main part, which may be out of sight.

@@ -8,9 +8,10 @@ const given = JSON.parse(document.getElementById("data").textContent);
 let state = given.state;
 let picture = given.picture;
 let drawn = state.picture;
+let said = "";                  // why the last wish could not be granted; stays until the next
 
 async function ask(name, body = {}) {
-  let said = "";
+  said = "";
   try {
     const answer = await fetch(name, { method: "POST", headers: { "Content-Type": "application/json" }, body: JSON.stringify(body) });
     if (!answer.ok) said = answer.headers.get("Content-Type")?.includes("json") ? (await answer.json()).error : await answer.text();
@@ -30,7 +31,7 @@ const news = new News(() => {
 
 function tell() {
   switches.show(state);
-  news.state(state);
+  news.state(state, said);
   document.documentElement.dataset.version = state.version;
 }
 
