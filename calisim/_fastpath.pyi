@@ -80,6 +80,8 @@ class Desk:
     def clear(self, rows: int) -> None:
         """Empties it, for a wave of so many packets."""
 
+def span(packets: np.ndarray) -> tuple[int, int]:
+    """The earliest and the latest time of a wave that is not empty."""
 def deal(
     tables: Tables, ledger: Ledger, packets: np.ndarray, headers: np.ndarray, results: np.ndarray, first: int, last: int,
     post: Post, homes: np.ndarray, links: np.ndarray, drops: np.ndarray, verdicts: np.ndarray,
@@ -97,7 +99,7 @@ def set_off(
     caching: bool, even: bool, wants_born: bool,
 ) -> None:
     """Packets of ``posts`` that short cuts are trusted with (in an ``even`` wave) get their results, all others go into
-    ``waiting``. ``rides``: RIDE_SIZE bytes for each packet of an even wave."""
+    ``waiting``. ``rides``: RIDE_SIZE bytes for each packet of an even wave, of each shard."""
 def pay_all(ledgers: list[Ledger], wave: int) -> None:
     """Between waves: connections get what short cuts owe to them. ``wave``: the last one."""
 def step(

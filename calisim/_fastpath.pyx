@@ -290,6 +290,18 @@ def typed(
     return packets, headers, results, events, born_packets, born_headers, born
 
 
+def span(const Packet[::1] packets not None):
+    """The earliest and the latest time of a wave that is not empty."""
+    cdef uint64_t earliest = packets[0].time, latest = earliest, time
+    cdef Py_ssize_t i
+    with nogil:
+        for i in range(packets.shape[0]):
+            time = packets[i].time
+            earliest = time if time < earliest else earliest
+            latest = time if time > latest else latest
+    return earliest, latest
+
+
 def deal(
     Tables tables not None, Ledger ledger not None, const Packet[::1] packets not None, Header[::1] headers not None,
     Result[::1] results not None, Py_ssize_t first, Py_ssize_t last, Post post not None, const uint8_t[::1] homes not None,
@@ -344,11 +356,12 @@ def set_off(
         if (<Post> posts[k]).rows != packets.shape[0]:
             raise ValueError("what has been sent is of another wave")
     if (results.shape[0] != packets.shape[0] or waiting.rows != packets.shape[0] or left.room < total
-            or rides.shape[0] < (packets.shape[0] * <Py_ssize_t>sizeof(Ride) if even else 0)):
+            or rides.shape[0] < (ledger.shards * packets.shape[0] * <Py_ssize_t>sizeof(Ride) if even else 0)):
         raise ValueError("results and buffers do not fit the wave")
     if not total:
         return
-    core.packets, core.results, core.rides = &packets[0], &results[0], <Ride*> &rides[0] if even else NULL
+    core.packets, core.results = &packets[0], &results[0]
+    core.rides = <Ride*> &rides[0] + core.shard * packets.shape[0] if even else NULL
     core.wave, core.even, core.wants_born = wave, even and caching, wants_born
     for k in range(<uint32_t>len(posts)):
         batch = &(<Post> posts[k]).batches[core.shard]
@@ -421,7 +434,7 @@ def step(
     if (results.shape[0] != packets.shape[0] or headers.shape[0] not in (0, packets.shape[0])
             or not ledger.shards <= len(ledgers) == count <= MOST_SHARDS or core.shard != shard
             or desk.room < packets.shape[0]
-            or rides.shape[0] < (packets.shape[0] * <Py_ssize_t>sizeof(Ride) if even else 0)):
+            or rides.shape[0] < (count * packets.shape[0] * <Py_ssize_t>sizeof(Ride) if even else 0)):
         raise ValueError("results and buffers do not fit the wave")
     if (ledger.routers != tables.core.fib.router_count + 1 or ledger.places != tables.places + 1
             or ledger.objects != tables.objects + 1 or (tables.sticky and not core.sourced)):
@@ -450,7 +463,9 @@ def step(
         core.born_packets, core.born_headers, core.born = &born_packets[0], &born_headers[0], &born[0]
     core.born_count, core.born_room = born_count, born.shape[0]
     core.caching = not wants_events and core.headers is NULL
-    core.even, core.rides = even and core.caching, <Ride*> &rides[0] if even else NULL
+    core.even, core.rides = even and core.caching, <Ride*> &rides[0] + shard * packets.shape[0] if even else NULL
+    for k in range(count if even else 0):
+        core.homes[k].rides = <const Ride*> &rides[0] + k * packets.shape[0]
     core.desk, core.frame, core.frame_count = desk.carries, desk.frame, desk.frame_count
     core.recalls, core.recall_count, core.called, core.called_count = (
         desk.recalls, desk.recall_count, desk.called, desk.called_count)

@@ -12,7 +12,7 @@ from .lines import aligned
 from .results import Born, Results
 
 try:
-    from .._fastpath import VOCABULARY, WAVE_NUMBER, Tables, police
+    from .._fastpath import VOCABULARY, WAVE_NUMBER, Tables, police, span
     from .passage import Passage
     from .state import State
 except (ImportError, ValueError) as error:        # ValueError: a record's layout is another one
@@ -70,7 +70,7 @@ class FastEngine:
             raise UsageError(f"this state has seen {state.wave:,} waves and can number no more: take Engine.new_state()")
         state.fit(self.image)
         state.share(threads)
-        earliest, latest = (int(wave["time"].min()), int(wave["time"].max())) if len(wave) else (0, 0)
+        earliest, latest = span(wave) if len(wave) else (0, 0)
         state.tidy(earliest, len(wave))
         state.wave += 1
         results = np.empty(len(wave), RESULT)

@@ -13,7 +13,7 @@ from functools import cached_property, reduce
 
 import numpy as np
 
-from .._fastpath import EVEN_END, EVEN_ROWS, EVEN_SPAN, HOME_NOT_KNOWN, RIDE_SIZE, SHARDS, WAVE_NUMBER, pay_all
+from .._fastpath import EVEN_END, EVEN_ROWS, EVEN_SPAN, HOME_NOT_KNOWN, RIDE_SIZE, SHARDS, WAVE_NUMBER, Ledger, pay_all
 from ..fib.image import FibImage
 from ..vocabulary import PMTU, ConnectionFlag, EndpointKind, RouterFlag
 from .fragments import Fragments
@@ -69,17 +69,20 @@ class State:
         return Counters(self.links, self.drops, self.verdicts, self.hits)
 
     def _counted(self, name: str) -> np.ndarray:
-        for shard in self.shards:
-            shard.ledger.settle()
+        if len(self.shards) > 1:
+            list(self.threads.map(Ledger.settle, [shard.ledger for shard in self.shards]))
+        else:
+            self.shards[0].ledger.settle()
         return reduce(np.add, [getattr(shard.counters, name) for shard in self.shards])
 
     def rides(self, packets: int, earliest: int, latest: int) -> np.ndarray | None:
-        """Room to write down, of each of so many packets of a wave, that a short cut is trusted with it, if their times allow
-        that: the wave begins when all others are over, and is short."""
+        """Room for each shard to write down, of each of so many packets of a wave, that a short cut is trusted with it, if their
+        times allow that: the wave begins when all others are over, and is short."""
         if earliest < self.latest or latest - earliest > EVEN_SPAN or latest >= EVEN_END or packets > EVEN_ROWS:
             return None
-        if len(self._rides) < packets * RIDE_SIZE:
-            self._rides = np.empty(packets * RIDE_SIZE, np.uint8)
+        room = packets * RIDE_SIZE * len(self.shards)
+        if len(self._rides) < room:
+            self._rides = np.empty(room, np.uint8)
         self._paid = False
         return self._rides
 

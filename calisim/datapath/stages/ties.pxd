@@ -144,7 +144,7 @@ cdef inline void recall_after(Core* core, Flow* f, Aside* more, uint32_t link, i
     while ride.wave == core.wave and ride.row > row:
         recall(core, ride.row, link >> LINK_NUMBER, link & MOST_SHARDS - 1)
         count += 1
-        ride = core.rides[ride.row]
+        ride = core.homes[link & MOST_SHARDS - 1].rides[ride.row]
     if more.recalled != core.wave:
         more.held, more.recalled = second_legs(more, &ride), core.wave
     more.direct += count
@@ -174,7 +174,8 @@ cdef inline Ride due(Core* core, uint32_t link) noexcept nogil:
         if core.leg == leg:
             recall_after(core, f, more, link, core.row)
         else:                                          # another shard may be taking back rides: wait for it
-            more.held, more.recalled = second_legs(more, &core.rides[f.first]), core.wave
+            more.held, more.recalled = second_legs(
+                more, &core.homes[link & MOST_SHARDS - 1].rides[f.first]), core.wave
             core.called[core.called_count] = link
             core.called_count += 1
     return more.held if more.recalled == core.wave else second_legs(more, &f.last)

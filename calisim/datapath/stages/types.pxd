@@ -297,6 +297,7 @@ cdef struct Batch:
 cdef struct Home:
     Flow* flows
     Aside* asides
+    const Ride* rides                # [row]
 
 
 # Everything a shard's leg works with: tables, wave, and its part of the state with the room that is left in it.
@@ -335,7 +336,7 @@ cdef struct Core:
     bint even                        # their times are in order as far as trust needs it (EVEN)
     uint32_t lively                  # the last wave in which short cuts were taken
     Home[MOST_SHARDS] homes          # all shards' flows
-    Ride* rides                      # [row]: its Flow's, before this packet was trusted with it
+    Ride* rides                      # [row]: its Flow's, before this packet was trusted with it; each shard has its own lines
     Recall* recalls                  # a heap by row
     uint32_t recall_count
     uint32_t* called                 # Links whose Flows' rides of this wave are to be recalled when the second leg begins
