@@ -263,17 +263,21 @@ class _Narrator:
         """What no interface shows: the way through the cloud, and address translation."""
         before, after = self.headers[-1], now[-1]
         router = int(event["router"])
-        if event["device"] == Device.ETHERNET and event["direction"] == Direction.IN and router != self._place:
-            yield self._fabric(router)
-        where = self.intent.router(router).name if router else "outside"
+        fabric = self._fabric(router)
+        arrives = event["device"] == Device.ETHERNET and event["direction"] == Direction.IN
+        if arrives and router != self._place:
+            yield fabric
+        gateway = arrives or not router                # what differs on a node's card differed before the node had it
+        where = fabric.where if gateway else self.intent.router(router).name
         for end in ("dst", "src"):                     # PREROUTING comes before POSTROUTING, both ways
             old, new = getattr(before, end), getattr(after, end)
             if old and old != new:
                 port = "sport" if end == "src" else "dport"
-                service = self._service(before if end == "dst" else after, end, port)
+                service = None if gateway else self._service(before if end == "dst" else after, end, port)
+                why = "a node's public address, at the internet gateway" if gateway else self._why_translated(end, service)
                 says = (
                     f"the {'source' if end == 'src' else 'destination'} {_tuple(before, end, port)} becomes "
-                    f"{_tuple(after, end, port)} ({self._why_translated(end, service)})")
+                    f"{_tuple(after, end, port)} ({why})")
                 stage = Stage.BALANCE if service and end == "dst" else Stage.TRANSLATE
                 yield Step(where, "", "", stage, says, (after,), self.intent.object(service.decided_by) if service else None)
 
@@ -290,9 +294,7 @@ class _Narrator:
     def _why_translated(self, end: str, service: ServicePort | None) -> str:
         if service is not None:
             return f"kube-proxy: {'an endpoint' if end == 'dst' else 'in the name'} of the service {service.name}"
-        if self.flags & ResultFlag.UNNAT and end == "dst":
-            return "the translation of the request, undone"
-        return "SNAT, remembered for the answers" if end == "src" else "the gateway's public address stands for the node's"
+        return "SNAT, remembered for the answers" if end == "src" else "the translation of the request, undone"
 
     def _fabric(self, router: int) -> Step:
         intent = self.intent

@@ -34,8 +34,8 @@ class Example:
 @dataclass(frozen=True, slots=True)
 class Need:
     """One requirement. ``lost`` is None where it is structural and no packet count is possible; ``met`` is False where
-    the scenario itself has forgotten it, so that the packets die already. ``answers``: every request arrives without it,
-    and ``lost`` and ``example`` are about the answers to them.
+    the scenario itself has forgotten it, whole or in part, and ``lost`` die already. ``answers``: every request arrives
+    without it, and ``lost`` and ``example`` are about the answers to them.
     """
 
     need: str
@@ -86,16 +86,16 @@ def _measure(
     candidate: _Candidate, network: Network, run: Run, progress: Progress | None, *, replies: bool = False,
 ) -> Need | None:
     """The same packets with the thing in place and without it; None where nobody misses it. ``replies``: answers, too."""
-    supplied, best = network, run
+    compared = _compare_answers if replies else _compare
     if candidate.supply is not None and candidate.reasons & run.tally.lost().keys():
         helped = network.altered(candidate.supply(network.topology))
         again = helped.run(keep=False, replies=replies, progress=progress)
         if again.tally.success > run.tally.success:
-            supplied, best = helped, again
+            return compared(candidate, network, again, run, met=False)
     for without in candidate.without:
-        altered = supplied.altered(without(supplied.topology))
+        altered = network.altered(without(network.topology))
         after = altered.run(keep=False, replies=replies, progress=progress)
-        need = (_compare_answers if replies else _compare)(candidate, altered, best, after, met=best is run)
+        need = compared(candidate, altered, run, after, met=True)
         if need is not None:
             return need
     return None

@@ -144,7 +144,9 @@ def check(ctx: click.Context, folder: str, as_json: bool) -> None:
             click.echo(f"  answers.yaml has no line for {', '.join(lost)}; calisim lab restore puts questions back, answers stay")
         click.echo()
         if report.passed:
-            click.echo("\n\n".join(filter(None, [stage.done.strip(), "Passed. Go on with: calisim lab next"])))
+            last = stage is lab.stages[-1]
+            then = "That was the last stage; calisim lab submit packs your work." if last else "Go on with: calisim lab next"
+            click.echo("\n\n".join(filter(None, [stage.done.strip(), f"Passed. {then}"])))
         else:
             click.echo(f"{sum(one.passed for one in report.items)} of {len(report.items)} done. Stuck? calisim lab hint")
     if not report.passed:

@@ -38,7 +38,7 @@ COMMANDS = {
 EPILOG = """\b
 Examples:
   calisim compare scenarios/three-az.yaml
-  calisim trace scenarios/three-az.yaml shop/web-a-1-0 shop/db-0 --port 5432
+  calisim trace scenarios/three-az.yaml shop/web-a-1-0 shop/db-5 --port 5432
   calisim check scenarios/*.yaml
 
 \b

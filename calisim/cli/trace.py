@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 
 @click.command(epilog="""\b
 Examples:
-  calisim trace scenarios/three-az.yaml shop/web-a-1-0 shop/db-0 --port 5432
+  calisim trace scenarios/three-az.yaml shop/web-a-1-0 shop/db-5 --port 5432
   calisim trace scenarios/three-az.yaml web-a-1-0 203.0.113.10 --port 443 --step 3 --all-blockers
   calisim trace scenarios/three-az.yaml node/a-1 shop/db-0 --protocol icmp --variant overlay-ipip
   calisim trace scenarios/three-az.yaml shop/web-a-1-0 shop/db-5 --port 5432 --png journey.png

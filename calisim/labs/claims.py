@@ -61,13 +61,15 @@ def truth(question: Question, world: World) -> Fact:
 
 
 def same(one: object, other: object) -> bool:
-    """Equal as people write it: ``1,000`` is 1000, ``IPIP`` is ipip."""
+    """Equal as people write it: ``1,000`` is 1000, ``IPIP`` is ipip, ``0.0.0.0/0`` is default."""
     return plain(one) == plain(other)
 
 
 def plain(value: object) -> str:
-    """A value without case, blanks around it, and commas between digits."""
+    """A value without case, blanks around it, and commas between digits; the default route by its name."""
     text = str(value).strip().lower()
+    if text == "0.0.0.0/0":
+        return "default"
     digits = text.replace(",", "").replace("_", "").replace(" ", "")
     return digits if digits.lstrip("-").isdecimal() else text
 

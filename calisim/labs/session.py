@@ -126,9 +126,12 @@ def _answer(one: Question, work: World) -> Item:
 
 
 def _fault(given: str, found: object) -> str:
-    """A line copied whole, as ``10.1.2.0/26 via …`` or ``b2:``, is not told to be wrong, nor is a word in place of a number."""
+    """A line copied whole, as ``10.1.2.0/26 via …`` or ``b2:``, is not told to be wrong, nor is a word in place of a number or
+    a prefix without its length."""
     if isinstance(found, int) and not any(letter.isdigit() for letter in given):
         return "no number, and a number is asked for"
+    if isinstance(found, str) and "/" in found and same(given, found.partition("/")[0]):
+        return "less than was asked for: write the length of the prefix, too, behind the slash"
     holds_it = any(same(word.rstrip(":,"), found) for word in given.split())
     return "more than was asked for: write the one word only" if holds_it else "not it"
 
@@ -137,7 +140,7 @@ def _unreadable(one: Question, given: str) -> str:
     if not given:
         return f"no answer in {ANSWERS} yet"
     if one.choices and not any(same(given, value) for value in one.choices):
-        return f"{given} is none of {', '.join(one.choices)}"
+        return f"{given} is not one of these: {', '.join(one.choices)}"
     return ""
 
 

@@ -64,6 +64,14 @@ def test_a_need_that_the_scenario_forgot_is_told_as_missing():
     assert (check.need, check.lost, check.met) == ("source/destination check off", 8, False)
 
 
+def test_a_need_met_in_part_is_told_with_what_dies_now():
+    (report,) = answer("nodes.b.count=2", "nodes.a.sourceDestCheck=true", variants=("calico-cross-subnet",)).variants
+    check = report.needs[0]                                     # 8 packets inside zone a, and 8 inside zone b that arrive
+    assert (check.need, check.lost, check.met) == ("source/destination check off", 8, False)
+    assert report.tally.sent - report.tally.success == 8
+    assert check.example is not None and check.example.reason == "SOURCE_CHECK"
+
+
 def test_iam_is_a_need_where_felix_turns_the_check_off(tmp_path):
     felix = tmp_path / "felix.yaml"
     felix.write_text(

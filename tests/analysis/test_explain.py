@@ -43,6 +43,15 @@ def test_translation_there_and_back(network):
     assert len(back) == 1 and "undone" in back[0].says
 
 
+def test_a_public_address_is_put_in_and_taken_out_at_the_gateway(network):
+    told = network(set=["nodes.a.count=1", "nodes.a.publicIP=198.51.100.7"]).trace("shop/web-a-1-0", "host/api", port=443)
+    assert told.reply is not None
+    there, back = ([(step.where, step.says) for step in one.steps if step.stage is Stage.TRANSLATE]
+                   for one in (told.request, told.reply))
+    assert [where for where, _ in there] == ["a-1", "vpc/prod"] and [where for where, _ in back] == ["vpc/prod", "a-1"]
+    assert all("a node's public address, at the internet gateway" in says for says in (there[1][1], back[0][1]))
+
+
 def test_loss_names_object_line_and_command(network):
     told = network(step=1).trace("shop/web-a-1-0", "shop/web-a-2-0", port=80)
     loss = told.request.loss

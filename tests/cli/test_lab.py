@@ -89,7 +89,7 @@ def test_the_truth_is_told_only_when_all_is_predicted(student: Student):
 
 def test_an_answer_that_is_no_choice_is_said_to_be_none(student: Student):
     student.answer({"to-cart": "wlan0"})
-    assert "wlan0 is none of veth, eth0, tunl0, none" in student.does("check").stdout
+    assert "wlan0 is not one of these: veth, eth0, tunl0, none" in student.does("check").stdout
 
 
 def test_hints_come_in_three_grades_and_know_the_state(student: Student):
@@ -120,6 +120,22 @@ def test_a_line_copied_whole_is_not_called_wrong(student: Student):
         "answers.yaml", 'lost-at: "b1: b2: a1:"\nlost-why: BLACKHOLE at stage lookup\nouter-destination: nowhere at all\n')
     said = student.does("check").stdout
     assert said.count("more than was asked for: write the one word only") == 2 and "nowhere at all is not it" in said
+
+
+def test_a_route_is_taken_as_an_engineer_writes_it(student: Student):
+    student.solve()
+    destination = truths(student.lab, "routes")["route-stock"]
+    student.answer({"route-nobody": "0.0.0.0/0", "route-stock": str(destination).partition("/")[0]})
+    said = student.does("check").stdout
+    assert "ok   route-nobody – 0.0.0.0/0 – " in said and "less than was asked for: write the length" in said
+
+
+def test_the_last_stage_leads_to_submit_and_no_further(student: Student):
+    for _ in student.lab.stages[:-1]:
+        student.solve()
+    student.answer(truths(student.lab, "explain"))
+    said = student.does("check").stdout
+    assert "Passed. That was the last stage; calisim lab submit" in said and "lab next" not in said
 
 
 def test_no_hint_is_spent_on_a_stage_that_is_passed(student: Student):

@@ -33,13 +33,13 @@ def handed_in(tmp_path_factory: pytest.TempPathFactory) -> Path:
     exam = Student(folder / "b", "1", 3, "--student", HOSTILE, "--exam")
     exam.solve()
     exam.does("hint")
-    exam.answer({"route-nobody": "0.0.0.0/0"})
+    exam.answer({"route-nobody": "blackhole"})
     exam.does("submit")
     spoilt = Student(folder / "c", "1", 3, "--student", "Cem")
     spoilt.answer({**truths(spoilt.lab, "predict"), "to-cart": "none"})
     assert spoilt.does("check").exit_code == 0 and spoilt.does("next").exit_code == 0
     spoilt.solve()
-    spoilt.answer({"route-nobody": "0.0.0.0/0"})
+    spoilt.answer({"route-nobody": "blackhole"})
     edited = Student(folder / "d", "2", 3)
     edited.write(".calisim-lab.json", edited.text(".calisim-lab.json").replace("predict", "explain", 1))
     return folder
@@ -74,7 +74,7 @@ def test_a_stage_tells_what_was_claimed_and_what_was_spent(handed_in: Path):
 
 def test_answers_that_many_had_wrong_come_first(handed_in: Path):
     rows = [(row["question"], row["answer"], row["students"], row["of"]) for row in sheet(handed_in, "wrong")]
-    assert rows == [("route-nobody", "0.0.0.0/0", "2", "3"), ("to-cart", "none", "1", "3")]
+    assert rows == [("route-nobody", "blackhole", "2", "3"), ("to-cart", "none", "1", "3")]
 
 
 def test_an_edited_state_is_told_as_such(handed_in: Path):

@@ -90,7 +90,8 @@ function flows(report, id) {
 function legend() {
   const line = (kind, word) => h("li", {}, h("span", { class: `swatch ${kind}`, "aria-hidden": "true" }), word);
   return h("ul", { class: "legend", "aria-label": "Legend" }, line("arrived", "arrives"), line("lost", "lost, up to where it dies"),
-    line("refused", "refused"), line("pipe ipip", "in an IPIP tunnel"), line("pipe vxlan", "in a VXLAN tunnel"), h("li", { class: "quiet" }, "width: bytes as sent"));
+    line("refused", "refused"), line("pipe ipip", "in an IPIP tunnel"), line("pipe vxlan", "in a VXLAN tunnel"),
+    line("route", "the packet of the journey below"), h("li", { class: "quiet" }, "width: bytes as sent"));
 }
 
 function pick(label, ids, chosen, onchange, none) {
