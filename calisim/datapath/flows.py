@@ -23,9 +23,13 @@ class FlowCache:
         self.index = zeros(room * INDEX_PER_FLOW, _SLOTS)
         self.listed = np.zeros(room, _NUMBERS)
 
-    def grown(self, count: int) -> FlowCache:
-        """Four times the room, which takes memory as it is written, with the first ``count`` flows."""
-        other = FlowCache(min(4 * self.room, MOST))
+    def grown(self, count: int, more: int = 1) -> FlowCache:
+        """Four times the room and so on, until there is some for so many ``more`` (it takes memory as it is written), with the first
+        ``count`` flows."""
+        room = self.room
+        while room < MOST and (room == self.room or room - count < more):
+            room = min(4 * room, MOST)
+        other = FlowCache(room)
         other.records[:count * FLOW_SIZE] = self.records[:count * FLOW_SIZE]
         other.asides[:count * ASIDE_SIZE] = self.asides[:count * ASIDE_SIZE]
         other.listed[:count] = self.listed[:count]

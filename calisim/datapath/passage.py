@@ -125,13 +125,13 @@ class Passage:
 
     def _set_off(self, shard: Shard, posts: list[Post]) -> None:
         """Who need not wait for anybody."""
-        if len(posts) > 1:
-            shard.make_room_for_flows(sum(post.count(shard.number) for post in posts))     # nobody moves them during legs
         shard.desk.clear(len(self._wave))
         shard.waiting.clear(WAITING_SIZE, len(posts), len(self._wave), len(self._wave))
         set_off(
             shard.ledger, self._wave, self._results, posts, shard.waiting, self._rides, self._state.wave, self._caching,
             self._even, self._wants_born)
+        if len(posts) > 1:                         # nobody moves them during legs
+            shard.make_room_for_flows(shard.waiting.count(shard.number))
 
     def _leg(self, part: _Part, leg: int, posts: list[Post], out: Post, ledgers: list[Ledger]) -> None:
         """One shard's part."""

@@ -152,8 +152,7 @@ class Shard:
         """So many more, if there may be."""
         connections, sessions, flows, slots, listed = self.ledger.counts
         if self.flows.room - flows < count and self.flows.room < MOST:
-            while self.flows.room - flows < count and self.flows.room < MOST:
-                self.flows = self.flows.grown(flows)
+            self.flows = self.flows.grown(flows, count)
             self._bind(connections, sessions, flows, slots, listed)
 
     def forget_flows(self) -> None:
