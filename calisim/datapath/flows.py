@@ -24,8 +24,8 @@ class FlowCache:
         self.listed = np.zeros(room, _NUMBERS)
 
     def grown(self, count: int, more: int = 1) -> FlowCache:
-        """Four times the room and so on, until there is some for so many ``more`` (it takes memory as it is written), with the first
-        ``count`` flows."""
+        """Four times the room and so on, until there is some for so many ``more``, with the first ``count`` flows. It takes
+        memory as it is written."""
         room = self.room
         while room < MOST and (room == self.room or room - count < more):
             room = min(4 * room, MOST)
