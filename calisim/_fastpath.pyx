@@ -13,8 +13,9 @@ from calisim.datapath.stages.admit cimport admit
 from calisim.datapath.stages.balance cimport affinity_of
 from calisim.datapath.stages.deparse cimport Draft, Tunnels as TunnelDevices, pour, push_inner, push_outer, still_own
 from calisim.datapath.stages.flows cimport (
-    FLOW_LISTED, FLOW_SHARD, HANDFUL, ask_for_settling, enter_flow, hash_of_key, set_out, settle)
+    FLOW_LISTED, FLOW_SHARD, HANDFUL, ask_for_settling, hash_of_key, set_out, settle)
 from calisim.datapath.stages.frames cimport CONNECTIONS_A_LEG, EVENTS_A_LEG, start, walk_frames
+from calisim.datapath.stages.noting cimport enter_flow
 from calisim.datapath.stages.track cimport index_again
 from calisim.datapath.stages.ties cimport EVEN, LEG_AT, TICK, ask_for_payment, pay_up
 from calisim.datapath.stages.types cimport (

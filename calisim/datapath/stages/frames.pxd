@@ -5,8 +5,9 @@ from calisim._vocabulary cimport *
 from calisim.datapath.stages.types cimport *
 from calisim.datapath.stages.admit cimport admit
 from calisim.datapath.stages.exception cimport complain, hand_on
-from calisim.datapath.stages.flows cimport FLOW_SHARD, first_leg, go_on, note, retreat, second_leg
+from calisim.datapath.stages.flows cimport FLOW_SHARD, first_leg, go_on, retreat, second_leg
 from calisim.datapath.stages.glance cimport ask_for_senders, glance, resume
+from calisim.datapath.stages.noting cimport note
 from calisim.datapath.stages.ties cimport answer_calls, next_recall
 from calisim.datapath.stages.walk cimport walk
 
