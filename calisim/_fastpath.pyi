@@ -21,8 +21,9 @@ EVEN_SPAN: int                 # ns that such a wave may last at most
 EVEN_END: int                  # ns when it must be over
 EVEN_ROWS: int                 # and how many packets it may have
 CONNECTION_ROOM: int           # records that one frame more may take in one leg
-FLOW_SIZE: int                 # bytes of a flow and of what is seldom asked of it
+FLOW_SIZE: int                 # bytes of a flow, of what is seldom asked of it, and of what it means to the counters
 ASIDE_SIZE: int
+TOLL_SIZE: int
 EVENT_ROOM: int                # likewise of events
 LEAST_AFFINITIES: int          # slots of the smallest table of affinities
 LEAST_INDEX: int               # slots of the smallest index of connections
@@ -44,16 +45,16 @@ class Tables:
     ) -> None: ...
 
 class Ledger:
-    """What a shard has written down, by the names there; ``flows``, ``asides``: bytes. ``shards``: whose each router is."""
+    """What a shard has written down, by the names there; ``flows``, ``asides``, ``tolls``: bytes. ``shards``: whose each router is."""
 
-    counts: tuple[int, int, int, int, int]   # connections, affinities, flows, slots of the connections' index, listed flows
+    counts: tuple[int, int, int, int]   # connections, affinities, flows, slots of the connections' index
 
     def __init__(
         self, connections: np.ndarray, connection_count: int, index: np.ndarray, ties: np.ndarray, taken: np.ndarray,
         affinities: np.ndarray, affinity_count: int, paths: np.ndarray, ordinals: np.ndarray, links: np.ndarray,
         drops: np.ndarray, verdicts: np.ndarray, hits: np.ndarray, flows: np.ndarray, asides: np.ndarray,
-        flow_index: np.ndarray, listed: np.ndarray, flow_count: int, listed_count: int, index_count: int, shards: np.ndarray,
-        shard: int, sourced: bool,
+        tolls: np.ndarray, flow_index: np.ndarray, unsettled: np.ndarray, flow_count: int, index_count: int,
+        shards: np.ndarray, shard: int, sourced: bool,
     ) -> None: ...
     def settle(self) -> None:
         """The counters get the packets that took short cuts."""

@@ -13,14 +13,15 @@ from calisim.datapath.stages.admit cimport admit
 from calisim.datapath.stages.balance cimport affinity_of
 from calisim.datapath.stages.deparse cimport Draft, Tunnels as TunnelDevices, pour, push_inner, push_outer, still_own
 from calisim.datapath.stages.flows cimport (
-    FLOW_LISTED, FLOW_SHARD, HANDFUL, ask_for_settling, hash_of_key, set_out, settle)
+    FLOW_SHARD, HANDFUL, hash_of_key, set_out)
 from calisim.datapath.stages.frames cimport CONNECTIONS_A_LEG, EVENTS_A_LEG, start, walk_frames
 from calisim.datapath.stages.noting cimport enter_flow
+from calisim.datapath.stages.tolls cimport settle_all
 from calisim.datapath.stages.track cimport index_again
 from calisim.datapath.stages.ties cimport EVEN, LEG_AT, TICK, ask_for_payment, pay_up
 from calisim.datapath.stages.types cimport (
     FRAME_SIZE, MARK_COUNT, MOST_SHARDS, TIED, WATCHED, WAVE_BITS, Aside, Batch, Carry, Core, Flow, Notice, Recall, Ride, Route,
-    Taken, Tie, Waiting, Walk)
+    Taken, Tie, Toll, Waiting, Walk)
 from calisim.datapath.stages.lookup cimport class_of, resident, resolve
 from calisim.datapath.stages.police cimport Suspect, judge, suspect
 
@@ -36,6 +37,7 @@ CARRY_SIZE = sizeof(Carry)
 FLOW_SIZE = sizeof(Flow)
 ASIDE_SIZE = sizeof(Aside)
 NOTICE_SIZE = sizeof(Notice)
+TOLL_SIZE = sizeof(Toll)
 TAKEN_SIZE = sizeof(Taken)
 TIE_SIZE = sizeof(Tie)
 RIDE_SIZE = sizeof(Ride)
@@ -124,10 +126,10 @@ cdef class Ledger:
         Affinity[::1] affinities not None, uint32_t affinity_count, const Pmtu[::1] paths not None,
         uint32_t[:, ::1] ordinals not None, uint64_t[:, :, :, ::1] links not None, uint64_t[:, ::1] drops not None,
         uint64_t[::1] verdicts not None, uint64_t[::1] hits not None, uint8_t[::1] flows not None, uint8_t[::1] asides not None,
-        uint64_t[::1] flow_index not None, uint32_t[::1] listed not None, uint32_t flow_count, uint32_t listed_count,
+        uint8_t[::1] tolls not None, uint64_t[::1] flow_index not None, uint64_t[::1] unsettled not None, uint32_t flow_count,
         uint64_t index_count, const uint8_t[::1] shards not None, uint32_t shard, bint sourced,
     ):
-        cdef Py_ssize_t room = listed.shape[0], slots = taken.shape[0] // <Py_ssize_t>sizeof(Taken)
+        cdef Py_ssize_t room = flows.shape[0] // <Py_ssize_t>sizeof(Flow), slots = taken.shape[0] // <Py_ssize_t>sizeof(Taken)
         if (index.shape[0] & (index.shape[0] - 1) or not LEAST_INDEX <= index.shape[0] <= 1 << 31
                 or not 0 < connections.shape[0] < 0x7FFFFFFF or connection_count > connections.shape[0]
                 or ties.shape[0] != connections.shape[0] * <Py_ssize_t>sizeof(Tie)
@@ -136,15 +138,16 @@ cdef class Ledger:
         if affinities.shape[0] & (affinities.shape[0] - 1) or affinities.shape[0] < LEAST_AFFINITIES:
             raise ValueError("the table of affinities is not of a size that works")
         if (not 0 < room < 0x7FFFFFFF or flows.shape[0] != room * <Py_ssize_t>sizeof(Flow)
-                or asides.shape[0] != room * <Py_ssize_t>sizeof(Aside) or not listed_count <= flow_count <= room
+                or asides.shape[0] != room * <Py_ssize_t>sizeof(Aside) or tolls.shape[0] != room * <Py_ssize_t>sizeof(Toll)
+                or flow_count > room or unsettled.shape[0] * 64 < room
                 or flow_index.shape[0] & (flow_index.shape[0] - 1) or flow_index.shape[0] < room * INDEX_PER_FLOW):
             raise ValueError("the flow cache is not of a size that works")
         if links.shape[1] != DEVICE_COUNT or links.shape[2] != 2 or links.shape[3] != 2 or ordinals.shape[1] != 2 \
                 or drops.shape[1] != DROP_COUNT or verdicts.shape[0] != VERDICT_COUNT:
             raise ValueError("the counters are not of a size that works")
         self.held = (
-            connections, index, ties, taken, affinities, paths, ordinals, links, drops, verdicts, hits, flows, asides, flow_index,
-            listed, shards)
+            connections, index, ties, taken, affinities, paths, ordinals, links, drops, verdicts, hits, flows, asides, tolls,
+            flow_index, unsettled, shards)
         self.routers, self.places, self.objects = links.shape[0], drops.shape[0], hits.shape[0]
         if ordinals.shape[0] != self.routers or shards.shape[0] != self.routers:
             raise ValueError("the counters are not of a size that works")
@@ -160,28 +163,20 @@ cdef class Ledger:
         self.core.paths, self.core.path_count = (&paths[0] if paths.shape[0] else NULL), paths.shape[0]
         self.core.ordinals, self.core.links, self.core.drops = &ordinals[0, 0], &links[0, 0, 0, 0], &drops[0, 0]
         self.core.verdicts, self.core.hits = &verdicts[0], &hits[0]
-        self.core.flows, self.core.asides = <Flow*> &flows[0], <Aside*> &asides[0]
+        self.core.flows, self.core.asides, self.core.tolls = <Flow*> &flows[0], <Aside*> &asides[0], <Toll*> &tolls[0]
         self.core.flow_index, self.core.flow_index_mask = &flow_index[0], flow_index.shape[0] - 1
-        self.core.listed, self.core.listed_count = &listed[0], listed_count
+        self.core.unsettled = &unsettled[0]
         self.core.flow_count, self.core.flow_room = flow_count, room
 
     @property
-    def counts(self) -> tuple[int, int, int, int, int]:
-        """How many there are: connections, affinities, flows, slots of the connections' index, flows that are listed."""
-        return (self.core.connection_count, self.core.affinity_count, self.core.flow_count, self.core.index_count,
-                self.core.listed_count)
+    def counts(self) -> tuple[int, int, int, int]:
+        """How many there are: connections, affinities, flows, slots of the connections' index."""
+        return self.core.connection_count, self.core.affinity_count, self.core.flow_count, self.core.index_count
 
     def settle(self) -> None:
         """The counters get the packets that took short cuts."""
-        cdef Core* core = &self.core
-        cdef uint32_t i, number
         with nogil:
-            for i in range(core.listed_count):
-                ask_for_settling(core, i)
-                number = core.listed[i] - 1
-                settle(core, &core.flows[number], &core.asides[number])
-                core.flows[number].flags &= ~<uint8_t>FLOW_LISTED
-            core.listed_count = 0
+            settle_all(&self.core)
 
 
 cdef class Post:
@@ -445,7 +440,8 @@ def step(
         raise ValueError("the buffers of events and offspring are not of a size that works")
     for k in range(count):
         other = ledgers[k]
-        core.homes[k].flows, core.homes[k].asides = other.core.flows, other.core.asides
+        core.homes[k].flows, core.homes[k].asides, core.homes[k].tolls = (
+            other.core.flows, other.core.asides, other.core.tolls)
         batches[k] = &(<Post?> posts[k]).batches[shard]
         left += batches[k].count - batches[k].taken
         if (<Post> posts[k]).rows != packets.shape[0] or posts[k] is out:

@@ -4,24 +4,25 @@ from __future__ import annotations
 
 import numpy as np
 
-from .._fastpath import ASIDE_SIZE, FLOW_SIZE, FRAME, INDEX_PER_FLOW, reflow
+from .._fastpath import ASIDE_SIZE, FLOW_SIZE, FRAME, INDEX_PER_FLOW, TOLL_SIZE, reflow
 from .lines import zeros
 
 _FIRST_ROOM = FRAME
 MOST = 1 << 21                             # 900 MB of them; who has more flows under way has no short cut for the others
-_OCTETS, _NUMBERS, _SLOTS = np.dtype(np.uint8), np.dtype(np.uint32), np.dtype(np.uint64)
+_OCTETS, _WORDS = np.dtype(np.uint8), np.dtype(np.uint64)
 
 
 class FlowCache:
-    """``count`` flows in ``records``, what is seldom asked of them in ``asides``, an open-addressing ``index`` over them;
-    ``listed``: numbers of those with packets that the counters do not have yet."""
+    """``count`` flows in ``records``, what is seldom asked of them in ``asides``, what they mean to the counters in ``tolls``,
+    an open-addressing ``index`` over them; ``unsettled``: a bit for each with packets that the counters do not have yet."""
 
     def __init__(self, room: int = _FIRST_ROOM) -> None:
         self.room = room
         self.records = zeros(room * FLOW_SIZE, _OCTETS)
         self.asides = zeros(room * ASIDE_SIZE, _OCTETS)
-        self.index = zeros(room * INDEX_PER_FLOW, _SLOTS)
-        self.listed = np.zeros(room, _NUMBERS)
+        self.tolls = zeros(room * TOLL_SIZE, _OCTETS)
+        self.index = zeros(room * INDEX_PER_FLOW, _WORDS)
+        self.unsettled = zeros(-(-room // 64), _WORDS)
 
     def grown(self, count: int, more: int = 1) -> FlowCache:
         """Four times the room and so on, until there is some for so many ``more``, with the first ``count`` flows. It takes
@@ -32,6 +33,7 @@ class FlowCache:
         other = FlowCache(room)
         other.records[:count * FLOW_SIZE] = self.records[:count * FLOW_SIZE]
         other.asides[:count * ASIDE_SIZE] = self.asides[:count * ASIDE_SIZE]
-        other.listed[:count] = self.listed[:count]
+        other.tolls[:count * TOLL_SIZE] = self.tolls[:count * TOLL_SIZE]
+        other.unsettled[:len(self.unsettled)] = self.unsettled
         reflow(other.records, count, other.index)
         return other

@@ -85,15 +85,15 @@ class Shard:
         self.flows = FlowCache()
         self.rows, self.onward, self.notes, self.waiting, self.desk = Post(), (Post(), Post()), Post(), Post(), Desk()
         self._untidy = _FIRST_ROOM                                    # connections from which on it pays to look for dead ones
-        self._bind(0, 0, 0, 0, 0)
+        self._bind(0, 0, 0, 0)
 
-    def _bind(self, connections: int, sessions: int, flows: int, slots: int, listed: int) -> None:
+    def _bind(self, connections: int, sessions: int, flows: int, slots: int) -> None:
         """A ledger over the arrays as they are now, with these numbers of records in them."""
         common, counters, cache = self._common, self.counters, self.flows
         self.ledger = Ledger(
             self.records, connections, self.index, self.ties, self.taken, self.sessions, sessions, common.paths, common.ordinals,
-            counters.links, counters.drops, counters.verdicts, counters.hits, cache.records, cache.asides, cache.index,
-            cache.listed, flows, listed, slots, common.shards, self.number, common.sourced)
+            counters.links, counters.drops, counters.verdicts, counters.hits, cache.records, cache.asides, cache.tolls,
+            cache.index, cache.unsettled, flows, slots, common.shards, self.number, common.sourced)
 
     @property
     def connections(self) -> np.ndarray:
@@ -107,7 +107,7 @@ class Shard:
             room = _more(room)
         self._replace(connections, room)
         seated = self._seat(sessions)
-        self._bind(len(connections), seated, 0, self.ledger.counts[3], 0)
+        self._bind(len(connections), seated, 0, self.ledger.counts[3])
 
     @property
     def untidy(self) -> bool:
@@ -133,7 +133,7 @@ class Shard:
 
     def grow(self, earliest: int) -> None:
         """Make room for one frame more of whatever lacks it. Connections stay where they are."""
-        connections, sessions, flows, slots, listed = self.ledger.counts
+        connections, sessions, flows, slots = self.ledger.counts
         if len(self.records) - connections < CONNECTION_ROOM:
             known, ties = self.records.view(np.uint8)[:connections * CONNECTION.itemsize], self.ties[:connections * TIE_SIZE]
             self._furnish(_more(len(self.records)))        # what searches knew is looked up anew
@@ -146,23 +146,23 @@ class Shard:
             sessions = self._seat(self.sessions[self.sessions["expires"] > earliest])
         if self.flows.room - flows < FRAME and self.flows.room < MOST:
             self.flows = self.flows.grown(flows)
-        self._bind(connections, sessions, flows, slots, listed)
+        self._bind(connections, sessions, flows, slots)
 
     def make_room_for_flows(self, count: int) -> None:
         """So many more, if there may be."""
-        connections, sessions, flows, slots, listed = self.ledger.counts
+        connections, sessions, flows, slots = self.ledger.counts
         if self.flows.room - flows < count and self.flows.room < MOST:
             self.flows = self.flows.grown(flows, count)
-            self._bind(connections, sessions, flows, slots, listed)
+            self._bind(connections, sessions, flows, slots)
 
     def forget_flows(self) -> None:
         """What they rest on has changed. Nothing may be owed to connections."""
         self.ledger.settle()
-        connections, sessions, _, slots, _ = self.ledger.counts
+        connections, sessions, _, slots = self.ledger.counts
         self.flows = FlowCache(self.flows.room)
         self.ties = zeros(len(self.ties), _OCTETS)
         self.connections["wave"] &= ~np.uint32(TIED_BIT)
-        self._bind(connections, sessions, 0, slots, 0)
+        self._bind(connections, sessions, 0, slots)
 
     def _replace(self, connections: np.ndarray, room: int) -> None:
         """These connections instead of all others, in a table of their own; flows are forgotten."""
@@ -171,14 +171,14 @@ class Shard:
         self._furnish(room)
         self.records[:len(connections)] = connections
         self.flows = FlowCache(self.flows.room)
-        self._bind(len(connections), sessions, 0, 0, 0)
+        self._bind(len(connections), sessions, 0, 0)
         self.index_anew()
 
     def index_anew(self) -> None:
         """Over the same connections, by their sources, too, if these may be asked for. No flow may be known."""
-        connections, sessions, _, _, _ = self.ledger.counts
+        connections, sessions, _, _ = self.ledger.counts
         self.index, slots = self._indexed(sourced=self._common.sourced)
-        self._bind(connections, sessions, 0, slots, 0)
+        self._bind(connections, sessions, 0, slots)
 
     def _indexed(self, *, sourced: bool) -> tuple[np.ndarray, int]:
         """An index over all connections, and how many of its slots are taken."""

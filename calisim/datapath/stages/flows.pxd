@@ -6,7 +6,7 @@ with the same header finds the same routes, verdicts and translations, for table
 neither. What can change is asked anew, on the leg on which it would be asked: that the connections are alive (of TCP:
 ESTABLISHED, an ACK), that what was missed is missing. If not, the packet walks. A Flow that held is trusted with the next
 packets until somebody else looks at its connections (stages/ties.pxd). So the cache holds no meaning of its own: with it and
-without it all results, connections and counters are the same. The counters get their packets later (settle).
+without it all results, connections and counters are the same. The counters get their packets later (stages/tolls.pxd).
 
 A Flow is kept in the shard of its first router; what its second leg touches is of the second router's, perhaps another one.
 A journey that is new there leaves a Notice; a packet that has to walk there after all is taken off that shard's counters.
@@ -16,6 +16,7 @@ from calisim._vocabulary cimport *
 from calisim.datapath.stages.types cimport *
 from calisim.datapath.stages.expiry cimport HISTORY_LAST, fabric_timeout, later, tcp_timeout, timeout, unacknowledged
 from calisim.datapath.stages.ties cimport EVEN, FLAGS_AT, PUSHED, TICK, look_at, mark, trust
+from calisim.datapath.stages.tolls cimport count_end, enlist
 from calisim.datapath.stages.track cimport concerns, hash_of, home, inverse, led_to, same, tuple_of, unwatch
 
 cdef extern from "intrinsics.h":
@@ -25,14 +26,12 @@ cdef extern from "intrinsics.h":
 
 cdef enum:
     FLOW_WIRED = 1                   # it reached the first node's Ethernet
-    FLOW_LISTED = 2                  # in Core.listed
     FLOW_COMPLAINED = 4              # somebody says why it is lost: where that is wanted there is no short cut
     FLOW_ONWARD = 8                  # it has a second leg
     FLOW_SHARD = 4                   # bits from here on: in this shard
 
 cdef enum:
     HANDFUL = 64                     # packets that look for their Flows together: of more the first cache would hold too little
-    AHEAD = 16                       # listed flows whose memory is asked for before their turn: adding up takes half the time
 
 cdef inline Key key_of(const Packet* packet) noexcept nogil:
     cdef const uint64_t* words = <const uint64_t*> packet
@@ -119,13 +118,13 @@ cdef inline void ride(Core* core, Flow* f, uint32_t number, uint32_t row) noexce
     f.last.until = <uint32_t>(packet.time >> TICK) + f.reach
     result[0] = f.result
     result.wire += packet.length if f.flags & FLOW_WIRED else 0
-    enlist(core, number, packet.length)
+    enlist(core, f, number, packet.length)
 
 
 cdef inline Tuple missed(const Core* core, uint32_t home_shard, uint32_t number, uint32_t leg) noexcept nogil:
     """What no connection had when the packet whose turn it is came to its last leg: until its end nothing has translated it."""
     cdef const Result* end = &core.homes[home_shard].flows[number - 1].result
-    cdef uint32_t router = core.homes[home_shard].asides[number - 1].routers[leg]
+    cdef uint32_t router = core.homes[home_shard].tolls[number - 1].routers[leg]
     return tuple_of(
         core.fib.routers[router].key, end.src, end.dst, end.sport, end.dport, core.packets[core.row].protocol, 0)
 
@@ -270,17 +269,6 @@ cdef inline bint again(
     return True
 
 
-cdef inline void enlist(Core* core, uint32_t number, uint32_t length) noexcept nogil:
-    """A packet more for the counters, when somebody looks at them."""
-    cdef Flow* f = &core.flows[number - 1]
-    if not f.flags & FLOW_LISTED:
-        f.flags |= FLOW_LISTED
-        core.listed[core.listed_count] = number
-        core.listed_count += 1
-    f.packets += 1
-    f.bytes += length
-
-
 cdef inline bint first_leg(Core* core, const Carry* carry, Carry* onward, bint* goes_on) noexcept nogil:
     """The short cut's, and RESULT as a whole. False: the packet has to walk.      Sets  onward, if there is a second leg"""
     cdef Flow* f = &core.flows[carry.flow - 1]
@@ -295,7 +283,7 @@ cdef inline bint first_leg(Core* core, const Carry* carry, Carry* onward, bint* 
         return False
     result[0] = f.result
     result.wire += packet.length if f.flags & FLOW_WIRED else 0
-    enlist(core, carry.flow, packet.length)
+    enlist(core, f, carry.flow, packet.length)
     f.busy = core.wave
     f.last.until = <uint32_t>(packet.time >> TICK) + f.reach if core.even else 0
     if goes_on[0]:
@@ -329,55 +317,6 @@ cdef inline void ask_for_second_leg(const Core* core, const Carry* carry) noexce
         prefetch_write(&core.connections[carry.trail.touched[k]])
 
 
-cdef inline void count(
-    Core* core, const Flow* f, const Aside* more, uint32_t leg, int64_t packets, int64_t octets,
-) noexcept nogil:
-    """Into the counters: what packets of a Flow met on one of its legs (0, 1)."""
-    cdef uint32_t crossings = more.crossings[leg], router, k
-    cdef uint64_t* link
-    while crossings:
-        router = 0 if crossings & 1 else more.routers[leg]
-        link = &core.links[(<size_t>router * DEVICE_COUNT * 2 + (crossings >> 2 & 31)) * 2]
-        link[0] += packets
-        link[1] += octets + (packets * ENCAPSULATIONS[f.result.encap].overhead if crossings & 2 else 0)
-        crossings >>= 8
-    for k in range(HITS):
-        if more.hits[leg][k]:
-            core.hits[more.hits[leg][k]] += packets
-
-
-cdef inline void count_end(Core* core, const Flow* f, const Aside* more, int64_t packets, int64_t octets) noexcept nogil:
-    """Into the counters: what packets of a Flow met on the last of its legs, and their end."""
-    count(core, f, more, f.flags & FLOW_ONWARD != 0, packets, octets)
-    core.verdicts[f.result.verdict] += packets
-    if f.result.verdict == VERDICT_DROPPED:
-        core.drops[<size_t>f.result.where * DROP_COUNT + f.result.reason] += packets
-
-
-cdef inline void settle(Core* core, Flow* f, const Aside* more) noexcept nogil:
-    """Into the counters: all packets that took the short cut since."""
-    if f.flags & FLOW_ONWARD:
-        count(core, f, more, 0, f.packets, f.bytes)
-    count_end(core, f, more, f.packets, f.bytes)
-    f.packets = 0
-    f.bytes = 0
-
-
-cdef inline void ask_for_settling(const Core* core, uint32_t at) noexcept nogil:
-    """The memory that ``settle`` needs of flows further down the list, and of the counters of those that are there already."""
-    cdef const Aside* more
-    cdef uint32_t leg
-    if at + AHEAD < core.listed_count:
-        prefetch_write(&core.flows[core.listed[at + AHEAD] - 1].result)
-        prefetch_read(&core.asides[core.listed[at + AHEAD] - 1].routers)
-    if at + AHEAD // 2 < core.listed_count:
-        more = &core.asides[core.listed[at + AHEAD // 2] - 1]
-        for leg in range(2):
-            prefetch_write(&core.links[<size_t>more.routers[leg] * DEVICE_COUNT * 4])
-            prefetch_write(&core.links[<size_t>more.routers[leg] * DEVICE_COUNT * 4 + 8])
-            prefetch_write(&core.links[<size_t>more.routers[leg] * DEVICE_COUNT * 4 + 16])
-
-
 cdef inline void retreat(Core* core, const Carry* cut, Carry* carry) noexcept nogil:
     """The second leg has to be walked after all: the packet as it is after the first one.      Sets  carry, RESULT
 
@@ -386,7 +325,7 @@ cdef inline void retreat(Core* core, const Carry* cut, Carry* carry) noexcept no
     cdef Flow* f = &core.homes[cut.trail.home].flows[cut.flow - 1]
     cdef const Aside* more = &core.homes[cut.trail.home].asides[cut.flow - 1]
     cdef uint32_t row = cut.row, length = core.packets[row].length
-    count_end(core, f, more, -1, -<int64_t>length)     # its own shard has counted it
+    count_end(core, f, &core.homes[cut.trail.home].tolls[cut.flow - 1], -1, -<int64_t>length)     # its own shard has counted it
     carry[0], core.results[row] = more.carry, more.result
     carry.row = row
     carry.outer_length += length

@@ -5,7 +5,8 @@ from calisim._vocabulary cimport *
 from calisim.datapath.stages.types cimport *
 from calisim.datapath.stages.admit cimport shortest
 from calisim.datapath.stages.flows cimport (
-    FLOW_COMPLAINED, FLOW_LISTED, FLOW_ONWARD, FLOW_SHARD, FLOW_WIRED, hash_of_key, is_key, key_of, settle)
+    FLOW_COMPLAINED, FLOW_ONWARD, FLOW_SHARD, FLOW_WIRED, hash_of_key, is_key, key_of)
+from calisim.datapath.stages.tolls cimport settle
 
 
 cdef inline bint lasting(const Result* result) noexcept nogil:
@@ -37,7 +38,7 @@ cdef inline uint32_t place_for(
                 return 0                       # the index knows one of a hash
             if core.flows[number - 1].stamp == core.wave or core.flows[number - 1].busy == core.wave:
                 return 0                       # who is under way on it may yet retreat
-            settle(core, &core.flows[number - 1], &core.asides[number - 1])
+            settle(core, &core.flows[number - 1], &core.tolls[number - 1])
             if ties_stay(&core.asides[number - 1], first, last, leg):
                 return number
             core.flows[number - 1].longest = 0     # it still owes
@@ -62,11 +63,10 @@ cdef inline void enter_flow(Core* core, const Notice* notice) noexcept nogil:
     if number:
         f, more = &core.flows[number - 1], &core.asides[number - 1]
         f.key, f.longest, f.shortest, f.reach = notice.flow.key, notice.flow.longest, notice.flow.shortest, notice.flow.reach
-        f.flags = f.flags & FLOW_LISTED | notice.flow.flags
-        f.trusted, f.result = notice.flow.trusted, notice.flow.result
+        f.flags, f.trusted, f.result = notice.flow.flags, notice.flow.trusted, notice.flow.result
         more.touched, more.marks, more.absent = notice.more.touched, notice.more.marks, notice.more.absent
         more.carry, more.result = notice.more.carry, notice.more.result
-        more.routers, more.crossings, more.hits = notice.more.routers, notice.more.crossings, notice.more.hits
+        core.tolls[number - 1] = notice.toll
 
 
 cdef inline void note(Core* core, const Walk* w, const Carry* carry, const Result* result) noexcept nogil:
@@ -83,16 +83,16 @@ cdef inline void note(Core* core, const Walk* w, const Carry* carry, const Resul
     if last.home == core.shard:
         number = place_for(core, &key, &carry.trail, last, core.leg)
         if number:
-            write_down(core, w, carry, result, &key, &core.flows[number - 1], &core.asides[number - 1])
+            write_down(core, w, carry, result, &key, &core.flows[number - 1], &core.asides[number - 1], &core.tolls[number - 1])
     elif notes.count < notes.room:
         notice = &(<Notice*> notes.first)[notes.count]
         notes.count += 1
         memset(notice, 0, sizeof(Notice))
-        write_down(core, w, carry, result, &key, &notice.flow, &notice.more)
+        write_down(core, w, carry, result, &key, &notice.flow, &notice.more, &notice.toll)
 
 
 cdef inline void write_down(
-    const Core* core, const Walk* w, const Carry* carry, const Result* result, const Key* key, Flow* f, Aside* more,
+    const Core* core, const Walk* w, const Carry* carry, const Result* result, const Key* key, Flow* f, Aside* more, Toll* toll,
 ) noexcept nogil:
     """Sets what a Flow says of packets; what it knows of rides stays."""
     cdef const Packet* packet = w.packet
@@ -102,14 +102,14 @@ cdef inline void write_down(
     f.shortest, f.longest = shortest(packet.protocol, packet.fragment), min(packet.length + <uint32_t>last.slack, 0xFFFF)
     more.absent = last.absent
     more.touched[core.leg - 1], more.marks[core.leg - 1] = last.touched, last.marks
-    f.flags &= FLOW_LISTED
-    f.flags |= (FLOW_WIRED if wired else 0) | (FLOW_COMPLAINED if w.error else 0)
+    f.flags = (FLOW_WIRED if wired else 0) | (FLOW_COMPLAINED if w.error else 0)
     f.trusted[0], f.trusted[1] = False, core.leg == 1
     f.reach = last.reach
     f.result = w.result[0]
     f.result.wire -= packet.length if wired else 0
-    more.hits[core.leg - 1] = last.hits
-    more.routers[core.leg - 1], more.crossings[core.leg - 1] = last.router, last.crossings
+    toll.routers[1] = 0
+    toll.hits[core.leg - 1] = last.hits
+    toll.routers[core.leg - 1], toll.crossings[core.leg - 1] = last.router, last.crossings
     if core.leg == 2:
         f.flags |= FLOW_ONWARD | core.shard << FLOW_SHARD
         more.touched[0], more.marks[0] = carry.trail.touched, carry.trail.marks
@@ -117,5 +117,5 @@ cdef inline void write_down(
         more.carry.flow = 0
         more.carry.outer_length -= packet.length
         more.result.wire -= packet.length if wired else 0
-        more.routers[0], more.crossings[0] = carry.trail.router, carry.trail.crossings
-        more.hits[0] = carry.trail.hits
+        toll.routers[0], toll.crossings[0] = carry.trail.router, carry.trail.crossings
+        toll.hits[0] = carry.trail.hits

@@ -239,7 +239,7 @@ cdef struct Flow:
     uint32_t busy                    # the last wave in which one took it without being trusted
 
 
-# What is seldom asked of a Flow: what it does to connections, for its counters, and for going on afoot. ``[2]``: by leg.
+# What is seldom asked of a Flow: what it does to connections, and for going on afoot. ``[2]``: by leg.
 cdef struct Aside:
     uint32_t[2][TOUCHED] touched     # as of Trail
     uint32_t[2][TOUCHED] next        # of each of these the next Link to it
@@ -252,8 +252,12 @@ cdef struct Aside:
     uint32_t direct                  # rides of all waves whose second legs were taken one by one
     Carry carry                      # as the second leg begins; outer_length: without the packet's
     Result result
-    uint32_t[2] routers
-    uint32_t[2] crossings
+
+
+# What a Flow's packets meet that is counted, by leg: half a cache line.
+cdef struct Toll:
+    uint32_t[2] routers              # 0: it has no such leg
+    uint32_t[2] crossings            # as of Trail
     uint32_t[2][HITS] hits
 
 
@@ -283,6 +287,7 @@ cdef struct Recall:
 cdef struct Notice:
     Flow flow
     Aside more
+    Toll toll
 
 
 # What a shard has for a shard, in row order: rows of packets to start, Carries, or Notices.
@@ -297,6 +302,7 @@ cdef struct Batch:
 cdef struct Home:
     Flow* flows
     Aside* asides
+    const Toll* tolls
     const Ride* rides                # [row]
 
 
@@ -326,12 +332,12 @@ cdef struct Core:
     # the flow cache
     Flow* flows                      # by number - 1
     Aside* asides
+    Toll* tolls
     uint64_t* flow_index             # open addressing, tag << 32 | number
     uint64_t flow_index_mask
-    uint32_t* listed                 # numbers of those with packets that the counters do not have yet
+    uint64_t* unsettled              # a bit for each that has packets which the counters do not have yet
     uint32_t flow_count
     uint32_t flow_room
-    uint32_t listed_count
     bint caching                     # packets are plain and nobody wants events
     bint even                        # their times are in order as far as trust needs it (EVEN)
     uint32_t lively                  # the last wave in which short cuts were taken
