@@ -45,7 +45,8 @@ class Tables:
     ) -> None: ...
 
 class Ledger:
-    """What a shard has written down, by the names there; ``flows``, ``asides``, ``tolls``: bytes. ``shards``: whose each router is."""
+    """What a shard has written down, by the names there; ``flows``, ``asides``, ``tolls``: bytes. ``shards``: whose each router
+    is."""
 
     counts: tuple[int, int, int, int]   # connections, affinities, flows, slots of the connections' index
 
@@ -72,6 +73,11 @@ class Post:
         """Every row of a wave starts in the first shard."""
     def count(self, shard: int) -> int:
         """How many there are for a shard."""
+
+class Sheet:
+    """Memory of so many bytes, by the buffer protocol. Of what has been given up the latest is kept, as it is, for the next ones."""
+
+    def __init__(self, octets: int) -> None: ...
 
 class Desk:
     """What a shard has in hand during a wave."""

@@ -6,7 +6,8 @@ What a leg does is written in ``calisim/datapath/stages``; who calls and grows t
 """
 from libc.stdint cimport uint8_t, uint16_t, uint32_t, uint64_t
 from libc.stdlib cimport free, malloc
-from libc.string cimport memcpy, memset
+from cpython.buffer cimport PyBuffer_FillInfo
+from libc.string cimport memcpy, memmove, memset
 
 from calisim._vocabulary cimport *
 from calisim.datapath.stages.admit cimport admit
@@ -30,6 +31,8 @@ cdef enum:
     AFTERWARDS = 63                  # a leg that comes after all others
     AHEAD = 4                        # flows whose connections are asked for before their turn: paying takes half the time
     STRETCH = 256                    # slots of an index
+    MOST_SPARES = 64
+    MOST_SPARE_SIZE = 1 << 26        # bytes of all of them
 
 VOCABULARY = VOCABULARY_DIGEST.decode()
 FRAME = FRAME_SIZE
@@ -245,6 +248,59 @@ cdef class Post:
         for k in range(MOST_SHARDS):
             total += self.batches[k].count
         return total
+
+
+cdef struct Spare:
+    void* memory
+    size_t size
+
+cdef Spare[MOST_SPARES] spares       # the oldest first
+cdef uint32_t spare_count = 0
+cdef size_t spare_size = 0
+
+
+cdef Spare take_spare(uint32_t which):
+    """It is nobody's any more."""
+    global spare_count, spare_size
+    cdef Spare taken = spares[which]
+    spare_count -= 1
+    spare_size -= taken.size
+    memmove(&spares[which], &spares[which + 1], (spare_count - which) * sizeof(Spare))
+    return taken
+
+
+cdef class Sheet:
+    """Memory for what somebody keeps as long as he likes. What has been given up is kept for who asks next, as far as it is not
+    too much: memory that is new to the process costs more than writing results to it, 6 ns for each of them."""
+
+    cdef Spare own
+    cdef size_t octets
+
+    def __cinit__(self, size_t octets):
+        cdef uint32_t k
+        self.octets = octets
+        for k in range(spare_count):
+            if octets <= spares[k].size <= 2 * octets:
+                self.own = take_spare(k)
+                return
+        self.own.memory = malloc(max(octets, 1))
+        if self.own.memory is NULL:
+            raise MemoryError
+        self.own.size = octets
+
+    def __getbuffer__(self, Py_buffer* view, int flags):
+        PyBuffer_FillInfo(view, self, self.own.memory, self.octets, False, flags)
+
+    def __dealloc__(self):
+        global spare_count, spare_size
+        if not 0 < self.own.size <= MOST_SPARE_SIZE:
+            free(self.own.memory)
+            return
+        while spare_count == MOST_SPARES or spare_size + self.own.size > MOST_SPARE_SIZE:
+            free(take_spare(0).memory)
+        spares[spare_count] = self.own
+        spare_count += 1
+        spare_size += self.own.size
 
 
 cdef class Desk:

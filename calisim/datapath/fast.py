@@ -12,7 +12,7 @@ from .lines import aligned
 from .results import Born, Results
 
 try:
-    from .._fastpath import VOCABULARY, WAVE_NUMBER, Tables, police, span
+    from .._fastpath import VOCABULARY, WAVE_NUMBER, Sheet, Tables, police, span
     from .passage import Passage
     from .state import State
 except (ImportError, ValueError) as error:        # ValueError: a record's layout is another one
@@ -73,7 +73,7 @@ class FastEngine:
         earliest, latest = span(wave) if len(wave) else (0, 0)
         state.tidy(earliest, len(wave))
         state.wave += 1
-        results = np.empty(len(wave), RESULT)
+        results = np.ndarray(len(wave), RESULT, Sheet(len(wave) * RESULT.itemsize))
         passage = Passage(self._tables, state, wave, headers, results, threads, events=events, offspring=offspring)
         if len(wave):
             state.fragments.expire(earliest)
