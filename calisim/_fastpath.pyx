@@ -14,7 +14,7 @@ from calisim.datapath.stages.admit cimport admit
 from calisim.datapath.stages.balance cimport affinity_of
 from calisim.datapath.stages.deparse cimport Draft, Tunnels as TunnelDevices, pour, push_inner, push_outer, still_own
 from calisim.datapath.stages.flows cimport (
-    FLOW_SHARD, HANDFUL, hash_of_key, set_out)
+    FLOW_SHARD, hash_of_key, set_out)
 from calisim.datapath.stages.frames cimport CONNECTIONS_A_LEG, EVENTS_A_LEG, start, walk_frames
 from calisim.datapath.stages.noting cimport enter_flow
 from calisim.datapath.stages.tolls cimport settle_all
@@ -402,7 +402,7 @@ def set_off(
     cdef Batch* batch
     cdef Batch* left = &waiting.batches[core.shard]
     cdef const uint32_t* rows
-    cdef uint32_t size, k, i, total = 0
+    cdef uint32_t k, i, total = 0
     for k in range(<uint32_t>len(posts)):
         total += (<Post?> posts[k]).batches[core.shard].count
         if (<Post> posts[k]).rows != packets.shape[0]:
@@ -419,16 +419,13 @@ def set_off(
         batch = &(<Post> posts[k]).batches[core.shard]
         rows = <const uint32_t*> batch.first
         with nogil:
-            while batch.taken < batch.count:
-                size = min(<uint32_t>HANDFUL, batch.count - batch.taken)
-                if caching:
-                    set_out(core, &rows[batch.taken], size, <Waiting*> left.first, &left.count)
-                else:
-                    for i in range(size):
-                        (<Waiting*> left.first)[left.count].row = rows[batch.taken + i]
-                        (<Waiting*> left.first)[left.count].flow = 0
-                        left.count += 1
-                batch.taken += size
+            if caching:
+                set_out(core, rows, batch.count, <Waiting*> left.first, &left.count)
+            else:
+                for i in range(batch.count):
+                    (<Waiting*> left.first)[left.count].row, (<Waiting*> left.first)[left.count].flow = rows[i], 0
+                    left.count += 1
+            batch.taken = batch.count
 
 
 def pay_all(list ledgers not None, uint32_t wave):

@@ -31,14 +31,14 @@ cdef enum:
     FLOW_SHARD = 4                   # bits from here on: in this shard
 
 cdef enum:
-    HANDFUL = 64                     # packets that look for their Flows together: of more the first cache would hold too little
+    BEHIND = 24                      # packets that one stage of the search for Flows is behind the one before
+    IN_FLIGHT = 64                   # packets between the first and the last, at most
 
 cdef inline Key key_of(const Packet* packet) noexcept nogil:
     cdef const uint64_t* words = <const uint64_t*> packet
-    cdef uint64_t kind = 0
+    cdef uint64_t kind = TCP_CLASSES[packet.tcp_flags & 63] | (packet.tcp_flags & PSH) * (PUSHED // PSH)
     cdef Key key
-    if packet.protocol == PROTOCOL_TCP:
-        kind = TCP_CLASSES[packet.tcp_flags & 63] | (PUSHED if packet.tcp_flags & PSH else 0)
+    kind *= packet.protocol == PROTOCOL_TCP    # computed, not asked for: protocols come at random
     key.ends, key.rest = words[0], words[2] & ~<uint64_t>0xFFFF
     key.head = words[1] & ~(<uint64_t>0xFF << FLAGS_AT) | kind << FLAGS_AT
     return key
@@ -67,43 +67,52 @@ cdef inline bint is_trusted(const Core* core, const Flow* f, const Packet* packe
 cdef inline void set_out(
     Core* core, const uint32_t* rows, uint32_t count, Waiting* waiting, uint32_t* waiting_count,
 ) noexcept nogil:
-    """A handful of packets look for their Flows, and those that are trusted are at their end already. Each pass fetches what the
-    next one reads.      Sets  waiting: the others"""
+    """Packets look for their Flows, and those that are trusted are at their end already.      Sets  waiting: the others
+
+    Three stages, each some packets behind the one before, which has asked for the memory that it reads: so memory is asked for
+    all the time, and never more at once than a core can wait for.
+    """
     cdef const uint64_t* index = core.flow_index
     cdef Flow* flows = core.flows
     cdef const Packet* packets = core.packets
-    cdef uint64_t mask = core.flow_index_mask, slot, at
-    cdef uint64_t[HANDFUL] hashes
-    cdef uint32_t[HANDFUL] numbers
-    cdef Key[HANDFUL] keys
+    cdef uint64_t mask = core.flow_index_mask, slot, at, hash
+    cdef uint64_t[IN_FLIGHT] hashes
+    cdef uint32_t[IN_FLIGHT] numbers
+    cdef Key[IN_FLIGHT] keys
+    cdef Key* key
     cdef Flow* f
-    cdef uint32_t i, number, left = waiting_count[0]
-    for i in range(count):
-        keys[i] = key_of(&packets[rows[i]])
-        hashes[i] = hash_of_key(&keys[i])
-        prefetch_read(&index[hashes[i] & mask])
-        prefetch_write(&core.results[rows[i]])
-    for i in range(count):
-        at = hashes[i] & mask
-        slot = index[at]
-        while slot and slot >> 32 != hashes[i] >> 32:
-            at = (at + 1) & mask
+    cdef uint32_t i, place, number, left = waiting_count[0]
+    for i in range(count + 2 * BEHIND):
+        if i < count:
+            place = i & IN_FLIGHT - 1
+            keys[place] = key_of(&packets[rows[i]])
+            hashes[place] = hash_of_key(&keys[place])
+            prefetch_read(&index[hashes[place] & mask])
+            prefetch_write(&core.results[rows[i]])
+        if BEHIND <= i < count + BEHIND:
+            place = i - BEHIND & IN_FLIGHT - 1
+            hash = hashes[place]
+            at = hash & mask
             slot = index[at]
-        numbers[i] = <uint32_t>slot
-        if slot:
-            prefetch_write(&flows[numbers[i] - 1])
-            prefetch_write(&flows[numbers[i] - 1].result)
-    for i in range(count):
-        number = numbers[i]
-        if number:
-            f = &flows[number - 1]
-            if not is_key(&f.key, &keys[i]) or not fit(core, f, &packets[rows[i]]):
-                number = 0
-            elif is_trusted(core, f, &packets[rows[i]]):
-                ride(core, f, number, rows[i])
-                continue
-        waiting[left].row, waiting[left].flow = rows[i], number
-        left += 1
+            while slot and slot >> 32 != hash >> 32:
+                at = (at + 1) & mask
+                slot = index[at]
+            numbers[place] = <uint32_t>slot
+            if slot:
+                prefetch_write(&flows[numbers[place] - 1])
+                prefetch_write(&flows[numbers[place] - 1].result)
+        if i >= 2 * BEHIND:
+            place = i - 2 * BEHIND & IN_FLIGHT - 1
+            number, key = numbers[place], &keys[place]
+            if number:
+                f = &flows[number - 1]
+                if not is_key(&f.key, key) or not fit(core, f, &packets[rows[i - 2 * BEHIND]]):
+                    number = 0
+                elif is_trusted(core, f, &packets[rows[i - 2 * BEHIND]]):
+                    ride(core, f, number, rows[i - 2 * BEHIND])
+                    continue
+            waiting[left].row, waiting[left].flow = rows[i - 2 * BEHIND], number
+            left += 1
     waiting_count[0] = left
 
 
@@ -117,7 +126,7 @@ cdef inline void ride(Core* core, Flow* f, uint32_t number, uint32_t row) noexce
     f.last.time, f.last.rides, f.last.wave, f.last.row = packet.time, f.last.rides + 1, core.wave, row
     f.last.until = <uint32_t>(packet.time >> TICK) + f.reach
     result[0] = f.result
-    result.wire += packet.length if f.flags & FLOW_WIRED else 0
+    result.wire += packet.length * (f.flags & FLOW_WIRED)
     enlist(core, f, number, packet.length)
 
 
