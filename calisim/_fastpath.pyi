@@ -75,9 +75,10 @@ class Post:
         """How many there are for a shard."""
 
 class Sheet:
-    """Memory of so many bytes, by the buffer protocol. Of what has been given up the latest is kept, as it is, for the next ones."""
+    """Memory of so many bytes. What has been given up last is kept, as it is, for the next ones."""
 
     def __init__(self, octets: int) -> None: ...
+    def __buffer__(self, flags: int) -> memoryview: ...
 
 class Desk:
     """What a shard has in hand during a wave."""
@@ -95,11 +96,12 @@ def deal(
 ) -> None:
     """Rows ``first`` to ``last`` to the shards of their first routers: ``homes`` of their endpoints, and where that is
     HOME_NOT_KNOWN or there are headers by admitting them on trial, with these counters."""
-def typed(
-    packets: np.ndarray, headers: np.ndarray, results: np.ndarray, events: np.ndarray, born_packets: np.ndarray,
-    born_headers: np.ndarray, born: np.ndarray,
-) -> tuple[Any, Any, Any, Any, Any, Any, Any]:
-    """The arrays as step takes them without looking at their layout once more."""
+def typed(packets: np.ndarray, headers: np.ndarray, results: np.ndarray) -> tuple[Any, Any, Any]:
+    """The arrays as all others take them without looking at their layout once more."""
+def typed_rows(
+    events: np.ndarray, born_packets: np.ndarray, born_headers: np.ndarray, born: np.ndarray,
+) -> tuple[Any, Any, Any, Any]:
+    """Likewise."""
 
 def set_off(
     ledger: Ledger, packets: np.ndarray, results: np.ndarray, posts: list[Post], waiting: Post, rides: np.ndarray, wave: int,

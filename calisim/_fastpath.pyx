@@ -333,13 +333,17 @@ cdef class Desk:
                 raise MemoryError
 
 
-def typed(
-    const Packet[::1] packets not None, Header[::1] headers not None, Result[::1] results not None, Event[::1] events not None,
-    Packet[::1] born_packets not None, Header[::1] born_headers not None, Born[::1] born not None,
+def typed(const Packet[::1] packets not None, Header[::1] headers not None, Result[::1] results not None):
+    """A wave's arrays in the same order, checked: numpy describes a record's layout anew to whoever asks for it, and with small
+    waves that takes as long as the packets do."""
+    return packets, headers, results
+
+
+def typed_rows(
+    Event[::1] events not None, Packet[::1] born_packets not None, Header[::1] born_headers not None, Born[::1] born not None,
 ):
-    """The same arrays in the same order, checked, for step: numpy describes a record's layout anew to whoever asks for it, and
-    with small waves that takes as long as the packets do."""
-    return packets, headers, results, events, born_packets, born_headers, born
+    """Likewise arrays of what is written down besides."""
+    return events, born_packets, born_headers, born
 
 
 def span(const Packet[::1] packets not None):

@@ -12,7 +12,7 @@ from .lines import aligned
 from .results import Born, Results
 
 try:
-    from .._fastpath import VOCABULARY, WAVE_NUMBER, Sheet, Tables, police, span
+    from .._fastpath import VOCABULARY, WAVE_NUMBER, Sheet, Tables, police
     from .passage import Passage
     from .state import State
 except (ImportError, ValueError) as error:        # ValueError: a record's layout is another one
@@ -70,11 +70,11 @@ class FastEngine:
             raise UsageError(f"this state has seen {state.wave:,} waves and can number no more: take Engine.new_state()")
         state.fit(self.image)
         state.share(threads)
-        earliest, latest = span(wave) if len(wave) else (0, 0)
+        results = np.ndarray(len(wave), RESULT, memoryview(Sheet(len(wave) * RESULT.itemsize)))
+        passage = Passage(self._tables, state, wave, headers, results, threads, events=events, offspring=offspring)
+        earliest, latest = passage.span()
         state.tidy(earliest, len(wave))
         state.wave += 1
-        results = np.ndarray(len(wave), RESULT, Sheet(len(wave) * RESULT.itemsize))
-        passage = Passage(self._tables, state, wave, headers, results, threads, events=events, offspring=offspring)
         if len(wave):
             state.fragments.expire(earliest)
             passage.run(earliest, latest)

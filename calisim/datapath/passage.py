@@ -6,22 +6,24 @@ other between legs; nothing that one writes during a leg is read by another befo
 from __future__ import annotations
 
 from concurrent.futures import wait
+from dataclasses import dataclass
 from threading import Barrier, BrokenBarrierError
 
 import numpy as np
 
 from .._fastpath import (
-    CARRY_SIZE, EVENT_ROOM, FRAME, NOTICE_SIZE, WAITING_SIZE, Ledger, Post, Tables, deal, enter, set_off, step, typed,
+    CARRY_SIZE, EVENT_ROOM, FRAME, NOTICE_SIZE, WAITING_SIZE, Ledger, Post, Tables, deal, enter, set_off, span, step, typed,
+    typed_rows,
 )
-from ..vocabulary import BORN, EVENT, HEADER, PACKET, RESULT
+from ..vocabulary import BORN, EVENT, HEADER, PACKET
 from .flows import MOST
 from .results import Born
 from .shards import Shard
 from .state import State
 
 _FIRST_EVENTS = 2 * EVENT_ROOM
-_NONE = dict(zip((EVENT, PACKET, HEADER, BORN), typed(           # made once: with small waves it takes as long as the packets
-    *(np.empty(0, dtype) for dtype in (PACKET, HEADER, RESULT, EVENT, PACKET, HEADER, BORN)))[3:], strict=True))
+_NONE = dict(zip((EVENT, PACKET, HEADER, BORN), typed_rows(      # made once, as that takes longer than it looks
+    *(np.empty(0, dtype) for dtype in (EVENT, PACKET, HEADER, BORN))), strict=True))
 _NO_RIDES = np.empty(0, np.uint8)
 _LEAST = 16 * FRAME                        # packets that it takes to keep a thread more busy for longer than it takes to call it
 
@@ -34,11 +36,17 @@ class Passage:
         events: bool, offspring: bool,
     ) -> None:
         self._tables, self._state = tables, state
-        self._wave, self._headers, self._results = wave, headers if len(headers) else _NONE[HEADER], results
+        self._wave, self._headers, self._results = typed(wave, headers if len(headers) else _NONE[HEADER], results)
         self._wants_events, self._wants_born = events, offspring
         self._threads = max(1, min(threads, len(state.shards), len(wave) // _LEAST))
-        self._parts = [_Part(shard, events, offspring) for shard in state.shards]
+        self._parts = [
+            _Part(shard, _Rows(_FIRST_EVENTS, EVENT) if events else _NO_EVENTS,
+                  _Rows(4 * FRAME, PACKET, HEADER, BORN) if offspring else _NO_OFFSPRING) for shard in state.shards]
         self._barrier = Barrier(self._threads) if self._threads > 1 else None         # small waves feel what it costs to make one
+
+    def span(self) -> tuple[int, int]:
+        """The earliest and the latest time of the wave, if it is not empty."""
+        return span(self._wave) if len(self._wave) else (0, 0)
 
     def run(self, earliest: int, latest: int) -> None:
         """Every packet, of times between these, to its end."""
@@ -94,9 +102,8 @@ class Passage:
 
     def _turns(self, mine: list[_Part]) -> None:
         shards = [part.shard for part in self._parts]
-        bounds = [len(self._wave) * number // len(shards) for number in range(len(shards) + 1)]
         for part in mine:
-            self._deal(part.shard, *bounds[part.shard.number:part.shard.number + 2])
+            self._deal(part.shard)
         self._meet()
         for part in mine:
             self._set_off(part.shard, [shard.rows for shard in shards])
@@ -114,12 +121,13 @@ class Passage:
                 while not enter(part.shard.ledger, [shard.notes for shard in shards], part.shard.flows.room < MOST):
                     part.shard.grow(self._earliest)
 
-    def _deal(self, shard: Shard, first: int, last: int) -> None:
+    def _deal(self, shard: Shard) -> None:
         """A slice of the wave: where each packet starts."""
-        state, trial = self._state, shard.trial
-        if len(state.shards) == 1:
-            shard.rows.take_all(last)
+        state, trial, packets, shards = self._state, shard.trial, len(self._wave), len(self._parts)
+        if shards == 1:
+            shard.rows.take_all(packets)
             return
+        first, last = (packets * number // shards for number in (shard.number, shard.number + 1))
         deal(self._tables, shard.ledger, self._wave, self._headers, self._results, first, last, shard.rows, state.homes,
              trial.links, trial.drops, trial.verdicts)
 
@@ -136,7 +144,7 @@ class Passage:
     def _leg(self, part: _Part, leg: int, posts: list[Post], out: Post, ledgers: list[Ledger]) -> None:
         """One shard's part."""
         shard, journal, nursery = part.shard, part.journal, part.nursery
-        arrays = typed(self._wave, self._headers, self._results, *journal.arrays, *nursery.arrays)
+        written = typed_rows(*journal.arrays, *nursery.arrays)
         coming = sum(post.count(shard.number) for post in posts)
         out.clear(CARRY_SIZE, len(posts), coming + FRAME, len(self._wave))
         if leg <= 2:
@@ -144,8 +152,8 @@ class Passage:
         while True:
             ledgers[shard.number] = shard.ledger
             done, journal.count, nursery.count = step(
-                self._tables, ledgers, shard.number, *arrays[:3], posts, out, shard.notes, shard.desk,
-                self._rides, arrays[3], journal.count, self._wants_events, *arrays[4:], nursery.count, self._state.wave,
+                self._tables, ledgers, shard.number, self._wave, self._headers, self._results, posts, out, shard.notes,
+                shard.desk, self._rides, written[0], journal.count, self._wants_events, *written[1:], nursery.count, self._state.wave,
                 self._state.lively, leg, self._even, len(posts) == 1 and shard.flows.room < MOST)
             if done:
                 break
@@ -153,18 +161,18 @@ class Passage:
             out.make_room(CARRY_SIZE)
             journal.make_room(EVENT_ROOM)
             nursery.make_room(FRAME)
-            arrays = typed(self._wave, self._headers, self._results, *journal.arrays, *nursery.arrays)
+            written = typed_rows(*journal.arrays, *nursery.arrays)
         journal.end_turn()
         nursery.end_turn()
 
 
+@dataclass
 class _Part:
     """What a shard does of a wave."""
 
-    def __init__(self, shard: Shard, events: bool, offspring: bool) -> None:
-        self.shard = shard
-        self.journal = _Rows(_FIRST_EVENTS if events else 0, EVENT)
-        self.nursery = _Rows(4 * FRAME if offspring else 0, PACKET, HEADER, BORN)
+    shard: Shard
+    journal: _Rows
+    nursery: _Rows
 
 
 class _Rows:
@@ -183,7 +191,8 @@ class _Rows:
                 self.arrays[number][:len(full)] = full
 
     def end_turn(self) -> None:
-        self._ends.append(self.count)
+        if len(self.arrays[0]):
+            self._ends.append(self.count)
 
     def turns(self) -> np.ndarray:
         """Of each row the turn in which it was written."""
@@ -191,3 +200,6 @@ class _Rows:
 
     def written(self) -> list[np.ndarray]:
         return [array[:self.count] for array in self.arrays]
+
+
+_NO_EVENTS, _NO_OFFSPRING = _Rows(0, EVENT), _Rows(0, PACKET, HEADER, BORN)

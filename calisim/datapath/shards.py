@@ -115,11 +115,9 @@ class Shard:
         return self.ledger.counts[0] >= self._untidy
 
     def tidy(self, earliest: int) -> bool:
-        """Forget connections that had expired at ``earliest`` where they take up much of the table; places that flows keep are
+        """Forget connections that had expired at ``earliest`` if they take up much of an untidy table; places that flows keep are
         dead, too, but would come again. True: the others stand elsewhere now, and with them flows must be forgotten."""
         connections = self.connections
-        if not self.untidy:
-            return False
         sample = connections[::_SAMPLE]
         places = (sample["packets"] == 0) & (sample["wave"] & TIED_BIT != 0)
         moved = int(np.count_nonzero((sample["expires"] <= earliest) & ~places)) >= len(connections) // (4 * _SAMPLE)

@@ -185,11 +185,12 @@ class State:
             for shard in self.shards:
                 shard.ledger.settle()
             self._unsettled = packets
-        if any(shard.untidy for shard in self.shards):
+        untidy = [shard for shard in self.shards if shard.untidy]
+        if untidy:
             self._pay()
-        moved = [shard.tidy(earliest) for shard in self.shards]
-        if any(moved):
-            self._forget_flows()
+            moved = [shard.tidy(earliest) for shard in untidy]
+            if any(moved):
+                self._forget_flows()
 
     def _forget_flows(self) -> None:
         self._pay()
