@@ -17,9 +17,7 @@ TAKEN_SIZE: int                # bytes that remember which of 64 ports are taken
 TIE_SIZE: int                  # bytes of what a connection has to do with flows
 RIDE_SIZE: int                 # bytes for each packet of a wave that short cuts may be trusted with
 WAITING_SIZE: int              # bytes of a packet before its first leg
-EVEN_SPAN: int                 # ns that such a wave may last at most
-EVEN_END: int                  # ns when it must be over
-EVEN_ROWS: int                 # and how many packets it may have
+EVEN_ROWS: int                 # that such a wave may have at most
 CONNECTION_ROOM: int           # records that one frame more may take in one leg
 FLOW_SIZE: int                 # bytes of a flow, of what is seldom asked of it, and of what it means to the counters
 ASIDE_SIZE: int
@@ -55,7 +53,8 @@ class Ledger:
         affinities: np.ndarray, affinity_count: int, paths: np.ndarray, ordinals: np.ndarray, links: np.ndarray,
         drops: np.ndarray, verdicts: np.ndarray, hits: np.ndarray, flows: np.ndarray, asides: np.ndarray,
         tolls: np.ndarray, flow_index: np.ndarray, unsettled: np.ndarray, flow_count: int, index_count: int,
-        shards: np.ndarray, shard: int, sourced: bool,
+        shards: np.ndarray, shard: int, sourced: bool, trial_links: np.ndarray, trial_drops: np.ndarray,
+        trial_verdicts: np.ndarray,
     ) -> None: ...
     def settle(self) -> None:
         """The counters get the packets that took short cuts."""
@@ -69,8 +68,6 @@ class Post:
         """Empties it and makes room for ``room`` of that size for each shard, in a wave of ``rows``."""
     def make_room(self, octets: int) -> None:
         """For a frame more for each shard, of what is of that size."""
-    def take_all(self, rows: int) -> None:
-        """Every row of a wave starts in the first shard."""
     def count(self, shard: int) -> int:
         """How many there are for a shard."""
 
@@ -85,17 +82,17 @@ class Desk:
 
     calls: bool                    # there are second legs that nobody's packets lead to
 
-    def clear(self, rows: int) -> None:
-        """Empties it, for a wave of so many packets."""
+class Gate:
+    """Where so many threads meet."""
 
-def span(packets: np.ndarray) -> tuple[int, int]:
-    """The earliest and the latest time of a wave that is not empty."""
-def deal(
-    tables: Tables, ledger: Ledger, packets: np.ndarray, headers: np.ndarray, results: np.ndarray, first: int, last: int,
-    post: Post, homes: np.ndarray, links: np.ndarray, drops: np.ndarray, verdicts: np.ndarray,
-) -> None:
-    """Rows ``first`` to ``last`` to the shards of their first routers: ``homes`` of their endpoints, and where that is
-    HOME_NOT_KNOWN or there are headers by admitting them on trial, with these counters."""
+    def __init__(self, parties: int) -> None: ...
+    def meet(self) -> bool:
+        """Waits for the others. False: one of them cannot come."""
+    def give_up(self) -> None:
+        """The others need not wait."""
+
+def earliest(packets: Any) -> int:
+    """Time of a wave that is not empty."""
 def typed(packets: np.ndarray, headers: np.ndarray, results: np.ndarray) -> tuple[Any, Any, Any]:
     """The arrays as all others take them without looking at their layout once more."""
 def typed_rows(
@@ -104,11 +101,17 @@ def typed_rows(
     """Likewise."""
 
 def set_off(
-    ledger: Ledger, packets: np.ndarray, results: np.ndarray, posts: list[Post], waiting: Post, rides: np.ndarray, wave: int,
-    caching: bool, even: bool, wants_born: bool,
-) -> None:
-    """Packets of ``posts`` that short cuts are trusted with (in an ``even`` wave) get their results, all others go into
-    ``waiting``. ``rides``: RIDE_SIZE bytes for each packet of an even wave, of each shard."""
+    tables: Tables, ledgers: list[Ledger], mine: list[int], posts: list[Post], waitings: list[Post], desks: list[Desk],
+    packets: Any, headers: Any, results: Any, homes: np.ndarray, rides: np.ndarray, wave: int, since: int, caching: bool,
+    wants_born: bool, gate: Gate | None,
+) -> tuple[int, int, bool] | None:
+    """What shards ``mine`` do before a wave's first leg, while threads that meet at the ``gate`` do it for the others: where
+    packets start (``homes`` of their endpoints, and where that is HOME_NOT_KNOWN or there are headers by admitting them on trial),
+    and who may be trusted with a short cut; the others go into ``waitings``. ``rides``: RIDE_SIZE bytes for each packet, of each
+    shard. ``since``: when all waves before are over.
+
+    Returns the wave's earliest and latest time and whether packets may be trusted; None if another thread has given up.
+    """
 def pay_all(ledgers: list[Ledger], wave: int) -> None:
     """Between waves: connections get what short cuts owe to them. ``wave``: the last one."""
 def step(

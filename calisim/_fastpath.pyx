@@ -10,24 +10,31 @@ from cpython.buffer cimport PyBuffer_FillInfo
 from libc.string cimport memcpy, memmove, memset
 
 from calisim._vocabulary cimport *
-from calisim.datapath.stages.admit cimport admit
 from calisim.datapath.stages.balance cimport affinity_of
 from calisim.datapath.stages.deparse cimport Draft, Tunnels as TunnelDevices, pour, push_inner, push_outer, still_own
 from calisim.datapath.stages.flows cimport (
-    FLOW_SHARD, hash_of_key, set_out)
-from calisim.datapath.stages.frames cimport CONNECTIONS_A_LEG, EVENTS_A_LEG, start, walk_frames
+    FLOW_SHARD, hash_of_key)
+from calisim.datapath.stages.frames cimport CONNECTIONS_A_LEG, EVENTS_A_LEG, walk_frames
+from calisim.datapath.stages.muster cimport (
+    MOST_EVEN, NOT_KNOWN, bring_home, is_even, muster, span_of, span_of_all, tell_apart)
 from calisim.datapath.stages.noting cimport enter_flow
 from calisim.datapath.stages.tolls cimport settle_all
 from calisim.datapath.stages.track cimport index_again
-from calisim.datapath.stages.ties cimport EVEN, LEG_AT, TICK, ask_for_payment, pay_up
+from calisim.datapath.stages.ties cimport ask_for_payment, pay_up
 from calisim.datapath.stages.types cimport (
-    FRAME_SIZE, MARK_COUNT, MOST_SHARDS, TIED, WATCHED, WAVE_BITS, Aside, Batch, Carry, Core, Flow, Notice, Recall, Ride, Route,
+    FRAME_SIZE, MARK_COUNT, MOST_SHARDS, Span, TIED, WATCHED, WAVE_BITS, Aside, Batch, Carry, Core, Flow, Notice, Recall, Ride, Route,
     Taken, Tie, Toll, Waiting, Walk)
 from calisim.datapath.stages.lookup cimport class_of, resident, resolve
 from calisim.datapath.stages.police cimport Suspect, judge, suspect
 
+cdef extern from "intrinsics.h":
+    ctypedef struct gate_struct "struct gate":
+        pass
+    void make_gate(gate_struct* gate, int parties)
+    void break_gate(gate_struct* gate)
+    bint pass_gate(gate_struct* gate) nogil
+
 cdef enum:
-    NOT_KNOWN = 255                  # no shard
     AFTERWARDS = 63                  # a leg that comes after all others
     AHEAD = 4                        # flows whose connections are asked for before their turn: paying takes half the time
     STRETCH = 256                    # slots of an index
@@ -45,9 +52,7 @@ TAKEN_SIZE = sizeof(Taken)
 TIE_SIZE = sizeof(Tie)
 RIDE_SIZE = sizeof(Ride)
 WAITING_SIZE = sizeof(Waiting)
-EVEN_SPAN = <uint64_t>EVEN * 1000000000      # ns that a wave may last for its packets to be trusted,
-EVEN_END = <uint64_t>1 << 31 + TICK  # and when it must be over,
-EVEN_ROWS = 1 << LEG_AT              # and how many it may have
+EVEN_ROWS = MOST_EVEN
 CONNECTION_ROOM = CONNECTIONS_A_LEG * FRAME_SIZE
 EVENT_ROOM = EVENTS_A_LEG * FRAME_SIZE
 LEAST_AFFINITIES = 4 * FRAME_SIZE    # at most three slots of four are taken after one frame more
@@ -131,6 +136,7 @@ cdef class Ledger:
         uint64_t[::1] verdicts not None, uint64_t[::1] hits not None, uint8_t[::1] flows not None, uint8_t[::1] asides not None,
         uint8_t[::1] tolls not None, uint64_t[::1] flow_index not None, uint64_t[::1] unsettled not None, uint32_t flow_count,
         uint64_t index_count, const uint8_t[::1] shards not None, uint32_t shard, bint sourced,
+        uint64_t[:, :, :, ::1] trial_links not None, uint64_t[:, ::1] trial_drops not None, uint64_t[::1] trial_verdicts not None,
     ):
         cdef Py_ssize_t room = flows.shape[0] // <Py_ssize_t>sizeof(Flow), slots = taken.shape[0] // <Py_ssize_t>sizeof(Taken)
         if (index.shape[0] & (index.shape[0] - 1) or not LEAST_INDEX <= index.shape[0] <= 1 << 31
@@ -146,11 +152,14 @@ cdef class Ledger:
                 or flow_index.shape[0] & (flow_index.shape[0] - 1) or flow_index.shape[0] < room * INDEX_PER_FLOW):
             raise ValueError("the flow cache is not of a size that works")
         if links.shape[1] != DEVICE_COUNT or links.shape[2] != 2 or links.shape[3] != 2 or ordinals.shape[1] != 2 \
-                or drops.shape[1] != DROP_COUNT or verdicts.shape[0] != VERDICT_COUNT:
+                or drops.shape[1] != DROP_COUNT or verdicts.shape[0] != VERDICT_COUNT \
+                or trial_links.shape[0] != links.shape[0] or trial_links.shape[1] != DEVICE_COUNT or trial_links.shape[2] != 2 \
+                or trial_links.shape[3] != 2 or trial_drops.shape[0] != drops.shape[0] or trial_drops.shape[1] != DROP_COUNT \
+                or trial_verdicts.shape[0] != VERDICT_COUNT:
             raise ValueError("the counters are not of a size that works")
         self.held = (
             connections, index, ties, taken, affinities, paths, ordinals, links, drops, verdicts, hits, flows, asides, tolls,
-            flow_index, unsettled, shards)
+            flow_index, unsettled, shards, trial_links, trial_drops, trial_verdicts)
         self.routers, self.places, self.objects = links.shape[0], drops.shape[0], hits.shape[0]
         if ordinals.shape[0] != self.routers or shards.shape[0] != self.routers:
             raise ValueError("the counters are not of a size that works")
@@ -169,6 +178,8 @@ cdef class Ledger:
         self.core.flows, self.core.asides, self.core.tolls = <Flow*> &flows[0], <Aside*> &asides[0], <Toll*> &tolls[0]
         self.core.flow_index, self.core.flow_index_mask = &flow_index[0], flow_index.shape[0] - 1
         self.core.unsettled = &unsettled[0]
+        self.core.trial_links, self.core.trial_drops, self.core.trial_verdicts = (
+            &trial_links[0, 0, 0, 0], &trial_drops[0, 0], &trial_verdicts[0])
         self.core.flow_count, self.core.flow_room = flow_count, room
 
     @property
@@ -193,7 +204,7 @@ cdef class Post:
     def __dealloc__(self):
         free(self.memory)
 
-    def clear(self, size_t octets, uint32_t shards, uint32_t room, Py_ssize_t rows):
+    cpdef clear(self, size_t octets, uint32_t shards, uint32_t room, Py_ssize_t rows):
         """Nothing is in it any more; there is room for so many of that size for each shard."""
         cdef size_t each = octets * room
         cdef uint32_t k
@@ -227,14 +238,6 @@ cdef class Post:
             memcpy(wider.batches[k].first, self.batches[k].first, self.batches[k].count * octets)
             self.batches[k].first, self.batches[k].room = wider.batches[k].first, wider.batches[k].room
         self.memory, wider.memory, self.size = wider.memory, self.memory, wider.size
-
-    def take_all(self, uint32_t rows):
-        """All rows of a wave are for the first shard."""
-        cdef uint32_t row
-        self.clear(sizeof(uint32_t), 1, rows, rows)
-        for row in range(rows):
-            (<uint32_t*> self.batches[0].first)[row] = row
-        self.batches[0].count = rows
 
     def count(self, uint32_t shard):
         """How many are for a shard."""
@@ -312,16 +315,19 @@ cdef class Desk:
     cdef uint32_t called_count
     cdef Recall* recalls
     cdef uint32_t* called
+    cdef Result* results             # of short cuts on trust, where other threads are at work
     cdef uint32_t recall_count
     cdef uint32_t room
+    cdef uint32_t result_room
     cdef readonly bint calls         # some second legs of packets that were trusted have to be taken one by one
 
     def __dealloc__(self):
         free(self.recalls)
         free(self.called)
+        free(self.results)
 
-    def clear(self, uint32_t rows):
-        """For a wave of so many packets."""
+    cdef int clear(self, uint32_t rows, bint apart) except -1:
+        """For a wave of so many packets; ``apart``: with room for their results."""
         self.frame_count = self.called_count = self.recall_count = 0
         self.calls = False
         if self.room < rows:
@@ -331,6 +337,33 @@ cdef class Desk:
             self.room = rows if self.recalls is not NULL and self.called is not NULL else 0
             if self.room < rows:
                 raise MemoryError
+        if apart and self.result_room < rows:
+            free(self.results)
+            self.results = <Result*> malloc(rows * sizeof(Result))
+            self.result_room = rows if self.results is not NULL else 0
+            if self.results is NULL:
+                raise MemoryError
+        return 0
+
+
+cdef class Gate:
+    """Where so many threads meet."""
+
+    cdef gate_struct meeting
+
+    def __cinit__(self, int parties):
+        make_gate(&self.meeting, parties)
+
+    def meet(self):
+        """False: one of them cannot come."""
+        cdef bint met
+        with nogil:
+            met = pass_gate(&self.meeting)
+        return met
+
+    def give_up(self):
+        """The others need not wait."""
+        break_gate(&self.meeting)
 
 
 def typed(const Packet[::1] packets not None, Header[::1] headers not None, Result[::1] results not None):
@@ -346,90 +379,76 @@ def typed_rows(
     return events, born_packets, born_headers, born
 
 
-def span(const Packet[::1] packets not None):
-    """The earliest and the latest time of a wave that is not empty."""
-    cdef uint64_t earliest = packets[0].time, latest = earliest, time
-    cdef Py_ssize_t i
+def earliest(const Packet[::1] packets not None):
+    """Time of a wave that is not empty."""
+    cdef Span span
     with nogil:
-        for i in range(packets.shape[0]):
-            time = packets[i].time
-            earliest = time if time < earliest else earliest
-            latest = time if time > latest else latest
-    return earliest, latest
-
-
-def deal(
-    Tables tables not None, Ledger ledger not None, const Packet[::1] packets not None, Header[::1] headers not None,
-    Result[::1] results not None, Py_ssize_t first, Py_ssize_t last, Post post not None, const uint8_t[::1] homes not None,
-    uint64_t[:, :, :, ::1] links not None, uint64_t[:, ::1] drops not None, uint64_t[::1] verdicts not None,
-):
-    """Which shard packets ``first`` to ``last`` start in, that of their first router: by their endpoints, and where these do
-    not tell by having them admitted on trial."""
-    cdef Core core = ledger.core
-    cdef bint named = headers.shape[0] == 0
-    cdef uint32_t ingress, home, row
-    cdef Batch* batch
-    cdef Walk w
-    if (results.shape[0] != packets.shape[0] or headers.shape[0] not in (0, packets.shape[0])
-            or not 0 <= first <= last <= packets.shape[0] or ledger.routers != tables.core.fib.router_count + 1
-            or ledger.places != tables.places + 1):
-        raise ValueError("results and buffers do not fit the wave")
-    post.clear(sizeof(uint32_t), ledger.shards, last - first, packets.shape[0])
-    if first == last:
-        return
-    if (homes.shape[0] != tables.core.fib.endpoint_count + 1 or links.shape[0] != ledger.routers or links.shape[2] != 2
-            or links.shape[1] != DEVICE_COUNT or links.shape[3] != 2 or drops.shape[0] != ledger.places
-            or drops.shape[1] != DROP_COUNT or verdicts.shape[0] != VERDICT_COUNT):
-        raise ValueError("the counters are not of a size that works")
-    core.fib, core.packets, core.results = tables.core.fib, &packets[0], &results[0]
-    core.headers = NULL if named else &headers[0]
-    core.links, core.drops, core.verdicts = &links[0, 0, 0, 0], &drops[0, 0], &verdicts[0]
-    core.wants_events = core.caching = False
-    with nogil:
-        for row in range(<uint32_t>first, <uint32_t>last):
-            ingress = packets[row].ingress
-            home = homes[ingress if ingress <= core.fib.endpoint_count else 0] if named else NOT_KNOWN
-            if home >= ledger.shards:
-                start(&core, &w, row)
-                home = core.shards[w.carry.router] if admit(&core, &w) else 0
-            batch = &post.batches[home]
-            (<uint32_t*> batch.first)[batch.count] = row
-            batch.count += 1
+        span = span_of(&packets[0], 0, packets.shape[0])
+    return span.earliest
 
 
 def set_off(
-    Ledger ledger not None, const Packet[::1] packets not None, Result[::1] results not None, list posts not None,
-    Post waiting not None, uint8_t[::1] rides not None, uint32_t wave, bint caching, bint even, bint wants_born,
+    Tables tables not None, list ledgers not None, list mine not None, list posts not None, list waitings not None,
+    list desks not None, const Packet[::1] packets not None, Header[::1] headers not None, Result[::1] results not None,
+    const uint8_t[::1] homes not None, uint8_t[::1] rides not None, uint32_t wave, uint64_t since, bint caching, bint wants_born,
+    Gate gate,
 ):
-    """Packets that short cuts are trusted with are at their end, all others of the shard in ``waiting``."""
-    cdef Core* core = &ledger.core
-    cdef Batch* batch
-    cdef Batch* left = &waiting.batches[core.shard]
-    cdef const uint32_t* rows
-    cdef uint32_t k, i, total = 0
-    for k in range(<uint32_t>len(posts)):
-        total += (<Post?> posts[k]).batches[core.shard].count
-        if (<Post> posts[k]).rows != packets.shape[0]:
-            raise ValueError("what has been sent is of another wave")
-    if (results.shape[0] != packets.shape[0] or waiting.rows != packets.shape[0] or left.room < total
-            or rides.shape[0] < (ledger.shards * packets.shape[0] * <Py_ssize_t>sizeof(Ride) if even else 0)):
+    """Shards' part of how a wave sets off (stages/muster.pxd), of those that are one thread's (``mine``); with a ``gate`` other
+    threads do the others'. ``since``: when all waves before are over. Gives the wave's times and whether packets could be trusted;
+    None if another thread has failed."""
+    cdef (Core*)[MOST_SHARDS] cores
+    cdef (Batch*)[MOST_SHARDS] slices
+    cdef (Batch*)[MOST_SHARDS] left
+    cdef uint32_t[MOST_SHARDS] own
+    cdef uint32_t shards = len(ledgers), count = len(mine), size = packets.shape[0], k, shard
+    cdef gate_struct* meeting = &gate.meeting if gate is not None else NULL
+    cdef bint even = False, met = True
+    cdef Core* core
+    cdef Ledger ledger
+    cdef Desk desk
+    cdef Span span
+    if (not 0 < size == results.shape[0] or headers.shape[0] not in (0, size)
+            or not 0 < shards == len(posts) == len(waitings) == len(desks) <= MOST_SHARDS
+            or (shards > 1 and homes.shape[0] != tables.core.fib.endpoint_count + 1)
+            or rides.shape[0] < (shards * size * <Py_ssize_t>sizeof(Ride) if caching and size <= MOST_EVEN else 0)):
         raise ValueError("results and buffers do not fit the wave")
-    if not total:
-        return
-    core.packets, core.results = &packets[0], &results[0]
-    core.rides = <Ride*> &rides[0] + core.shard * packets.shape[0] if even else NULL
-    core.wave, core.even, core.wants_born = wave, even and caching, wants_born
-    for k in range(<uint32_t>len(posts)):
-        batch = &(<Post> posts[k]).batches[core.shard]
-        rows = <const uint32_t*> batch.first
-        with nogil:
-            if caching:
-                set_out(core, rows, batch.count, <Waiting*> left.first, &left.count)
-            else:
-                for i in range(batch.count):
-                    (<Waiting*> left.first)[left.count].row, (<Waiting*> left.first)[left.count].flow = rows[i], 0
-                    left.count += 1
-            batch.taken = batch.count
+    for k in range(shards):
+        ledger = ledgers[k]
+        if (ledger.core.shard != k or ledger.shards > shards or ledger.routers != tables.core.fib.router_count + 1
+                or ledger.places != tables.places + 1):
+            raise ValueError("this state belongs to another network")
+        cores[k], slices[k], left[k] = &ledger.core, (<Post?> posts[k]).batches, &(<Post?> waitings[k]).batches[k]
+    for k in range(count):
+        shard = own[k] = mine[k]
+        if shard >= shards:
+            raise ValueError(f"there is no shard {shard}")
+        (<Post> posts[shard]).clear(sizeof(uint32_t), shards, size // shards + 1, size)
+        (<Post> waitings[shard]).clear(sizeof(Waiting), shards, size, size)
+        desk = desks[shard]
+        desk.clear(size, gate is not None)
+        core = cores[shard]
+        core.fib, core.packets, core.results, core.brought = tables.core.fib, &packets[0], &results[0], desk.results
+        core.headers = &headers[0] if headers.shape[0] else NULL
+        core.wave, core.caching, core.wants_born = wave, caching and core.headers is NULL, wants_born
+    with nogil:
+        for k in range(count):
+            tell_apart(cores[own[k]], shards, &homes[0] if shards > 1 else NULL, size, slices[own[k]])
+        if meeting is not NULL:
+            met = pass_gate(meeting)
+        if met:
+            span = span_of_all(cores, shards)
+            even = cores[own[0]].caching and is_even(&span, size, since)
+            for k in range(count):
+                core, shard = cores[own[k]], own[k]
+                core.even, core.rides = even, <Ride*> &rides[0] + <size_t>shard * size if even else NULL
+                muster(core, slices, shards, left[shard], core.brought if meeting is not NULL else NULL)
+            if meeting is not NULL:
+                met = pass_gate(meeting)
+        if met and meeting is not NULL:
+            for k in range(count):
+                bring_home(&results[0], slices, own[k], shards, cores)
+            met = pass_gate(meeting)
+    return (span.earliest, span.latest, even) if met else None
 
 
 def pay_all(list ledgers not None, uint32_t wave):

@@ -72,13 +72,13 @@ class FastEngine:
         state.share(threads)
         results = np.ndarray(len(wave), RESULT, memoryview(Sheet(len(wave) * RESULT.itemsize)))
         passage = Passage(self._tables, state, wave, headers, results, threads, events=events, offspring=offspring)
-        earliest, latest = passage.span()
-        state.tidy(earliest, len(wave))
+        state.reckon(len(wave))
+        if len(wave) and state.untidy:
+            state.tidy(passage.earliest())
         state.wave += 1
         if len(wave):
-            state.fragments.expire(earliest)
-            passage.run(earliest, latest)
-            state.latest = max(state.latest, latest)
+            passage.run()
+            state.latest = max(state.latest, passage.latest)
             self._learn(wave, headers, results, state)
         return Results(
             results, passage.events() if events else None, self._offspring(passage.born(), state) if offspring else None)

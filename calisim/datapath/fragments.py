@@ -78,6 +78,11 @@ class Fragments:
         self._bytes: Counter[int] = Counter()                          # by router key
         self._boundaries: dict[int, tuple[int, list[int]]] = {}        # by number: until when, payloads in order
 
+    @property
+    def waiting(self) -> bool:
+        """There is something that may be over one day."""
+        return bool(self._due or self._boundaries)
+
     def expire(self, now: int) -> None:
         """Forget what is over at ``now``."""
         if len(self._due) > 2 * len(self._queues) + _SLACK:            # most of them were completed

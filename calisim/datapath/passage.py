@@ -7,13 +7,12 @@ from __future__ import annotations
 
 from concurrent.futures import wait
 from dataclasses import dataclass
-from threading import Barrier, BrokenBarrierError
+from threading import BrokenBarrierError
 
 import numpy as np
 
 from .._fastpath import (
-    CARRY_SIZE, EVENT_ROOM, FRAME, NOTICE_SIZE, WAITING_SIZE, Ledger, Post, Tables, deal, enter, set_off, span, step, typed,
-    typed_rows,
+    CARRY_SIZE, EVENT_ROOM, FRAME, NOTICE_SIZE, Gate, Ledger, Post, Tables, earliest, enter, set_off, step, typed, typed_rows,
 )
 from ..vocabulary import BORN, EVENT, HEADER, PACKET
 from .flows import MOST
@@ -42,20 +41,18 @@ class Passage:
         self._parts = [
             _Part(shard, _Rows(_FIRST_EVENTS, EVENT) if events else _NO_EVENTS,
                   _Rows(4 * FRAME, PACKET, HEADER, BORN) if offspring else _NO_OFFSPRING) for shard in state.shards]
-        self._barrier = Barrier(self._threads) if self._threads > 1 else None         # small waves feel what it costs to make one
+        self._gate = Gate(self._threads) if self._threads > 1 else None
 
-    def span(self) -> tuple[int, int]:
-        """The earliest and the latest time of the wave, if it is not empty."""
-        return span(self._wave) if len(self._wave) else (0, 0)
+    def earliest(self) -> int:
+        """Time of the first of the packets to come."""
+        return earliest(self._wave)
 
-    def run(self, earliest: int, latest: int) -> None:
-        """Every packet, of times between these, to its end."""
-        self._earliest = earliest
+    def run(self) -> None:
+        """Every packet to its end."""
         self._caching = not self._wants_events and not len(self._headers)
         if self._caching:
             self._state.lively = self._state.wave
-        rides = self._state.rides(len(self._wave), earliest, latest) if self._caching else None
-        self._even, self._rides = rides is not None, _NO_RIDES if rides is None else rides
+        self._rides = self._state.rides(len(self._wave)) if self._caching else _NO_RIDES
         if self._threads == 1:
             self._turns(self._parts)
             return
@@ -89,26 +86,27 @@ class Passage:
 
     def _work(self, number: int) -> None:
         """What one of several threads does; the others do not wait in vain if it cannot go on."""
-        assert self._barrier is not None
+        assert self._gate is not None
         try:
             self._turns(self._parts[number::self._threads])
         except BaseException:
-            self._barrier.abort()
+            self._gate.give_up()
             raise
 
     def _meet(self) -> None:
-        if self._barrier:
-            self._barrier.wait()
+        if self._gate and not self._gate.meet():
+            raise BrokenBarrierError
 
     def _turns(self, mine: list[_Part]) -> None:
         shards = [part.shard for part in self._parts]
-        for part in mine:
-            self._deal(part.shard)
-        self._meet()
-        for part in mine:
-            self._set_off(part.shard, [shard.rows for shard in shards])
-        self._meet()
         posts, turn, leg = [shard.waiting for shard in shards], 0, 0
+        self._set_off(mine, shards)
+        if not any(post.total for post in posts):
+            return
+        if len(shards) > 1:                        # nobody moves them during legs
+            for part in mine:
+                part.shard.make_room_for_flows(part.shard.waiting.count(part.shard.number))
+        self._meet()
         while any(post.total for post in posts) or (leg == 2 and any(shard.desk.calls for shard in shards)):
             ledgers = [shard.ledger for shard in shards]
             for part in mine:
@@ -121,25 +119,17 @@ class Passage:
                 while not enter(part.shard.ledger, [shard.notes for shard in shards], part.shard.flows.room < MOST):
                     part.shard.grow(self._earliest)
 
-    def _deal(self, shard: Shard) -> None:
-        """A slice of the wave: where each packet starts."""
-        state, trial, packets, shards = self._state, shard.trial, len(self._wave), len(self._parts)
-        if shards == 1:
-            shard.rows.take_all(packets)
-            return
-        first, last = (packets * number // shards for number in (shard.number, shard.number + 1))
-        deal(self._tables, shard.ledger, self._wave, self._headers, self._results, first, last, shard.rows, state.homes,
-             trial.links, trial.drops, trial.verdicts)
-
-    def _set_off(self, shard: Shard, posts: list[Post]) -> None:
-        """Who need not wait for anybody."""
-        shard.desk.clear(len(self._wave))
-        shard.waiting.clear(WAITING_SIZE, len(posts), len(self._wave), len(self._wave))
-        set_off(
-            shard.ledger, self._wave, self._results, posts, shard.waiting, self._rides, self._state.wave, self._caching,
-            self._even, self._wants_born)
-        if len(posts) > 1:                         # nobody moves them during legs
-            shard.make_room_for_flows(shard.waiting.count(shard.number))
+    def _set_off(self, mine: list[_Part], shards: list[Shard]) -> None:
+        """Where each packet starts, and who need not wait for anybody."""
+        state = self._state
+        span = set_off(
+            self._tables, [shard.ledger for shard in shards], [part.shard.number for part in mine],
+            [shard.rows for shard in shards], [shard.waiting for shard in shards], [shard.desk for shard in shards],
+            self._wave, self._headers, self._results, state.homes, self._rides, state.wave, state.latest, self._caching,
+            self._wants_born, self._gate)
+        if span is None:
+            raise BrokenBarrierError
+        self._earliest, self.latest, self._even = span
 
     def _leg(self, part: _Part, leg: int, posts: list[Post], out: Post, ledgers: list[Ledger]) -> None:
         """One shard's part."""

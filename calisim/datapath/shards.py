@@ -93,7 +93,8 @@ class Shard:
         self.ledger = Ledger(
             self.records, connections, self.index, self.ties, self.taken, self.sessions, sessions, common.paths, common.ordinals,
             counters.links, counters.drops, counters.verdicts, counters.hits, cache.records, cache.asides, cache.tolls,
-            cache.index, cache.unsettled, flows, slots, common.shards, self.number, common.sourced)
+            cache.index, cache.unsettled, flows, slots, common.shards, self.number, common.sourced, self.trial.links,
+            self.trial.drops, self.trial.verdicts)
 
     @property
     def connections(self) -> np.ndarray:

@@ -13,7 +13,7 @@ from functools import cached_property, reduce
 
 import numpy as np
 
-from .._fastpath import EVEN_END, EVEN_ROWS, EVEN_SPAN, HOME_NOT_KNOWN, RIDE_SIZE, SHARDS, WAVE_NUMBER, Ledger, pay_all
+from .._fastpath import EVEN_ROWS, HOME_NOT_KNOWN, RIDE_SIZE, SHARDS, WAVE_NUMBER, Ledger, pay_all
 from ..fib.image import FibImage
 from ..vocabulary import PMTU, ConnectionFlag, EndpointKind, RouterFlag
 from .fragments import Fragments
@@ -75,13 +75,10 @@ class State:
             self.shards[0].ledger.settle()
         return reduce(np.add, [getattr(shard.counters, name) for shard in self.shards])
 
-    def rides(self, packets: int, earliest: int, latest: int) -> np.ndarray | None:
-        """Room for each shard to write down, of each of so many packets of a wave, that a short cut is trusted with it, if their
-        times allow that: the wave begins when all others are over, and is short."""
-        if earliest < self.latest or latest - earliest > EVEN_SPAN or latest >= EVEN_END or packets > EVEN_ROWS:
-            return None
+    def rides(self, packets: int) -> np.ndarray:
+        """Room for each shard to write down, of each of so many packets of a wave, that a short cut is trusted with it."""
         room = packets * RIDE_SIZE * len(self.shards)
-        if len(self._rides) < room:
+        if packets <= EVEN_ROWS and len(self._rides) < room:
             self._rides = np.empty(room, np.uint8)
         self._paid = False
         return self._rides
@@ -176,15 +173,23 @@ class State:
         at = order[np.minimum(np.searchsorted(self.keys, keys, sorter=order), len(order) - 1)]
         return at, self.keys[at] == keys
 
-    def tidy(self, earliest: int, packets: int) -> None:
-        """Before a wave of so many packets: forget connections that had expired at ``earliest`` where they take up much of a
-        table."""
+    def reckon(self, packets: int) -> None:
+        """With a wave of so many."""
         self._unsettled += packets
         if self._unsettled > _MOST_UNSETTLED:
             self._pay()
             for shard in self.shards:
                 shard.ledger.settle()
             self._unsettled = packets
+
+    @property
+    def untidy(self) -> bool:
+        """It may pay to tidy."""
+        return any(shard.untidy for shard in self.shards) or self.fragments.waiting
+
+    def tidy(self, earliest: int) -> None:
+        """Forget what is over at ``earliest``: pieces, and connections where they take up much of a table."""
+        self.fragments.expire(earliest)
         untidy = [shard for shard in self.shards if shard.untidy]
         if untidy:
             self._pay()
@@ -227,7 +232,7 @@ class State:
         if len(self.shards) > 1:
             self._distribute(len(self.shards), counters)
             return
-        self.shards[0].counters = counters
+        self.shards[0].counters, self.shards[0].trial = counters, Counters.of(self._image)
         self._forget_flows()
         if sourced != self._common.sourced:
             self.shards[0].index_anew()

@@ -65,9 +65,10 @@ cdef inline bint is_trusted(const Core* core, const Flow* f, const Packet* packe
 
 
 cdef inline void set_out(
-    Core* core, const uint32_t* rows, uint32_t count, Waiting* waiting, uint32_t* waiting_count,
+    Core* core, const uint32_t* rows, uint32_t count, Result* results, Waiting* waiting, uint32_t* waiting_count,
 ) noexcept nogil:
-    """Packets look for their Flows, and those that are trusted are at their end already.      Sets  waiting: the others
+    """Packets look for their Flows, and those that are trusted are at their end already.      Sets  waiting: the others; RESULT,
+    in ``results`` one after the other, if that is not NULL
 
     Three stages, each some packets behind the one before, which has asked for the memory that it reads: so memory is asked for
     all the time, and never more at once than a core can wait for.
@@ -88,7 +89,7 @@ cdef inline void set_out(
             keys[place] = key_of(&packets[rows[i]])
             hashes[place] = hash_of_key(&keys[place])
             prefetch_read(&index[hashes[place] & mask])
-            prefetch_write(&core.results[rows[i]])
+            prefetch_write(&results[i] if results is not NULL else &core.results[rows[i]])
         if BEHIND <= i < count + BEHIND:
             place = i - BEHIND & IN_FLIGHT - 1
             hash = hashes[place]
@@ -109,17 +110,17 @@ cdef inline void set_out(
                 if not is_key(&f.key, key) or not fit(core, f, &packets[rows[i - 2 * BEHIND]]):
                     number = 0
                 elif is_trusted(core, f, &packets[rows[i - 2 * BEHIND]]):
-                    ride(core, f, number, rows[i - 2 * BEHIND])
+                    ride(core, f, number, rows[i - 2 * BEHIND],
+                         &results[i - 2 * BEHIND] if results is not NULL else &core.results[rows[i - 2 * BEHIND]])
                     continue
             waiting[left].row, waiting[left].flow = rows[i - 2 * BEHIND], number
             left += 1
     waiting_count[0] = left
 
 
-cdef inline void ride(Core* core, Flow* f, uint32_t number, uint32_t row) noexcept nogil:
-    """A packet takes the short cut on trust: RESULT, and what is owed for it."""
+cdef inline void ride(Core* core, Flow* f, uint32_t number, uint32_t row, Result* result) noexcept nogil:
+    """A packet takes the short cut on trust: ``result``, and what is owed for it."""
     cdef const Packet* packet = &core.packets[row]
-    cdef Result* result = &core.results[row]
     core.rides[row] = f.last
     f.first = f.first if f.stamp == core.wave else row
     f.stamp = core.wave

@@ -1,5 +1,5 @@
 /* What Cython cannot say: ask for a cache line before it is needed, keep a rare function out of its callers, find the lowest bit
-   that is set, multiply to 128 bits. */
+   that is set, multiply to 128 bits, wait for other threads. */
 #ifndef CALISIM_INTRINSICS_H
 #define CALISIM_INTRINSICS_H
 
@@ -35,6 +35,67 @@ static inline unsigned long long fold(unsigned long long a, unsigned long long b
     unsigned long long other = (a & 0xFFFFFFFF) * (b >> 32) + (cross & 0xFFFFFFFF);
     return (other << 32 | (low & 0xFFFFFFFF)) ^ (high + (cross >> 32) + (other >> 32));
 #endif
+}
+
+/* Threads meet. Who comes early looks again and again, for the others are some microseconds away where all have a core; then it
+   lets others run, and at last it sleeps a little between looks, for they may have much to do. */
+#include <stdatomic.h>
+#ifdef _WIN32
+#include <windows.h>
+#define let_others_run() SwitchToThread()
+#define sleep_a_little() Sleep(0)
+#else
+#include <sched.h>
+#include <time.h>
+#define let_others_run() sched_yield()
+static inline void sleep_a_little(void)
+{
+    struct timespec span = {0, 20000};
+    nanosleep(&span, 0);
+}
+#endif
+
+struct gate { atomic_int parties, arrived, round, broken; };
+
+#if defined(__x86_64__) || defined(__i386__)
+#define take_a_breath() __builtin_ia32_pause()
+#else
+#define take_a_breath() ((void)0)
+#endif
+
+enum { LOOKS = 1000, YIELDS = 200 };
+
+static inline void make_gate(struct gate* gate, int parties)
+{
+    atomic_init(&gate->parties, parties);
+    atomic_init(&gate->arrived, 0);
+    atomic_init(&gate->round, 0);
+    atomic_init(&gate->broken, 0);
+}
+
+static inline void break_gate(struct gate* gate)
+{
+    atomic_store(&gate->broken, 1);
+}
+
+/* Whether all have come; not, if one of them cannot. */
+static inline int pass_gate(struct gate* gate)
+{
+    int round = atomic_load(&gate->round), waits = 0;
+    if (atomic_fetch_add(&gate->arrived, 1) + 1 == atomic_load(&gate->parties)) {
+        atomic_store(&gate->arrived, 0);
+        atomic_fetch_add(&gate->round, 1);
+    }
+    while (atomic_load(&gate->round) == round && !atomic_load(&gate->broken)) {
+        waits++;
+        if (waits > LOOKS + YIELDS)
+            sleep_a_little();
+        else if (waits > LOOKS)
+            let_others_run();
+        else
+            take_a_breath();
+    }
+    return !atomic_load(&gate->broken);
 }
 
 #endif

@@ -306,6 +306,12 @@ cdef struct Home:
     const Ride* rides                # [row]
 
 
+# Packet times.
+cdef struct Span:
+    uint64_t earliest
+    uint64_t latest
+
+
 # Everything a shard's leg works with: tables, wave, and its part of the state with the room that is left in it.
 cdef struct Core:
     Tables fib
@@ -355,11 +361,16 @@ cdef struct Core:
     const uint8_t* shards            # [router]
     uint32_t shard                   # this one
     Batch[MOST_SHARDS] out           # Carries
+    Span span                        # of the slice of the wave of which it tells where packets start
+    Result* brought                  # of short cuts on trust, one after the other, where several threads are at work
     # counters
     uint64_t* links                  # [router][device][direction][packets, bytes]
     uint64_t* drops                  # [place][reason]
     uint64_t* verdicts
     uint64_t* hits                   # [object]
+    uint64_t* trial_links            # for packets that are admitted on trial: nobody reads them
+    uint64_t* trial_drops
+    uint64_t* trial_verdicts
     # events, if wanted
     Event* events
     uint64_t event_count
