@@ -106,7 +106,7 @@ def set_off(
     wants_born: bool, gate: Gate | None,
 ) -> tuple[int, int, bool] | None:
     """What shards ``mine`` do before a wave's first leg, while threads that meet at the ``gate`` do it for the others: where
-    packets start (``homes`` of their endpoints, and where that is HOME_NOT_KNOWN or there are headers by admitting them on trial),
+    packets start (``homes`` of their endpoints; where that is HOME_NOT_KNOWN or there are headers by admitting them on trial),
     and who may be trusted with a short cut; the others go into ``waitings``. ``rides``: RIDE_SIZE bytes for each packet, of each
     shard. ``since``: when all waves before are over.
 

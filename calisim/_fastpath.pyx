@@ -12,18 +12,16 @@ from libc.string cimport memcpy, memmove, memset
 from calisim._vocabulary cimport *
 from calisim.datapath.stages.balance cimport affinity_of
 from calisim.datapath.stages.deparse cimport Draft, Tunnels as TunnelDevices, pour, push_inner, push_outer, still_own
-from calisim.datapath.stages.flows cimport (
-    FLOW_SHARD, hash_of_key)
+from calisim.datapath.stages.flows cimport FLOW_SHARD, hash_of_key
 from calisim.datapath.stages.frames cimport CONNECTIONS_A_LEG, EVENTS_A_LEG, walk_frames
-from calisim.datapath.stages.muster cimport (
-    MOST_EVEN, NOT_KNOWN, bring_home, is_even, muster, span_of, span_of_all, tell_apart)
+from calisim.datapath.stages.muster cimport MOST_EVEN, NOT_KNOWN, is_even, muster, span_of, span_of_all, tell_apart
 from calisim.datapath.stages.noting cimport enter_flow
 from calisim.datapath.stages.tolls cimport settle_all
 from calisim.datapath.stages.track cimport index_again
 from calisim.datapath.stages.ties cimport ask_for_payment, pay_up
 from calisim.datapath.stages.types cimport (
-    FRAME_SIZE, MARK_COUNT, MOST_SHARDS, Span, TIED, WATCHED, WAVE_BITS, Aside, Batch, Carry, Core, Flow, Notice, Recall, Ride, Route,
-    Taken, Tie, Toll, Waiting, Walk)
+    FRAME_SIZE, MARK_COUNT, MOST_SHARDS, TIED, WATCHED, WAVE_BITS, Aside, Batch, Carry, Core, Flow, Notice, Recall, Ride, Route,
+    Span, Taken, Tie, Toll, Waiting)
 from calisim.datapath.stages.lookup cimport class_of, resident, resolve
 from calisim.datapath.stages.police cimport Suspect, judge, suspect
 
@@ -315,19 +313,16 @@ cdef class Desk:
     cdef uint32_t called_count
     cdef Recall* recalls
     cdef uint32_t* called
-    cdef Result* results             # of short cuts on trust, where other threads are at work
     cdef uint32_t recall_count
     cdef uint32_t room
-    cdef uint32_t result_room
     cdef readonly bint calls         # some second legs of packets that were trusted have to be taken one by one
 
     def __dealloc__(self):
         free(self.recalls)
         free(self.called)
-        free(self.results)
 
-    cdef int clear(self, uint32_t rows, bint apart) except -1:
-        """For a wave of so many packets; ``apart``: with room for their results."""
+    cdef int clear(self, uint32_t rows) except -1:
+        """For a wave of so many packets."""
         self.frame_count = self.called_count = self.recall_count = 0
         self.calls = False
         if self.room < rows:
@@ -336,12 +331,6 @@ cdef class Desk:
             self.recalls, self.called = <Recall*> malloc(rows * sizeof(Recall)), <uint32_t*> malloc(rows * sizeof(uint32_t))
             self.room = rows if self.recalls is not NULL and self.called is not NULL else 0
             if self.room < rows:
-                raise MemoryError
-        if apart and self.result_room < rows:
-            free(self.results)
-            self.results = <Result*> malloc(rows * sizeof(Result))
-            self.result_room = rows if self.results is not NULL else 0
-            if self.results is NULL:
                 raise MemoryError
         return 0
 
@@ -393,9 +382,7 @@ def set_off(
     const uint8_t[::1] homes not None, uint8_t[::1] rides not None, uint32_t wave, uint64_t since, bint caching, bint wants_born,
     Gate gate,
 ):
-    """Shards' part of how a wave sets off (stages/muster.pxd), of those that are one thread's (``mine``); with a ``gate`` other
-    threads do the others'. ``since``: when all waves before are over. Gives the wave's times and whether packets could be trusted;
-    None if another thread has failed."""
+    """How a wave sets off (stages/muster.pxd) as far as shards ``mine`` go; with a ``gate`` other threads do the others' part."""
     cdef (Core*)[MOST_SHARDS] cores
     cdef (Batch*)[MOST_SHARDS] slices
     cdef (Batch*)[MOST_SHARDS] left
@@ -425,9 +412,9 @@ def set_off(
         (<Post> posts[shard]).clear(sizeof(uint32_t), shards, size // shards + 1, size)
         (<Post> waitings[shard]).clear(sizeof(Waiting), shards, size, size)
         desk = desks[shard]
-        desk.clear(size, gate is not None)
+        desk.clear(size)
         core = cores[shard]
-        core.fib, core.packets, core.results, core.brought = tables.core.fib, &packets[0], &results[0], desk.results
+        core.fib, core.packets, core.results = tables.core.fib, &packets[0], &results[0]
         core.headers = &headers[0] if headers.shape[0] else NULL
         core.wave, core.caching, core.wants_born = wave, caching and core.headers is NULL, wants_born
     with nogil:
@@ -441,13 +428,9 @@ def set_off(
             for k in range(count):
                 core, shard = cores[own[k]], own[k]
                 core.even, core.rides = even, <Ride*> &rides[0] + <size_t>shard * size if even else NULL
-                muster(core, slices, shards, left[shard], core.brought if meeting is not NULL else NULL)
+                muster(core, slices, shards, meeting is not NULL and shard & 1 and core.caching, left[shard])
             if meeting is not NULL:
                 met = pass_gate(meeting)
-        if met and meeting is not NULL:
-            for k in range(count):
-                bring_home(&results[0], slices, own[k], shards, cores)
-            met = pass_gate(meeting)
     return (span.earliest, span.latest, even) if met else None
 
 

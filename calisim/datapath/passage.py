@@ -143,8 +143,8 @@ class Passage:
             ledgers[shard.number] = shard.ledger
             done, journal.count, nursery.count = step(
                 self._tables, ledgers, shard.number, self._wave, self._headers, self._results, posts, out, shard.notes,
-                shard.desk, self._rides, written[0], journal.count, self._wants_events, *written[1:], nursery.count, self._state.wave,
-                self._state.lively, leg, self._even, len(posts) == 1 and shard.flows.room < MOST)
+                shard.desk, self._rides, written[0], journal.count, self._wants_events, *written[1:], nursery.count,
+                self._state.wave, self._state.lively, leg, self._even, len(posts) == 1 and shard.flows.room < MOST)
             if done:
                 break
             shard.grow(self._earliest)

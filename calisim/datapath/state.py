@@ -13,7 +13,7 @@ from functools import cached_property, reduce
 
 import numpy as np
 
-from .._fastpath import EVEN_ROWS, HOME_NOT_KNOWN, RIDE_SIZE, SHARDS, WAVE_NUMBER, Ledger, pay_all
+from .._fastpath import EVEN_ROWS, HOME_NOT_KNOWN, RIDE_SIZE, SHARDS, WAVE_NUMBER, pay_all
 from ..fib.image import FibImage
 from ..vocabulary import PMTU, ConnectionFlag, EndpointKind, RouterFlag
 from .fragments import Fragments
@@ -69,10 +69,10 @@ class State:
         return Counters(self.links, self.drops, self.verdicts, self.hits)
 
     def _counted(self, name: str) -> np.ndarray:
-        if len(self.shards) > 1:
-            list(self.threads.map(Ledger.settle, [shard.ledger for shard in self.shards]))
-        else:
-            self.shards[0].ledger.settle()
+        others = [self.threads.submit(shard.ledger.settle) for shard in self.shards[1:]]
+        self.shards[0].ledger.settle()             # here, where its flows are in the cache
+        for other in others:
+            other.result()
         return reduce(np.add, [getattr(shard.counters, name) for shard in self.shards])
 
     def rides(self, packets: int) -> np.ndarray:

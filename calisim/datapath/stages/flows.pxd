@@ -59,16 +59,17 @@ cdef inline bint fit(const Core* core, const Flow* f, const Packet* packet) noex
     return f.shortest <= packet.length <= f.longest and not (core.wants_born and f.flags & FLOW_COMPLAINED)
 
 
-cdef inline bint is_trusted(const Core* core, const Flow* f, const Packet* packet) noexcept nogil:
-    """Nothing has to be asked: its connections are alive, and nobody has done to them what would make another journey of it."""
-    return core.even & f.trusted[0] & f.trusted[1] & (packet.time >> TICK < f.last.until)
+cdef inline bint is_trusted(const Core* core, const Flow* f, const Ride* before, const Packet* packet) noexcept nogil:
+    """Nothing has to be asked: after the ride ``before`` this one its connections are alive, and nobody has done to them what
+    would make another journey of it."""
+    return core.even & f.trusted[0] & f.trusted[1] & (packet.time >> TICK < before.until)
 
 
-cdef inline void set_out(
-    Core* core, const uint32_t* rows, uint32_t count, Result* results, Waiting* waiting, uint32_t* waiting_count,
-) noexcept nogil:
-    """Packets look for their Flows, and those that are trusted are at their end already.      Sets  waiting: the others; RESULT,
-    in ``results`` one after the other, if that is not NULL
+cdef inline uint32_t set_out(Core* core, const uint32_t* rows, uint32_t count, int step, Waiting* waiting) noexcept nogil:
+    """Packets look for their Flows, and those that are trusted are at their end already. ``step``: 1 from each row to the next
+    one; -1 from the last to the first, ``rows`` and ``waiting`` being the last ones.      Sets  waiting: the others
+
+    Returns how many these are.
 
     Three stages, each some packets behind the one before, which has asked for the memory that it reads: so memory is asked for
     all the time, and never more at once than a core can wait for.
@@ -82,14 +83,17 @@ cdef inline void set_out(
     cdef Key[IN_FLIGHT] keys
     cdef Key* key
     cdef Flow* f
-    cdef uint32_t i, place, number, left = waiting_count[0]
-    for i in range(count + 2 * BEHIND):
+    cdef Ride* before
+    cdef int64_t i
+    cdef uint32_t place, number, row, left = 0
+    for i in range(<int64_t>count + 2 * BEHIND):
         if i < count:
-            place = i & IN_FLIGHT - 1
-            keys[place] = key_of(&packets[rows[i]])
+            place, row = i & IN_FLIGHT - 1, rows[i * step]
+            keys[place] = key_of(&packets[row])
             hashes[place] = hash_of_key(&keys[place])
+            prefetch_read(&packets[rows[min(i + BEHIND, count - 1) * step]])
             prefetch_read(&index[hashes[place] & mask])
-            prefetch_write(&results[i] if results is not NULL else &core.results[rows[i]])
+            prefetch_write(&core.results[row])
         if BEHIND <= i < count + BEHIND:
             place = i - BEHIND & IN_FLIGHT - 1
             hash = hashes[place]
@@ -103,29 +107,32 @@ cdef inline void set_out(
                 prefetch_write(&flows[numbers[place] - 1])
                 prefetch_write(&flows[numbers[place] - 1].result)
         if i >= 2 * BEHIND:
-            place = i - 2 * BEHIND & IN_FLIGHT - 1
+            place, row = i - 2 * BEHIND & IN_FLIGHT - 1, rows[(i - 2 * BEHIND) * step]
             number, key = numbers[place], &keys[place]
             if number:
                 f = &flows[number - 1]
-                if not is_key(&f.key, key) or not fit(core, f, &packets[rows[i - 2 * BEHIND]]):
+                before = &core.rides[f.first] if step < 0 and f.stamp == core.wave else &f.last
+                if not is_key(&f.key, key) or not fit(core, f, &packets[row]):
                     number = 0
-                elif is_trusted(core, f, &packets[rows[i - 2 * BEHIND]]):
-                    ride(core, f, number, rows[i - 2 * BEHIND],
-                         &results[i - 2 * BEHIND] if results is not NULL else &core.results[rows[i - 2 * BEHIND]])
+                elif is_trusted(core, f, before, &packets[row]):
+                    ride(core, f, number, row, before)
+                    f.first = f.first if step > 0 and f.stamp == core.wave else row
+                    f.stamp = core.wave
                     continue
-            waiting[left].row, waiting[left].flow = rows[i - 2 * BEHIND], number
+            waiting[<int64_t>left * step].row, waiting[<int64_t>left * step].flow = row, number
             left += 1
-    waiting_count[0] = left
+    return left
 
 
-cdef inline void ride(Core* core, Flow* f, uint32_t number, uint32_t row, Result* result) noexcept nogil:
-    """A packet takes the short cut on trust: ``result``, and what is owed for it."""
+cdef inline void ride(Core* core, Flow* f, uint32_t number, uint32_t row, Ride* before) noexcept nogil:
+    """A packet takes the short cut on trust: RESULT, and what is owed for it. ``before``: where the ride before it stands, in the
+    Flow or, if there are rides after this one, in the first of these. Now it stands in this one's row, and this one there."""
     cdef const Packet* packet = &core.packets[row]
-    core.rides[row] = f.last
-    f.first = f.first if f.stamp == core.wave else row
-    f.stamp = core.wave
-    f.last.time, f.last.rides, f.last.wave, f.last.row = packet.time, f.last.rides + 1, core.wave, row
-    f.last.until = <uint32_t>(packet.time >> TICK) + f.reach
+    cdef Result* result = &core.results[row]
+    core.rides[row] = before[0]
+    before.time, before.wave, before.row = packet.time, core.wave, row
+    before.until = <uint32_t>(packet.time >> TICK) + f.reach
+    f.last.rides += 1
     result[0] = f.result
     result.wire += packet.length * (f.flags & FLOW_WIRED)
     enlist(core, f, number, packet.length)

@@ -1,25 +1,20 @@
-"""How a wave sets off in shards. Each tells of a slice of the wave where its packets start, and takes from all slices those that
+"""How a wave sets off in shards: each tells of a slice of the wave where its packets start, and takes from all slices those that
 start at its routers.
 
 Of the results that a cache line holds several shards write some, and what two cores write they have to take from each other, for
-each packet anew. So a shard writes what short cuts on trust come to where only it writes, in its own order, and then brings all
-shards' results of its slice to their rows.
+each packet anew. So every other shard begins with the last packet: they meet but once.
 """
 from libc.stdint cimport uint8_t, uint32_t, uint64_t
 from calisim._vocabulary cimport *
-from calisim.datapath.stages.types cimport Batch, Core, Packet, Result, Span, Waiting, Walk
+from calisim.datapath.stages.types cimport FRAME_SIZE, Batch, Core, Packet, Result, Span, Waiting, Walk
 from calisim.datapath.stages.admit cimport admit
 from calisim.datapath.stages.flows cimport set_out
 from calisim.datapath.stages.frames cimport start
 from calisim.datapath.stages.ties cimport EVEN, LEG_AT, TICK
 
-cdef extern from "intrinsics.h":
-    void prefetch_write(const void* address) nogil
-
 cdef enum:
     MOST_EVEN = 1 << LEG_AT          # packets of a wave that short cuts can be trusted with
     NOT_KNOWN = 255                  # no shard
-    AHEAD = 16                       # results whose rows are asked for in time
 
 
 cdef inline Span span_of(const Packet* packets, uint32_t first, uint32_t last) noexcept nogil:
@@ -52,64 +47,63 @@ cdef inline bint is_even(const Span* span, uint32_t size, uint64_t since) noexce
 
 
 cdef inline void tell_apart(
-    Core* own, uint32_t shards, const uint8_t* homes, uint32_t size, Batch* rows,
+    Core* core, uint32_t shards, const uint8_t* homes, uint32_t size, Batch* slice,
 ) noexcept nogil:
-    """In which shard packets of a slice of the wave start, that of their first router: by their endpoints (``homes``), and where
-    these do not tell by having them admitted on trial.      Sets  rows, of each shard; own.span"""
-    cdef uint32_t first = <uint32_t>(<uint64_t>size * own.shard // shards), ingress, home, row
-    cdef uint32_t last = <uint32_t>(<uint64_t>size * (own.shard + 1) // shards)
-    cdef Core core
-    cdef Walk w
-    own.span = span_of(own.packets, first, last)
+    """In which shard packets of a slice of the wave start.      Sets  slice, of each shard: rows; core.span"""
+    cdef uint32_t first = <uint32_t>(<uint64_t>size * core.shard // shards), row, count, i
+    cdef uint32_t last = <uint32_t>(<uint64_t>size * (core.shard + 1) // shards)
+    cdef uint8_t[FRAME_SIZE] found
+    cdef Batch* batch
+    core.span = span_of(core.packets, first, last)
     if shards == 1:
         for row in range(first, last):
-            (<uint32_t*> rows.first)[row] = row
-        rows.count = last
+            (<uint32_t*> slice.first)[row] = row
+        slice.count = last
         return
-    core = own[0]
-    core.links, core.drops, core.verdicts = core.trial_links, core.trial_drops, core.trial_verdicts
-    core.wants_events = core.caching = False
-    for row in range(first, last):
-        ingress = core.packets[row].ingress
-        home = homes[ingress if ingress <= core.fib.endpoint_count else 0] if core.headers is NULL else NOT_KNOWN
-        if home >= shards:
-            start(&core, &w, row)
-            home = core.shards[w.carry.router] if admit(&core, &w) else 0
-        (<uint32_t*> rows[home].first)[rows[home].count] = row
-        rows[home].count += 1
-
-
-cdef inline void muster(Core* core, Batch** slices, uint32_t shards, Batch* waiting, Result* results) noexcept nogil:
-    """Of a shard's packets those that short cuts are trusted with are at their end, all others in ``waiting``. ``results``: where
-    to, one after the other; NULL: to their rows."""
-    cdef const uint32_t* rows
-    cdef Batch* slice
-    cdef uint32_t k, i
-    for k in range(shards):
-        slice = &slices[k][core.shard]
-        rows = <const uint32_t*> slice.first
-        if core.caching:
-            set_out(core, rows, slice.count, results, <Waiting*> waiting.first, &waiting.count)
-        else:
-            for i in range(slice.count):
-                (<Waiting*> waiting.first)[waiting.count].row, (<Waiting*> waiting.first)[waiting.count].flow = rows[i], 0
-                waiting.count += 1
-        if results is not NULL:
-            results += slice.count
-
-
-cdef inline void bring_home(
-    Result* results, Batch** slices, uint32_t slice, uint32_t shards, Core** cores,
-) noexcept nogil:
-    """Results of a slice to their rows, of all shards. Of packets that are waiting nothing that makes sense: they write theirs
-    later."""
-    cdef const uint32_t* rows
-    cdef const Result* own
-    cdef uint32_t shard, count, k, i
-    for shard in range(shards):
-        own, rows, count = cores[shard].brought, <const uint32_t*> slices[slice][shard].first, slices[slice][shard].count
-        for k in range(slice):
-            own += slices[k][shard].count
+    while first < last:
+        count = min(last - first, <uint32_t>FRAME_SIZE)
+        for i in range(count):                 # beforehand: else the processor waits with the next one for where this one goes
+            found[i] = home_of(core, shards, homes, first + i)
         for i in range(count):
-            prefetch_write(&results[rows[min(i + AHEAD, count - 1)]])
-            results[rows[i]] = own[i]
+            batch = &slice[found[i]]
+            (<uint32_t*> batch.first)[batch.count] = first + i
+            batch.count += 1
+        first += count
+
+
+cdef inline uint8_t home_of(const Core* core, uint32_t shards, const uint8_t* homes, uint32_t row) noexcept nogil:
+    """The shard of a packet's first router: by its endpoint (``homes``), and where that does not tell by having it admitted on
+    trial."""
+    cdef uint32_t ingress = core.packets[row].ingress
+    cdef uint8_t home = homes[ingress if ingress <= core.fib.endpoint_count else 0]
+    return home if home < shards and core.headers is NULL else home_on_trial(core, row)
+
+
+cdef inline uint8_t home_on_trial(const Core* core, uint32_t row) noexcept nogil:
+    cdef Core trial = core[0]
+    cdef Walk w
+    trial.links, trial.drops, trial.verdicts = core.trial_links, core.trial_drops, core.trial_verdicts
+    trial.wants_events = trial.caching = False
+    start(&trial, &w, row)
+    return trial.shards[w.carry.router] if admit(&trial, &w) else 0
+
+
+cdef inline void muster(Core* core, Batch** slices, uint32_t shards, bint backwards, Batch* waiting) noexcept nogil:
+    """Of a shard's packets those that short cuts are trusted with are at their end, all others in ``waiting``."""
+    cdef Waiting* first = <Waiting*> waiting.first
+    cdef Waiting* last = first + waiting.room
+    cdef const uint32_t* rows
+    cdef uint32_t k, i, count
+    for k in range(shards):
+        if backwards:
+            rows, count = <const uint32_t*> slices[shards - 1 - k][core.shard].first, slices[shards - 1 - k][core.shard].count
+            last -= set_out(core, rows + count - 1, count, -1, last - 1)
+            waiting.first, waiting.count = last, <uint32_t>(first + waiting.room - last)
+            continue
+        rows, count = <const uint32_t*> slices[k][core.shard].first, slices[k][core.shard].count
+        if core.caching:
+            waiting.count += set_out(core, rows, count, 1, first + waiting.count)
+        else:
+            for i in range(count):
+                first[waiting.count].row, first[waiting.count].flow = rows[i], 0
+                waiting.count += 1

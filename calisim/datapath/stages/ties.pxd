@@ -128,10 +128,11 @@ cdef inline Ride second_legs(const Aside* more, const Ride* ride) noexcept nogil
 
 cdef inline void take_back(Core* core, Flow* f, uint32_t number) noexcept nogil:
     """Rides after this packet's turn, which is on their first leg."""
-    cdef uint32_t row
+    cdef uint32_t row, rides
     while f.last.wave == core.wave and f.last.row > core.row:
-        row = f.last.row
+        row, rides = f.last.row, f.last.rides
         f.last = core.rides[row]
+        f.last.rides = rides - 1
         f.packets -= 1
         f.bytes -= core.packets[row].length
         recall(core, row, number, core.shard)
@@ -145,6 +146,7 @@ cdef inline void recall_after(Core* core, Flow* f, Aside* more, uint32_t link, i
         recall(core, ride.row, link >> LINK_NUMBER, link & MOST_SHARDS - 1)
         count += 1
         ride = core.homes[link & MOST_SHARDS - 1].rides[ride.row]
+        ride.rides = f.last.rides - count
     if more.recalled != core.wave:
         more.held, more.recalled = second_legs(more, &ride), core.wave
     more.direct += count

@@ -348,7 +348,7 @@ cdef struct Core:
     bint even                        # their times are in order as far as trust needs it (EVEN)
     uint32_t lively                  # the last wave in which short cuts were taken
     Home[MOST_SHARDS] homes          # all shards' flows
-    Ride* rides                      # [row]: its Flow's, before this packet was trusted with it; each shard has its own lines
+    Ride* rides                      # [row]: its Flow's, before this packet was trusted with it (rides: one less than after it)
     Recall* recalls                  # a heap by row
     uint32_t recall_count
     uint32_t* called                 # Links whose Flows' rides of this wave are to be recalled when the second leg begins
@@ -362,7 +362,6 @@ cdef struct Core:
     uint32_t shard                   # this one
     Batch[MOST_SHARDS] out           # Carries
     Span span                        # of the slice of the wave of which it tells where packets start
-    Result* brought                  # of short cuts on trust, one after the other, where several threads are at work
     # counters
     uint64_t* links                  # [router][device][direction][packets, bytes]
     uint64_t* drops                  # [place][reason]
