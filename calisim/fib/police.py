@@ -225,7 +225,7 @@ def _identified(given: Mapping[int, int]) -> tuple[np.ndarray, np.ndarray]:
 
 
 class _Peers:
-    """The partition of all addresses by what the atoms say: ``table`` (16-8-8, address → peer), ``atoms`` (peer → bits)."""
+    """The partition of all addresses by what the atoms say: ``table`` (16-10-6, address → peer), ``atoms`` (peer → bits)."""
 
     def __init__(self, policing: Policing, questions: _Questions) -> None:
         self._sets, self._identities = questions.sets, len(policing.identities)

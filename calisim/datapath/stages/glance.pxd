@@ -44,15 +44,6 @@ cdef inline void resume(Core* core, Walk* w, const Carry* carry) noexcept nogil:
         w.trail.absent = 0
 
 
-cdef inline void ask_for_class(const Tables* fib, uint32_t address) noexcept nogil:
-    """The cell that ``class_of`` ends at, where that is on the third level: few are, but of a large cluster they are many."""
-    cdef uint32_t cell = fib.lpm[address >> 16]
-    if cell >> 31:
-        cell = fib.lpm[65536 + ((cell & 0x7FFFFFFF) << 8) + (address >> 8 & 255)]
-        if cell >> 31:
-            prefetch_read(&fib.lpm[65536 + ((cell & 0x7FFFFFFF) << 8) + (address & 255)])
-
-
 cdef inline Seat ask_for(Core* core, uint64_t hash) noexcept nogil:
     cdef Seat seat = seat_of(core, hash)
     prefetch_write(&core.index[seat.at])
@@ -149,24 +140,17 @@ cdef inline void glance(Core* core, const Carry* carries, uint32_t count, Glance
             ask_for_first_leg(core, carries[i].flow)
     if cuts == count:
         return
-    for i in range(count):
-        carry = &carries[i]
+    for i in range(count):                     # addresses are classified
+        g, carry = &glances[i], &carries[i]
         if carry.flow:
             continue
-        result = &core.results[carry.row]
-        ask_for_class(fib, result.dst)
-        ask_for_class(fib, result.src)
-        prefetch_read(&core.fib.routers[carry.router])
-        prefetch_read(&core.fib.routers[carry.router].groups)
+        prefetch_read(&fib.routers[carry.router])
+        prefetch_read(&fib.routers[carry.router].groups)
         counters = &core.links[<size_t>carry.router * DEVICE_COUNT * 4]
         prefetch_write(counters)
         prefetch_write(counters + 8)
         prefetch_write(counters + 16)
         prefetch_write(&core.ordinals[carry.router * 2])
-    for i in range(count):                     # addresses are classified
-        g, carry = &glances[i], &carries[i]
-        if carry.flow:
-            continue
         result = &core.results[carry.row]
         g.dst, g.class_of_dst = result.dst, class_of(fib, result.dst)
         g.src, g.class_of_src = result.src, class_of(fib, result.src)

@@ -1,4 +1,4 @@
-"""LOOKUP: own addresses, then one walk down the shared 16-8-8 table, then the row of the router's FIB group."""
+"""LOOKUP: own addresses, then one walk down the shared 16-10-6 table, then the row of the router's FIB group."""
 from libc.stdint cimport uint32_t
 from calisim._vocabulary cimport *
 from calisim.datapath.stages.types cimport Core, Route, Tables, Walk, for_node, own_address, unsteady
@@ -6,13 +6,9 @@ from calisim.datapath.stages.verdict cimport drop
 
 
 cdef inline uint32_t descend(const uint32_t* table, uint32_t address) noexcept nogil:
-    """Upper 16 bits, then 8, then 8; a cell with the top bit set names the next chunk."""
-    cdef uint32_t cell = table[address >> 16]
-    if cell >> 31:
-        cell = table[65536 + ((cell & 0x7FFFFFFF) << 8) + (address >> 8 & 255)]
-        if cell >> 31:
-            cell = table[65536 + ((cell & 0x7FFFFFFF) << 8) + (address & 255)]
-    return cell
+    """Root, branch: nothing is decided between them that could be mispredicted. Then a leaf, where the top bit says so."""
+    cdef uint32_t cell = table[table[address >> LPM_ROOT_SHIFT] + (address >> LPM_BRANCH_SHIFT) % LPM_BRANCH]
+    return table[(cell & 0x7FFFFFFF) + address % LPM_LEAF] if cell >> 31 else cell
 
 
 cdef inline uint32_t class_of(const Tables* fib, uint32_t address) noexcept nogil:
