@@ -629,14 +629,13 @@ def remember(const Affinity[::1] known not None, Affinity[::1] room not None):
 def lookup(Tables tables not None, const uint32_t[::1] addresses not None, uint32_t[::1] classes not None):
     """Class of each address (the shared LPM alone)."""
     cdef const uint32_t* table = tables.core.fib.lpm
-    cdef Py_ssize_t whole = addresses.shape[0] & -4, i = 0, k
+    cdef Py_ssize_t whole = addresses.shape[0] & -4, i
     if addresses.shape[0] != classes.shape[0]:
         raise ValueError("addresses and classes differ in length")
     with nogil:
-        while i < whole:
-            for k in range(i, i + 4):                  # which compilers write out: a seventh less time
-                classes[k] = descend(table, addresses[k])
-            i += 4
+        for i in range(0, whole, 4):                   # four at a time take a seventh less
+            classes[i], classes[i + 1] = descend(table, addresses[i]), descend(table, addresses[i + 1])
+            classes[i + 2], classes[i + 3] = descend(table, addresses[i + 2]), descend(table, addresses[i + 3])
         for i in range(whole, addresses.shape[0]):
             classes[i] = descend(table, addresses[i])
 
