@@ -82,57 +82,54 @@ class Classes:
         self._set(_singles(public[:, 0]), public=public[:, 1])
         holders, deciders = facts.groups.holders.T
         self._set(facts.groups.held, holder=holders, holder_detail=deciders, holder_length=facts.groups.held[:, 1])
-        self.residents = self._place(slices, addresses, ids)
-        self._scatter(endpoints, addresses, ids)
+        self.residents = np.zeros(self._reserve(slices), np.uint32)
+        self._place(endpoints, addresses, ids)
         self.records[0] = np.zeros((), CLASS)
 
-    def _found(self, nets: np.ndarray, intervals: Intervals | None = None) -> np.ndarray:
+    def _found(self, nets: np.ndarray) -> np.ndarray:
         """Of each class which of the prefixes it lies in; where these are single addresses, each is a class of its own."""
         if (nets[:, 1] == 32).all():
             found = np.full(len(self._starts), -1)
             found[np.searchsorted(self._starts, nets[:, 0])] = np.arange(len(nets))
         else:
-            found = (intervals or Intervals(nets)).match_ascending(self._starts)
+            found = Intervals(nets).match_ascending(self._starts)
         return found[self._first]
 
     def _flag(self, flag: ClassFlag, where: np.ndarray) -> None:
         self.records["flags"][where] |= np.uint16(flag)
 
-    def _set(self, prefixes: np.ndarray, intervals: Intervals | None = None, **columns: np.ndarray) -> np.ndarray:
+    def _set(self, prefixes: np.ndarray, **columns: np.ndarray) -> np.ndarray:
         """Fields of every class inside a prefix become the prefix's values. Returns where that is."""
-        found = self._found(prefixes, intervals)
+        found = self._found(prefixes)
         where = found >= 0
         for name, values in columns.items():
             self.records[name][where] = values[found[where]]
         return where
 
-    def _place(self, slices: np.ndarray, addresses: np.ndarray, ids: np.ndarray) -> np.ndarray:
-        """The residents of each slice (a block, or one address outside all blocks), one after the other."""
+    def _reserve(self, slices: np.ndarray) -> int:
+        """Room for the residents of each slice (a block, or one address outside all blocks), one after the other; how much."""
         networks, sizes = slices[:, 0], 1 << 32 - slices[:, 1]
         if sizes.sum() > MOST_CELLS:
             raise CompileError(
                 f"the IPAM blocks hold {sizes.sum():,} addresses, more than the table's {MOST_CELLS:,}: make them smaller")
         offsets = np.concatenate([[1], 1 + np.cumsum(sizes)])       # index 0 is nobody
-        residents = np.zeros(offsets[-1], np.uint32)
-        intervals = Intervals(slices)
-        places = np.append(offsets[:-1] - networks, 0)[intervals.matches]
-        residents[addresses + lpm.spread(intervals.starts, places, addresses)] = ids
-        self._flag(ClassFlag.RESIDENTS, self._set(slices, intervals, base=networks, residents=offsets[:-1]))
-        return residents
+        self._flag(ClassFlag.RESIDENTS, self._set(slices, base=networks, residents=offsets[:-1]))
+        return int(offsets[-1])
 
-    def _scatter(self, endpoints: Columns, addresses: np.ndarray, ids: np.ndarray) -> None:
-        """Mark the classes with pods of other routers than the holder."""
-        holders = lpm.spread(self._starts, self.records["holder"][self._classes], addresses)
-        elsewhere = np.flatnonzero(holders != endpoints.routers[ids - 1])
+    def _place(self, endpoints: Columns, addresses: np.ndarray, ids: np.ndarray) -> None:
+        """Everybody to his place; marks the classes with pods of other routers than the holder."""
+        held = np.diff(np.searchsorted(addresses, self._starts), append=len(addresses))        # addresses of each interval
+        records = self.records[self._classes]
+        self.residents[addresses + np.repeat(records["residents"].astype(np.int64) - records["base"], held)] = ids
+        elsewhere = np.flatnonzero(np.repeat(records["holder"], held) != endpoints.routers[ids - 1])
         elsewhere = elsewhere[endpoints.kinds[ids[elsewhere] - 1] == EndpointKind.POD]
         self._flag(ClassFlag.SCATTERED, lpm.spread(self._starts, self._classes, addresses[elsewhere]))
 
 
 def _owners(endpoints: Columns, tunnels: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
     """The addresses that somebody has, ascending, and the endpoint that has each; CompileError if two have one."""
-    claims = np.concatenate([
-        endpoints.addresses.astype(np.int64) << 31 | np.arange(1, len(endpoints) + 1), tunnels[:, 0] << 31 | tunnels[:, 1]])
-    claims.sort()
+    claims = np.concatenate([endpoints.claims, tunnels[:, 0] << 31 | tunnels[:, 1]])
+    claims.sort(kind="stable")                                               # quick, since they are runs
     claims = claims[np.searchsorted(claims, 1 << 31):]                       # from the first address on
     if (claims[1:] == claims[:-1]).any():
         claims = distinct(claims)

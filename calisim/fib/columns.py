@@ -16,13 +16,28 @@ from ..vocabulary import EndpointKind
 
 
 class Columns:
-    """Kinds, addresses … of the endpoints, in their order, which is that of their ids."""
+    """Kinds, addresses … of the endpoints, in their order, which is that of their ids.
+
+    ``claims``: address << 31 | id of each, in ascending runs.
+    """
 
     def __init__(self, parts: Parts, endpoints: Sequence[Endpoint]) -> None:
         self.endpoints = endpoints
         columns = parts.each("columns of each", _columns, runs(endpoints)) or [_columns(())]
         self.kinds, self.addresses, self.routers, self.mtus, self.deciders = (
             np.concatenate(column) for column in zip(*columns, strict=True))
+        self.claims = self._claims(parts)
+
+    def _claims(self, parts: Parts) -> np.ndarray:
+        first, claims, alone = 1, [], np.ones(len(self), bool)
+        for part in runs(self.endpoints):
+            if isinstance(part, PodEndpoints):
+                addresses, positions = parts.of("ascending", ascending, part.addresses)
+                claims.append(addresses.astype(np.int64) << 31 | positions + first)
+                alone[first - 1:first - 1 + len(part)] = False
+            first += len(part)
+        others = np.flatnonzero(alone)
+        return np.concatenate([*claims, self.addresses[others].astype(np.int64) << 31 | others + 1])
 
     def __len__(self) -> int:
         return len(self.kinds)
@@ -47,6 +62,34 @@ def column(numbers: Sequence[int]) -> np.ndarray:
         steps = np.arange(rounds, dtype=np.uint32)[:, None] * np.uint32(numbers.step)
         return (steps + np.array(numbers.first, np.uint32)).ravel()[:len(numbers)]
     return np.array(numbers if isinstance(numbers, array) else list(numbers), np.uint32)
+
+
+def ascending(numbers: Sequence[int]) -> tuple[np.ndarray, np.ndarray]:
+    """The numbers in ascending order, and the position of each among them as they are given."""
+    first, found = 0, [np.zeros(0, np.int64)]
+    for part in runs(numbers):
+        found.append((_turns_ascending(part) if isinstance(part, Turns) else _keys(part)) + first)
+        first += len(part)
+    keys = np.concatenate(found)
+    keys.sort(kind="stable")                         # which is quick where there are few runs
+    return keys >> 31, keys & (1 << 31) - 1
+
+
+def _turns_ascending(turns: Turns) -> np.ndarray:
+    """The keys of numbers each of whose turns is ascending if all take place before anybody's next."""
+    many = len(turns.first)
+    rounds, rest = divmod(len(turns), many)
+    order = np.argsort(turns.first)
+    first = np.array(turns.first)[order]
+    if rest or not (first[:-1] + turns.step * (rounds - 1) < first[1:]).all():
+        return _keys(turns)
+    return ((first << 31 | order)[:, None] + np.arange(rounds) * (turns.step << 31 | many)).ravel()
+
+
+def _keys(numbers: Sequence[int]) -> np.ndarray:
+    keys = column(numbers).astype(np.int64) << 31 | np.arange(len(numbers))
+    keys.sort()
+    return keys
 
 
 class Arrays(tuple[np.ndarray, ...]):
