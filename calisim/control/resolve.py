@@ -209,10 +209,10 @@ def _hashes(nodes: Sequence[Node]) -> tuple[int, ...]:
     return tuple(fnv1a_32(node.name) for node in nodes)
 
 
-def _keys_of(hashes: Iterable[Sequence[int]], nodes: Sequence[Node]) -> Sequence[int]:
+def _keys_of(hashes: Sequence[Sequence[int]], nodes: Sequence[Node]) -> Sequence[int]:
     """What :func:`_keys` gives, which nearly always are the hashes."""
     keys = array("q", chain.from_iterable(hashes))
-    return keys if len({0, *keys}) == len(keys) + 1 else array("q", _keys([node.name for node in nodes]))
+    return keys if len({0}.union(*hashes)) == len(keys) + 1 else array("q", _keys([node.name for node in nodes]))
 
 
 def _keys(names: Sequence[str]) -> list[int]:

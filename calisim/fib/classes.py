@@ -6,7 +6,7 @@ intervals that the table of longest matches is built from.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from itertools import chain
 from typing import NamedTuple
 
@@ -17,10 +17,12 @@ from ..errors import CompileError
 from ..quantities import Prefix, format_address
 from ..vocabulary import CLASS, ClassFlag, EndpointKind
 from . import lpm
-from .columns import Arrays, Columns
+from .columns import Arrays, Columns, expanded, singles
 from .lpm import Intervals, distinct
 from .routers import Groups
 from .routes import MOST_CELLS, Nesting
+
+_AT_ONCE = 8192                       # addresses
 
 
 class Facts(NamedTuple):
@@ -46,9 +48,9 @@ class Classes:
 
     def __init__(self, facts: Facts) -> None:
         endpoints, (interfaces,), (tunnels, public) = facts.endpoints, facts.interfaces, facts.routers
-        addresses, ids = _owners(endpoints, tunnels)
         held = _sorted(*facts.blocks)
-        strangers = addresses[Intervals(held).match_ascending(addresses) < 0]
+        claims = _within(_owners(endpoints, tunnels), Intervals(held), or_single=True)
+        strangers = claims[Intervals(held).match_ascending(claims[:, 0]) < 0, 0]
         slices = _sorted(held, _singles(strangers))
         are_hosts = np.flatnonzero((endpoints.kinds == EndpointKind.HOST) & (endpoints.addresses != 0))
         hosts = endpoints.addresses[are_hosts].astype(np.int64)
@@ -83,7 +85,7 @@ class Classes:
         holders, deciders = facts.groups.holders.T
         self._set(facts.groups.held, holder=holders, holder_detail=deciders, holder_length=facts.groups.held[:, 1])
         self.residents = np.zeros(self._reserve(slices), np.uint32)
-        self._place(endpoints, addresses, ids)
+        self._place(endpoints, _within(claims, intervals))
         self.records[0] = np.zeros((), CLASS)
 
     def _found(self, nets: np.ndarray) -> np.ndarray:
@@ -116,28 +118,52 @@ class Classes:
         self._flag(ClassFlag.RESIDENTS, self._set(slices, base=networks, residents=offsets[:-1]))
         return int(offsets[-1])
 
-    def _place(self, endpoints: Columns, addresses: np.ndarray, ids: np.ndarray) -> None:
-        """Everybody to his place; marks the classes with pods of other routers than the holder."""
-        held = np.diff(np.searchsorted(addresses, self._starts), append=len(addresses))        # addresses of each interval
-        records = self.records[self._classes]
-        self.residents[addresses + np.repeat(records["residents"].astype(np.int64) - records["base"], held)] = ids
-        elsewhere = np.flatnonzero(np.repeat(records["holder"], held) != endpoints.routers[ids - 1])
-        elsewhere = elsewhere[endpoints.kinds[ids[elsewhere] - 1] == EndpointKind.POD]
-        self._flag(ClassFlag.SCATTERED, lpm.spread(self._starts, self._classes, addresses[elsewhere]))
+    def _place(self, endpoints: Columns, claims: np.ndarray) -> None:
+        """Everybody to his place; marks the classes with pods of other routers than the holder. ``claims`` ascend, each in one
+        class."""
+        addresses, counts, ids, steps = claims.T
+        of_claim = lpm.spread(self._starts, self._classes, addresses)
+        places = addresses + self.records["residents"][of_claim] - self.records["base"][of_claim]
+        for some in _alike(counts):
+            inside = np.arange(counts[some[0]])
+            who = ids[some, None] + steps[some, None] * inside
+            self.residents[places[some, None] + inside] = who
+            elsewhere = np.flatnonzero(endpoints.routers[who - 1] != self.records["holder"][of_claim[some], None])
+            elsewhere = elsewhere[endpoints.kinds[who.ravel()[elsewhere] - 1] == EndpointKind.POD]
+            self._flag(ClassFlag.SCATTERED, of_claim[some[elsewhere // len(inside)]])
 
 
-def _owners(endpoints: Columns, tunnels: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-    """The addresses that somebody has, ascending, and the endpoint that has each; CompileError if two have one."""
-    claims = np.concatenate([endpoints.claims, tunnels[:, 0] << 31 | tunnels[:, 1]])
-    claims.sort(kind="stable")                                               # quick, since they are runs
-    claims = claims[np.searchsorted(claims, 1 << 31):]                       # from the first address on
-    if (claims[1:] == claims[:-1]).any():
-        claims = distinct(claims)
-    addresses, ids = claims >> 31, claims & (1 << 31) - 1
+def _owners(endpoints: Columns, tunnels: np.ndarray) -> np.ndarray:
+    """Who has which addresses, as ranges, ascending; CompileError if two have one."""
+    claims = np.concatenate([endpoints.claims, singles(*tunnels.T)])
+    claims = claims[np.argsort(claims[:, 0])]
+    if (claims[:-1, 0] + claims[:-1, 1] <= claims[1:, 0]).all():
+        return claims
+    addresses, ids = expanded(claims)
+    keys = distinct(addresses << 31 | ids)
+    addresses, ids = keys >> 31, keys & (1 << 31) - 1
     for position in np.flatnonzero(addresses[1:] == addresses[:-1])[:1].tolist():
         one, other = (endpoints.endpoints[number - 1].name for number in ids[position:position + 2].tolist())
         raise CompileError(f"{one} and {other} have one address, {format_address(int(addresses[position]))}")
-    return addresses, ids
+    return singles(addresses, ids)
+
+
+def _alike(counts: np.ndarray) -> Iterator[np.ndarray]:
+    """Positions of equal counts, not so many together that what is counted leaves the caches."""
+    for count in distinct(counts).tolist():
+        positions = np.flatnonzero(counts == count)
+        for edge in range(0, len(positions), max(_AT_ONCE // count, 1)):
+            yield positions[edge:edge + max(_AT_ONCE // count, 1)]
+
+
+def _within(claims: np.ndarray, intervals: Intervals, *, or_single: bool = False) -> np.ndarray:
+    """Ranges, ascending, each of which lies in one of the intervals (or, ``or_single``, is of one where nothing matches)."""
+    first, last = (np.searchsorted(intervals.starts, claims[:, 0] + more, "right") for more in (0, claims[:, 1] - 1))
+    split = (first != last) | (or_single & (intervals.matches[first - 1] < 0) & (claims[:, 1] > 1))
+    if not split.any():
+        return claims
+    claims = np.concatenate([claims[~split], singles(*expanded(claims[split]))])
+    return claims[np.argsort(claims[:, 0])]
 
 
 def _nets(prefixes: Iterable[tuple[int, int]]) -> np.ndarray:

@@ -16,10 +16,7 @@ from ..vocabulary import EndpointKind
 
 
 class Columns:
-    """Kinds, addresses … of the endpoints, in their order, which is that of their ids.
-
-    ``claims``: address << 31 | id of each, in ascending runs.
-    """
+    """Kinds, addresses … of the endpoints, in their order, which is that of their ids. ``claims``: rows of :func:`ranges`."""
 
     def __init__(self, parts: Parts, endpoints: Sequence[Endpoint]) -> None:
         self.endpoints = endpoints
@@ -32,12 +29,11 @@ class Columns:
         first, claims, alone = 1, [], np.ones(len(self), bool)
         for part in runs(self.endpoints):
             if isinstance(part, PodEndpoints):
-                addresses, positions = parts.of("ascending", ascending, part.addresses)
-                claims.append(addresses.astype(np.int64) << 31 | positions + first)
+                claims.append(parts.of("ranges", ranges, part.addresses) + (0, 0, first, 0))
                 alone[first - 1:first - 1 + len(part)] = False
             first += len(part)
-        others = np.flatnonzero(alone)
-        return np.concatenate([*claims, self.addresses[others].astype(np.int64) << 31 | others + 1])
+        others = np.flatnonzero(alone & (self.addresses != 0))
+        return np.concatenate([singles(self.addresses[others], others + 1), *claims])
 
     def __len__(self) -> int:
         return len(self.kinds)
@@ -64,32 +60,45 @@ def column(numbers: Sequence[int]) -> np.ndarray:
     return np.array(numbers if isinstance(numbers, array) else list(numbers), np.uint32)
 
 
-def ascending(numbers: Sequence[int]) -> tuple[np.ndarray, np.ndarray]:
-    """The numbers in ascending order, and the position of each among them as they are given."""
-    first, found = 0, [np.zeros(0, np.int64)]
-    for part in runs(numbers):
-        found.append((_turns_ascending(part) if isinstance(part, Turns) else _keys(part)) + first)
+def ranges(addresses: Sequence[int]) -> np.ndarray:
+    """Addresses that follow each other and whose positions are evenly spaced, as the pods of one node often have them: rows of
+    the first address, how many there are, the first one's position and the step to the next one's. 0 is no address."""
+    first, found = 0, [np.zeros((0, 4), np.int64)]
+    for part in runs(addresses):
+        if isinstance(part, Turns) and part.step == 1:
+            many = len(part.first)
+            rounds, rest = divmod(len(part), many)
+            at = np.arange(many)
+            found.append(np.column_stack([np.array(part.first), rounds + (at < rest), at + first, np.full(many, many)]))
+        else:
+            found.append(singles(column(part), np.arange(first, first + len(part))))
         first += len(part)
-    keys = np.concatenate(found)
-    keys.sort(kind="stable")                         # which is quick where there are few runs
-    return keys >> 31, keys & (1 << 31) - 1
+    rows = np.concatenate(found)
+    return rows[(rows[:, 0] != 0) & (rows[:, 1] != 0)]
 
 
-def _turns_ascending(turns: Turns) -> np.ndarray:
-    """The keys of numbers each of whose turns is ascending if all take place before anybody's next."""
-    many = len(turns.first)
-    rounds, rest = divmod(len(turns), many)
-    order = np.argsort(turns.first)
-    first = np.array(turns.first)[order]
-    if rest or not (first[:-1] + turns.step * (rounds - 1) < first[1:]).all():
-        return _keys(turns)
-    return ((first << 31 | order)[:, None] + np.arange(rounds) * (turns.step << 31 | many)).ravel()
+def singles(addresses: np.ndarray, positions: np.ndarray) -> np.ndarray:
+    """Addresses as ranges of one."""
+    ones = np.ones(len(addresses), np.int64)
+    return np.column_stack([addresses.astype(np.int64), ones, positions, ones])
 
 
-def _keys(numbers: Sequence[int]) -> np.ndarray:
-    keys = column(numbers).astype(np.int64) << 31 | np.arange(len(numbers))
-    keys.sort()
-    return keys
+def expanded(rows: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """Addresses and positions of ranges, one by one."""
+    address, count, position, step = rows.T
+    if (count[1:] == count[:-1]).all():
+        inside = np.arange(count[0] if len(count) else 0)
+        return (address[:, None] + inside).ravel(), (position[:, None] + step[:, None] * inside).ravel()
+    inside = np.arange(count.sum()) - np.repeat(np.cumsum(count) - count, count)
+    return np.repeat(address, count) + inside, np.repeat(position, count) + np.repeat(step, count) * inside
+
+
+def distinct_rows(rows: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """The different rows, and the number of each row among them."""
+    rows = np.ascontiguousarray(rows)
+    whole = rows.view(np.dtype((np.void, rows.dtype.itemsize * rows.shape[1]))).ravel()
+    _, first, number = np.unique(whole, return_index=True, return_inverse=True)
+    return rows[first], number
 
 
 class Arrays(tuple[np.ndarray, ...]):

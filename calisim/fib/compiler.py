@@ -48,7 +48,7 @@ def compile(intent: Intent, parts: Parts | None = None) -> FibImage:
     classes = parts.of("classes", Classes, _facts(intent, endpoints, filters, groups, nesting, interfaces, parts))
     routing = parts.of("routing", Routing, groups, adverts, nesting, intent.remote_route, classes)
     target_rows, targets = _targets(intent, classes.samples)
-    policy = parts.of("policy", compile_policy, intent.policy)
+    policy = parts.of("policy", partial(compile_policy, parts=parts), intent.policy)
     programs = [
         (policy.programs[identity.ingress], policy.programs[identity.egress]) for identity in intent.policy.identities]
     arrays = {
