@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from array import array
 from collections.abc import Iterable, Mapping, Sequence
-from itertools import chain
+from itertools import accumulate, chain
 
 import numpy as np
 
@@ -53,6 +53,8 @@ def column(numbers: Sequence[int]) -> np.ndarray:
     """The numbers, none above 32 bits, as an array."""
     if isinstance(numbers, Joined):
         return np.concatenate([np.zeros(0, np.uint32), *map(column, numbers.parts)])
+    if isinstance(numbers, Turns) and len(numbers.first) == 1 and not numbers.step:
+        return np.full(len(numbers), numbers.first[0], np.uint32)
     if isinstance(numbers, Turns):
         rounds = -(-len(numbers) // len(numbers.first))
         steps = np.arange(rounds, dtype=np.uint32)[:, None] * np.uint32(numbers.step)
@@ -91,6 +93,16 @@ def expanded(rows: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
         return (address[:, None] + inside).ravel(), (position[:, None] + step[:, None] * inside).ravel()
     inside = np.arange(count.sum()) - np.repeat(np.cumsum(count) - count, count)
     return np.repeat(address, count) + inside, np.repeat(position, count) + np.repeat(step, count) * inside
+
+
+def constant_runs(numbers: Sequence[int]) -> tuple[np.ndarray, np.ndarray]:
+    """Where runs of one number begin, and which: equal ones may follow each other."""
+    parts = runs(numbers)
+    if all(isinstance(part, Turns) and len(part.first) == 1 and not part.step for part in parts):
+        return np.array([0, *accumulate(map(len, parts))])[:-1], np.array([part[0] for part in parts], np.int64)
+    whole = column(numbers)
+    edges = np.flatnonzero(np.append(True, whole[1:] != whole[:-1])[:len(whole)])
+    return edges, whole[edges].astype(np.int64)
 
 
 def distinct_rows(rows: np.ndarray) -> tuple[np.ndarray, np.ndarray]:

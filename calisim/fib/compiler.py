@@ -7,6 +7,7 @@ looks (residents, pool, subnet, owner) stands in its CLASS record; what depends 
 
 from __future__ import annotations
 
+from array import array
 from collections.abc import Iterable, Mapping, Sequence
 from functools import partial
 
@@ -15,14 +16,14 @@ import numpy as np
 from ..control.intent import Block, Intent
 from ..errors import CompileError
 from ..parts import Parts, collector_paused
-from ..sequences import runs
 from ..quantities import Prefix
+from ..sequences import Turns, runs
 from ..vocabulary import (
     ENDPOINT, FABRIC, TARGET, Device, EndpointKind, FabricFlag, TargetKind,
 )
 from . import lpm
 from .classes import Classes, Facts
-from .columns import Arrays, Columns, pairs
+from .columns import Arrays, Columns, constant_runs, pairs
 from .image import FibImage, freeze
 from .police import compile_policy
 from .routers import Filters, Groups, view
@@ -101,8 +102,10 @@ def _endpoints(
     table[0] = np.zeros((), ENDPOINT)
     rows = table[1:]
     routed = (endpoints.kinds == EndpointKind.POD) & (endpoints.addresses != 0)
-    who = np.array(identities, np.int64) if len(identities) else np.zeros(len(rows), np.int64)
-    ingress, egress = (np.array([0, *(program[side] for program in programs)], np.uint32)[who] for side in (0, 1))
+    edges, who = constant_runs(identities if len(identities) else Turns(array("q", [0]), len(rows)))
+    ingress, egress = (
+        np.repeat(np.array([0, *(program[side] for program in programs)], np.uint32)[who], np.diff(edges, append=len(rows)))
+        for side in (0, 1))
     columns = {
         "address": endpoints.addresses, "router": endpoints.routers, "mtu": endpoints.mtus, "detail": endpoints.deciders,
         "kind": endpoints.kinds, "route_detail": endpoints.deciders * routed, "ingress": ingress, "egress": egress}

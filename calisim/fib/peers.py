@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Sequence
+from typing import NamedTuple
 
 import numpy as np
 
@@ -11,7 +12,7 @@ from ..errors import CompileError
 from ..parts import Parts
 from ..quantities import Prefix
 from . import lpm
-from .columns import distinct_rows, expanded, ranges
+from .columns import column, constant_runs, distinct_rows, expanded, ranges
 
 MOST_CELLS = 1 << 26                  # of 32 bits: atoms of all peers, steps of all tiers
 _BLOCK = 1 << 24                      # cells that are worked on at once
@@ -27,10 +28,10 @@ class Peers:
         self._sets, self._identities = sets, identities
         nets = sorted({net for atom in asked for net in self._nets(atom)})
         intervals = lpm.Intervals(nets)
-        addresses, who = _identified(parts, known)
         # pairs of an identity (0: nobody) and a net: of all that there may be those that there are
-        of_address = who * (len(nets) + 1) + intervals.match_ascending(addresses) + 1
-        pairs, number = _which(np.concatenate([of_address, intervals.matches + 1]), (self._identities + 1) * (len(nets) + 1))
+        alone, alike = _split(parts.of("ranges", ranges, known.addresses), known.identities, intervals)
+        found = [alone.pairs, *(some.pairs for some in alike), intervals.matches + 1]
+        pairs, number = _which(np.concatenate(found), (identities + 1) * (len(nets) + 1))
         self._who, self._match = np.divmod(pairs, len(nets) + 1)
         used, first = np.unique(intervals.matches + 1, return_index=True)
         self._samples = np.full(len(nets) + 1, -1, np.int64)       # an address of each match that there is
@@ -39,7 +40,11 @@ class Peers:
         rows, of_pair = self._rows(asked)
         self.atoms = np.concatenate([np.zeros((1, rows.shape[1]), np.uint32), rows])
         peers = (of_pair + 1)[number]
-        self.table = lpm.build(*_changes(addresses, peers[:len(addresses)], intervals, peers[len(addresses):]))
+        own, *each, around = np.split(peers, np.cumsum(list(map(len, found)))[:-1])
+        stretches = [
+            np.column_stack([alone.addresses, np.ones(len(own), np.int64), own]),
+            *(_stretches(some.addresses, of_some) for some, of_some in zip(alike, each, strict=True))]
+        self.table = lpm.build(*_changes(np.concatenate(stretches), intervals, around))
 
     def _nets(self, atom: SideMatch) -> Iterator[Prefix]:
         yield from atom.nets
@@ -91,18 +96,43 @@ class Peers:
         return self._known[number]
 
 
-def _identified(parts: Parts, known: Identified) -> tuple[np.ndarray, np.ndarray]:
-    """Addresses, ascending, and the identity of each."""
-    rows = parts.of("ranges", ranges, known.addresses)
-    rows = rows[np.argsort(rows[:, 0])]
-    addresses, positions = expanded(rows)
-    if not (rows[:-1, 0] + rows[:-1, 1] <= rows[1:, 0]).all():
-        order = np.argsort(addresses, kind="stable")
-        addresses, positions = addresses[order], positions[order]
-    identities = np.frombuffer(known.identities, np.int64)[positions]
-    if not identities.all():
-        addresses, identities = addresses[identities > 0], identities[identities > 0]
-    return addresses, identities
+class _Pairs(NamedTuple):
+    """Addresses with the pair of each, or first addresses of runs with the pairs that each of these runs has."""
+
+    addresses: np.ndarray
+    pairs: np.ndarray
+
+
+def _split(rows: np.ndarray, identities: Sequence[int], intervals: lpm.Intervals) -> tuple[_Pairs, list[_Pairs]]:
+    """The pairs of single addresses, and of ranges that are alike, as those of pods of the same groups are."""
+    nets = len(intervals.parents) + 1
+    edges, values = constant_runs(identities)
+    first, last = (np.searchsorted(intervals.starts, rows[:, 0] + more, "right") - 1 for more in (0, rows[:, 1] - 1))
+    whole = (first == last) & (rows[:, 1] > 1)
+    singly, rows, matches = [rows[~whole]], rows[whole], intervals.matches[first[whole]]
+    alike = []
+    kinds = rows[:, 1] << 32 | rows[:, 3]
+    for kind in lpm.distinct(kinds).tolist():
+        some = np.flatnonzero(kinds == kind)
+        inside, positions = np.arange(kind >> 32) * (kind & 0xFFFFFFFF), rows[some, 2]
+        least, most = (np.searchsorted(edges, end + inside, "right") - 1 for end in (positions.min(), positions.max()))
+        if (least != most).any():                  # what lies between two positions of one run is in it, too
+            singly.append(rows[some])
+            continue
+        for match in lpm.distinct(matches[some]).tolist():
+            alike.append(_Pairs(rows[some[matches[some] == match], 0], values[least] * nets + match + 1))
+    addresses, positions = expanded(np.concatenate(singly))
+    if not len(addresses):
+        return _Pairs(addresses, positions), alike
+    return _Pairs(addresses, column(identities)[positions].astype(np.int64) * nets + intervals.match(addresses) + 1), alike
+
+
+def _stretches(addresses: np.ndarray, peers: np.ndarray) -> np.ndarray:
+    """Rows of first address, size and peer: ``peers`` of the addresses that follow each of the ``addresses``."""
+    edges = np.flatnonzero(np.append(True, peers[1:] != peers[:-1]))
+    rows = np.empty((len(addresses), len(edges), 3), np.int64)
+    rows[:, :, 0], rows[:, :, 1], rows[:, :, 2] = addresses[:, None] + edges, np.diff(edges, append=len(peers)), peers[edges]
+    return rows.reshape(-1, 3)
 
 
 def _which(values: np.ndarray, limit: int) -> tuple[np.ndarray, np.ndarray]:
@@ -114,13 +144,13 @@ def _which(values: np.ndarray, limit: int) -> tuple[np.ndarray, np.ndarray]:
     return np.flatnonzero(there), (np.cumsum(there) - 1)[values]
 
 
-def _changes(
-    addresses: np.ndarray, peers: np.ndarray, intervals: lpm.Intervals, around: np.ndarray,
-) -> tuple[np.ndarray, np.ndarray]:
-    """Where the peer changes and to which: ``peers`` of some addresses, ascending, ``around`` them those of the intervals."""
-    alone = np.append(True, addresses[1:] != addresses[:-1] + 1)[:len(addresses)]
+def _changes(stretches: np.ndarray, intervals: lpm.Intervals, around: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """Where the peer changes and to which: that of each stretch, none of which spans two intervals, ``around`` them those of the
+    intervals."""
+    addresses, sizes, peers = stretches[np.argsort(stretches[:, 0])].T
+    alone = np.append(True, addresses[1:] != (addresses + sizes)[:-1])[:len(addresses)]
     first = np.flatnonzero(alone | np.append(True, peers[1:] != peers[:-1])[:len(addresses)])
-    after = addresses[np.append(alone[1:], True)[:len(addresses)]] + 1
+    after = (addresses + sizes)[np.append(alone[1:], True)[:len(addresses)]]
     gaps = lpm.distinct(np.concatenate([intervals.starts, after]))
     gaps = gaps[gaps < 1 << 32]
     if len(addresses):

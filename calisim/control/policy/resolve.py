@@ -12,6 +12,7 @@ from dataclasses import dataclass, replace
 from ...model.entities import Entities, Node
 from ...parts import Parts
 from ...scenario.resources import FelixConfiguration, PolicyResources
+from ...sequences import Joined, Turns
 from ..endpoints import Station
 from ..intent import Object
 from ..objects import Objects
@@ -41,10 +42,11 @@ def police(
         "policing", _programs, resources, made, nodes, entities.namespaces, services or {}, stations, felix, cuts,
         objects.next - 1)
     objects.extend(programs.objects)
-    others = array("q", [0]) * (len(entities.nodes) + len(entities.hosts))
+    others = Turns(array("q", [0]), len(entities.nodes) + len(entities.hosts))
+    warnings = *_warnings(programs, resources, entities), *programs.policing.warnings
     return replace(
-        programs.policing, endpoints=others + numbers, addresses=parts.of("identified", Identified, addresses, numbers),
-        warnings=(*_warnings(programs, resources, entities), *programs.policing.warnings))
+        programs.policing, endpoints=Joined([others, *numbers.parts]),
+        addresses=parts.of("identified", Identified, addresses, numbers), warnings=warnings)
 
 
 @dataclass(frozen=True, slots=True)
