@@ -203,7 +203,7 @@ def lookup_row(bench: Bench, *, zipf: bool) -> Row:
     if "numba" not in bench.absent:
         from .rivals.jit import Dir24, Multibit
 
-        for kind, note in ((Dir24, "DIR-24-8"), (Multibit, "16-8-8")):
+        for kind, note in ((Dir24, "DIR-24-8"), (Multibit, "16-10-6")):
             table, found = kind(starts, matches + 1), np.zeros(len(addresses), np.uint32)
             rivals.append(lookup.rival(
                 "numba", version_of("numba"), partial(table.lookup, addresses, found), len(addresses), note, first=1))

@@ -10,7 +10,7 @@ import os
 import tempfile
 import weakref
 import zipfile
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, fields
 from functools import cache, cached_property
 from pathlib import Path
@@ -23,6 +23,7 @@ from ..vocabulary import (
     ADJACENCY, BACKEND, CLASS, ENDPOINT, FABRIC, FRONTEND, GUARD, INDEX, MATCH, RANGE, ROUTER, RULE, SERVICE, SUBNET, TARGET,
     TERM, TIER, Device, DropReason, Encap, EndpointKind, RouterFlag,
 )
+from . import lpm
 
 DTYPES: dict[str, np.dtype] = {
     "lpm": np.dtype("<u4"), "classes": CLASS, "residents": np.dtype("<u4"), "rows": np.dtype("<u4"), "adjacencies": ADJACENCY,
@@ -38,10 +39,10 @@ DTYPES: dict[str, np.dtype] = {
 class FibImage:
     """The tables of one cluster and one variant. Index 0 of each record table is *nothing*.
 
-    ``lpm`` (16-8-8, address → class) · ``classes`` · ``residents`` (endpoint ids, block by block) · ``rows`` (FIB group ×
+    ``lpm`` (16-10-6, address → class) · ``classes`` · ``residents`` (endpoint ids, block by block) · ``rows`` (FIB group ×
     class → adjacency) · ``adjacencies`` · ``routers`` · ``endpoints`` · ``subnets`` · ``target_rows`` (cloud route table ×
     class → target) · ``targets`` · ``rules`` (security groups, NACLs) · ``blocked`` (1 per IP protocol that the fabric
-    refuses) · ``fabric`` (one record) · of policy (:mod:`.police`) ``peers`` (16-8-8, address → peer), ``atoms`` (peer → bits),
+    refuses) · ``fabric`` (one record) · of policy (:mod:`.police`) ``peers`` (16-10-6, address → peer), ``atoms`` (peer → bits),
     ``tiers``, ``steps`` (→ match), ``matches``, ``terms``, ``indexes`` with their ``maps`` and ``bits``, ``interfaces``
     (router × device → guard), ``guards`` · of services (:mod:`.services`) ``frontends`` (a hash table), ``services``,
     ``backends``, ``ranges``.
@@ -102,7 +103,7 @@ class FibImage:
         """Every index inside its table, so that the compiled core can follow it blindly; UsageError names the table."""
         subnets, endpoints, routers = self.subnets, self.endpoints, self.routers
         bounds = {
-            "lpm": _chunks(self.lpm), "classes": (_most(self.lpm, "<i4"), len(self.classes)),
+            "lpm": (_most(self.lpm, lpm.most), len(self.classes)),
             "rows": (_most(self.rows), len(self.adjacencies)),
             "adjacencies": (_most(self.adjacencies, "fallback"), len(self.adjacencies)),
             "groups": (_most(routers, "group"), len(self.rows)), "routers": (_most(routers, "subnet"), len(subnets)),
@@ -136,7 +137,7 @@ class FibImage:
         tiers, matches, terms, indexes, endpoints = self.tiers, self.matches, self.terms, self.indexes, self.endpoints
         atoms, objects = self.atoms.shape[1] * 32, self.objects + 1
         bounds = {
-            "peers": _chunks(self.peers), "atoms": (_most(self.peers, "<i4"), len(self.atoms)),
+            "peers": (_most(self.peers, lpm.most), len(self.atoms)),
             "tiers": (_ends(tiers, "steps", "count"), len(self.steps) + 1), "steps": (_most(self.steps), len(matches)),
             "programs": (max(_most(endpoints, "ingress"), _most(endpoints, "egress")), len(tiers)),
             "ends of programs": (_most(tiers["last"][-1:] == 0), 1), "indexes": (_most(tiers, "index"), len(indexes)),
@@ -209,12 +210,13 @@ class FibImage:
         return image
 
 
-_AT_ONCE, _MANY = 64, 4096               # records
-_known_most: dict[tuple[int, str], tuple[weakref.ref[np.ndarray], int]] = {}
+_Field = str | Callable[[np.ndarray], int]
+_AT_ONCE, _MANY = 64, 4096                # records
+_known_most: dict[tuple[int, _Field], tuple[weakref.ref[np.ndarray], int]] = {}
 
 
-def _most(table: np.ndarray, field: str = "") -> int:
-    """The largest number in a table or, ``field``, in one of its columns (``<i4``: read as signed); -1 in an empty one.
+def _most(table: np.ndarray, field: _Field = "") -> int:
+    """The largest number in a table or, ``field``, in one of its columns, or as a function finds it; -1 in an empty one.
 
     Of a table that nobody can write to any more it is looked for once: images of a cluster that changes share most of theirs.
     """
@@ -228,20 +230,22 @@ def _most(table: np.ndarray, field: str = "") -> int:
         for name, word in words.items():
             _remember(table, name, int(found[word]))
         return int(found[words[field]])
-    column = table.view(field) if field == "<i4" else table[field] if field else table
-    most = int(column.max(initial=0)) if len(column) else -1
+    if callable(field):
+        most = field(table)
+    else:
+        most = int((table[field] if field else table).max(initial=0)) if len(table) else -1
     if final:
         _remember(table, field, most)
     return most
 
 
-def _remember(table: np.ndarray, field: str, most: int) -> None:
+def _remember(table: np.ndarray, field: _Field, most: int) -> None:
     key = id(table), field
     _known_most[key] = weakref.ref(table, lambda _: _known_most.pop(key, None)), most
 
 
 @cache
-def _words(record: np.dtype) -> dict[str, int]:
+def _words(record: np.dtype) -> Mapping[_Field, int]:
     """The fields that are a 32-bit word, if a record is made of such: which one."""
     known: Mapping[str, Any] = record.fields or {}
     return {
@@ -260,13 +264,6 @@ def _most_of_words(table: np.ndarray) -> np.ndarray:
 def _ends(table: np.ndarray, first: str, count: str) -> int:
     """Where the last one of runs ends."""
     return _most(table[first].astype(np.int64) + table[count])
-
-
-def _chunks(table: np.ndarray) -> tuple[int, int]:
-    """The largest number of a chunk in a 16-8-8 table, and how many chunks it has. (As a signed number a cell that names a
-    chunk is negative, any other is what it is.)"""
-    most = _most(table)
-    return most & 0x7FFFFFFF if most >> 31 == 1 else -1, (len(table) - (1 << 16)) >> 8
 
 
 def freeze(array: np.ndarray) -> np.ndarray:

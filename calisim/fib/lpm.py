@@ -1,8 +1,10 @@
-"""Longest prefix match: prefixes → disjoint intervals → a 16-8-8 multibit table.
+"""Longest prefix match: prefixes → disjoint intervals → a 16-10-6 multibit table.
 
-Knows nothing of what a prefix means: it gives numbers (classes) to addresses. The table is one ``uint32`` array: 65,536
-root cells (upper 16 bits of the address), then chunks of 256 cells (the next 8 bits, then the last 8). A cell with
-:data:`CHUNK` set names a chunk, any other is the class itself.
+Knows nothing of what a prefix means: it gives numbers (classes) to addresses. The table is one ``uint32`` array of places:
+65,536 root cells (upper 16 bits of the address), each the place of a branch; branches of 1,024 cells (the next 10 bits), each
+the class itself or, with :data:`DEEPER` set, the place of a leaf; leaves of 64 classes (the last 6). /16s that are of one
+class share its branch, so that every lookup begins with the same two loads and no branch of the program depends on the first.
+Calico cuts pools into /26s: a leaf is for what is smaller than a block.
 """
 
 from __future__ import annotations
@@ -12,9 +14,11 @@ from collections.abc import Sequence
 import numpy as np
 
 from ..quantities import Prefix
+from ..vocabulary.records import LPM_BITS
 
-ROOT = 1 << 16
-CHUNK = 1 << 31
+ROOT, BRANCH, LEAF = (1 << bits for bits in LPM_BITS)
+DEEPER = 1 << 31
+_WIDE, _DEEP = 32 - LPM_BITS[0], LPM_BITS[2]        # bits of an address within a root cell, within a branch's
 _AT_ONCE = 512                        # changes of a class that are written together
 
 
@@ -71,16 +75,22 @@ class Intervals:
 
 def build(starts: np.ndarray, classes: np.ndarray) -> np.ndarray:
     """The table for intervals that begin at ``starts`` (ascending, the first is 0) and have these classes."""
-    deep = distinct(starts[starts % (1 << 8) != 0] >> 8)            # /24s that are not of one class
-    wide = distinct(np.concatenate([starts[starts % (1 << 16) != 0] >> 16, deep >> 8]))      # /16s likewise
-    table = np.empty(ROOT + 256 * (len(wide) + len(deep)), np.uint32)
-    root, middle, last = np.split(table, [ROOT, ROOT + 256 * len(wide)])
-    _fill(root, starts, classes, np.zeros(1, np.int64), 16, ROOT)
-    root[wide] = CHUNK | np.arange(len(wide), dtype=np.uint32)
-    _fill(middle, starts, classes, wide << 16, 8, 256)
-    chunks = np.arange(len(wide), len(wide) + len(deep), dtype=np.uint32)
-    middle[np.searchsorted(wide, deep >> 8) * 256 + (deep & 255)] = CHUNK | chunks
-    _fill(last, starts, classes, deep << 8, 0, 256)
+    wide = distinct(starts[starts % (1 << _WIDE) != 0] >> _WIDE)           # /16s that are not of one class
+    deep = distinct(starts[starts % (1 << _DEEP) != 0] >> _DEEP)           # /26s likewise
+    spanning = -(-starts >> _WIDE) < np.append(starts[1:], 1 << 32) >> _WIDE      # intervals that hold whole /16s
+    shared, which = numbered(classes[spanning])
+    sizes = [ROOT, BRANCH * len(wide), BRANCH * len(shared), LEAF * len(deep)]
+    table = np.empty(sum(sizes), np.uint32)
+    root, branches, whole, leaves = np.split(table, np.cumsum(sizes)[:-1])
+    places = np.zeros(len(starts), np.int64)
+    places[spanning] = ROOT + BRANCH * (len(wide) + which)
+    _fill(root, starts, places, np.zeros(1, np.int64), _WIDE, ROOT)
+    root[wide] = ROOT + BRANCH * np.arange(len(wide))
+    _fill(branches, starts, classes, wide << _WIDE, _DEEP, BRANCH)
+    branches[np.searchsorted(wide, deep // BRANCH) * BRANCH + deep % BRANCH] = (
+        DEEPER | len(table) - len(leaves) + LEAF * np.arange(len(deep)))
+    whole[:] = np.repeat(shared, BRANCH)
+    _fill(leaves, starts, classes, deep << _DEEP, 0, LEAF)
     return table
 
 
@@ -121,9 +131,18 @@ def numbered(values: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
 
 def lookup(table: np.ndarray, address: int) -> int:
     """Class of one address, step by step as the compiled core does it."""
-    cell = int(table[address >> 16])
-    for shift in (8, 0):
-        if not cell & CHUNK:
-            break
-        cell = int(table[ROOT + (cell & ~CHUNK) * 256 + (address >> shift & 255)])
-    return cell
+    cell = int(table[int(table[address >> _WIDE]) + (address >> _DEEP) % BRANCH])
+    return int(table[(cell & ~DEEPER) + address % LEAF]) if cell & DEEPER else cell
+
+
+def most(table: np.ndarray) -> int:
+    """The largest class in a table; :data:`DEEPER` or more if of some address a lookup would leave it, or end at a place."""
+    root = table[:ROOT]
+    end = int(root.max(initial=0)) + BRANCH              # of the branches; after them there are leaves
+    if end > len(table) or root.min() < ROOT:
+        return DEEPER
+    branches = table[ROOT:end]
+    deeper = branches[branches >= DEEPER] - DEEPER
+    if len(deeper) and (deeper.min() < end or int(deeper.max()) + LEAF > len(table)):
+        return DEEPER
+    return max(int(branches.max(where=branches < DEEPER, initial=0)), int(table[end:].max(initial=0)))

@@ -19,7 +19,7 @@ _BLOCK = 1 << 24                      # cells that are worked on at once
 
 
 class Peers:
-    """The partition of all addresses by what the atoms say: ``table`` (16-8-8, address → peer), ``atoms`` (peer → bits)."""
+    """The partition of all addresses by what the atoms say: ``table`` (16-10-6, address → peer), ``atoms`` (peer → bits)."""
 
     def __init__(
         self, parts: Parts, sets: Sequence[AddressSet], identities: int, asked: Sequence[SideMatch], known: Identified,

@@ -52,6 +52,7 @@ def _text() -> str:
         "from libc.stdint cimport uint8_t, uint16_t, uint32_t, uint64_t\n",
         *(_enum(kind) for kind in ENUMS),
         *(_struct(name, dtype) for name, dtype in layouts.items()),
+        _longest_match(),
         _encapsulations(),
         _tcp_tables(),
     ])
@@ -67,6 +68,15 @@ def _struct(name: str, dtype: np.dtype) -> str:
     assert dtype.fields is not None
     rows = [f"    {_C_TYPE[field.str[1:]]} {key}" for key, (field, *_) in dtype.fields.items()]
     return "\n".join([f"cdef struct {name.capitalize()}:", *rows, ""])
+
+
+def _longest_match() -> str:
+    """Cells of the root, of a branch, of a leaf; how far an address is shifted to choose one of the first two."""
+    root, branch, leaf = records.LPM_BITS
+    return "\n".join([
+        "cdef enum:", *(f"    LPM_{name} = {value}" for name, value in {
+            "ROOT": 1 << root, "BRANCH": 1 << branch, "LEAF": 1 << leaf, "ROOT_SHIFT": branch + leaf, "BRANCH_SHIFT": leaf,
+        }.items()), ""])
 
 
 def _encapsulations() -> str:

@@ -12,6 +12,10 @@ import numpy as np
 _u8, _u16, _u32, _u64 = "<u1", "<u2", "<u4", "<u8"
 
 
+# Of an address the bits that choose a cell of the root, of a branch, of a leaf: a table of longest match (fib/lpm.py)
+LPM_BITS = (16, 10, 6)
+
+
 def _record(*fields: tuple[str, str], size: int) -> np.dtype:
     dtype = np.dtype(list(fields), align=True)
     assert dtype.itemsize == size, f"record is {dtype.itemsize} bytes, planned {size}"

@@ -7,6 +7,7 @@ import numpy as np
 import pytest
 
 from calisim.errors import StaleBuildError, UsageError
+from calisim.fib import lpm
 from calisim.fib.compiler import compile
 from calisim.fib.image import FibImage
 from calisim.vocabulary import EndpointKind
@@ -95,6 +96,37 @@ def test_what_was_checked_before_is_held_against_other_tables(image: FibImage) -
     image.rows[0, -1] = len(image.adjacencies)
     with pytest.raises(UsageError, match=r"inconsistent \(rows\)"):
         image.check()
+
+
+def spoilt_tables(table: np.ndarray) -> dict[str, np.ndarray]:
+    """Tables of longest match in which some lookup would read what it must not, or find a place instead of a class."""
+    root, deeper = table[:lpm.ROOT].tolist(), table[lpm.ROOT:] >= lpm.DEEPER
+    leaf, end, last = lpm.ROOT + int(deeper.argmax()), max(root) + lpm.BRANCH, len(table) - 1
+    assert deeper.any() and end + lpm.LEAF <= len(table)
+    changes = {
+        "a root cell far outside": (7, 2**32 - 1), "a root cell one too far": (7, len(table) - lpm.BRANCH + 1),
+        "a root cell into leaves": (7, len(table) - lpm.BRANCH), "a root cell to itself": (7, 7),
+        "a root cell one too near": (7, lpm.ROOT - 1), "a branch's cell far outside": (leaf, 2**32 - 1),
+        "a branch's cell one too far": (leaf, lpm.DEEPER + len(table) - lpm.LEAF + 1),
+        "a branch's cell to a branch": (leaf, lpm.DEEPER + end - 1), "a branch's cell to the root": (leaf, lpm.DEEPER),
+        "a leaf's cell deeper": (last, lpm.DEEPER + end), "a class too high in a leaf": (last, lpm.DEEPER - 1),
+        "a class too high in a branch": (end - 1, lpm.DEEPER - 1), "the first class too high": (lpm.ROOT, lpm.DEEPER - 1)}
+    found = {}
+    for name, (cell, value) in changes.items():
+        found[name] = table.copy()
+        found[name][cell] = value
+    return {**found, "nothing": table[:0], "half a root": table[:lpm.ROOT // 2], "no branch": table[:lpm.ROOT],
+            "no leaf": table[:end], "a leaf too short": table[:-1]}
+
+
+@pytest.mark.parametrize("table", ["lpm", "peers"])
+def test_check_rejects_tables_that_a_lookup_would_leave(table: str) -> None:
+    image = policed_image()
+    image.check()
+    for name, spoilt in spoilt_tables(image.arrays[table]).items():
+        with pytest.raises(UsageError, match=rf"inconsistent \({table}\)"):
+            FibImage(**{**image.arrays, table: spoilt}, places=image.places, objects=image.objects).check()
+            pytest.fail(name)
 
 
 def policed_image() -> FibImage:

@@ -8,7 +8,7 @@ from calisim._vocabulary cimport *
 from calisim.datapath.stages.types cimport *
 from calisim.datapath.stages.chance cimport stir
 from calisim.datapath.stages.conntrack cimport has_ports, tuple_now
-from calisim.datapath.stages.lookup cimport class_of, may_reside, resident, resolve
+from calisim.datapath.stages.lookup cimport branch_cell, class_of, leaf_cell, may_reside, resident, resolve
 from calisim.datapath.stages.flows cimport ask_for_first_leg, ask_for_second_leg
 from calisim.datapath.stages.groups cimport group_tuple
 from calisim.datapath.stages.track cimport PAIR, answer_to, beside, concerns, hash_of, inverse, record_of, seat_of, source_hash
@@ -46,11 +46,9 @@ cdef inline void resume(Core* core, Walk* w, const Carry* carry) noexcept nogil:
 
 cdef inline void ask_for_class(const Tables* fib, uint32_t address) noexcept nogil:
     """The cell that ``class_of`` ends at, where that is on the third level: few are, but of a large cluster they are many."""
-    cdef uint32_t cell = fib.lpm[address >> 16]
+    cdef uint32_t cell = branch_cell(fib.lpm, address)
     if cell >> 31:
-        cell = fib.lpm[65536 + ((cell & 0x7FFFFFFF) << 8) + (address >> 8 & 255)]
-        if cell >> 31:
-            prefetch_read(&fib.lpm[65536 + ((cell & 0x7FFFFFFF) << 8) + (address & 255)])
+        prefetch_read(leaf_cell(fib.lpm, cell, address))
 
 
 cdef inline Seat ask_for(Core* core, uint64_t hash) noexcept nogil:

@@ -1,18 +1,24 @@
-"""LOOKUP: own addresses, then one walk down the shared 16-8-8 table, then the row of the router's FIB group."""
+"""LOOKUP: own addresses, then one walk down the shared 16-10-6 table, then the row of the router's FIB group."""
 from libc.stdint cimport uint32_t
 from calisim._vocabulary cimport *
 from calisim.datapath.stages.types cimport Core, Route, Tables, Walk, for_node, own_address, unsteady
 from calisim.datapath.stages.verdict cimport drop
 
 
+cdef inline uint32_t branch_cell(const uint32_t* table, uint32_t address) noexcept nogil:
+    """The class, or with the top bit set where the leaf is: no decision on the way there, which could be mispredicted."""
+    return table[table[address >> LPM_ROOT_SHIFT] + (address >> LPM_BRANCH_SHIFT) % LPM_BRANCH]
+
+
+cdef inline const uint32_t* leaf_cell(const uint32_t* table, uint32_t cell, uint32_t address) noexcept nogil:
+    """Where the class is, of an address whose branch's cell leads deeper."""
+    return &table[(cell & 0x7FFFFFFF) + address % LPM_LEAF]
+
+
 cdef inline uint32_t descend(const uint32_t* table, uint32_t address) noexcept nogil:
-    """Upper 16 bits, then 8, then 8; a cell with the top bit set names the next chunk."""
-    cdef uint32_t cell = table[address >> 16]
-    if cell >> 31:
-        cell = table[65536 + ((cell & 0x7FFFFFFF) << 8) + (address >> 8 & 255)]
-        if cell >> 31:
-            cell = table[65536 + ((cell & 0x7FFFFFFF) << 8) + (address & 255)]
-    return cell
+    """The class of the address."""
+    cdef uint32_t cell = branch_cell(table, address)
+    return leaf_cell(table, cell, address)[0] if cell >> 31 else cell
 
 
 cdef inline uint32_t class_of(const Tables* fib, uint32_t address) noexcept nogil:
