@@ -49,8 +49,9 @@ class Classes:
     def __init__(self, facts: Facts) -> None:
         endpoints, (interfaces,), (tunnels, public) = facts.endpoints, facts.interfaces, facts.routers
         held = _sorted(*facts.blocks)
-        claims = _within(_owners(endpoints, tunnels), Intervals(held), or_single=True)
-        strangers = claims[Intervals(held).match_ascending(claims[:, 0]) < 0, 0]
+        blocks = Intervals(held)
+        claims = _within(_owners(endpoints, tunnels), blocks, or_single=True)
+        strangers = claims[blocks.match_ascending(claims[:, 0]) < 0, 0]
         slices = _sorted(held, _singles(strangers))
         are_hosts = np.flatnonzero((endpoints.kinds == EndpointKind.HOST) & (endpoints.addresses != 0))
         hosts = endpoints.addresses[are_hosts].astype(np.int64)
@@ -126,11 +127,10 @@ class Classes:
         places = addresses + self.records["residents"][of_claim] - self.records["base"][of_claim]
         for some in _alike(counts):
             inside = np.arange(counts[some[0]])
-            who = ids[some, None] + steps[some, None] * inside
-            self.residents[places[some, None] + inside] = who
-            elsewhere = np.flatnonzero(endpoints.routers[who - 1] != self.records["holder"][of_claim[some], None])
-            elsewhere = elsewhere[endpoints.kinds[who.ravel()[elsewhere] - 1] == EndpointKind.POD]
-            self._flag(ClassFlag.SCATTERED, of_claim[some[elsewhere // len(inside)]])
+            self.residents[places[some, None] + inside] = ids[some, None] + steps[some, None] * inside
+        of_pods = endpoints.kinds[ids - 1] == EndpointKind.POD
+        elsewhere = of_pods & (endpoints.routers[ids - 1] != self.records["holder"][of_claim])
+        self._flag(ClassFlag.SCATTERED, of_claim[elsewhere])
 
 
 def _owners(endpoints: Columns, tunnels: np.ndarray) -> np.ndarray:
@@ -158,8 +158,10 @@ def _alike(counts: np.ndarray) -> Iterator[np.ndarray]:
 
 def _within(claims: np.ndarray, intervals: Intervals, *, or_single: bool = False) -> np.ndarray:
     """Ranges, ascending, each of which lies in one of the intervals (or, ``or_single``, is of one where nothing matches)."""
-    first, last = (np.searchsorted(intervals.starts, claims[:, 0] + more, "right") for more in (0, claims[:, 1] - 1))
-    split = (first != last) | (or_single & (intervals.matches[first - 1] < 0) & (claims[:, 1] > 1))
+    several = np.flatnonzero(claims[:, 1] > 1)
+    first, last = (np.searchsorted(intervals.starts, claims[several, 0] + more, "right") for more in (0, claims[several, 1] - 1))
+    split = np.zeros(len(claims), bool)
+    split[several] = (first != last) | (or_single & (intervals.matches[first - 1] < 0))
     if not split.any():
         return claims
     claims = np.concatenate([claims[~split], singles(*expanded(claims[split]))])

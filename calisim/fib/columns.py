@@ -13,10 +13,14 @@ from ..control.intent import Endpoint
 from ..parts import Parts
 from ..sequences import Joined, Turns, runs
 from ..vocabulary import EndpointKind
+from .lpm import distinct
 
 
 class Columns:
-    """Kinds, addresses … of the endpoints, in their order, which is that of their ids. ``claims``: rows of :func:`ranges`."""
+    """Kinds, addresses … of the endpoints, in their order, which is that of their ids.
+
+    ``claims``: who has which address, as rows of :func:`ranges`; the endpoints of one range are of one router.
+    """
 
     def __init__(self, parts: Parts, endpoints: Sequence[Endpoint]) -> None:
         self.endpoints = endpoints
@@ -29,11 +33,25 @@ class Columns:
         first, claims, alone = 1, [], np.ones(len(self), bool)
         for part in runs(self.endpoints):
             if isinstance(part, PodEndpoints):
-                claims.append(parts.of("ranges", ranges, part.addresses) + (0, 0, first, 0))
+                claims.append(self._of_one_router(parts.of("ranges", ranges, part.addresses) + (0, 0, first, 0)))
                 alone[first - 1:first - 1 + len(part)] = False
             first += len(part)
         others = np.flatnonzero(alone & (self.addresses != 0))
         return np.concatenate([singles(self.addresses[others], others + 1), *claims])
+
+    def _of_one_router(self, rows: np.ndarray) -> np.ndarray:
+        """Ranges of pods of several routers in pieces."""
+        mixed = np.zeros(len(rows), bool)
+        kinds = rows[:, 1] << 32 | rows[:, 3]
+        for kind in distinct(kinds[rows[:, 1] > 1]).tolist():
+            some, step = np.flatnonzero(kinds == kind), kind & 0xFFFFFFFF
+            ids = rows[some, 2]
+            low, high = int(ids.min()), int(ids.max())
+            found = np.zeros(high - low + 1, bool)
+            for ahead in range(step, (kind >> 32) * step, step):
+                found |= self.routers[low - 1 + ahead:high + ahead] != self.routers[low - 1:high]
+            mixed[some] = found[ids - low]
+        return np.concatenate([rows[~mixed], singles(*expanded(rows[mixed]))]) if mixed.any() else rows
 
     def __len__(self) -> int:
         return len(self.kinds)

@@ -71,7 +71,7 @@ def _facts(
     intent: Intent, endpoints: Columns, filters: Filters, groups: Groups, nesting: Nesting, interfaces: Arrays, parts: Parts,
 ) -> Facts:
     fabric = intent.fabric
-    blocks = parts.of("blocks as rows", _rows, parts.each("prefixes of blocks", _prefixes, runs(intent.blocks)))
+    blocks = parts.of("blocks as rows", _together, parts.each("prefixes of blocks", _prefixes, runs(intent.blocks)))
     return Facts(
         endpoints, filters.known, blocks, groups, nesting, [route.prefix for table in fabric.tables for route in table],
         [pool.prefix for pool in intent.pools if not pool.disabled], intent.nat, [subnet.prefix for subnet in fabric.subnets],
@@ -82,8 +82,12 @@ def _rows(written: Mapping[int, int] | Iterable[Sequence[tuple[int, int]]]) -> A
     return Arrays((pairs(written),))
 
 
-def _prefixes(blocks: Sequence[Block]) -> list[Prefix]:
-    return [block.prefix for block in blocks]
+def _prefixes(blocks: Sequence[Block]) -> Arrays:
+    return _rows([[block.prefix for block in blocks]])
+
+
+def _together(rows: Sequence[Arrays]) -> Arrays:
+    return Arrays((np.concatenate([np.zeros((0, 2), np.int64), *(some for some, in rows)]),))
 
 
 def _interfaces(intent: Intent) -> np.ndarray:
