@@ -108,7 +108,8 @@ def _fill(cells: np.ndarray, starts: np.ndarray, classes: np.ndarray, firsts: np
     cell = (starts - firsts[chunk] + (1 << shift) - 1 >> shift) if len(firsts) else np.full(len(starts), count)
     inside = (chunk >= 0) & (cell < count)
     places = np.concatenate([np.arange(len(firsts)) * count, chunk[inside] * count + cell[inside]])
-    order = np.argsort(places, kind="stable")                       # of several starts before one cell the last one counts
+    order = np.argsort(places, kind="stable")
+    order = order[np.diff(places[order], append=len(cells)) > 0]    # of several starts before one cell the last one counts
     known = np.concatenate([classes[np.searchsorted(starts, firsts, "right") - 1], classes[inside]]).astype(np.uint32)[order]
     sizes = np.diff(places[order], append=len(cells))
     edges = np.concatenate([[0], np.cumsum(sizes)])
