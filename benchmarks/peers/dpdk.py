@@ -51,8 +51,9 @@ def _dpdk(lookup: Lookup, folder: Path) -> list[tuple[str, float, float, float, 
     np.array(rules, np.uint32).tofile(folder / "prefixes")
     lookup.addresses.tofile(folder / "addresses")
     done = subprocess.run(
-        [program, "--no-huge", "--no-pci", "--no-telemetry", "-m", "1024", "-l", "0", "--log-level", "1", "--",
-         folder / "prefixes", folder / "addresses", folder / "out", str(ROUNDS)], capture_output=True, text=True, check=False)
+        [program, "--no-huge", "--no-pci", "--no-telemetry", "-m", "1024", "-l", "0", "--log-level", "1",
+         "--force-max-simd-bitwidth=512", "--", folder / "prefixes", folder / "addresses", folder / "out", str(ROUNDS)],
+        capture_output=True, text=True, check=False)
     if done.returncode:
         raise SystemExit(f"DPDK: {done.stderr.strip()}")
     answers = np.fromfile(folder / "out", np.uint32).reshape(2, count)

@@ -3,7 +3,7 @@
 Knows nothing of what a prefix means: it gives numbers (classes) to addresses. The table is one ``uint32`` array of places:
 65,536 root cells (upper 16 bits of the address), each the place of a branch; branches of 1,024 cells (the next 10 bits), each
 the class itself or, with :data:`DEEPER` set, the place of a leaf; leaves of 64 classes (the last 6). /16s that are of one
-class share its branch, so that every lookup begins with the same two loads and no branch of the program depends on the first.
+class share its branch, so that every lookup begins with the same two loads, and no jump depends on the first.
 Calico cuts pools into /26s: a leaf is for what is smaller than a block.
 """
 

@@ -8,7 +8,7 @@ from calisim._vocabulary cimport *
 from calisim.datapath.stages.types cimport *
 from calisim.datapath.stages.chance cimport stir
 from calisim.datapath.stages.conntrack cimport has_ports, tuple_now
-from calisim.datapath.stages.lookup cimport branch_cell, class_of, leaf_cell, may_reside, resident, resolve
+from calisim.datapath.stages.lookup cimport class_of, may_reside, resident, resolve
 from calisim.datapath.stages.flows cimport ask_for_first_leg, ask_for_second_leg
 from calisim.datapath.stages.groups cimport group_tuple
 from calisim.datapath.stages.track cimport PAIR, answer_to, beside, concerns, hash_of, inverse, record_of, seat_of, source_hash
@@ -42,13 +42,6 @@ cdef inline void resume(Core* core, Walk* w, const Carry* carry) noexcept nogil:
         w.trail.marks = 0
         w.trail.crossings = w.trail.hits[0] = w.trail.hits[1] = 0
         w.trail.absent = 0
-
-
-cdef inline void ask_for_class(const Tables* fib, uint32_t address) noexcept nogil:
-    """The cell that ``class_of`` ends at, where that is on the third level: few are, but of a large cluster they are many."""
-    cdef uint32_t cell = branch_cell(fib.lpm, address)
-    if cell >> 31:
-        prefetch_read(leaf_cell(fib.lpm, cell, address))
 
 
 cdef inline Seat ask_for(Core* core, uint64_t hash) noexcept nogil:
@@ -147,24 +140,17 @@ cdef inline void glance(Core* core, const Carry* carries, uint32_t count, Glance
             ask_for_first_leg(core, carries[i].flow)
     if cuts == count:
         return
-    for i in range(count):
-        carry = &carries[i]
+    for i in range(count):                     # addresses are classified
+        g, carry = &glances[i], &carries[i]
         if carry.flow:
             continue
-        result = &core.results[carry.row]
-        ask_for_class(fib, result.dst)
-        ask_for_class(fib, result.src)
-        prefetch_read(&core.fib.routers[carry.router])
-        prefetch_read(&core.fib.routers[carry.router].groups)
+        prefetch_read(&fib.routers[carry.router])
+        prefetch_read(&fib.routers[carry.router].groups)
         counters = &core.links[<size_t>carry.router * DEVICE_COUNT * 4]
         prefetch_write(counters)
         prefetch_write(counters + 8)
         prefetch_write(counters + 16)
         prefetch_write(&core.ordinals[carry.router * 2])
-    for i in range(count):                     # addresses are classified
-        g, carry = &glances[i], &carries[i]
-        if carry.flow:
-            continue
         result = &core.results[carry.row]
         g.dst, g.class_of_dst = result.dst, class_of(fib, result.dst)
         g.src, g.class_of_src = result.src, class_of(fib, result.src)

@@ -5,20 +5,10 @@ from calisim.datapath.stages.types cimport Core, Route, Tables, Walk, for_node, 
 from calisim.datapath.stages.verdict cimport drop
 
 
-cdef inline uint32_t branch_cell(const uint32_t* table, uint32_t address) noexcept nogil:
-    """The class, or with the top bit set where the leaf is: no decision on the way there, which could be mispredicted."""
-    return table[table[address >> LPM_ROOT_SHIFT] + (address >> LPM_BRANCH_SHIFT) % LPM_BRANCH]
-
-
-cdef inline const uint32_t* leaf_cell(const uint32_t* table, uint32_t cell, uint32_t address) noexcept nogil:
-    """Where the class is, of an address whose branch's cell leads deeper."""
-    return &table[(cell & 0x7FFFFFFF) + address % LPM_LEAF]
-
-
 cdef inline uint32_t descend(const uint32_t* table, uint32_t address) noexcept nogil:
-    """The class of the address."""
-    cdef uint32_t cell = branch_cell(table, address)
-    return leaf_cell(table, cell, address)[0] if cell >> 31 else cell
+    """Root, branch: nothing is decided between them that could be mispredicted. Then a leaf, where the top bit says so."""
+    cdef uint32_t cell = table[table[address >> LPM_ROOT_SHIFT] + (address >> LPM_BRANCH_SHIFT) % LPM_BRANCH]
+    return table[(cell & 0x7FFFFFFF) + address % LPM_LEAF] if cell >> 31 else cell
 
 
 cdef inline uint32_t class_of(const Tables* fib, uint32_t address) noexcept nogil:
