@@ -24,13 +24,13 @@ from ..vocabulary import (
 from . import lpm
 from .classes import Classes, Facts
 from .columns import Arrays, Columns, constant_runs, pairs
-from .image import FibImage, freeze, words_of
+from .image import FibImage, freeze
 from .police import compile_policy
 from .routers import Filters, Groups, view
 from .routes import MOST_CELLS, Adverts, Nesting, Routing, uplink_prefixes
 from .services import cluster_cidrs, compile_services, node_port_addresses
 
-_AT_ONCE = 8192                       # records that are written together, while they are in the caches
+_AT_ONCE = 4096                       # records that are written together, while they are in the caches
 
 
 @collector_paused()
@@ -112,16 +112,12 @@ def _endpoints(
         for side in (0, 1))
     columns = {
         "address": endpoints.addresses, "router": endpoints.routers, "mtu": endpoints.mtus, "detail": endpoints.deciders,
-        "route_detail": endpoints.deciders * routed, "ingress": ingress, "egress": egress}
-    words = words_of(ENDPOINT)
-    cells = rows.view(np.uint32).reshape(-1, ENDPOINT.itemsize // 4)
-    together = np.zeros(_AT_ONCE, ENDPOINT).view(np.uint32).reshape(-1, _AT_ONCE)
+        "kind": endpoints.kinds, "route_detail": endpoints.deciders * routed, "ingress": ingress, "egress": egress}
     for first in range(0, len(rows), _AT_ONCE):
         some = slice(first, first + _AT_ONCE)
         for name, column in columns.items():
-            together[words[name], :len(column[some])] = column[some]
-        cells[some] = together[:, :len(rows[some])].T
-        rows["kind"][some] = endpoints.kinds[some]
+            rows[name][some] = column[some]
+        rows["subnet"][some] = 0
     addresses, ids = interfaces[0].T
     inside = ids[endpoints.addresses[ids - 1] == addresses]
     rows["subnet"][inside - 1] = lpm.Intervals(subnets).match(endpoints.addresses[inside - 1]) + 1

@@ -224,7 +224,7 @@ def _most(table: np.ndarray, field: _Field = "") -> int:
     known, most = _known_most.get((id(table), field), (None, -1))
     if final and known is not None and known() is table:
         return most
-    words = words_of(table.dtype) if final and len(table) > _MANY else {}
+    words = _words(table.dtype) if final and len(table) > _MANY else {}
     if field in words:                              # of all of them together: the memory is gone through once
         found = _most_of_words(table)
         for name, word in words.items():
@@ -245,7 +245,7 @@ def _remember(table: np.ndarray, field: _Field, most: int) -> None:
 
 
 @cache
-def words_of(record: np.dtype) -> Mapping[_Field, int]:
+def _words(record: np.dtype) -> Mapping[_Field, int]:
     """The fields that are a 32-bit word, if a record is made of such: which one."""
     known: Mapping[str, Any] = record.fields or {}
     return {
