@@ -32,9 +32,9 @@ class Station(NamedTuple):
 class Homes:
     """The nodes as their pods know them: ``names`` by router id - 1, and the MTU that each gives its pods."""
 
-    def __init__(self, names: Iterable[Sequence[str]], mtus: Iterable[Sequence[int]]) -> None:
-        """Both in runs."""
-        self.names, self.mtus = tuple(chain.from_iterable(names)), array("q", chain.from_iterable(mtus))
+    def __init__(self, names: tuple[str, ...], mtus: Iterable[Sequence[int]]) -> None:
+        """``mtus`` in runs."""
+        self.names, self.mtus = names, array("q", chain.from_iterable(mtus))
 
     @cached_property
     def numbers(self) -> Mapping[str, int]:

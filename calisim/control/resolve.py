@@ -13,7 +13,7 @@ from itertools import accumulate, chain, count, pairwise
 
 from ..errors import Problem, ScenarioError
 from ..model.entities import Host, Node, Subnet
-from ..model.nodes import names
+from ..model.nodes import all_names
 from ..model.topology import Topology
 from ..parts import Parts, collector_paused
 from ..quantities import Prefix, format_address, network_of
@@ -244,7 +244,7 @@ def _endpoints(
             number, EndpointKind.HOST, f"host/{host.name}", host.address, 0, mtu, "eth0", decider,
             usual if host.answers is None else host.answers))
     mtus = parts.each("MTUs of pods", _pod_mtus, runs(routers))
-    homes = parts.of("homes", Homes, names(parts, entities.nodes), mtus)
+    homes = parts.of("homes", Homes, all_names(parts, entities.nodes), mtus)
     pods = parts.of(
         "endpoints of pods", PodEndpoints, entities.pods, homes, addresses.pods, usual, len(routers) + len(hosts) + 1,
         objects.next)

@@ -174,7 +174,7 @@ def _nets(prefixes: Iterable[tuple[int, int]]) -> np.ndarray:
 
 
 def _singles(addresses: Iterable[int] | np.ndarray) -> np.ndarray:
-    networks = addresses if isinstance(addresses, np.ndarray) else np.fromiter(addresses, np.int64)
+    networks = addresses if isinstance(addresses, np.ndarray) else np.sort(np.fromiter(addresses, np.int64))
     return np.column_stack([networks, np.full(len(networks), 32)])
 
 
