@@ -9,11 +9,9 @@ from typing import Any
 import pytest
 
 import calisim
-from calisim.control.intent import Endpoint
 from calisim.control.objects import Objects
 from calisim.control.policy.resolve import police
 from calisim.model.topology import build
-from calisim.vocabulary import EndpointKind
 
 PODS, NAMESPACES, APPS = 150_000, 200, 10
 
@@ -68,8 +66,8 @@ def bench_policies(benchmark: Any, tmp_path: Path, policies: int, step: str) -> 
         benchmark.pedantic(calisim.load, (path,), rounds=3)
         return
     topology = build(calisim.load(path))
-    endpoints = [Endpoint(number, EndpointKind.POD, "", number, 1, 1500) for number in range(1, len(topology.entities.pods) + 1)]
+    addresses = range(1, len(topology.entities.pods) + 1)
     made = benchmark.pedantic(
-        lambda: police(topology.resources.policy, topology.entities, endpoints, Objects()), rounds=3, warmup_rounds=1)
+        lambda: police(topology.resources.policy, topology.entities, addresses, Objects()), rounds=3, warmup_rounds=1)
     benchmark.extra_info |= {
-        "pods": len(endpoints), "identities": len(made.identities), "programs": len(made.programs), "sets": len(made.sets)}
+        "pods": len(addresses), "identities": len(made.identities), "programs": len(made.programs), "sets": len(made.sets)}

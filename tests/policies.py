@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 
-from calisim.control.intent import Endpoint
 from calisim.control.objects import Objects
 from calisim.control.policing import Policing
 from calisim.control.policy.resolve import police
@@ -18,7 +17,6 @@ from calisim.scenario import manifests
 from calisim.scenario.reader import parse
 from calisim.scenario.resources import Resources
 from calisim.scenario.unpack import unpack
-from calisim.vocabulary import EndpointKind
 
 PROTOCOLS = {"icmp": 1, "tcp": 6, "udp": 17, "sctp": 132}
 
@@ -83,12 +81,11 @@ def world(
     names = dict.fromkeys([*resources.namespaces, *(one.namespace for one in pods)])
     namespaces = {name: {"kubernetes.io/metadata.name": name, **resources.namespaces.get(name, {})} for name in names}
     base = parse_address("10.0.0.0")
-    endpoints = [
-        Endpoint(number, EndpointKind.POD, one.id, base + number, 1, 1500) for number, one in enumerate(pods, start=1)]
+    addresses = {one.id: base + number for number, one in enumerate(pods, start=1)}
     objects = Objects()
     entities = Entities({}, {}, tuple(nodes), Pods(map(Replicas.of, pods)), (), namespaces)
-    policing = police(resources.policy, entities, endpoints, objects, services)
-    return World(policing, objects, {endpoint.name: endpoint.address for endpoint in endpoints})
+    policing = police(resources.policy, entities, list(addresses.values()), objects, services)
+    return World(policing, objects, addresses)
 
 
 def node(name: str, address: str, **labels: str) -> Node:

@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping
 from typing import Any
 
-from ..control.intent import Endpoint
 from ..control.objects import Objects
 from ..control.policing import Policing
 from ..control.policy.order import ordered_policies, ordered_tiers
@@ -15,7 +14,6 @@ from ..model.entities import Entities, Pod, Pods, Replicas
 from ..scenario import admin_policies, kubernetes_policies
 from ..scenario.calico.policing import types_of
 from ..scenario.resources import Policy, PolicyResources, PolicyRule, Profile, Tier
-from ..vocabulary import EndpointKind
 from .resources import different
 
 Case = dict[str, Any]
@@ -104,7 +102,7 @@ def _rules(actions: Iterable[str]) -> tuple[PolicyRule, ...]:
 
 def _policed(resources: PolicyResources) -> Policing:
     entities = Entities({}, {}, (), Pods([Replicas.of(Pod("pod", "x", "", {}))]), (), {"x": {}})
-    return police(resources, entities, [Endpoint(1, EndpointKind.POD, "x/pod", _ADDRESS, 0, 1500)], Objects())
+    return police(resources, entities, [_ADDRESS], Objects())
 
 
 TOPICS = {

@@ -66,14 +66,22 @@ def allocate(
 ) -> Addresses:
     """Serve every tunnel device and every pod. ``tunnels``: the encapsulation that is on for each pool."""
     enabled = [index for index, pool in enumerate(pools) if not pool.disabled]
-    if len(enabled) == 1 and not reservations and not any(one.ipip_address or one.vxlan_address for one in machines):
+    if len(enabled) == 1 and not reservations and not any(parts.each("machines fixed", _are_fixed, runs(machines))):
         index, encap = enabled[0], tunnels[enabled[0]]
         served = serve(
-            parts, [tuple(one.name for one in run) for run in runs(machines)], (one.labels for one in machines), pods,
+            parts, parts.each("names of machines", _names, runs(machines)), (one.labels for one in machines), pods,
             pools[index], configuration, tunnels=encap is not Encap.NONE)
         if served is not None:
             return _of_all(parts, served, machines, index, pools[index].block_size, encap)
     return _one_by_one(machines, pods, pools, tunnels, namespaces, reservations, configuration)
+
+
+def _are_fixed(machines: Sequence[Machine]) -> bool:
+    return any(one.ipip_address or one.vxlan_address for one in machines)
+
+
+def _names(machines: Sequence[Machine]) -> tuple[str, ...]:
+    return tuple(one.name for one in machines)
 
 
 def _of_all(parts: Parts, served: Served, machines: Sequence[Machine], pool: int, length: int, encap: Encap) -> Addresses:

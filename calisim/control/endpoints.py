@@ -9,20 +9,32 @@ from array import array
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from functools import cache, cached_property
 from itertools import chain, repeat
+from typing import NamedTuple
 
 from ..model.entities import NamedPort, Node, Pods
 from ..parts import rows
 from ..quantities import PROTOCOLS
-from ..sequences import Computed, Joined, Turns, go_on, runs
+from ..sequences import Computed, Joined, Turns, go_on
 from ..vocabulary import EndpointKind
 from .intent import Endpoint, Object
+
+
+class Station(NamedTuple):
+    """A node as services and host endpoints ask about it: router id and addresses, 0 where it has no such device."""
+
+    id: int
+    name: str
+    address: int
+    ipip_address: int
+    vxlan_address: int
+
 
 class Homes:
     """The nodes as their pods know them: ``names`` by router id - 1, and the MTU that each gives its pods."""
 
-    def __init__(self, names: Iterable[Sequence[str]], mtus: Iterable[Sequence[int]]) -> None:
-        """Both in runs."""
-        self.names, self.mtus = tuple(chain.from_iterable(names)), array("q", chain.from_iterable(mtus))
+    def __init__(self, names: tuple[str, ...], mtus: Iterable[Sequence[int]]) -> None:
+        """``mtus`` in runs."""
+        self.names, self.mtus = names, array("q", chain.from_iterable(mtus))
 
     @cached_property
     def numbers(self) -> Mapping[str, int]:
@@ -132,12 +144,6 @@ class PodObjects(Computed[Object]):
     def __iter__(self) -> Iterator[Object]:
         marks = chain.from_iterable(repeat(group.pattern.mark, len(group)) for group in self.pods.parts)
         return rows(Object, repeat("Endpoint"), self.pods.ids, marks)
-
-
-def addresses_of(endpoints: Sequence[Endpoint], pods: int) -> Sequence[int]:
-    """The addresses of that many pods, which are the last of the endpoints; 0 of who has none."""
-    last = runs(endpoints)[-1] if pods else ()
-    return last.addresses if isinstance(last, PodEndpoints) else [one.address for one in endpoints[len(endpoints) - pods:]]
 
 
 @cache

@@ -6,7 +6,8 @@ Above it nobody knows arrays, below it nobody knows VPCs. It holds decisions, no
 Routers are the nodes, in the order of the topology. Endpoints are the nodes first (endpoint id ==
 router id), then the hosts, then the pods. Places are where a packet can end: the routers (same ids), then for
 each VPC its router and its internet gateway. Objects are what can have decided a fate: pools, nodes,
-security groups and rules, NACL rules, route entries, with file and line.
+security groups and rules, NACL rules, route entries, policies, with file and line; then the nodes and the pods. In between are
+ids that stand for nobody.
 """
 
 from __future__ import annotations

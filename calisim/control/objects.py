@@ -5,8 +5,12 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from ..errors import Mark
+from ..model.entities import NOWHERE
 from ..sequences import Joined
 from .intent import Object
+
+ROOM = 1024
+NOBODY = Object("", "", NOWHERE)          # what a free id stands for
 
 
 class Objects:
@@ -29,6 +33,10 @@ class Objects:
     def add(self, kind: str, name: str, mark: Mark) -> int:
         self._latest.append(Object(kind, name, mark))
         return self.next - 1
+
+    def leave_room(self) -> None:
+        """What is named next has another id only where hundreds more are named before it."""
+        self.extend((NOBODY,) * (-(self.next - 1) % ROOM))
 
     def extend(self, objects: Sequence[Object]) -> None:
         """Many at once; they are not copied."""

@@ -16,7 +16,6 @@ would be in force if every staged policy were, and have the same ids where that 
 
 from __future__ import annotations
 
-from array import array
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import cached_property
@@ -154,7 +153,7 @@ class Failsafes:
 class Identified(Mapping[int, int]):
     """Identities by address, out of two columns; zeros in either are nobody. The mapping is made when it is first asked."""
 
-    def __init__(self, addresses: Sequence[int], identities: array[int]) -> None:
+    def __init__(self, addresses: Sequence[int], identities: Sequence[int]) -> None:
         self.addresses, self.identities = addresses, identities
 
     @cached_property

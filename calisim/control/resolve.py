@@ -1,6 +1,7 @@
 """Topology → Intent: the one place where the order of the resolvers is written.
 
-Objects are numbered as they are named; endpoints are the nodes, then the hosts, then the pods.
+Objects are numbered as they are named: what is written in documents first, then, from a round number on, nodes and pods, so that
+neither moves the other when it grows. Endpoints are the nodes, then the hosts, then the pods.
 """
 
 from __future__ import annotations
@@ -11,27 +12,25 @@ from functools import cache, lru_cache, partial
 from itertools import accumulate, chain, count, pairwise
 
 from ..errors import Problem, ScenarioError
-from ..model.entities import Entities, Host, Node, Subnet
-from ..model.nodes import names
+from ..model.entities import Host, Node, Subnet
+from ..model.nodes import all_names
 from ..model.topology import Topology
 from ..parts import Parts, collector_paused
 from ..quantities import Prefix, format_address, network_of
-from ..scenario.resources import FelixConfiguration, IPPool, PolicyResources
+from ..scenario.resources import IPPool
 from ..sequences import Joined, runs
 from ..vocabulary import Encap, EndpointKind, RouterFlag, RpFilter
 from ..vocabulary.chance import fnv1a_32
 from .addresses import Addresses, Machine, allocate, asked
 from .encapsulation import tunnel_of
-from .endpoints import Homes, NodeObjects, PodEndpoints, PodObjects
+from .endpoints import Homes, NodeObjects, PodEndpoints, PodObjects, Station
 from .fabric import Wiring, wire
-from .intent import Advert, Block, Endpoint, Intent, Object, Peer, Pool, Router, RoutingInputs
+from .intent import Advert, Block, Endpoint, Intent, Peer, Pool, Router, RoutingInputs
 from .mtu import device_mtu, pod_mtu
 from .nat import nat_rule
 from .objects import Objects
 from .owners import Owners, era_of, owners
-from .policing import Policing
 from .policy.resolve import police
-from .policy.sets import Services
 from .routing import PodRoutes, RemoteRoutes, affine, export_allowed, own_routes
 from .services import balance
 
@@ -54,15 +53,18 @@ def resolve(topology: Topology, parts: Parts | None = None) -> Intent:
     routes_by = owners(era, topology.resources.bgp.program_cluster_routes, felix.program_cluster_routes)
     wiring = wire(topology, objects, parts)
     addresses = _addresses(topology, enabled, parts)
+    entities = topology.entities
+    nodes, blocks = entities.nodes, addresses.blocks
+    of_hosts = [objects.add("Host", host.name, host.mark) for host in entities.hosts]
+    stations = _stations(topology, addresses)
+    balanced = balance(topology, stations, addresses.pods, objects, _keys)
+    policy = police(
+        topology.resources.policy, entities, addresses.pods, objects, balanced.backends, stations, felix,
+        cuts=topology.settings.policy_change == "cut", parts=parts)
+    objects.leave_room()
     routers = _routers(topology, wiring, addresses, enabled, objects, parts)
-    endpoints = _endpoints(topology, routers, addresses, objects, parts)
+    endpoints = _endpoints(topology, routers, addresses, of_hosts, objects, parts)
     _refuse_clashes(topology, endpoints, routers, wiring)
-    nodes, blocks = topology.entities.nodes, addresses.blocks
-    balanced = balance(topology, routers, endpoints, objects, _keys)
-    policy, named = parts.of(
-        "policing", partial(_policing, parts), topology.entities, topology.resources.policy, endpoints, balanced.backends,
-        routers, felix, topology.settings.policy_change == "cut", objects.next - 1)
-    objects.extend(named)
     writers = [routes_by.of(pool.ipip, pool.vxlan) for pool in pools]
     remote = parts.of("remote routes", RemoteRoutes, routes_by, writers, pools)
     owned = parts.of("affine", affine, routers, blocks)
@@ -83,16 +85,6 @@ def resolve(topology: Topology, parts: Parts | None = None) -> Intent:
         assumptions=(*_assumptions(topology, routes_by), *balanced.assumptions), icmp_ratelimit=topology.settings.icmp_ratelimit,
         failures=(*addresses.failures, *wiring.failures), warnings=(*topology.warnings, *policy.warnings), policy=policy,
         services=balanced.services, service_names=balanced.names)
-
-
-def _policing(
-    parts: Parts, entities: Entities, resources: PolicyResources, endpoints: Sequence[Endpoint], services: Services,
-    routers: Sequence[Router], felix: FelixConfiguration, cuts: bool, before: int,
-) -> tuple[Policing, Sequence[Object]]:
-    """All of policy and its objects; there are so many ``before``."""
-    objects = Objects(before)
-    policing = police(resources, entities, endpoints, objects, services, routers, felix, cuts=cuts, parts=parts)
-    return policing, objects.all
 
 
 def _pool(pool: IPPool, objects: Objects) -> Pool:
@@ -119,6 +111,17 @@ def _addresses(topology: Topology, enabled: Mapping[Encap, bool], parts: Parts) 
 
 def _machines(nodes: Sequence[Node]) -> tuple[Machine, ...]:
     return tuple(Machine(node.name, node.labels, node.ipip_address, node.vxlan_address) for node in nodes)
+
+
+def _stations(topology: Topology, addresses: Addresses) -> Sequence[Station]:
+    """The nodes, where a service or a host endpoint may ask about them."""
+    resources = topology.resources
+    if not resources.services and not resources.policy.host_endpoints:
+        return ()
+    nodes = topology.entities.nodes
+    return tuple(
+        Station(number, node.name, node.address, ipip, vxlan)
+        for number, (node, ipip, vxlan) in enumerate(zip(nodes, addresses.ipip, addresses.vxlan, strict=True), start=1))
 
 
 def _recorded(node: Node) -> int:
@@ -206,10 +209,10 @@ def _hashes(nodes: Sequence[Node]) -> tuple[int, ...]:
     return tuple(fnv1a_32(node.name) for node in nodes)
 
 
-def _keys_of(hashes: Iterable[Sequence[int]], nodes: Sequence[Node]) -> Sequence[int]:
+def _keys_of(hashes: Sequence[Sequence[int]], nodes: Sequence[Node]) -> Sequence[int]:
     """What :func:`_keys` gives, which nearly always are the hashes."""
     keys = array("q", chain.from_iterable(hashes))
-    return keys if len({0, *keys}) == len(keys) + 1 else array("q", _keys([node.name for node in nodes]))
+    return keys if len({0}.union(*hashes)) == len(keys) + 1 else array("q", _keys([node.name for node in nodes]))
 
 
 def _keys(names: Sequence[str]) -> list[int]:
@@ -227,20 +230,21 @@ def _keys(names: Sequence[str]) -> list[int]:
 
 
 def _endpoints(
-    topology: Topology, routers: Sequence[Router], addresses: Addresses, objects: Objects, parts: Parts,
+    topology: Topology, routers: Sequence[Router], addresses: Addresses, of_hosts: Sequence[int], objects: Objects, parts: Parts,
 ) -> Joined[Endpoint]:
+    """``of_hosts``: their objects."""
     entities = topology.entities
     usual = topology.settings.stack == "answer"
     nodes = parts.each("endpoints of nodes", _of_routers, runs(routers))
     hosts = []
     outside = topology.limits.internet_mtu or topology.provider.internet_mtu
-    for number, host in enumerate(entities.hosts, start=len(routers) + 1):
+    for number, (host, decider) in enumerate(zip(entities.hosts, of_hosts, strict=True), start=len(routers) + 1):
         mtu = next((subnet.mtu for subnet in entities.subnets.values() if host.address in subnet.prefix), outside)
         hosts.append(Endpoint(
-            number, EndpointKind.HOST, f"host/{host.name}", host.address, 0, mtu, "eth0",
-            objects.add("Host", host.name, host.mark), usual if host.answers is None else host.answers))
+            number, EndpointKind.HOST, f"host/{host.name}", host.address, 0, mtu, "eth0", decider,
+            usual if host.answers is None else host.answers))
     mtus = parts.each("MTUs of pods", _pod_mtus, runs(routers))
-    homes = parts.of("homes", Homes, names(parts, entities.nodes), mtus)
+    homes = parts.of("homes", Homes, all_names(parts, entities.nodes), mtus)
     pods = parts.of(
         "endpoints of pods", PodEndpoints, entities.pods, homes, addresses.pods, usual, len(routers) + len(hosts) + 1,
         objects.next)

@@ -16,7 +16,8 @@ from ..scenario.resources import ServicePort as WrittenPort
 from ..scenario.resources import ServiceResource
 from ..scenario.services import DEFAULT_RANGE, NODE_PORTS, protocol_of
 from ..vocabulary.chance import fnv1a_32
-from .intent import Backend, Endpoint, Frontend, Router, ServiceName, ServicePort, Services
+from .endpoints import Station
+from .intent import Backend, Frontend, ServiceName, ServicePort, Services
 from .objects import Objects
 
 _PORTED = ("TCP", "UDP")                      # SCTP's ports are not tracked
@@ -63,15 +64,16 @@ class Balanced:
 
 
 def balance(
-    topology: Topology, routers: Sequence[Router], endpoints: Sequence[Endpoint], objects: Objects,
+    topology: Topology, stations: Sequence[Station], addresses: Sequence[int], objects: Objects,
     keys_of: Callable[[Sequence[str]], list[int]],
 ) -> Balanced:
-    """All services. Raises ScenarioError where two of them want one address and port, or a range is used up."""
+    """All services; ``addresses`` are the pods'. Raises ScenarioError where two of them want one address and port, or a range
+    is used up."""
     written = [service for service in topology.resources.services if service.type != "ExternalName"]
     if not written:
         return Balanced(Services(), {})
     given = _Given(written, topology.resources.service_ranges)
-    behind = _Behind(topology, routers, endpoints)
+    behind = _Behind(topology, stations, addresses)
     ports: list[ServicePort] = []
     frontends: list[Frontend] = []
     names: dict[str, ServiceName] = {}
@@ -187,9 +189,10 @@ class _Given:
 class _Behind:
     """Who stands behind a service, as its slices say or its selector chooses."""
 
-    def __init__(self, topology: Topology, routers: Sequence[Router], endpoints: Sequence[Endpoint]) -> None:
-        self._routers = {router.name: router for router in routers}
-        self._pods = {endpoint.name: endpoint for endpoint in endpoints}
+    def __init__(self, topology: Topology, stations: Sequence[Station], addresses: Sequence[int]) -> None:
+        self._routers = {station.name: station for station in stations}
+        self._addresses = addresses
+        self._pods = dict(zip(topology.entities.pods.ids, addresses, strict=True))
         self._listed: dict[tuple[str, str], list[tuple[tuple[str, str, int], Candidate]]] = {}
         self._sliced: dict[tuple[str, str], list[Candidate]] = {}
         for found in topology.resources.service_endpoints:
@@ -249,12 +252,12 @@ class _Behind:
 
     def _running(self, topology: Topology) -> Iterator[tuple[str, Candidate]]:
         documents = {(pod.namespace, pod.name): pod for pod in topology.resources.pods}
-        for pod in topology.entities.pods:
-            document, endpoint = documents.get((pod.namespace, pod.name)), self._pods[pod.id]
+        for pod, address in zip(topology.entities.pods, self._addresses, strict=True):
+            document = documents.get((pod.namespace, pod.name))
             ready, leaving = (document.ready, document.leaving) if document else (True, False)
             ports = tuple((port.name, port.protocol, port.port) for port in pod.ports)
             yield pod.namespace, Candidate(
-                endpoint.address, endpoint.router, ready and not leaving, ready and leaving, pod.labels, ports)
+                address, self._router(pod.node), ready and not leaving, ready and leaving, pod.labels, ports)
         for on_host in topology.resources.host_pods:
             router = self._routers.get(on_host.node)
             if router is not None:
@@ -268,7 +271,7 @@ class _Behind:
 
     def _address(self, pod: str, said: int) -> int:
         """The address of the pod that a slice names: here, not in the cluster that the document comes from."""
-        return self._pods[pod].address if pod in self._pods else said
+        return self._pods.get(pod, said)
 
 
 def _text(at: tuple[int, int]) -> str:

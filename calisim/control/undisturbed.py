@@ -54,14 +54,28 @@ def serve(
         return None
     claims = parts.onward(
         "claims", _claims, hosts if everybody else [tuple(places.hosts[place] for place in order)], count)
-    networks = array("q", [-1]) * len(places.hosts)
-    for place, number in zip(order, chain.from_iterable(claims), strict=True):
-        networks[place] = pool.cidr.network + number * size
-    ahead = array("q", [network + tunnels for network in networks])
-    addresses = _addresses(pods, places, ahead)
-    if max(map(sub, ahead, networks), default=0) > size:
-        return None
-    return Served(networks, addresses)
+    found = parts.each("networks", _networks, claims, pool.cidr.network, size)
+    networks = _joined(found) if everybody else array("q", [-1]) * len(places.hosts)
+    for place, network in zip(order, chain.from_iterable(found), strict=True) if not everybody else ():
+        networks[place] = network
+    behind = _joined(parts.each("behind tunnels", _next, found)) if tunnels and everybody else networks
+    addresses, most = _addresses(pods, places, behind)
+    return Served(networks, addresses) if most + tunnels <= size else None
+
+
+def _networks(numbers: array[int], first: int, size: int) -> array[int]:
+    return array("q", [first + number * size for number in numbers])
+
+
+def _next(networks: array[int]) -> array[int]:
+    return array("q", [network + 1 for network in networks])
+
+
+def _joined(columns: Iterable[array[int]]) -> array[int]:
+    whole = array("q")
+    for column in columns:
+        whole += column
+    return whole
 
 
 class _Places:
@@ -101,20 +115,24 @@ def _claims(hosts: Sequence[tuple[str, ...]], before: Iterable[array[int]], coun
         yield numbers
 
 
-def _addresses(pods: Pods, places: _Places, ahead: array[int]) -> Joined[int]:
-    """Every pod takes its host's next address; ``ahead`` are those, before and after."""
+def _addresses(pods: Pods, places: _Places, first: array[int]) -> tuple[Joined[int], int]:
+    """Every pod takes its host's next address, of which ``first`` are the first ones; the most that a host has given."""
     addresses: list[Sequence[int]] = []
+    ahead, by_all = first[:], 0                   # the next address of each is that many further on
     for nodes, groups in groupby(pods.parts, attrgetter("nodes")):
         at, many = places.of(nodes), len(nodes)
         if not isinstance(at, range) and len(set(at)) < many:
             taken = array("q")
             for place in chain.from_iterable(islice(cycle(at), len(group)) for group in groups):
-                taken.append(ahead[place])
+                taken.append(ahead[place] + by_all)
                 ahead[place] += 1
             addresses.append(taken)
             continue
-        turn = ahead[:] if at == range(len(ahead)) else array("q", map(ahead.__getitem__, at))
-        size = 0
+        everybody = isinstance(at, range) and many == len(ahead)
+        turn = ahead[:] if everybody else array("q", map(ahead.__getitem__, at))
+        if by_all:
+            turn = array("q", [address + by_all for address in turn])
+        before, size = turn, 0
         for group in groups:
             size += len(group)
             if rest := size % many:               # the next group begins with the first node again
@@ -124,10 +142,9 @@ def _addresses(pods: Pods, places: _Places, ahead: array[int]) -> Joined[int]:
                 size = 0
         if size:
             addresses.append(Turns(turn, size, 1))
-            turn = array("q", [address + size // many for address in turn])
-        if isinstance(at, range):
-            ahead[:many] = turn
+        if everybody and turn is before:
+            by_all += size // many
             continue
         for place, address in zip(at, turn, strict=True):
-            ahead[place] = address
-    return Joined(addresses)
+            ahead[place] = address + size // many - by_all
+    return Joined(addresses), by_all + (0 if ahead == first else max(map(sub, ahead, first)))

@@ -6,7 +6,7 @@ intervals that the table of longest matches is built from.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from itertools import chain
 from typing import NamedTuple
 
@@ -17,10 +17,12 @@ from ..errors import CompileError
 from ..quantities import Prefix, format_address
 from ..vocabulary import CLASS, ClassFlag, EndpointKind
 from . import lpm
-from .columns import Arrays, Columns
+from .columns import Arrays, Columns, expanded, singles
 from .lpm import Intervals, distinct
 from .routers import Groups
 from .routes import MOST_CELLS, Nesting
+
+_AT_ONCE = 8192                       # addresses
 
 
 class Facts(NamedTuple):
@@ -46,9 +48,10 @@ class Classes:
 
     def __init__(self, facts: Facts) -> None:
         endpoints, (interfaces,), (tunnels, public) = facts.endpoints, facts.interfaces, facts.routers
-        addresses, ids = _owners(endpoints, tunnels)
         held = _sorted(*facts.blocks)
-        strangers = addresses[Intervals(held).match_ascending(addresses) < 0]
+        blocks = Intervals(held)
+        claims = _within(_owners(endpoints, tunnels), blocks, or_single=True)
+        strangers = claims[blocks.match_ascending(claims[:, 0]) < 0, 0]
         slices = _sorted(held, _singles(strangers))
         are_hosts = np.flatnonzero((endpoints.kinds == EndpointKind.HOST) & (endpoints.addresses != 0))
         hosts = endpoints.addresses[are_hosts].astype(np.int64)
@@ -82,65 +85,87 @@ class Classes:
         self._set(_singles(public[:, 0]), public=public[:, 1])
         holders, deciders = facts.groups.holders.T
         self._set(facts.groups.held, holder=holders, holder_detail=deciders, holder_length=facts.groups.held[:, 1])
-        self.residents = self._place(slices, addresses, ids)
-        self._scatter(endpoints, addresses, ids)
+        self.residents = np.zeros(self._reserve(slices), np.uint32)
+        self._place(endpoints, _within(claims, intervals))
         self.records[0] = np.zeros((), CLASS)
 
-    def _found(self, nets: np.ndarray, intervals: Intervals | None = None) -> np.ndarray:
+    def _found(self, nets: np.ndarray) -> np.ndarray:
         """Of each class which of the prefixes it lies in; where these are single addresses, each is a class of its own."""
         if (nets[:, 1] == 32).all():
             found = np.full(len(self._starts), -1)
             found[np.searchsorted(self._starts, nets[:, 0])] = np.arange(len(nets))
         else:
-            found = (intervals or Intervals(nets)).match_ascending(self._starts)
+            found = Intervals(nets).match_ascending(self._starts)
         return found[self._first]
 
     def _flag(self, flag: ClassFlag, where: np.ndarray) -> None:
         self.records["flags"][where] |= np.uint16(flag)
 
-    def _set(self, prefixes: np.ndarray, intervals: Intervals | None = None, **columns: np.ndarray) -> np.ndarray:
+    def _set(self, prefixes: np.ndarray, **columns: np.ndarray) -> np.ndarray:
         """Fields of every class inside a prefix become the prefix's values. Returns where that is."""
-        found = self._found(prefixes, intervals)
+        found = self._found(prefixes)
         where = found >= 0
         for name, values in columns.items():
             self.records[name][where] = values[found[where]]
         return where
 
-    def _place(self, slices: np.ndarray, addresses: np.ndarray, ids: np.ndarray) -> np.ndarray:
-        """The residents of each slice (a block, or one address outside all blocks), one after the other."""
+    def _reserve(self, slices: np.ndarray) -> int:
+        """Room for the residents of each slice (a block, or one address outside all blocks), one after the other; how much."""
         networks, sizes = slices[:, 0], 1 << 32 - slices[:, 1]
         if sizes.sum() > MOST_CELLS:
             raise CompileError(
                 f"the IPAM blocks hold {sizes.sum():,} addresses, more than the table's {MOST_CELLS:,}: make them smaller")
         offsets = np.concatenate([[1], 1 + np.cumsum(sizes)])       # index 0 is nobody
-        residents = np.zeros(offsets[-1], np.uint32)
-        intervals = Intervals(slices)
-        places = np.append(offsets[:-1] - networks, 0)[intervals.matches]
-        residents[addresses + lpm.spread(intervals.starts, places, addresses)] = ids
-        self._flag(ClassFlag.RESIDENTS, self._set(slices, intervals, base=networks, residents=offsets[:-1]))
-        return residents
+        self._flag(ClassFlag.RESIDENTS, self._set(slices, base=networks, residents=offsets[:-1]))
+        return int(offsets[-1])
 
-    def _scatter(self, endpoints: Columns, addresses: np.ndarray, ids: np.ndarray) -> None:
-        """Mark the classes with pods of other routers than the holder."""
-        holders = lpm.spread(self._starts, self.records["holder"][self._classes], addresses)
-        elsewhere = np.flatnonzero(holders != endpoints.routers[ids - 1])
-        elsewhere = elsewhere[endpoints.kinds[ids[elsewhere] - 1] == EndpointKind.POD]
-        self._flag(ClassFlag.SCATTERED, lpm.spread(self._starts, self._classes, addresses[elsewhere]))
+    def _place(self, endpoints: Columns, claims: np.ndarray) -> None:
+        """Everybody to his place; marks the classes with pods of other routers than the holder. ``claims`` ascend, each in one
+        class."""
+        addresses, counts, ids, steps = claims.T
+        of_claim = lpm.spread(self._starts, self._classes, addresses)
+        places = addresses + self.records["residents"][of_claim] - self.records["base"][of_claim]
+        for some in _alike(counts):
+            inside = np.arange(counts[some[0]])
+            self.residents[places[some, None] + inside] = ids[some, None] + steps[some, None] * inside
+        of_pods = endpoints.kinds[ids - 1] == EndpointKind.POD
+        elsewhere = of_pods & (endpoints.routers[ids - 1] != self.records["holder"][of_claim])
+        self._flag(ClassFlag.SCATTERED, of_claim[elsewhere])
 
 
-def _owners(endpoints: Columns, tunnels: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-    """The addresses that somebody has, ascending, and the endpoint that has each; CompileError if two have one."""
-    claims = np.concatenate([
-        endpoints.addresses.astype(np.int64) << 31 | np.arange(1, len(endpoints) + 1), tunnels[:, 0] << 31 | tunnels[:, 1]])
-    claims.sort()
-    claims = claims[np.searchsorted(claims, 1 << 31):]                       # from the first address on
-    if (claims[1:] == claims[:-1]).any():
-        claims = distinct(claims)
-    addresses, ids = claims >> 31, claims & (1 << 31) - 1
+def _owners(endpoints: Columns, tunnels: np.ndarray) -> np.ndarray:
+    """Who has which addresses, as ranges, ascending; CompileError if two have one."""
+    claims = np.concatenate([endpoints.claims, singles(*tunnels.T)])
+    claims = claims[np.argsort(claims[:, 0])]
+    if (claims[:-1, 0] + claims[:-1, 1] <= claims[1:, 0]).all():
+        return claims
+    addresses, ids = expanded(claims)
+    keys = distinct(addresses << 31 | ids)
+    addresses, ids = keys >> 31, keys & (1 << 31) - 1
     for position in np.flatnonzero(addresses[1:] == addresses[:-1])[:1].tolist():
         one, other = (endpoints.endpoints[number - 1].name for number in ids[position:position + 2].tolist())
         raise CompileError(f"{one} and {other} have one address, {format_address(int(addresses[position]))}")
-    return addresses, ids
+    return singles(addresses, ids)
+
+
+def _alike(counts: np.ndarray) -> Iterator[np.ndarray]:
+    """Positions of equal counts, not so many together that what is counted leaves the caches."""
+    for count in distinct(counts).tolist():
+        positions = np.flatnonzero(counts == count)
+        for edge in range(0, len(positions), max(_AT_ONCE // count, 1)):
+            yield positions[edge:edge + max(_AT_ONCE // count, 1)]
+
+
+def _within(claims: np.ndarray, intervals: Intervals, *, or_single: bool = False) -> np.ndarray:
+    """Ranges, ascending, each of which lies in one of the intervals (or, ``or_single``, is of one where nothing matches)."""
+    several = np.flatnonzero(claims[:, 1] > 1)
+    first, last = (np.searchsorted(intervals.starts, claims[several, 0] + more, "right") for more in (0, claims[several, 1] - 1))
+    split = np.zeros(len(claims), bool)
+    split[several] = (first != last) | (or_single & (intervals.matches[first - 1] < 0))
+    if not split.any():
+        return claims
+    claims = np.concatenate([claims[~split], singles(*expanded(claims[split]))])
+    return claims[np.argsort(claims[:, 0])]
 
 
 def _nets(prefixes: Iterable[tuple[int, int]]) -> np.ndarray:
@@ -149,7 +174,7 @@ def _nets(prefixes: Iterable[tuple[int, int]]) -> np.ndarray:
 
 
 def _singles(addresses: Iterable[int] | np.ndarray) -> np.ndarray:
-    networks = addresses if isinstance(addresses, np.ndarray) else np.fromiter(addresses, np.int64)
+    networks = addresses if isinstance(addresses, np.ndarray) else np.sort(np.fromiter(addresses, np.int64))
     return np.column_stack([networks, np.full(len(networks), 32)])
 
 

@@ -7,6 +7,7 @@ looks (residents, pool, subnet, owner) stands in its CLASS record; what depends 
 
 from __future__ import annotations
 
+from array import array
 from collections.abc import Iterable, Mapping, Sequence
 from functools import partial
 
@@ -15,14 +16,14 @@ import numpy as np
 from ..control.intent import Block, Intent
 from ..errors import CompileError
 from ..parts import Parts, collector_paused
-from ..sequences import runs
 from ..quantities import Prefix
+from ..sequences import Turns, runs
 from ..vocabulary import (
     ENDPOINT, FABRIC, TARGET, Device, EndpointKind, FabricFlag, TargetKind,
 )
 from . import lpm
 from .classes import Classes, Facts
-from .columns import Arrays, Columns, pairs
+from .columns import Arrays, Columns, constant_runs, pairs
 from .image import FibImage, freeze
 from .police import compile_policy
 from .routers import Filters, Groups, view
@@ -48,7 +49,7 @@ def compile(intent: Intent, parts: Parts | None = None) -> FibImage:
     classes = parts.of("classes", Classes, _facts(intent, endpoints, filters, groups, nesting, interfaces, parts))
     routing = parts.of("routing", Routing, groups, adverts, nesting, intent.remote_route, classes)
     target_rows, targets = _targets(intent, classes.samples)
-    policy = parts.of("policy", compile_policy, intent.policy)
+    policy = parts.of("policy", partial(compile_policy, parts=parts), intent.policy)
     programs = [
         (policy.programs[identity.ingress], policy.programs[identity.egress]) for identity in intent.policy.identities]
     arrays = {
@@ -70,7 +71,7 @@ def _facts(
     intent: Intent, endpoints: Columns, filters: Filters, groups: Groups, nesting: Nesting, interfaces: Arrays, parts: Parts,
 ) -> Facts:
     fabric = intent.fabric
-    blocks = parts.of("blocks as rows", _rows, parts.each("prefixes of blocks", _prefixes, runs(intent.blocks)))
+    blocks = parts.of("blocks as rows", _together, parts.each("prefixes of blocks", _prefixes, runs(intent.blocks)))
     return Facts(
         endpoints, filters.known, blocks, groups, nesting, [route.prefix for table in fabric.tables for route in table],
         [pool.prefix for pool in intent.pools if not pool.disabled], intent.nat, [subnet.prefix for subnet in fabric.subnets],
@@ -81,8 +82,12 @@ def _rows(written: Mapping[int, int] | Iterable[Sequence[tuple[int, int]]]) -> A
     return Arrays((pairs(written),))
 
 
-def _prefixes(blocks: Sequence[Block]) -> list[Prefix]:
-    return [block.prefix for block in blocks]
+def _prefixes(blocks: Sequence[Block]) -> Arrays:
+    return _rows([[block.prefix for block in blocks]])
+
+
+def _together(rows: Sequence[Arrays]) -> Arrays:
+    return Arrays((np.concatenate([np.zeros((0, 2), np.int64), *(some for some, in rows)]),))
 
 
 def _interfaces(intent: Intent) -> np.ndarray:
@@ -101,8 +106,10 @@ def _endpoints(
     table[0] = np.zeros((), ENDPOINT)
     rows = table[1:]
     routed = (endpoints.kinds == EndpointKind.POD) & (endpoints.addresses != 0)
-    who = np.array(identities, np.int64) if len(identities) else np.zeros(len(rows), np.int64)
-    ingress, egress = (np.array([0, *(program[side] for program in programs)], np.uint32)[who] for side in (0, 1))
+    edges, who = constant_runs(identities if len(identities) else Turns(array("q", [0]), len(rows)))
+    ingress, egress = (
+        np.repeat(np.array([0, *(program[side] for program in programs)], np.uint32)[who], np.diff(edges, append=len(rows)))
+        for side in (0, 1))
     columns = {
         "address": endpoints.addresses, "router": endpoints.routers, "mtu": endpoints.mtus, "detail": endpoints.deciders,
         "kind": endpoints.kinds, "route_detail": endpoints.deciders * routed, "ingress": ingress, "egress": egress}

@@ -39,7 +39,8 @@ class Intervals:
         self.starts = starts[starts < 1 << 32]
         self.matches = np.full(len(self.starts), -1, np.int64)
         self.parents = np.full(len(networks), -1, np.int64)
-        order = np.lexsort((-np.arange(len(networks)), networks, lengths))
+        last = (1 << 25) - 1                           # of equal prefixes the first one last
+        order = last - (np.sort(lengths << 57 | networks << 25 | last - np.arange(len(networks))) & last)
         edges = np.flatnonzero(np.diff(lengths[order])) + 1
         for alike in np.split(order, edges) if len(order) else ():         # a length at a time, the shortest first
             self._paint(alike, networks[alike], ends[alike])
@@ -57,10 +58,14 @@ class Intervals:
     def _paint(self, alike: np.ndarray, networks: np.ndarray, ends: np.ndarray) -> None:
         """Prefixes of one length, by network, of equal ones the first given last: they cover what is shorter."""
         again = np.append(networks[1:] == networks[:-1], False)
-        self.parents[alike] = self.matches[np.searchsorted(self.starts, networks)]
+        places = np.searchsorted(self.starts, networks)
+        self.parents[alike] = self.matches[places]
         self.parents[alike[1:][again[:-1]]] = alike[again]
-        first, last = np.searchsorted(self.starts, networks[~again]), np.searchsorted(self.starts, ends[~again])
-        sizes = last - first
+        first = places[~again]
+        sizes = np.searchsorted(self.starts, ends[~again]) - first
+        if (sizes == 1).all():
+            self.matches[first] = alike[~again]
+            return
         places = np.repeat(first - (np.cumsum(sizes) - sizes), sizes) + np.arange(sizes.sum())
         self.matches[places] = np.repeat(alike[~again], sizes)
 
@@ -103,7 +108,8 @@ def _fill(cells: np.ndarray, starts: np.ndarray, classes: np.ndarray, firsts: np
     cell = (starts - firsts[chunk] + (1 << shift) - 1 >> shift) if len(firsts) else np.full(len(starts), count)
     inside = (chunk >= 0) & (cell < count)
     places = np.concatenate([np.arange(len(firsts)) * count, chunk[inside] * count + cell[inside]])
-    order = np.argsort(places, kind="stable")                       # of several starts before one cell the last one counts
+    order = np.argsort(places, kind="stable")
+    order = order[np.diff(places[order], append=len(cells)) > 0]    # of several starts before one cell the last one counts
     known = np.concatenate([classes[np.searchsorted(starts, firsts, "right") - 1], classes[inside]]).astype(np.uint32)[order]
     sizes = np.diff(places[order], append=len(cells))
     edges = np.concatenate([[0], np.cumsum(sizes)])
@@ -125,6 +131,11 @@ def distinct(values: np.ndarray) -> np.ndarray:
 
 def numbered(values: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
     """The different values, ascending, and of each value which it is."""
+    low, high = (int(values.min()), int(values.max())) if len(values) else (0, -1)
+    if high - low < 2 * len(values):
+        there = np.zeros(high - low + 1, bool)
+        there[values - low] = True
+        return np.flatnonzero(there) + low, (np.cumsum(there) - 1)[values - low]
     different = distinct(values)
     return different, np.searchsorted(different, values)
 

@@ -7,7 +7,6 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
 from functools import lru_cache
-from itertools import accumulate
 from typing import NamedTuple
 
 import numpy as np
@@ -26,6 +25,7 @@ MOST_GROUPS = 64                      # security groups are a bit set
 Uplink = tuple[Prefix, Adjacency]
 Group = tuple[RoutingInputs, tuple[Uplink, ...]]
 Memberships = Mapping[tuple[int, ...], tuple[int, ...]]
+_WHOLE = np.dtype((np.void, ROUTER.itemsize))              # a record in one piece
 OWN = -1                              # decided by the looking router's own object
 
 
@@ -74,7 +74,7 @@ class Groups:
         self.of_router = np.concatenate([none[:, 0], *of_router])
         held = np.concatenate([none, *(one.columns[1] for one in views)])
         holders = np.concatenate([none, *(one.columns[2] for one in views)])
-        order = np.lexsort((held[:, 1], held[:, 0]))                 # stable
+        order = np.sort(held[:, 0] << 31 | held[:, 1] << 25 | np.arange(len(held))) & (1 << 25) - 1
         self.held, self.holders = held[order], holders[order]
         self._refuse_twice(name_of)
         self._refuse_nested()
@@ -87,7 +87,8 @@ class Groups:
             if one != other:
                 raise CompileError(
                     f"the block {Prefix(*self.held[at].tolist())} belongs to {name_of(one)} and to {name_of(other)}")
-        self.held, self.holders = self.held[~again], self.holders[~again]
+        if again.any():
+            self.held, self.holders = self.held[~again], self.holders[~again]
 
     def _refuse_nested(self) -> None:
         networks, lengths = self.held.T
@@ -115,9 +116,8 @@ class Filters:
             numbers: rules.of_member([security_groups[number - 1] for number in numbers], numbers)
             for numbers in dict.fromkeys(numbers for one in views for numbers in one.memberships)}
         records = parts.each("router records", _records, runs(routers), memberships, len(subnets), guarded, cuts)
-        self.routers = np.zeros(len(routers) + 1, ROUTER)
-        for first, (some,) in zip(accumulate((len(some) for some, in records), initial=1), records, strict=False):
-            self.routers[first:first + len(some)] = some
+        nobody = np.zeros(1, ROUTER)
+        self.routers = np.concatenate([some.view(_WHOLE) for some in (nobody, *(some for some, in records))]).view(ROUTER)
         self.routers["group"][1:] = groups.of_router
         if len(lpm.distinct(self.routers["key"][1:])) < len(routers):
             raise CompileError("two nodes' names have one 32-bit hash (FNV-1a): rename one of them")
@@ -140,8 +140,8 @@ class Filters:
     def _pairs(self, name: str, where: np.ndarray) -> np.ndarray:
         """Rows of an address and its router's id, by address."""
         ids = np.flatnonzero(where)
-        rows = np.column_stack([self.routers[name][ids].astype(np.int64), ids])
-        return rows[np.argsort(rows[:, 0], kind="stable")]
+        rows = np.sort(self.routers[name][ids].astype(np.int64) << 31 | ids)
+        return np.column_stack([rows >> 31, rows & (1 << 31) - 1])
 
 
 class _Rules:

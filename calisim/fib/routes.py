@@ -175,7 +175,7 @@ class Routing:
         fallback, template = np.divmod(whole, len(templates) + 1)
         lengths, target = np.divmod(nesting.ends[end], max(len(nesting.targets), 1))
         owners, addresses = nesting.targets[target] >> 32, nesting.targets[target] & 0xFFFFFFFF
-        records = np.array([one[:-1] for one in templates], ADJACENCY)[template - 1]
+        records = np.array([one[:-1] for one in templates], ADJACENCY).take(template - 1)
         to_peer = np.array([one[-1] for one in templates], np.uint32)
         records["next_hop"] += to_peer[template - 1] * addresses.astype(np.uint32)
         records["owner"], records["fallback"], records["length"] = owners, fallback, lengths

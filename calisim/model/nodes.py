@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from itertools import count as count_from
-from itertools import islice, repeat
+from itertools import chain, islice, repeat
 from typing import TYPE_CHECKING
 
 from ..errors import Mark, Problem
@@ -100,6 +100,14 @@ def nodes(
 def names(parts: Parts, nodes: Sequence[Node]) -> list[tuple[str, ...]]:
     """The nodes' names, run by run."""
     return parts.each("names", _names_of, runs(nodes))
+
+
+def all_names(parts: Parts, nodes: Sequence[Node]) -> tuple[str, ...]:
+    return parts.of("all names", _joined, names(parts, nodes))
+
+
+def _joined(names: Iterable[tuple[str, ...]]) -> tuple[str, ...]:
+    return tuple(chain.from_iterable(names))
 
 
 def _names_of(nodes: Sequence[Node]) -> tuple[str, ...]:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from itertools import chain, cycle, islice
+from itertools import cycle, islice
 from operator import itemgetter
 from typing import TYPE_CHECKING
 
@@ -31,7 +31,7 @@ def pods(
     ``perNode: 2`` gives NAME-NODE-0 and NAME-NODE-1 on each node, ``count: 3`` NAME-0 to NAME-2 on the nodes in
     turn, neither gives NAME alone; single pods without a node share one turn.
     """
-    names = parts.of("all names", _joined, nodes_.names(parts, nodes))
+    names = nodes_.all_names(parts, nodes)
     turn = cycle(names)
     groups = []
     for group in spec.pods:
@@ -50,10 +50,6 @@ def pods(
     if resources.pods or _may_clash(spec.pods):
         problems += parts.of("twins", _twins, made)
     return made
-
-
-def _joined(names: Sequence[tuple[str, ...]]) -> tuple[str, ...]:
-    return tuple(chain.from_iterable(names))
 
 
 def _may_clash(groups: Sequence[PodGroup]) -> bool:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
-from dataclasses import fields
+from dataclasses import fields, replace
 from pathlib import Path
 from tempfile import TemporaryDirectory
 
@@ -14,6 +14,9 @@ from hypothesis import strategies as st
 
 import calisim
 from calisim.analysis.network import Network
+from calisim.control.objects import NOBODY, ROOM
+from calisim.fib.compiler import compile
+from calisim.fib.image import FibImage
 from calisim.model import nodes
 from calisim.parts import Parts
 from calisim.scenario.variants import BUILT_IN
@@ -86,6 +89,8 @@ CHANGES = (
     document("ServiceAccount", "default", "", "v1").replace("default}", "default, namespace: shop, labels: {tier: gold}}"),
     document("Node", "a-1", "spec: {bgp: {ipv4Address: 172.20.0.9/20, ipv4IPIPTunnelAddr: 192.168.0.77}}"),
     document("GlobalNetworkPolicy", "g", "spec: {selector: color == 'red', types: [Ingress, Egress]}"),
+    document("GlobalNetworkPolicy", "nets", "spec: {selector: all(), types: [Ingress], ingress: [{action: Allow, source: {nets: ["
+             "192.168.0.2/31, 192.168.0.64/26], notNets: [192.168.0.66/32, 192.168.0.160/27]}}]}"),
     *(POLICY.format(name="p", app=app, peer="web", type=type_, port=port)
       for app, type_, port in (("web", "Ingress", "80"), ("db", "Egress", "pg"), ("db", "Ingress", "pg"))),
     "nodes.a.count=1", "nodes.a.count=5", "nodes.b.count=4", "nodes.a.down=true", "nodes.*.sourceDestCheck=false",
@@ -141,6 +146,13 @@ def changed(network: Network, change: str, folder: Path) -> Network:
     return network.changed(network.scenario.edited(apply=path))
 
 
+def one_by_one(network: Network) -> FibImage:
+    """The tables if nobody knew that endpoints, addresses and identities are runs."""
+    intent = network.intent
+    policy = replace(intent.policy, addresses=dict(intent.policy.addresses), endpoints=tuple(intent.policy.endpoints))
+    return compile(replace(intent, endpoints=tuple(intent.endpoints), policy=policy))
+
+
 def test_runs_of_nodes_change_nothing(folder: Path) -> None:
     short = load(folder, TEXT)
     assert [len(run) for run in runs(short.topology.entities.nodes)] == [2, 1, 2]
@@ -158,6 +170,7 @@ def test_each_change_is_what_is_built_from_nothing(folder: Path, variant: str) -
     for change in CHANGES:
         other = changed(network, change, folder)
         assert_same(other, Network(other.scenario, variant))
+        assert one_by_one(other).digest == other.image.digest
         assert_same(changed(other, "seed=3", folder), Network(other.scenario.edited(set="seed=3"), variant))
     assert before == {field.name: getattr(network.intent, field.name) for field in fields(network.intent)}
 
@@ -212,11 +225,27 @@ def test_nodes_that_join_and_leave_anywhere_leave_no_trace(folder: Path, kind: s
     for change in JOINS:
         joined = first.changed(first.scenario.edited(set=change))
         assert_same(joined, Network(joined.scenario))
+        assert one_by_one(joined).digest == joined.image.digest
         back = joined.changed(first.scenario)
         assert_same(back, first)
         assert_same(back.changed(joined.scenario), joined)
         network = network.changed(network.scenario.edited(set=change))          # and one after the other
         assert_same(network, Network(network.scenario))
+
+
+def test_nodes_and_documents_do_not_move_each_others_objects(folder: Path) -> None:
+    first = load(folder, TEXT)
+    joined, policed = changed(first, "nodes.b.count=3", folder), changed(first, POLICY.format(
+        name="p", app="db", peer="web", type="Ingress", port="80"), folder)
+    assert joined.intent.policy.chains == first.intent.policy.chains
+    assert len(policed.intent.policy.chains) > len(first.intent.policy.chains)
+    for one in first.intent.endpoints:
+        assert policed.intent.object(one.decided_by) == first.intent.object(one.decided_by)
+    for network in (first, joined, policed):
+        named = [number for number, one in enumerate(network.intent.objects, start=1) if one != NOBODY]
+        assert {one.decided_by for one in network.intent.endpoints} <= {*named}
+        assert named[-1] == len(network.intent.objects) and min(
+            one.decided_by for one in network.intent.routers) % ROOM == 1
 
 
 def test_variants_and_steps_share_what_they_have_in_common(folder: Path) -> None:

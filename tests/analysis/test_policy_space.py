@@ -15,6 +15,7 @@ from calisim.control.objects import Objects
 from calisim.control.policy.resolve import police
 from calisim.datapath.reference.police import Flow, Police
 from calisim.quantities import format_address, parse_address
+from calisim.vocabulary import EndpointKind
 from tests.analysis.worlds import calico, kubernetes, pod, small
 
 PODS = [pod("shop/web", count=3, ports=[{"name": "http", "port": 8080}]), pod("shop/db", ports=[{"name": "pg", "port": 5432}]),
@@ -119,7 +120,8 @@ def test_a_rule_that_names_a_service_means_its_backends_with_their_ports(tmp_pat
     backend = intent.endpoint(network.endpoint_id("shop/db")).address
     topology = network.topology
     services = {("shop", "db"): [(backend, 17, 5353)]}
-    policing = police(topology.resources.policy, topology.entities, intent.endpoints, Objects(), services=services)
+    addresses = [one.address for one in intent.endpoints if one.kind is EndpointKind.POD]
+    policing = police(topology.resources.policy, topology.entities, addresses, Objects(), services=services)
     network.__dict__["intent"] = replace(intent, policy=policing)
     space = Space(World(network))
     web, db, job = (int(space.class_of_endpoint[network.endpoint_id(name)]) for name in ("shop/web-0", "shop/db", "other/job"))

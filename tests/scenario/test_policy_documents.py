@@ -6,7 +6,6 @@ import copy
 
 import pytest
 
-from calisim.control.intent import Endpoint
 from calisim.control.objects import Objects
 from calisim.control.policy.resolve import police
 from calisim.errors import Mark
@@ -14,7 +13,6 @@ from calisim.model.entities import Entities, Pods, Replicas
 from calisim.scenario import kubernetes_policies
 from calisim.scenario.documents import Document
 from calisim.scenario.manifests import convert
-from calisim.vocabulary import EndpointKind
 from tests.policies import pod, problems, read
 
 NP = "apiVersion: networking.k8s.io/v1\nkind: NetworkPolicy\nmetadata: {name: np, namespace: x}\nspec: "
@@ -161,6 +159,5 @@ def test_a_mutilated_document_is_read_or_refused_but_never_breaks_the_reader(sam
             resources, _, faults = convert([Document(value["apiVersion"], value["kind"], "x", value, Mark("x.yaml", 1, 1))])
             if not faults:
                 taken += 1
-                police(resources.policy, Entities({}, {}, (), Pods([Replicas.of(pod("x/a", a="b"))]), ()), [
-                    Endpoint(1, EndpointKind.POD, "x/a", 1, 1, 1500)], Objects())
+                police(resources.policy, Entities({}, {}, (), Pods([Replicas.of(pod("x/a", a="b"))]), ()), [1], Objects())
     assert taken

@@ -11,7 +11,7 @@ from dataclasses import dataclass, field, replace
 
 from ...scenario.resources import FailsafePort, FelixConfiguration, HostEndpoint, Policy, PolicyResources
 from ...vocabulary import Device, PolicyAction
-from ..intent import Router
+from ..endpoints import Station
 from ..policing import Chain, Failsafes, Guard, Program, ProgramTier, RuleMatch, SideMatch
 from .labels import applied, labels_of
 from .order import ordered_policies, ordered_tiers
@@ -36,7 +36,7 @@ class Guards:
 
     programs: Programs
     hosts: tuple[HostEndpoint, ...]
-    routers: Sequence[Router]
+    stations: Sequence[Station]
     all: list[Guard] = field(default_factory=list)
     interfaces: dict[tuple[int, Device], int] = field(default_factory=dict)
     warnings: list[str] = field(default_factory=list)
@@ -46,12 +46,12 @@ class Guards:
         by_node: dict[str, list[int]] = {}
         for number in sorted(range(len(self.hosts)), key=lambda number: self.hosts[number].name):
             by_node.setdefault(self.hosts[number].node, []).append(number)
-        for router in self.routers if by_node else ():
+        for router in self.stations if by_node else ():
             mine = by_node.get(router.name, [])
             for number in sorted(mine, key=lambda number: self.hosts[number].interface == EVERY):      # named ones first
                 self._place(number, router)
 
-    def _place(self, number: int, router: Router) -> None:
+    def _place(self, number: int, router: Station) -> None:
         host = self.hosts[number]
         devices = list(_devices(host, router))
         if not devices:
@@ -115,7 +115,7 @@ class Guards:
         return self.programs.add(Program(tiers, (), end)) if tiers else 0
 
 
-def _devices(host: HostEndpoint, router: Router) -> Iterator[Device]:
+def _devices(host: HostEndpoint, router: Station) -> Iterator[Device]:
     """The interfaces that a host endpoint is for."""
     present = _present(router)
     if host.interface == EVERY:
@@ -127,7 +127,7 @@ def _devices(host: HostEndpoint, router: Router) -> Iterator[Device]:
         yield from (device for device in present.values() if addresses[device] in host.expected_addresses)
 
 
-def _present(router: Router) -> Mapping[str, Device]:
+def _present(router: Station) -> Mapping[str, Device]:
     has = {Device.ETHERNET: router.address, Device.IPIP: router.ipip_address, Device.VXLAN: router.vxlan_address}
     return {name: device for name, device in NAMES.items() if has[device]}
 

@@ -13,6 +13,7 @@ from dataclasses import dataclass, field
 
 from ...model.entities import Pod, Pods
 from ...scenario.resources import Profile
+from ...sequences import Joined, Turns, go_on
 from .sight import ACCOUNT_PREFIX, NAME, NAMESPACE, NAMESPACE_PREFIX, ORCHESTRATOR, SERVICE_ACCOUNT, Sight
 
 PROTOCOLS = {"TCP": 6, "UDP": 17, "SCTP": 132}
@@ -34,13 +35,14 @@ class Workload:
 def workloads(
     pods: Pods, namespaces: Mapping[str, Mapping[str, str]], accounts: Mapping[tuple[str, str], Mapping[str, str]],
     of_profiles: LabelsOf, seen: Sight, pod_profiles: Mapping[tuple[str, str], tuple[str, ...]],
-) -> tuple[list[Workload], array[int]]:
+) -> tuple[list[Workload], Joined[int]]:
     """The distinct workloads, and for each pod the number (from 1) of its own."""
     look = _Look(namespaces, accounts, of_profiles, seen)
     found: dict[tuple[object, ...], int] = {}
     known: dict[tuple[object, ...], int] = {}       # by identity of the objects: pods of one group share them
     made: list[Workload] = []
-    numbers = array("q")
+    numbers: list[Turns] = []
+    known_turns: dict[int, array[int]] = {}
     alike: Iterable[tuple[Pod, int]] = ((group.pattern, len(group)) for group in pods.parts)
     for pod, count in ((pod, 1) for pod in pods) if pod_profiles else alike:
         profiles = pod_profiles.get((pod.namespace, pod.name))
@@ -52,8 +54,8 @@ def workloads(
             number = known[quick] = found.setdefault(key, len(made) + 1)
             if number > len(made):
                 made.append(workload)
-        numbers += array("q", [number]) * count
-    return made, numbers
+        go_on(numbers, known_turns.setdefault(number, array("q", [number])), count)
+    return made, Joined(numbers)
 
 
 @dataclass(slots=True)

@@ -33,6 +33,11 @@ def sight(resources: PolicyResources) -> Sight:
     return Sight(frozenset(labels), frozenset(ports))
 
 
+def asks_of_nodes(resources: PolicyResources) -> bool:
+    """Whether some rule chooses nodes by their labels."""
+    return any(entity.nodes for entity in _entities(resources))
+
+
 def mentioned(node: Node) -> set[str]:
     """Labels that a selector's verdict can depend on."""
     match node:
