@@ -80,9 +80,9 @@ cdef inline bint follows_suit(const Connection* c, const Packet* packet) noexcep
 
 cdef inline void miss(Walk* w, uint64_t hash) noexcept nogil:
     """No live connection has the tuple."""
-    if w.trail.absent or not hash:
+    if w.carry.trail.absent or not hash:
         unsteady(w)
-    w.trail.absent = hash
+    w.carry.trail.absent = hash
 
 
 cdef inline bint relate(Core* core, Walk* w) noexcept nogil:

@@ -21,10 +21,10 @@ cdef inline void emit(
     cdef uint64_t* link = &core.links[((<size_t>w.id * DEVICE_COUNT + device) * 2 + direction) * 2]
     link[0] += 1
     link[1] += length
-    if w.trail.crossings >> 24:
+    if w.carry.trail.crossings >> 24:
         unsteady(w)
-    w.trail.crossings = (
-        w.trail.crossings << 8 | CROSSING | device << 3 | direction << 2 | (w.carry.encap != 0) << 1 | (w.id == 0))
+    w.carry.trail.crossings = (
+        w.carry.trail.crossings << 8 | CROSSING | device << 3 | direction << 2 | (w.carry.encap != 0) << 1 | (w.id == 0))
     if unlikely(core.wants_events):
         record(core, w, device, direction, stage, endpoint, detail)
 

@@ -1,6 +1,6 @@
 """Frames of packets: out of their endpoints, through a leg, and on to the shards of their next routers."""
 from libc.stdint cimport uint32_t
-from libc.string cimport memset
+from libc.string cimport memcpy, memset
 from calisim._vocabulary cimport *
 from calisim.datapath.stages.types cimport *
 from calisim.datapath.stages.admit cimport admit
@@ -130,7 +130,6 @@ cdef inline Py_ssize_t admit_frame(Core* core, Batch* batch, Carry* onward, Py_s
         start(core, &w, waiting[i].row)
         if admit(core, &w):
             onward[kept[0]] = w.carry
-            onward[kept[0]].trail = w.trail
             kept[0] += 1
         elif core.wants_born:
             beget(core, &w)
@@ -188,19 +187,16 @@ cdef inline void cut_short(Core* core, const Carry* carry) noexcept nogil:
 cdef inline void walk_on(Core* core, const Carry* carry, const Glance* seen) noexcept nogil:
     """One leg of one packet."""
     cdef Result before
-    cdef Carry* onward
     cdef Walk w
     if core.leg == 2 and carry.trail.steady:
-        before = core.results[carry.row]
+        memcpy(&before, &core.results[carry.row], sizeof(Result))       # of an assignment gcc makes one for each field
     resume(core, &w, carry)
     w.glance = seen
     w.seat = seen.seat
     if walk(core, &w):
-        onward = place_in(core, core.shards[w.carry.router])
-        onward[0] = w.carry
-        onward.trail = w.trail
+        place_in(core, core.shards[w.carry.router])[0] = w.carry
         return
-    if w.trail.steady:
+    if w.carry.trail.steady:
         note(core, &w, carry, &before)
     if core.wants_born:
         beget(core, &w)
@@ -218,7 +214,6 @@ cdef inline void walk_after_all(Core* core, const Carry* cut) noexcept nogil:
                 beget(core, &w)
             return
         carry = w.carry
-        carry.trail = w.trail
     else:
         retreat(core, cut, &carry)
     glance(core, &carry, 1, &seen)
@@ -237,9 +232,11 @@ cdef inline void start(Core* core, Walk* w, Py_ssize_t row) noexcept nogil:
     """A packet that has seen nothing yet."""
     cdef const Packet* packet = &core.packets[row]
     cdef Result* result = &core.results[row]
-    memset(w, 0, sizeof(Walk))
+    untouched(w)
+    w.id = 0
+    memset(&w.carry, 0, sizeof(Carry))
     memset(result, 0, sizeof(Result))
     w.packet, w.result, w.carry.row, w.carry.tos = packet, result, row, packet.tos
-    w.trail.steady, w.trail.slack, w.trail.reach, w.trail.home = core.caching, 0xFFFF, 0xFFFF, core.shard
+    w.carry.trail.steady, w.carry.trail.slack, w.carry.trail.reach, w.carry.trail.home = core.caching, 0xFFFF, 0xFFFF, core.shard
     result.src, result.dst, result.sport, result.dport = packet.src, packet.dst, packet.sport, packet.dport
     result.ttl = packet.ttl

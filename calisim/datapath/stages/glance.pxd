@@ -27,21 +27,15 @@ cdef inline void face(Core* core, Walk* w, const Carry* carry) noexcept nogil:
 
 
 cdef inline void resume(Core* core, Walk* w, const Carry* carry) noexcept nogil:
-    """Nothing has happened yet on its leg."""
+    """A packet whose leg begins."""
+    untouched(w)
     face(core, w, carry)
-    w.carry = carry[0]
-    w.connection = NULL
-    w.inside = NULL
-    w.quote = NULL
-    w.error = w.error_src = 0
-    w.error_inside = w.marked = w.redirected = False
-    w.refusal = REFUSAL_NONE
-    w.trail = carry.trail                      # the first router's goes on from the endpoint
-    w.trail.router = carry.router
+    w.carry = carry[0]                         # the first router's trail goes on from the endpoint
+    w.carry.trail.router = carry.router
     if core.leg > 1:
-        w.trail.marks = 0
-        w.trail.crossings = w.trail.hits[0] = w.trail.hits[1] = 0
-        w.trail.absent = 0
+        w.carry.trail.marks = 0
+        w.carry.trail.crossings = w.carry.trail.hits[0] = w.carry.trail.hits[1] = 0
+        w.carry.trail.absent = 0
 
 
 cdef inline void ask_for_class(const Tables* fib, uint32_t address) noexcept nogil:

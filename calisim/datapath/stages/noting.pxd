@@ -73,7 +73,7 @@ cdef inline void note(Core* core, const Walk* w, const Carry* carry, const Resul
     """A journey has ended: the next packets like this one may take it as their short cut. ``carry``, ``result``: as its second
     leg began, on the second leg."""
     cdef const Packet* packet = w.packet
-    cdef const Trail* last = &w.trail
+    cdef const Trail* last = &w.carry.trail
     cdef Batch* notes = &core.notes[last.home]
     cdef Key key = key_of(packet)
     cdef uint32_t number
@@ -96,7 +96,7 @@ cdef inline void write_down(
 ) noexcept nogil:
     """Sets what a Flow says of packets; what it knows of rides stays."""
     cdef const Packet* packet = w.packet
-    cdef const Trail* last = &w.trail
+    cdef const Trail* last = &w.carry.trail
     cdef bint wired = w.result.wire != 0
     f.key = key[0]
     f.shortest, f.longest = shortest(packet.protocol, packet.fragment), min(packet.length + <uint32_t>last.slack, 0xFFFF)

@@ -179,10 +179,10 @@ cdef inline bint ask(Core* core, Walk* w, Suspect* s, uint32_t pod, bint ingress
     cdef bint allowed = judge(&core.fib, pod, ingress, s, &decider)
     core.hits[decider] += decider != 0
     if decider:
-        if w.trail.hits[HITS - 1]:
+        if w.carry.trail.hits[HITS - 1]:
             unsteady(w)
-        w.trail.hits[HITS - 1] = w.trail.hits[0]
-        w.trail.hits[0] = decider
+        w.carry.trail.hits[HITS - 1] = w.carry.trail.hits[0]
+        w.carry.trail.hits[0] = decider
     return allowed or drop(core, w, STAGE_POLICY, DROP_POLICY_INGRESS if ingress else DROP_POLICY_EGRESS, w.id, decider)
 
 

@@ -71,7 +71,7 @@ cdef inline uint32_t upkeep_of(const Connection* c) noexcept nogil:
 
 cdef inline void touch(Core* core, Walk* w, const Connection* c, bint reply) noexcept nogil:
     """The packet has refreshed a connection, as the next one would do."""
-    cdef Trail* trail = &w.trail
+    cdef Trail* trail = &w.carry.trail
     cdef uint32_t count = trail.marks & MARK_COUNT
     if count == TOUCHED:
         trail.steady = False

@@ -112,7 +112,7 @@ cdef struct Trail:
 cdef struct Carry:
     uint32_t row
     uint32_t flow                    # it takes the short cut of that Flow, 0: it walks
-    Trail trail                      # of the leg before; of a short cut what the second leg touches
+    Trail trail                      # of this leg, the first one's from the start on; of a short cut what the second leg touches
     uint32_t router                  # where the next leg is
     uint32_t sender                  # router that sent the frame, 0 none
     uint32_t outer_length
@@ -397,7 +397,6 @@ cdef struct Walk:
     bint redirected                  # of a service: it came in to another destination, arrived_*
     uint32_t arrived_dst
     uint16_t arrived_dport
-    Trail trail                      # of this leg, the first one's from the start on
     uint32_t limit                   # CONTINUED: the longest piece, 0 where it is held as one itself
     uint32_t resume                  # the Stage at which its offspring goes on
     uint32_t resume_at
@@ -457,14 +456,25 @@ cdef inline bint is_error(const Packet* packet) noexcept nogil:
 
 
 cdef inline bint fits(Walk* w, uint32_t length, uint32_t limit) noexcept nogil:
-    """Whether a packet that is ``length`` long there passes an MTU.      Sets  w.trail.slack"""
+    """Whether a packet that is ``length`` long there passes an MTU.      Sets  w.carry.trail.slack"""
     if length > limit:
         return False
-    if limit - length < w.trail.slack:
-        w.trail.slack = limit - length
+    if limit - length < w.carry.trail.slack:
+        w.carry.trail.slack = limit - length
     return True
+
+
+cdef inline void untouched(Walk* w) noexcept nogil:
+    """Nothing has happened yet on its leg."""
+    w.glance = NULL
+    w.connection = NULL
+    w.quote = NULL
+    w.inside = NULL
+    w.error = w.error_src = 0
+    w.error_inside = w.marked = w.redirected = False
+    w.refusal = REFUSAL_NONE
 
 
 cdef inline void unsteady(Walk* w) noexcept nogil:
     """Of what follows nobody knows whether the next packet would meet the same."""
-    w.trail.steady = False
+    w.carry.trail.steady = False
