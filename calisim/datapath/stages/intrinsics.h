@@ -1,4 +1,5 @@
-/* What Cython cannot say: ask for a cache line before it is needed, keep a rare function out of its callers, find the lowest bit
+/* What Cython cannot say: ask for a cache line before it is needed, keep a rare function out of its callers and another
+   one in them, find the lowest bit
    that is set, multiply to 128 bits. */
 #ifndef CALISIM_INTRINSICS_H
 #define CALISIM_INTRINSICS_H
@@ -10,10 +11,12 @@
 #define prefetch_write(address) do { __builtin_prefetch((address), 1, 3); __asm__ volatile (""); } while (0)
 #define lowest_bit(word) __builtin_ctzll(word)
 #define aside __attribute__((cold)) void
+#define built_in __attribute__((always_inline)) void
 #else
 #define prefetch_read(address) ((void)(address))
 #define prefetch_write(address) ((void)(address))
 #define aside void
+#define built_in void
 static inline int lowest_bit(unsigned long long word)
 {
     int bit = 0;
