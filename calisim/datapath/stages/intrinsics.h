@@ -12,11 +12,13 @@
 #define lowest_bit(word) __builtin_ctzll(word)
 #define aside __attribute__((cold)) void
 #define built_in __attribute__((always_inline)) void
+#define dead_end __attribute__((cold)) int
 #else
 #define prefetch_read(address) ((void)(address))
 #define prefetch_write(address) ((void)(address))
 #define aside void
 #define built_in void
+#define dead_end int
 static inline int lowest_bit(unsigned long long word)
 {
     int bit = 0;
