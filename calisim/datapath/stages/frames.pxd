@@ -7,6 +7,7 @@ from calisim.datapath.stages.admit cimport admit
 from calisim.datapath.stages.exception cimport complain, hand_on
 from calisim.datapath.stages.flows cimport FLOW_SHARD, first_leg, go_on, retreat, second_leg
 from calisim.datapath.stages.glance cimport ask_for_senders, glance, resume
+from calisim.datapath.stages.lookup cimport class_seen
 from calisim.datapath.stages.noting cimport note
 from calisim.datapath.stages.ties cimport answer_calls, next_recall
 from calisim.datapath.stages.walk cimport walk
@@ -190,10 +191,9 @@ cdef inline void walk_on(Core* core, const Carry* carry, const Glance* seen) noe
     cdef Walk w
     if core.leg == 2 and carry.trail.steady:
         memcpy(&before, &core.results[carry.row], sizeof(Result))       # of an assignment gcc makes one for each field
-    resume(core, &w, carry)
-    w.glance = seen
-    w.seat = seen.seat
+    resume(core, &w, carry, seen)
     if walk(core, &w):
+        w.carry.class_of_dst, w.carry.class_of_src = class_seen(core, seen, w.result.dst), class_seen(core, seen, w.result.src)
         place_in(core, core.shards[w.carry.router])[0] = w.carry
         return
     if w.carry.trail.steady:

@@ -1,7 +1,7 @@
 """LOOKUP: own addresses, then one walk down the shared 16-8-8 table, then the row of the router's FIB group."""
 from libc.stdint cimport uint32_t
 from calisim._vocabulary cimport *
-from calisim.datapath.stages.types cimport Core, Route, Tables, Walk, for_node, own_address, unsteady
+from calisim.datapath.stages.types cimport Core, Glance, Route, Tables, Walk, for_node, own_address, unsteady
 from calisim.datapath.stages.verdict cimport drop
 
 
@@ -20,14 +20,16 @@ cdef inline uint32_t class_of(const Tables* fib, uint32_t address) noexcept nogi
     return descend(fib.lpm, address)
 
 
+cdef inline uint32_t class_seen(const Core* core, const Glance* seen, uint32_t address) noexcept nogil:
+    """``class_of``; of addresses that a packet had before its turn it is known already."""
+    if address == seen.dst:
+        return seen.class_of_dst
+    return seen.class_of_src if address == seen.src else class_of(&core.fib, address)
+
+
 cdef inline uint32_t class_at(const Core* core, const Walk* w, uint32_t address) noexcept nogil:
-    """``class_of``; of the packet's own addresses it is known already."""
-    if w.glance is not NULL:
-        if address == w.glance.dst:
-            return w.glance.class_of_dst
-        if address == w.glance.src:
-            return w.glance.class_of_src
-    return class_of(&core.fib, address)
+    """The same where a packet's turn may not have come yet."""
+    return class_of(&core.fib, address) if w.glance is NULL else class_seen(core, w.glance, address)
 
 
 cdef inline uint32_t resident(const Tables* fib, const Class* c, uint32_t address) noexcept nogil:

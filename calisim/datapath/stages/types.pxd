@@ -115,6 +115,8 @@ cdef struct Carry:
     Trail trail                      # of this leg, the first one's from the start on; of a short cut what the second leg touches
     uint32_t router                  # where the next leg is
     uint32_t sender                  # router that sent the frame, 0 none
+    uint32_t class_of_dst            # from the second leg on, of the addresses in RESULT
+    uint32_t class_of_src
     uint32_t outer_length
     uint16_t outer_sport
     uint16_t outer_dport
@@ -154,10 +156,13 @@ cdef struct Foresight:
 # What is known of a packet before its turn: the FIB does not change within a leg, so that lookups of a whole frame
 # overlap their cache misses; for connections only the memory is fetched, since the order of packets counts there.
 cdef struct Glance:
+    const Packet* packet
+    Result* result
+    const Router* router
     Route route                      # to the destination
     Route back                       # to the source (not for what comes in by VETH or OUTPUT)
-    Foresight into                   # at the interface that it comes in by, and at the one that it leaves by (without NAT)
-    Foresight out
+    Foresight into                   # at the interface that it comes in by (of ETHERNET), and at the one that it leaves by
+    Foresight out                    # (without NAT); flags 0: nothing is foreseen
     uint32_t dst
     uint32_t src
     uint32_t class_of_dst
