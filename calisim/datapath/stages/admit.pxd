@@ -9,6 +9,9 @@ from calisim.datapath.stages.groups cimport acl
 from calisim.datapath.stages.lookup cimport answers, path_mtu
 from calisim.datapath.stages.verdict cimport drop, end, proceed, unknown
 
+cdef extern from "intrinsics.h":
+    ctypedef bint apart                # of a function that is not for all packets
+
 
 cdef inline uint32_t shortest(uint32_t protocol, uint32_t fragment) noexcept nogil:
     """IPv4 header and the protocol's own, which only a first piece has."""
@@ -19,7 +22,7 @@ cdef inline uint32_t shortest(uint32_t protocol, uint32_t fragment) noexcept nog
     return 28 if protocol == PROTOCOL_UDP or protocol == PROTOCOL_ICMP else 20
 
 
-cdef inline bint host_sends(Core* core, Walk* w, uint32_t host) noexcept nogil:
+cdef inline apart host_sends(Core* core, Walk* w, uint32_t host) noexcept nogil:
     """From inside a subnet directly or through its router, else in through the gateway.      Drops  UNREACHABLE"""
     cdef const Endpoint* endpoint = &core.fib.endpoints[host]
     cdef const Subnet* subnet = &core.fib.subnets[endpoint.subnet]
@@ -57,7 +60,7 @@ cdef inline bint wrap(Core* core, Walk* w) noexcept nogil:
     return True
 
 
-cdef inline bint is_understood(const Core* core, const Walk* w) noexcept nogil:
+cdef inline apart is_understood(const Core* core, const Walk* w) noexcept nogil:
     """An ICMP packet that is an echo, or an error that quotes neither a later piece nor another error."""
     cdef const Header* header
     if is_echo(w.packet.dport):
@@ -89,7 +92,7 @@ cdef inline bint sound(Core* core, Walk* w, bint known_encap, uint32_t where) no
     return True
 
 
-cdef inline bint place_sends(Core* core, Walk* w, bint known_encap, uint32_t place) noexcept nogil:
+cdef inline apart place_sends(Core* core, Walk* w, bint known_encap, uint32_t place) noexcept nogil:
     """The cloud's router itself: an ICMP error.      Drops  ADDRESS_UNUSED and FABRIC's"""
     if place <= core.fib.router_count or place > core.fib.place_count:
         return drop(core, w, STAGE_ENDPOINT, DROP_ADDRESS_UNUSED, 0, 0)
@@ -117,7 +120,7 @@ cdef inline bint can_resume(const Core* core, const Packet* packet, const Header
     return DEVICE_VETH < header.device <= DEVICE_LOOPBACK
 
 
-cdef inline bint go_on(Core* core, Walk* w, bint known_encap) noexcept nogil:
+cdef inline apart go_on(Core* core, Walk* w, bint known_encap) noexcept nogil:
     """A piece or a whole goes on in the middle of the way.      Drops  ADDRESS_UNUSED, MALFORMED, ENDPOINT_DOWN, NACL_IN"""
     cdef const Header* header = &core.headers[w.carry.row]
     cdef uint32_t at = header.resume_at

@@ -7,6 +7,9 @@ from calisim.datapath.stages.groups cimport acl
 from calisim.datapath.stages.lookup cimport class_at, dead, neighbour, resident
 from calisim.datapath.stages.verdict cimport drop, end, object_to, proceed, unknown
 
+cdef extern from "intrinsics.h":
+    ctypedef bint apart                # of a function that is not for all packets
+
 
 cdef enum:
     VLAN_TAG = 4                               # bytes that a device takes in beyond its MTU
@@ -33,7 +36,7 @@ cdef inline void complains(Core* core, Walk* w, uint32_t error, uint8_t ttl, uin
         object_to(w, error, ttl, mtu)
 
 
-cdef inline bint too_big(Core* core, Walk* w, const Wire* wire, uint32_t place, uint32_t detail) noexcept nogil:
+cdef inline apart too_big(Core* core, Walk* w, const Wire* wire, uint32_t place, uint32_t detail) noexcept nogil:
     """Longer than a cloud takes: lost with DF, else the fragments' fate is unknown.      Drops  FABRIC_MTU"""
     if wire.fragment & PACKET_FLAG_DF:
         return drop(core, w, STAGE_FABRIC, DROP_FABRIC_MTU, place, detail)
@@ -101,7 +104,7 @@ cdef inline bint age(Core* core, Walk* w, const Wire* wire, uint32_t place) noex
     return True
 
 
-cdef inline bint deliver_anyhow(Core* core, Walk* w, const Wire* wire, uint32_t place, uint32_t sender) noexcept nogil:
+cdef inline apart deliver_anyhow(Core* core, Walk* w, const Wire* wire, uint32_t place, uint32_t sender) noexcept nogil:
     """Provider plain: whoever has the address gets it, pods included.      Drops  FABRIC_NO_OWNER"""
     cdef const Class* c = &core.fib.classes[class_at(core, w, wire.dst)]
     cdef uint32_t owner = resident(&core.fib, c, wire.dst)
@@ -231,7 +234,7 @@ cdef inline bint fabric(
     return routed(core, w, wire, subnet, sender)
 
 
-cdef inline bint from_outside(Core* core, Walk* w) noexcept nogil:
+cdef inline apart from_outside(Core* core, Walk* w) noexcept nogil:
     """A host outside the VPCs sends.      Drops  FABRIC_NO_ROUTE, TTL_EXCEEDED, NACL_IN, FABRIC_NO_OWNER"""
     cdef Wire wire = wire_of(w)
     cdef const Class* c = &core.fib.classes[class_at(core, w, wire.dst)]
@@ -257,7 +260,7 @@ cdef inline bint from_outside(Core* core, Walk* w) noexcept nogil:
     return fits_leg(core, w, &wire, owner, place) and to_owner(core, w, owner, &wire, place, 0)
 
 
-cdef inline bint from_place(Core* core, Walk* w, uint32_t place) noexcept nogil:
+cdef inline apart from_place(Core* core, Walk* w, uint32_t place) noexcept nogil:
     """The router itself sends: neither aged nor filtered on its way out.      Drops  FABRIC_NO_ROUTE, UNREACHABLE, NACL_IN"""
     cdef Wire wire = wire_of(w)
     cdef const Class* c = &core.fib.classes[class_at(core, w, wire.dst)]

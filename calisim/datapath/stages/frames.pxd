@@ -14,6 +14,8 @@ from calisim.datapath.stages.walk cimport walk
 
 cdef extern from "intrinsics.h":
     void prefetch_read(const void* address) nogil
+    ctypedef void aside                # of a function that is rarely called,
+    ctypedef void flat                 # and of one that has all callees built in that are neither laid aside nor apart
 
 cdef enum:
     CONNECTIONS_A_LEG = 5            # conntrack's, those of the tunnels that end and begin here, and the groups' in and out
@@ -185,7 +187,7 @@ cdef inline void cut_short(Core* core, const Carry* carry) noexcept nogil:
         out.count += 1
 
 
-cdef inline void walk_on(Core* core, const Carry* carry, const Glance* seen) noexcept nogil:
+cdef inline flat walk_on(Core* core, const Carry* carry, const Glance* seen) noexcept nogil:
     """One leg of one packet."""
     cdef Result before
     cdef Walk w
@@ -220,7 +222,7 @@ cdef inline void walk_after_all(Core* core, const Carry* cut) noexcept nogil:
     walk_on(core, &carry, &seen)
 
 
-cdef inline void beget(Core* core, const Walk* w) noexcept nogil:
+cdef inline aside beget(Core* core, const Walk* w) noexcept nogil:
     """What a journey that has ended gives rise to."""
     if w.result.verdict == VERDICT_CONTINUED:
         hand_on(core, w)

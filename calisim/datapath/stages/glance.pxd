@@ -10,7 +10,8 @@ from calisim.datapath.stages.chance cimport stir
 from calisim.datapath.stages.conntrack cimport has_ports
 from calisim.datapath.stages.lookup cimport class_of, may_reside, resident, resolve
 from calisim.datapath.stages.flows cimport ask_for_first_leg, ask_for_second_leg
-from calisim.datapath.stages.track cimport PAIR, answer_to, beside, concerns, hash_of, inverse, record_of, seat_of, source_hash, tuple_of
+from calisim.datapath.stages.track cimport (
+    PAIR, answer_to, beside, concerns, hash_of, inverse, record_of, seat_of, source_hash, tuple_of)
 from calisim.datapath.stages.translate cimport chance_of, range_for
 
 cdef extern from "intrinsics.h":

@@ -9,6 +9,7 @@ from calisim.datapath.stages.verdict cimport drop
 
 cdef extern from "intrinsics.h":
     int lowest_bit(uint64_t word) nogil
+    ctypedef bint apart                # of a function that is not for all packets
 
 cdef enum:
     ANY_PROTOCOL = 256
@@ -67,7 +68,7 @@ cdef inline bint holds(const Tables* fib, const Term* term, Suspect* s) noexcept
     return answers_to(fib, src_peer(fib, s) if term.kind == TERM_KIND_SPORT else dst_peer(fib, s), term.atom)
 
 
-cdef inline bint all_hold(const Tables* fib, const Match* rule, Suspect* s) noexcept nogil:
+cdef inline apart all_hold(const Tables* fib, const Match* rule, Suspect* s) noexcept nogil:
     """Each group of terms: one of them, or where it is negated none."""
     cdef const Term* term
     cdef bint found = False

@@ -4,7 +4,8 @@ from calisim._vocabulary cimport *
 from calisim.datapath.stages.types cimport Core, Walk
 
 cdef extern from "intrinsics.h":
-    ctypedef bint dead_end             # of a function that is rarely called
+    ctypedef void aside                # of functions that are rarely called
+    ctypedef bint dead_end
 
 
 cdef inline bint end(Core* core, Walk* w, uint32_t verdict, uint32_t stage, uint32_t where) noexcept nogil:
@@ -31,7 +32,7 @@ cdef inline dead_end unknown(Core* core, Walk* w, uint32_t stage, uint32_t where
     return end(core, w, VERDICT_UNDETERMINED, stage, where)
 
 
-cdef inline void object_to(Walk* w, uint32_t error, uint8_t ttl, uint32_t mtu) noexcept nogil:
+cdef inline aside object_to(Walk* w, uint32_t error, uint8_t ttl, uint32_t mtu) noexcept nogil:
     """The loss that follows is one that the router tells the sender of."""
     w.error, w.error_ttl, w.error_mtu = error, ttl, mtu
 

@@ -17,6 +17,9 @@ from calisim.datapath.stages.track cimport hash_of, seat_of
 from calisim.datapath.stages.translate cimport translate
 from calisim.datapath.stages.verdict cimport drop, end, object_to, proceed, unknown
 
+cdef extern from "intrinsics.h":
+    ctypedef bint apart                # of a function that is not for all packets
+
 
 cdef inline bint fabric_in(Core* core, Walk* w) noexcept nogil:
     """The frame arrives at the router's interface.      Drops  NACL_IN, SG_INGRESS, DEST_CHECK"""
@@ -31,7 +34,7 @@ cdef inline bint fabric_in(Core* core, Walk* w) noexcept nogil:
     return True
 
 
-cdef inline bint choose_source(Core* core, Walk* w) noexcept nogil:
+cdef inline apart choose_source(Core* core, Walk* w) noexcept nogil:
     """Hook OUTPUT without a bound source: the route's device decides.      Drops  as LOOKUP"""
     cdef Tuple t
     if not lookup(core, w, w.result.dst):
@@ -42,7 +45,7 @@ cdef inline bint choose_source(Core* core, Walk* w) noexcept nogil:
     return True
 
 
-cdef inline bint local_in(Core* core, Walk* w) noexcept nogil:
+cdef inline apart local_in(Core* core, Walk* w) noexcept nogil:
     """Addressed to the node itself.
 
     Drops  as POLICY, POLICY_EGRESS (defaultEndpointToHostAction), as BALANCE, SNAT_PORTS_EXHAUSTED
@@ -125,7 +128,7 @@ cdef inline bint tracked(Core* core, Walk* w) noexcept nogil:
     return True
 
 
-cdef inline bint look_again(Core* core, Walk* w, bint outbound) noexcept nogil:
+cdef inline apart look_again(Core* core, Walk* w, bint outbound) noexcept nogil:
     """The route of what was cut here. ``outbound``: into a tunnel.      Sets  w.route      Drops  as LOOKUP"""
     if not lookup(core, w, w.result.dst):
         return False
@@ -167,7 +170,7 @@ cdef inline bint onward(Core* core, Walk* w, uint32_t start) noexcept nogil:
     return fabric_out(core, w, &wire) and fabric(core, w, &wire, w.router.subnet, next_hop, w.id)
 
 
-cdef inline bint outbound(Core* core, Walk* w) noexcept nogil:
+cdef inline apart outbound(Core* core, Walk* w) noexcept nogil:
     """An outer piece that was cut here resumes at FABRIC_OUT.      Drops  as LOOKUP, UNREACHABLE"""
     cdef uint32_t next_hop
     cdef Wire wire
@@ -177,7 +180,7 @@ cdef inline bint outbound(Core* core, Walk* w) noexcept nogil:
     return fabric_out(core, w, &wire) and fabric(core, w, &wire, w.router.subnet, next_hop, w.id)
 
 
-cdef inline bint passing(Core* core, Walk* w, uint32_t start) noexcept nogil:
+cdef inline apart passing(Core* core, Walk* w, uint32_t start) noexcept nogil:
     """An encapsulated packet that is not for this router is to it an ordinary one: the outer header is the packet's."""
     cdef Wrapped inside
     cdef Packet packet = w.packet[0]
