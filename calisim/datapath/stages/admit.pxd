@@ -6,7 +6,7 @@ from calisim.datapath.stages.emit cimport emit
 from calisim.datapath.stages.fabric cimport fabric, from_outside, from_place, set_wire_source
 from calisim.datapath.stages.deliver cimport to_host, to_router
 from calisim.datapath.stages.groups cimport acl
-from calisim.datapath.stages.lookup cimport answers, path_mtu
+from calisim.datapath.stages.lookup cimport neighbour, path_mtu
 from calisim.datapath.stages.verdict cimport drop, end, proceed, unknown
 
 cdef extern from "intrinsics.h":
@@ -26,7 +26,7 @@ cdef inline apart host_sends(Core* core, Walk* w, uint32_t host) noexcept nogil:
     """From inside a subnet directly or through its router, else in through the gateway.      Drops  UNREACHABLE"""
     cdef const Endpoint* endpoint = &core.fib.endpoints[host]
     cdef const Subnet* subnet = &core.fib.subnets[endpoint.subnet]
-    cdef uint32_t next_hop = 0
+    cdef uint32_t owner = 0
     cdef Wire wire = wire_of(w)
     if wire.src == 0:
         set_wire_source(w, endpoint.address)
@@ -34,11 +34,11 @@ cdef inline apart host_sends(Core* core, Walk* w, uint32_t host) noexcept nogil:
     if not endpoint.subnet:
         return from_outside(core, w)
     if wire.dst & subnet.mask == subnet.network and wire.dst != subnet.gateway:
-        next_hop = wire.dst
-        if not answers(&core.fib, endpoint.subnet, next_hop):
+        owner = neighbour(core, w, endpoint.subnet, wire.dst)
+        if not owner:
             return drop(core, w, STAGE_ENDPOINT, DROP_UNREACHABLE, 0, 0)
     wire = wire_of(w)
-    return fabric(core, w, &wire, endpoint.subnet, next_hop, 0)
+    return fabric(core, w, &wire, endpoint.subnet, owner, 0)
 
 
 cdef inline bint wrap(Core* core, Walk* w) noexcept nogil:

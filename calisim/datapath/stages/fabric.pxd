@@ -4,7 +4,7 @@ from calisim._vocabulary cimport *
 from calisim.datapath.stages.types cimport *
 from calisim.datapath.stages.deliver cimport to_host, to_router
 from calisim.datapath.stages.groups cimport acl
-from calisim.datapath.stages.lookup cimport class_at, dead, neighbour, resident
+from calisim.datapath.stages.lookup cimport class_at, dead, resident
 from calisim.datapath.stages.verdict cimport drop, end, object_to, proceed, unknown
 
 cdef extern from "intrinsics.h":
@@ -209,21 +209,20 @@ cdef inline bint routed(Core* core, Walk* w, const Wire* wire, const Subnet* sub
 
 
 cdef inline bint fabric(
-    Core* core, Walk* w, const Wire* wire, uint32_t from_subnet, uint32_t next_hop, uint32_t sender,
+    Core* core, Walk* w, const Wire* wire, uint32_t from_subnet, uint32_t owner, uint32_t sender,
 ) noexcept nogil:
-    """A frame leaves an interface. ``next_hop``: an address on the subnet's link that somebody has, 0 the gateway.
+    """A frame leaves an interface. ``owner``: of the next hop's address on the subnet's link, 0: the gateway.
 
     Drops  FABRIC_PROTOCOL, FABRIC_MTU, ADDRESS_UNUSED and the router's
     """
     cdef const Subnet* subnet = &core.fib.subnets[from_subnet]
-    cdef uint32_t owner, flags = core.fib.fabric.flags & (FABRIC_FLAG_DECREMENTS_TTL | FABRIC_FLAG_ROUTES_PODS)
+    cdef uint32_t flags = core.fib.fabric.flags & (FABRIC_FLAG_DECREMENTS_TTL | FABRIC_FLAG_ROUTES_PODS)
     if core.fib.blocked[wire.protocol]:
         return drop(core, w, STAGE_FABRIC, DROP_FABRIC_PROTOCOL, subnet.place, core.fib.fabric.detail)
     # a Linux router looks at the TTL first (age)
-    if (next_hop or flags != FABRIC_FLAG_DECREMENTS_TTL) and not fits(w, wire.length, core.fib.fabric.mtu):
+    if (owner or flags != FABRIC_FLAG_DECREMENTS_TTL) and not fits(w, wire.length, core.fib.fabric.mtu):
         return too_big(core, w, wire, subnet.place, core.fib.fabric.detail)
-    if next_hop:
-        owner = neighbour(&core.fib, from_subnet, next_hop)
+    if owner:
         if core.fib.endpoints[owner].kind == ENDPOINT_NODE:
             return to_router(w, core.fib.endpoints[owner].router, sender, False)
         if wire.dst != core.fib.endpoints[owner].address:

@@ -5,7 +5,7 @@ from calisim.datapath.stages.types cimport *
 from calisim.datapath.stages.lookup cimport class_of
 from calisim.datapath.stages.expiry cimport fabric_timeout, later
 from calisim.datapath.stages.ties cimport mark, touch
-from calisim.datapath.stages.track cimport enter, equal, find_at, hash_of, inverse, is_original, seat_of, tuple_of
+from calisim.datapath.stages.track cimport enter, find_at, inverse, is_original, seat_foreseen, tuple_of
 from calisim.datapath.stages.verdict cimport drop
 
 
@@ -61,8 +61,7 @@ cdef inline bint admitted(Core* core, Walk* w, const Wire* wire, bint outbound) 
     or the other one in an earlier wave (none answers another of its wave), or a rule allows it."""
     cdef Tuple t = group_tuple(w.router, wire), reply
     cdef uint64_t time = w.packet.time, span = fabric_timeout(wire.protocol)
-    cdef const Foresight* foreseen = &w.glance.out if outbound else &w.glance.into
-    cdef Seat seat = foreseen.seat if equal(&foreseen.tuple, &t) else seat_of(core, hash_of(&t))
+    cdef Seat seat = seat_foreseen(core, &w.glance.out if outbound else &w.glance.into, &t)
     cdef Connection* c = find_at(core, &t, &seat, time)
     cdef bint original = c is not NULL and is_original(c, &t)
     if c is not NULL and (original or c.wave & WAVE_BITS < core.wave):

@@ -38,13 +38,6 @@ cdef inline uint32_t resident(const Tables* fib, const Class* c, uint32_t addres
     return fib.residents[at] if c.flags & CLASS_FLAG_RESIDENTS and at < fib.resident_count else 0
 
 
-cdef inline uint32_t neighbour(const Tables* fib, uint32_t subnet, uint32_t address) noexcept nogil:
-    """Endpoint with this address on the subnet's link, 0 nobody."""
-    if address & fib.subnets[subnet].mask != fib.subnets[subnet].network:
-        return 0
-    return fib.classes[class_of(fib, address)].interface
-
-
 cdef inline uint32_t path_mtu(const Core* core, Walk* w, uint32_t src, uint32_t dst, uint32_t mtu) noexcept nogil:
     """The most that whoever has ``src`` sends to ``dst`` in one piece, ``mtu`` by its interface."""
     cdef uint64_t wanted = <uint64_t>src << 32 | dst
@@ -73,10 +66,13 @@ cdef inline bint dead(const Tables* fib, uint32_t endpoint) noexcept nogil:
     return fib.routers[fib.endpoints[endpoint].router].flags & ROUTER_FLAG_DOWN != 0
 
 
-cdef inline bint answers(const Tables* fib, uint32_t subnet, uint32_t address) noexcept nogil:
-    """Whether an ARP request on the subnet's link gets an answer."""
-    cdef uint32_t owner = neighbour(fib, subnet, address)
-    return owner != 0 and not dead(fib, owner)
+cdef inline uint32_t neighbour(const Core* core, const Walk* w, uint32_t subnet, uint32_t address) noexcept nogil:
+    """Endpoint that answers an ARP request for the address on the subnet's link, 0 nobody."""
+    cdef uint32_t owner
+    if address & core.fib.subnets[subnet].mask != core.fib.subnets[subnet].network:
+        return 0
+    owner = core.fib.classes[class_at(core, w, address)].interface
+    return 0 if dead(&core.fib, owner) else owner
 
 
 cdef inline bint may_reside(const Class* c, uint32_t id) noexcept nogil:

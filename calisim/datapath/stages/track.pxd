@@ -9,8 +9,8 @@ freed and records only when the door rebuilds the index, so among equal tuples t
 from libc.stdint cimport uint8_t, uint16_t, uint32_t, uint64_t
 from calisim._vocabulary cimport *
 from calisim.datapath.stages.types cimport (
-    Core, Seat, Taken, Tuple, PROTOCOL_ICMP, PROTOCOL_TCP, PROTOCOL_UDP, ECHO_REQUEST, SUPERSEDED, TAKEN_WAYS, TAKEN_WORDS,
-    TIED, WATCHED)
+    Core, Foresight, Seat, Taken, Tuple, PROTOCOL_ICMP, PROTOCOL_TCP, PROTOCOL_UDP, ECHO_REQUEST, SUPERSEDED, TAKEN_WAYS,
+    TAKEN_WORDS, TIED, WATCHED)
 from calisim.datapath.stages.expiry cimport later
 from calisim.datapath.stages.ties cimport look_at
 
@@ -152,6 +152,17 @@ cdef inline Connection* find(Core* core, const Tuple* t, uint64_t hash, uint64_t
     """``find_at`` of a tuple that nobody has looked for yet."""
     cdef Seat seat = seat_of(core, hash)
     return find_at(core, t, &seat, time)
+
+
+cdef inline Seat seat_foreseen(const Core* core, const Foresight* foreseen, const Tuple* t) noexcept nogil:
+    """Of a tuple that probably is the one foreseen, in one kind of tracking or the other."""
+    cdef const Tuple* seen = &foreseen.tuple
+    cdef Seat seat
+    if (not seen.flags or seen.key != t.key or seen.src != t.src or seen.dst != t.dst or seen.protocol != t.protocol
+            or seen.sport != t.sport or seen.dport != t.dport):
+        return seat_of(core, hash_of(t))
+    seat.at, seat.hash = foreseen.seat.at, foreseen.seat.hash if t.flags else beside(foreseen.seat.hash)
+    return seat
 
 
 cdef inline void answer_to(uint8_t protocol, uint16_t* sport, uint16_t* dport, uint16_t port) noexcept nogil:

@@ -155,6 +155,9 @@ cdef inline bint bind(Core* core, Walk* w, const Tuple* original, Tuple* reply, 
     cdef uint32_t address = masquerade_to(core, w)
     cdef Tuple own
     reply[0] = inverse(original)
+    if not address and not w.redirected:       # conntrack has looked for it: its inverse has the same hash
+        back[0] = w.seat
+        return find_at(core, reply, back, time) is NULL or search(core, w.glance, original, reply, back, time)
     if address:
         reply.dst = address
         own = reply[0]

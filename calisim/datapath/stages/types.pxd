@@ -147,7 +147,7 @@ cdef struct Seat:
     uint64_t at
 
 
-# A tuple that the groups will probably ask for.
+# A tuple that the groups will probably ask for, of a tunnel conntrack, too.
 cdef struct Foresight:
     Tuple tuple
     Seat seat
