@@ -123,9 +123,10 @@ cdef inline bint is_private(uint32_t address) noexcept nogil:
             or address >> 22 == 0x191 or address >> 16 == 0xA9FE)
 
 
-cdef inline bint leads_outside(Core* core, Walk* w, const Wire* wire, const Target* target, uint32_t place) noexcept nogil:
+cdef inline bint leads_outside(
+    Core* core, Walk* w, const Wire* wire, const Class* c, const Target* target, uint32_t place,
+) noexcept nogil:
     """A default route is none for what nobody outside can know: pods, subnets, private addresses.      Drops  FABRIC_NO_ROUTE"""
-    cdef const Class* c = &core.fib.classes[class_at(core, w, wire.dst)]
     if not c.host and not c.public and (
             c.flags & (CLASS_FLAG_SUBNET | CLASS_FLAG_POOL) or (target.kind == TARGET_INTERNET and is_private(wire.dst))):
         complains(core, w, ERROR_NET_UNREACHABLE, wire_ttl(w) + 1, 0)
@@ -133,28 +134,29 @@ cdef inline bint leads_outside(Core* core, Walk* w, const Wire* wire, const Targ
     return True
 
 
-cdef inline bint outside(Core* core, Walk* w, const Wire* wire, const Target* target, uint32_t place) noexcept nogil:
-    """Beyond the gateway: a host, a public address of ours, or the rest of the world.      Drops  FABRIC_NO_ROUTE"""
-    cdef const Class* c = &core.fib.classes[class_at(core, w, wire.dst)]
+cdef inline bint outside(
+    Core* core, Walk* w, const Wire* wire, const Class* c, const Target* target, uint32_t place,
+) noexcept nogil:
+    """Beyond the gateway: a host, a public address of ours, or the rest of the world."""
     cdef uint32_t limit = min(core.fib.fabric.mtu, core.fib.fabric.internet_mtu)
     if c.public and not c.host:
         set_wire_destination(w, core.fib.routers[c.public].address)
         return to_router(w, c.public, 0, True)
-    if not c.host and not leads_outside(core, w, wire, target, place):
-        return False
     if target.kind == TARGET_OUTSIDE and not fits(w, wire.length, limit) and not wire.fragment & PACKET_FLAG_DF:
         return proceed(core, w, STAGE_FABRIC, place, limit, STAGE_DELIVER, c.host)
     return to_host(core, w, c.host) if c.host else end(core, w, VERDICT_EXITED, STAGE_FABRIC, place)
 
 
-cdef inline bint internet(Core* core, Walk* w, const Wire* wire, const Target* target, uint32_t sender) noexcept nogil:
+cdef inline bint internet(
+    Core* core, Walk* w, const Wire* wire, const Class* c, const Target* target, uint32_t sender,
+) noexcept nogil:
     """The internet gateway.      Drops  FABRIC_NO_ROUTE, IGW_NO_PUBLIC_ADDRESS, FABRIC_MTU      Sets  the wire's source"""
     cdef const Router* router = &core.fib.routers[sender]
     cdef uint32_t owner
     if router.address != wire.src:             # it sends in another's name
         owner = core.fib.classes[class_at(core, w, wire.src)].interface
         router = &core.fib.routers[owner if owner <= core.fib.router_count else 0]
-    if not leads_outside(core, w, wire, target, target.place):
+    if not leads_outside(core, w, wire, c, target, target.place):
         return False
     if not router.flags & ROUTER_FLAG_PUBLIC or router.address != wire.src:
         return drop(core, w, STAGE_FABRIC, DROP_IGW_NO_PUBLIC_ADDRESS, target.place, target.detail)
@@ -162,7 +164,7 @@ cdef inline bint internet(Core* core, Walk* w, const Wire* wire, const Target* t
         return too_big(core, w, wire, target.place, target.detail)
     if router.public_address:
         set_wire_source(w, router.public_address)
-    return outside(core, w, wire, target, target.place)
+    return outside(core, w, wire, c, target, target.place)
 
 
 cdef inline bint routed(Core* core, Walk* w, const Wire* wire, const Subnet* subnet, uint32_t sender) noexcept nogil:
@@ -193,12 +195,13 @@ cdef inline bint routed(Core* core, Walk* w, const Wire* wire, const Subnet* sub
     if target.kind == TARGET_NODE:
         return fits_leg(core, w, wire, target.router, place) and to_node(core, w, target.router, place, sender)
     if target.kind == TARGET_INTERNET:
-        return internet(core, w, wire, target, sender)
+        return internet(core, w, wire, &core.fib.classes[number], target, sender)
     if target.kind == TARGET_OUTSIDE:
         if not fits(w, wire.length, core.fib.fabric.internet_mtu) and wire.fragment & PACKET_FLAG_DF:
             complains(core, w, ERROR_FRAG_NEEDED, wire_ttl(w) + 1, core.fib.fabric.internet_mtu)
             return drop(core, w, STAGE_FABRIC, DROP_FABRIC_MTU, place, target.detail)
-        return outside(core, w, wire, target, place)
+        return (leads_outside(core, w, wire, &core.fib.classes[number], target, place)
+                and outside(core, w, wire, &core.fib.classes[number], target, place))
     if target.kind == TARGET_NAT:
         return unknown(core, w, STAGE_FABRIC, place, target.detail)
     if target.kind == TARGET_QUOTA:

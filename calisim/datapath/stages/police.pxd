@@ -178,8 +178,8 @@ cdef inline bint ask(Core* core, Walk* w, Suspect* s, uint32_t pod, bint ingress
     """One side's program.      Sets  a hit      Drops  POLICY_EGRESS, POLICY_INGRESS"""
     cdef uint32_t decider
     cdef bint allowed = judge(&core.fib, pod, ingress, s, &decider)
-    core.hits[decider] += decider != 0
     if decider:
+        core.hits[decider] += 1
         if w.carry.trail.hits[HITS - 1]:
             unsteady(w)
         w.carry.trail.hits[HITS - 1] = w.carry.trail.hits[0]

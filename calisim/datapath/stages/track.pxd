@@ -103,8 +103,9 @@ cdef inline uint64_t pair(uint32_t first, uint32_t second) noexcept nogil:
 
 
 cdef inline bint equal(const Tuple* a, const Tuple* b) noexcept nogil:
-    return (a.key == b.key and pair(a.src, a.dst) == pair(b.src, b.dst) and a.protocol == b.protocol and a.flags == b.flags
-            and a.sport == b.sport and a.dport == b.dport)
+    return a == b or (
+        a.key == b.key and pair(a.src, a.dst) == pair(b.src, b.dst) and a.protocol == b.protocol and a.flags == b.flags
+        and a.sport == b.sport and a.dport == b.dport)
 
 
 cdef inline bint is_original(const Connection* c, const Tuple* t) noexcept nogil:

@@ -123,7 +123,7 @@ cdef inline bint tracked(Core* core, Walk* w) noexcept nogil:
         return local_in(core, w)
     if not ttl_and_mtu(core, w) or not policed(core, w) or not served(core, w, True) or not translate(core, w):
         return False
-    if not fits(w, w.packet.length, w.route.mtu) or came_in_pieces(core, w):
+    if w.packet.length > w.route.mtu or came_in_pieces(core, w):       # else its length was measured above
         return proceed(core, w, STAGE_FRAGMENT, w.id, w.route.mtu, STAGE_FRAGMENT, w.id)
     return True
 
