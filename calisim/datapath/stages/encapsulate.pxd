@@ -20,7 +20,7 @@ cdef inline uint16_t flow_port(const Core* core, const Walk* w) noexcept nogil:
     if t.sport > t.dport:
         t.sport, t.dport = t.dport, t.sport
     return 32768 + draw4(
-        core.fib.fabric.seed, t.src, t.dst,
+        core.fib.begun, t.src, t.dst,
         <uint64_t>t.protocol << 32 | <uint64_t>t.sport << 16 | t.dport) % 28232
 
 

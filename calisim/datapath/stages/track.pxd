@@ -15,12 +15,14 @@ from calisim.datapath.stages.expiry cimport later
 from calisim.datapath.stages.ties cimport look_at
 
 cdef enum:
+    AHEAD = 8                                  # records that are asked for before they are written
     FLAGS_SHIFT = 56                           # the tag's highest bit, above every index_mask
     SOURCE_SHIFT = 62                          # below: set of slots that lead to a source's last connection
     PAIR = 0x80000000                          # of a slot: the next record is that of its tuple in the other kind of tracking
 
 cdef extern from "intrinsics.h":
     uint64_t fold(uint64_t a, uint64_t b) nogil
+    void prefetch_write(const void* address) nogil
     ctypedef void aside                # of a function that is rarely called
 
 
@@ -316,6 +318,7 @@ cdef inline Connection* enter(
     cdef uint32_t position = core.connection_count
     cdef Connection* c = &core.connections[position]
     cdef uint32_t* ordinal = &core.ordinals[router * 2 + (original.flags != 0)]
+    prefetch_write(c + AHEAD)
     core.connection_count += 1
     ordinal[0] += 1
     c.key, c.ordinal = original.key, ordinal[0]

@@ -103,7 +103,7 @@ cdef inline void range_for(const Tuple* original, uint32_t* low, uint32_t* span)
 cdef inline uint64_t chance_of(const Core* core, const Tuple* original) noexcept nogil:
     """What a search for its port draws from."""
     return draw4(
-        core.fib.fabric.seed, original.key, <uint64_t>original.src << 32 | original.dst,
+        core.fib.begun, original.key, <uint64_t>original.src << 32 | original.dst,
         <uint64_t>original.sport << 32 | <uint64_t>original.dport << 16 | original.protocol)
 
 

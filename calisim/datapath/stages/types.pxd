@@ -74,6 +74,7 @@ cdef struct Tables:
     uint32_t subnet_count
     uint32_t endpoint_count
     uint32_t place_count             # the highest id
+    uint64_t begun                   # stir(0, the seed): what draws begin with
 
 
 # A direction of a connection at a router: the key of conntrack and of the groups' tracking.
