@@ -9,7 +9,7 @@ from calisim.datapath.stages.types cimport *
 from calisim.datapath.stages.chance cimport stir
 from calisim.datapath.stages.conntrack cimport has_ports
 from calisim.datapath.stages.lookup cimport class_of, may_reside, resident, resolve
-from calisim.datapath.stages.flows cimport ask_for_first_leg, ask_for_second_leg
+from calisim.datapath.stages.flows cimport ask_for_first_leg, ask_for_second_leg, hash_of_key, key_of
 from calisim.datapath.stages.track cimport (
     PAIR, answer_to, beside, concerns, hash_of, inverse, record_of, seat_of, source_hash, tuple_of)
 from calisim.datapath.stages.translate cimport chance_of, range_for
@@ -126,6 +126,12 @@ cdef inline Tuple outer_out(const Glance* g) noexcept nogil:
         ENCAPSULATIONS[g.route.encap].protocol, CONNECTION_FLAG_TRACKED_BY_FABRIC)
 
 
+cdef inline void ask_for_note(Core* core, const Packet* packet) noexcept nogil:
+    """Where the journey will be looked for if it ends here, of a packet of a known connection."""
+    cdef Key key = key_of(packet)
+    prefetch_write(&core.flow_index[hash_of_key(&key) & core.flow_index_mask])
+
+
 cdef inline void glance(Core* core, const Carry* carries, uint32_t count, Glance* glances) noexcept nogil:
     """Uses the carries of one frame but for short cuts.      Sets  their glances"""
     cdef const Tables* fib = &core.fib
@@ -136,6 +142,7 @@ cdef inline void glance(Core* core, const Carry* carries, uint32_t count, Glance
     cdef Glance* g
     cdef Tuple outer
     cdef uint32_t cuts = 0
+    cdef bint known
     for i in range(count):
         if carries[i].flow:
             cuts += 1
@@ -203,7 +210,8 @@ cdef inline void glance(Core* core, const Carry* carries, uint32_t count, Glance
         if carry.device != DEVICE_VETH and carry.device != DEVICE_LOOPBACK:
             resolve(fib, carry.router, g.src, g.class_of_src, &g.back)
         g.out.tuple.flags, g.out.seat.hash = 0, beside(g.seat.hash)
-        if not ask_for_records(core, &g.seat) and (
+        known = ask_for_records(core, &g.seat)
+        if not known and (
                 fib.classes[g.class_of_src].flags & CLASS_FLAG_MASQUERADE
                 and not fib.classes[g.class_of_dst].flags & CLASS_FLAG_EXEMPT):
             ask_for_translation(core, g)
@@ -212,6 +220,8 @@ cdef inline void glance(Core* core, const Carry* carries, uint32_t count, Glance
             foresee(core, &outer, &g.out)
         elif g.route.kind >= ADJACENCY_ATTACHED:
             foresee_same(g, &g.out)
+        if known and carry.trail.steady and core.leg <= 2:
+            ask_for_note(core, g.packet)
         if carry.device == DEVICE_ETHERNET:
             if carry.encap:
                 ask_for_records(core, &g.into.seat)

@@ -7,6 +7,12 @@ from calisim.datapath.stages.admit cimport shortest
 from calisim.datapath.stages.flows cimport (
     FLOW_COMPLAINED, FLOW_LISTED, FLOW_ONWARD, FLOW_SHARD, FLOW_WIRED, hash_of_key, is_key, key_of, settle)
 
+cdef extern from "intrinsics.h":
+    void prefetch_write(const void* address) nogil
+
+cdef enum:
+    AHEAD = 8                        # Flows that are asked for before they are written
+
 
 cdef inline bint lasting(const Result* result) noexcept nogil:
     """An end that does not depend on the packet's length."""
@@ -45,6 +51,8 @@ cdef inline uint32_t place_for(
         at = (at + 1) & core.flow_index_mask
     if core.flow_count == core.flow_room:
         return 0
+    prefetch_write(&core.flows[core.flow_count + AHEAD])
+    prefetch_write(&core.flows[core.flow_count + AHEAD].result)
     core.flow_count += 1
     core.flow_index[at] = hash >> 32 << 32 | core.flow_count
     return core.flow_count
