@@ -11,6 +11,7 @@ from libc.string cimport memcpy, memmove, memset
 
 from calisim._vocabulary cimport *
 from calisim.datapath.stages.balance cimport affinity_of
+from calisim.datapath.stages.chance cimport stir
 from calisim.datapath.stages.deparse cimport Draft, Tunnels as TunnelDevices, pour, push_inner, push_outer, still_own
 from calisim.datapath.stages.flows cimport FLOW_SHARD, hash_of_key
 from calisim.datapath.stages.frames cimport CONNECTIONS_A_LEG, EVENTS_A_LEG, walk_frames
@@ -103,6 +104,7 @@ cdef class Tables:
         self.core.fib.routers, self.core.fib.endpoints, self.core.fib.subnets = &routers[0], &endpoints[0], &subnets[0]
         self.core.fib.target_rows, self.core.fib.targets, self.core.fib.rules = &target_rows[0, 0], &targets[0], &rules[0]
         self.core.fib.blocked, self.core.fib.fabric = &blocked[0], &fabric[0]
+        self.core.fib.begun = stir(0, fabric[0].seed)
         self.core.fib.peers, self.core.fib.atoms, self.core.fib.atom_words = &peers[0], &atoms[0, 0], atoms.shape[1]
         self.core.fib.tiers, self.core.fib.steps, self.core.fib.matches = &tiers[0], &steps[0], &matches[0]
         self.core.fib.terms, self.core.fib.indexes = &terms[0], &indexes[0]

@@ -6,8 +6,11 @@ from calisim.datapath.stages.emit cimport emit
 from calisim.datapath.stages.fabric cimport fabric, from_outside, from_place, set_wire_source
 from calisim.datapath.stages.deliver cimport to_host, to_router
 from calisim.datapath.stages.groups cimport acl
-from calisim.datapath.stages.lookup cimport answers, path_mtu
+from calisim.datapath.stages.lookup cimport neighbour, path_mtu
 from calisim.datapath.stages.verdict cimport drop, end, proceed, unknown
+
+cdef extern from "intrinsics.h":
+    ctypedef bint apart                # of a function that is not for all packets
 
 
 cdef inline uint32_t shortest(uint32_t protocol, uint32_t fragment) noexcept nogil:
@@ -19,11 +22,11 @@ cdef inline uint32_t shortest(uint32_t protocol, uint32_t fragment) noexcept nog
     return 28 if protocol == PROTOCOL_UDP or protocol == PROTOCOL_ICMP else 20
 
 
-cdef inline bint host_sends(Core* core, Walk* w, uint32_t host) noexcept nogil:
+cdef inline apart host_sends(Core* core, Walk* w, uint32_t host) noexcept nogil:
     """From inside a subnet directly or through its router, else in through the gateway.      Drops  UNREACHABLE"""
     cdef const Endpoint* endpoint = &core.fib.endpoints[host]
     cdef const Subnet* subnet = &core.fib.subnets[endpoint.subnet]
-    cdef uint32_t next_hop = 0
+    cdef uint32_t owner = 0
     cdef Wire wire = wire_of(w)
     if wire.src == 0:
         set_wire_source(w, endpoint.address)
@@ -31,11 +34,11 @@ cdef inline bint host_sends(Core* core, Walk* w, uint32_t host) noexcept nogil:
     if not endpoint.subnet:
         return from_outside(core, w)
     if wire.dst & subnet.mask == subnet.network and wire.dst != subnet.gateway:
-        next_hop = wire.dst
-        if not answers(&core.fib, endpoint.subnet, next_hop):
+        owner = neighbour(core, w, endpoint.subnet, wire.dst)
+        if not owner:
             return drop(core, w, STAGE_ENDPOINT, DROP_UNREACHABLE, 0, 0)
     wire = wire_of(w)
-    return fabric(core, w, &wire, endpoint.subnet, next_hop, 0)
+    return fabric(core, w, &wire, endpoint.subnet, owner, 0)
 
 
 cdef inline bint wrap(Core* core, Walk* w) noexcept nogil:
@@ -57,7 +60,7 @@ cdef inline bint wrap(Core* core, Walk* w) noexcept nogil:
     return True
 
 
-cdef inline bint is_understood(const Core* core, const Walk* w) noexcept nogil:
+cdef inline apart is_understood(const Core* core, const Walk* w) noexcept nogil:
     """An ICMP packet that is an echo, or an error that quotes neither a later piece nor another error."""
     cdef const Header* header
     if is_echo(w.packet.dport):
@@ -89,7 +92,7 @@ cdef inline bint sound(Core* core, Walk* w, bint known_encap, uint32_t where) no
     return True
 
 
-cdef inline bint place_sends(Core* core, Walk* w, bint known_encap, uint32_t place) noexcept nogil:
+cdef inline apart place_sends(Core* core, Walk* w, bint known_encap, uint32_t place) noexcept nogil:
     """The cloud's router itself: an ICMP error.      Drops  ADDRESS_UNUSED and FABRIC's"""
     if place <= core.fib.router_count or place > core.fib.place_count:
         return drop(core, w, STAGE_ENDPOINT, DROP_ADDRESS_UNUSED, 0, 0)
@@ -117,7 +120,7 @@ cdef inline bint can_resume(const Core* core, const Packet* packet, const Header
     return DEVICE_VETH < header.device <= DEVICE_LOOPBACK
 
 
-cdef inline bint go_on(Core* core, Walk* w, bint known_encap) noexcept nogil:
+cdef inline apart go_on(Core* core, Walk* w, bint known_encap) noexcept nogil:
     """A piece or a whole goes on in the middle of the way.      Drops  ADDRESS_UNUSED, MALFORMED, ENDPOINT_DOWN, NACL_IN"""
     cdef const Header* header = &core.headers[w.carry.row]
     cdef uint32_t at = header.resume_at

@@ -10,6 +10,9 @@ from calisim.datapath.stages.expiry cimport later
 from calisim.datapath.stages.track cimport redirected
 from calisim.datapath.stages.verdict cimport drop, object_to
 
+cdef extern from "intrinsics.h":
+    ctypedef void aside                # of a function that is rarely called
+
 cdef enum:
     CHOICE_OF_ENDPOINT = 1           # << 32: these draws are apart from those of ports
 
@@ -147,7 +150,7 @@ cdef inline void redirect(Walk* w, uint32_t address, uint16_t port) noexcept nog
         w.result.flags |= RESULT_FLAG_DNAT
 
 
-cdef inline void open_service(Core* core, Walk* w, const Frontend* frontend) noexcept nogil:
+cdef inline aside open_service(Core* core, Walk* w, const Frontend* frontend) noexcept nogil:
     """The packet that opens a connection to a service.      Sets  dst, dport (DNAT), w.marked; w.refusal"""
     cdef const Service* service = &core.fib.services[frontend.service]
     cdef const Backend* chosen
@@ -169,7 +172,7 @@ cdef inline void open_service(Core* core, Walk* w, const Frontend* frontend) noe
     redirect(w, chosen.address, chosen.port)
 
 
-cdef inline void redirect_error(Walk* w) noexcept nogil:
+cdef inline aside redirect_error(Walk* w) noexcept nogil:
     """An error about an answer, from whom the answer went to: to the endpoint, quoting the answer as that made it."""
     cdef const Connection* c = w.connection
     w.result.dst = w.quote.quote_src = c.reply_src

@@ -10,9 +10,10 @@ cdef inline uint64_t stir(uint64_t state, uint64_t word) noexcept nogil:
     return state ^ (state >> 31)
 
 
-cdef inline uint64_t draw4(uint64_t a, uint64_t b, uint64_t c, uint64_t d) noexcept nogil:
-    return stir(stir(stir(stir(0, a), b), c), d)
+cdef inline uint64_t draw4(uint64_t begun, uint64_t b, uint64_t c, uint64_t d) noexcept nogil:
+    """Of four words, the first of which has been stirred already (Tables.begun)."""
+    return stir(stir(stir(begun, b), c), d)
 
 
 cdef inline uint64_t draw5(uint64_t a, uint64_t b, uint64_t c, uint64_t d, uint64_t e) noexcept nogil:
-    return stir(draw4(a, b, c, d), e)
+    return stir(draw4(stir(0, a), b, c, d), e)

@@ -9,6 +9,9 @@ from calisim.datapath.stages.track cimport (
 from calisim.datapath.stages.tcp cimport follow_tcp, Fate, FATE_BELONGS, FATE_INVALID, FATE_OPENS
 from calisim.datapath.stages.verdict cimport drop
 
+cdef extern from "intrinsics.h":
+    ctypedef bint apart                # of a function that is not for all packets
+
 
 cdef inline Tuple tuple_now(const Walk* w) noexcept nogil:
     """The packet's tuple at this router (inner header)."""
@@ -80,12 +83,12 @@ cdef inline bint follows_suit(const Connection* c, const Packet* packet) noexcep
 
 cdef inline void miss(Walk* w, uint64_t hash) noexcept nogil:
     """No live connection has the tuple."""
-    if w.trail.absent or not hash:
+    if w.carry.trail.absent or not hash:
         unsteady(w)
-    w.trail.absent = hash
+    w.carry.trail.absent = hash
 
 
-cdef inline bint relate(Core* core, Walk* w) noexcept nogil:
+cdef inline apart relate(Core* core, Walk* w) noexcept nogil:
     """The connection that an ICMP error is about (RELATED), by its quote; it is not changed.
 
     Uses   w.quote    Sets  w.tracking, w.connection; in the answers' direction the destination and the quoted source (UNNAT)

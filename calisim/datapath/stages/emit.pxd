@@ -7,29 +7,33 @@ from calisim.datapath.stages.types cimport Core, Walk, is_error, unsteady
 cdef extern from *:
     bint unlikely(bint condition) nogil        # Cython's own: what follows is compiled apart
 
+cdef extern from "intrinsics.h":
+    ctypedef void aside                # of a function that is rarely called,
+    ctypedef void built_in             # and of one whose arguments are constants wherever it is called
+
 
 # A crossing of Trail.crossings: device << 3 | direction << 2 | encapsulated << 1 | at no router, and a bit that is always set.
 cdef enum:
     CROSSING = 128
 
 
-cdef inline void emit(
+cdef inline built_in emit(
     Core* core, Walk* w, uint32_t device, uint32_t direction, uint32_t stage, uint32_t endpoint, uint32_t detail,
 ) noexcept nogil:
     """Uses the headers as they are now, w.id."""
-    cdef uint32_t length = w.carry.outer_length if w.carry.encap else w.packet.length
     cdef uint64_t* link = &core.links[((<size_t>w.id * DEVICE_COUNT + device) * 2 + direction) * 2]
+    cdef uint32_t crossed = w.carry.trail.crossings
     link[0] += 1
-    link[1] += length
-    if w.trail.crossings >> 24:
+    link[1] += w.carry.outer_length if w.carry.encap else w.packet.length
+    if crossed >> 24:
         unsteady(w)
-    w.trail.crossings = (
-        w.trail.crossings << 8 | CROSSING | device << 3 | direction << 2 | (w.carry.encap != 0) << 1 | (w.id == 0))
+    w.carry.trail.crossings = (
+        crossed << 8 | (CROSSING | device << 3 | direction << 2) | (w.carry.encap != 0) << 1 | (w.id == 0))
     if unlikely(core.wants_events):
         record(core, w, device, direction, stage, endpoint, detail)
 
 
-cdef inline void record(
+cdef inline aside record(
     Core* core, Walk* w, uint32_t device, uint32_t direction, uint32_t stage, uint32_t endpoint, uint32_t detail,
 ) noexcept nogil:
     """The EVENT row; the door has made room for it."""

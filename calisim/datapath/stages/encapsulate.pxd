@@ -5,7 +5,7 @@ from calisim.datapath.stages.types cimport *
 from calisim.datapath.stages.chance cimport draw4
 from calisim.datapath.stages.conntrack cimport tuple_now
 from calisim.datapath.stages.emit cimport emit
-from calisim.datapath.stages.lookup cimport answers, path_mtu
+from calisim.datapath.stages.lookup cimport neighbour, path_mtu
 from calisim.datapath.stages.tunnel cimport made, taken
 from calisim.datapath.stages.verdict cimport drop, object_to, proceed, unknown
 
@@ -20,24 +20,24 @@ cdef inline uint16_t flow_port(const Core* core, const Walk* w) noexcept nogil:
     if t.sport > t.dport:
         t.sport, t.dport = t.dport, t.sport
     return 32768 + draw4(
-        core.fib.fabric.seed, t.src, t.dst,
+        core.fib.begun, t.src, t.dst,
         <uint64_t>t.protocol << 32 | <uint64_t>t.sport << 16 | t.dport) % 28232
 
 
-cdef inline bint tunnel_link(Core* core, Walk* w, uint32_t* next_hop) noexcept nogil:
-    """The outer header's own way out: somebody on the link, or the gateway (next_hop 0).      Drops  UNREACHABLE"""
-    next_hop[0] = 0
+cdef inline bint tunnel_link(Core* core, Walk* w, uint32_t* owner) noexcept nogil:
+    """The outer header's own way out: somebody on the link, or the gateway (owner 0).      Drops  UNREACHABLE"""
+    owner[0] = 0
     if w.result.outer_dst & w.router.link_mask == w.router.link:
-        next_hop[0] = w.result.outer_dst
-        if not answers(&core.fib, w.router.subnet, w.result.outer_dst):
+        owner[0] = neighbour(core, w, w.router.subnet, w.result.outer_dst)
+        if not owner[0]:
             return drop(core, w, STAGE_LOOKUP, DROP_UNREACHABLE, w.id, 0)
     return True
 
 
-cdef inline bint encapsulate(Core* core, Walk* w, uint32_t* next_hop) noexcept nogil:
+cdef inline bint encapsulate(Core* core, Walk* w, uint32_t* owner) noexcept nogil:
     """The outer header, and its own way out.
 
-    Uses   w.route, inner header    Sets  outer header, encap, ENCAP; next_hop on the link, 0 the gateway
+    Uses   w.route, inner header    Sets  outer header, encap, ENCAP; owner: who gets it on the link, 0 the gateway
     Drops  MALFORMED, MTU_EXCEEDED, SNAT_PORTS_EXHAUSTED, UNREACHABLE
     """
     cdef const Encapsulation* encap = &ENCAPSULATIONS[w.route.encap]
@@ -65,7 +65,7 @@ cdef inline bint encapsulate(Core* core, Walk* w, uint32_t* next_hop) noexcept n
             object_to(w, ERROR_FRAG_NEEDED, w.result.ttl, limit - encap.overhead)
             w.error_inside = True
         return drop(core, w, STAGE_ENCAPSULATE, DROP_MTU_EXCEEDED, w.id, w.route.detail)
-    if not made(core, w) or not tunnel_link(core, w, next_hop):
+    if not made(core, w) or not tunnel_link(core, w, owner):
         return False
     if w.carry.outer_length > limit:
         return proceed(core, w, STAGE_ENCAPSULATE, w.id, limit, STAGE_FABRIC_OUT, w.id)

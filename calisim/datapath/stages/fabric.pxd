@@ -4,8 +4,11 @@ from calisim._vocabulary cimport *
 from calisim.datapath.stages.types cimport *
 from calisim.datapath.stages.deliver cimport to_host, to_router
 from calisim.datapath.stages.groups cimport acl
-from calisim.datapath.stages.lookup cimport class_at, dead, neighbour, resident
+from calisim.datapath.stages.lookup cimport class_at, dead, resident
 from calisim.datapath.stages.verdict cimport drop, end, object_to, proceed, unknown
+
+cdef extern from "intrinsics.h":
+    ctypedef bint apart                # of a function that is not for all packets
 
 
 cdef enum:
@@ -33,7 +36,7 @@ cdef inline void complains(Core* core, Walk* w, uint32_t error, uint8_t ttl, uin
         object_to(w, error, ttl, mtu)
 
 
-cdef inline bint too_big(Core* core, Walk* w, const Wire* wire, uint32_t place, uint32_t detail) noexcept nogil:
+cdef inline apart too_big(Core* core, Walk* w, const Wire* wire, uint32_t place, uint32_t detail) noexcept nogil:
     """Longer than a cloud takes: lost with DF, else the fragments' fate is unknown.      Drops  FABRIC_MTU"""
     if wire.fragment & PACKET_FLAG_DF:
         return drop(core, w, STAGE_FABRIC, DROP_FABRIC_MTU, place, detail)
@@ -101,7 +104,7 @@ cdef inline bint age(Core* core, Walk* w, const Wire* wire, uint32_t place) noex
     return True
 
 
-cdef inline bint deliver_anyhow(Core* core, Walk* w, const Wire* wire, uint32_t place, uint32_t sender) noexcept nogil:
+cdef inline apart deliver_anyhow(Core* core, Walk* w, const Wire* wire, uint32_t place, uint32_t sender) noexcept nogil:
     """Provider plain: whoever has the address gets it, pods included.      Drops  FABRIC_NO_OWNER"""
     cdef const Class* c = &core.fib.classes[class_at(core, w, wire.dst)]
     cdef uint32_t owner = resident(&core.fib, c, wire.dst)
@@ -120,9 +123,10 @@ cdef inline bint is_private(uint32_t address) noexcept nogil:
             or address >> 22 == 0x191 or address >> 16 == 0xA9FE)
 
 
-cdef inline bint leads_outside(Core* core, Walk* w, const Wire* wire, const Target* target, uint32_t place) noexcept nogil:
+cdef inline bint leads_outside(
+    Core* core, Walk* w, const Wire* wire, const Class* c, const Target* target, uint32_t place,
+) noexcept nogil:
     """A default route is none for what nobody outside can know: pods, subnets, private addresses.      Drops  FABRIC_NO_ROUTE"""
-    cdef const Class* c = &core.fib.classes[class_at(core, w, wire.dst)]
     if not c.host and not c.public and (
             c.flags & (CLASS_FLAG_SUBNET | CLASS_FLAG_POOL) or (target.kind == TARGET_INTERNET and is_private(wire.dst))):
         complains(core, w, ERROR_NET_UNREACHABLE, wire_ttl(w) + 1, 0)
@@ -130,28 +134,29 @@ cdef inline bint leads_outside(Core* core, Walk* w, const Wire* wire, const Targ
     return True
 
 
-cdef inline bint outside(Core* core, Walk* w, const Wire* wire, const Target* target, uint32_t place) noexcept nogil:
-    """Beyond the gateway: a host, a public address of ours, or the rest of the world.      Drops  FABRIC_NO_ROUTE"""
-    cdef const Class* c = &core.fib.classes[class_at(core, w, wire.dst)]
+cdef inline bint outside(
+    Core* core, Walk* w, const Wire* wire, const Class* c, const Target* target, uint32_t place,
+) noexcept nogil:
+    """Beyond the gateway: a host, a public address of ours, or the rest of the world."""
     cdef uint32_t limit = min(core.fib.fabric.mtu, core.fib.fabric.internet_mtu)
     if c.public and not c.host:
         set_wire_destination(w, core.fib.routers[c.public].address)
         return to_router(w, c.public, 0, True)
-    if not c.host and not leads_outside(core, w, wire, target, place):
-        return False
     if target.kind == TARGET_OUTSIDE and not fits(w, wire.length, limit) and not wire.fragment & PACKET_FLAG_DF:
         return proceed(core, w, STAGE_FABRIC, place, limit, STAGE_DELIVER, c.host)
     return to_host(core, w, c.host) if c.host else end(core, w, VERDICT_EXITED, STAGE_FABRIC, place)
 
 
-cdef inline bint internet(Core* core, Walk* w, const Wire* wire, const Target* target, uint32_t sender) noexcept nogil:
+cdef inline bint internet(
+    Core* core, Walk* w, const Wire* wire, const Class* c, const Target* target, uint32_t sender,
+) noexcept nogil:
     """The internet gateway.      Drops  FABRIC_NO_ROUTE, IGW_NO_PUBLIC_ADDRESS, FABRIC_MTU      Sets  the wire's source"""
     cdef const Router* router = &core.fib.routers[sender]
     cdef uint32_t owner
     if router.address != wire.src:             # it sends in another's name
         owner = core.fib.classes[class_at(core, w, wire.src)].interface
         router = &core.fib.routers[owner if owner <= core.fib.router_count else 0]
-    if not leads_outside(core, w, wire, target, target.place):
+    if not leads_outside(core, w, wire, c, target, target.place):
         return False
     if not router.flags & ROUTER_FLAG_PUBLIC or router.address != wire.src:
         return drop(core, w, STAGE_FABRIC, DROP_IGW_NO_PUBLIC_ADDRESS, target.place, target.detail)
@@ -159,7 +164,7 @@ cdef inline bint internet(Core* core, Walk* w, const Wire* wire, const Target* t
         return too_big(core, w, wire, target.place, target.detail)
     if router.public_address:
         set_wire_source(w, router.public_address)
-    return outside(core, w, wire, target, target.place)
+    return outside(core, w, wire, c, target, target.place)
 
 
 cdef inline bint routed(Core* core, Walk* w, const Wire* wire, const Subnet* subnet, uint32_t sender) noexcept nogil:
@@ -190,12 +195,13 @@ cdef inline bint routed(Core* core, Walk* w, const Wire* wire, const Subnet* sub
     if target.kind == TARGET_NODE:
         return fits_leg(core, w, wire, target.router, place) and to_node(core, w, target.router, place, sender)
     if target.kind == TARGET_INTERNET:
-        return internet(core, w, wire, target, sender)
+        return internet(core, w, wire, &core.fib.classes[number], target, sender)
     if target.kind == TARGET_OUTSIDE:
         if not fits(w, wire.length, core.fib.fabric.internet_mtu) and wire.fragment & PACKET_FLAG_DF:
             complains(core, w, ERROR_FRAG_NEEDED, wire_ttl(w) + 1, core.fib.fabric.internet_mtu)
             return drop(core, w, STAGE_FABRIC, DROP_FABRIC_MTU, place, target.detail)
-        return outside(core, w, wire, target, place)
+        return (leads_outside(core, w, wire, &core.fib.classes[number], target, place)
+                and outside(core, w, wire, &core.fib.classes[number], target, place))
     if target.kind == TARGET_NAT:
         return unknown(core, w, STAGE_FABRIC, place, target.detail)
     if target.kind == TARGET_QUOTA:
@@ -206,21 +212,20 @@ cdef inline bint routed(Core* core, Walk* w, const Wire* wire, const Subnet* sub
 
 
 cdef inline bint fabric(
-    Core* core, Walk* w, const Wire* wire, uint32_t from_subnet, uint32_t next_hop, uint32_t sender,
+    Core* core, Walk* w, const Wire* wire, uint32_t from_subnet, uint32_t owner, uint32_t sender,
 ) noexcept nogil:
-    """A frame leaves an interface. ``next_hop``: an address on the subnet's link that somebody has, 0 the gateway.
+    """A frame leaves an interface. ``owner``: of the next hop's address on the subnet's link, 0: the gateway.
 
     Drops  FABRIC_PROTOCOL, FABRIC_MTU, ADDRESS_UNUSED and the router's
     """
     cdef const Subnet* subnet = &core.fib.subnets[from_subnet]
-    cdef uint32_t owner, flags = core.fib.fabric.flags & (FABRIC_FLAG_DECREMENTS_TTL | FABRIC_FLAG_ROUTES_PODS)
+    cdef uint32_t flags = core.fib.fabric.flags & (FABRIC_FLAG_DECREMENTS_TTL | FABRIC_FLAG_ROUTES_PODS)
     if core.fib.blocked[wire.protocol]:
         return drop(core, w, STAGE_FABRIC, DROP_FABRIC_PROTOCOL, subnet.place, core.fib.fabric.detail)
     # a Linux router looks at the TTL first (age)
-    if (next_hop or flags != FABRIC_FLAG_DECREMENTS_TTL) and not fits(w, wire.length, core.fib.fabric.mtu):
+    if (owner or flags != FABRIC_FLAG_DECREMENTS_TTL) and not fits(w, wire.length, core.fib.fabric.mtu):
         return too_big(core, w, wire, subnet.place, core.fib.fabric.detail)
-    if next_hop:
-        owner = neighbour(&core.fib, from_subnet, next_hop)
+    if owner:
         if core.fib.endpoints[owner].kind == ENDPOINT_NODE:
             return to_router(w, core.fib.endpoints[owner].router, sender, False)
         if wire.dst != core.fib.endpoints[owner].address:
@@ -231,7 +236,7 @@ cdef inline bint fabric(
     return routed(core, w, wire, subnet, sender)
 
 
-cdef inline bint from_outside(Core* core, Walk* w) noexcept nogil:
+cdef inline apart from_outside(Core* core, Walk* w) noexcept nogil:
     """A host outside the VPCs sends.      Drops  FABRIC_NO_ROUTE, TTL_EXCEEDED, NACL_IN, FABRIC_NO_OWNER"""
     cdef Wire wire = wire_of(w)
     cdef const Class* c = &core.fib.classes[class_at(core, w, wire.dst)]
@@ -257,7 +262,7 @@ cdef inline bint from_outside(Core* core, Walk* w) noexcept nogil:
     return fits_leg(core, w, &wire, owner, place) and to_owner(core, w, owner, &wire, place, 0)
 
 
-cdef inline bint from_place(Core* core, Walk* w, uint32_t place) noexcept nogil:
+cdef inline apart from_place(Core* core, Walk* w, uint32_t place) noexcept nogil:
     """The router itself sends: neither aged nor filtered on its way out.      Drops  FABRIC_NO_ROUTE, UNREACHABLE, NACL_IN"""
     cdef Wire wire = wire_of(w)
     cdef const Class* c = &core.fib.classes[class_at(core, w, wire.dst)]

@@ -1,18 +1,21 @@
 """Frames of packets: out of their endpoints, through a leg, and on to the shards of their next routers."""
 from libc.stdint cimport uint32_t
-from libc.string cimport memset
+from libc.string cimport memcpy, memset
 from calisim._vocabulary cimport *
 from calisim.datapath.stages.types cimport *
 from calisim.datapath.stages.admit cimport admit
 from calisim.datapath.stages.exception cimport complain, hand_on
 from calisim.datapath.stages.flows cimport FLOW_SHARD, first_leg, go_on, retreat, second_leg
 from calisim.datapath.stages.glance cimport ask_for_senders, glance, resume
+from calisim.datapath.stages.lookup cimport class_seen
 from calisim.datapath.stages.noting cimport note
 from calisim.datapath.stages.ties cimport answer_calls, next_recall
 from calisim.datapath.stages.walk cimport walk
 
 cdef extern from "intrinsics.h":
     void prefetch_read(const void* address) nogil
+    ctypedef void aside                # of a function that is rarely called,
+    ctypedef void flat                 # and of one that has all callees built in that are neither laid aside nor apart
 
 cdef enum:
     CONNECTIONS_A_LEG = 5            # conntrack's, those of the tunnels that end and begin here, and the groups' in and out
@@ -130,7 +133,6 @@ cdef inline Py_ssize_t admit_frame(Core* core, Batch* batch, Carry* onward, Py_s
         start(core, &w, waiting[i].row)
         if admit(core, &w):
             onward[kept[0]] = w.carry
-            onward[kept[0]].trail = w.trail
             kept[0] += 1
         elif core.wants_born:
             beget(core, &w)
@@ -185,22 +187,18 @@ cdef inline void cut_short(Core* core, const Carry* carry) noexcept nogil:
         out.count += 1
 
 
-cdef inline void walk_on(Core* core, const Carry* carry, const Glance* seen) noexcept nogil:
+cdef inline flat walk_on(Core* core, const Carry* carry, const Glance* seen) noexcept nogil:
     """One leg of one packet."""
     cdef Result before
-    cdef Carry* onward
     cdef Walk w
     if core.leg == 2 and carry.trail.steady:
-        before = core.results[carry.row]
-    resume(core, &w, carry)
-    w.glance = seen
-    w.seat = seen.seat
+        memcpy(&before, &core.results[carry.row], sizeof(Result))       # of an assignment gcc makes one for each field
+    resume(core, &w, carry, seen)
     if walk(core, &w):
-        onward = place_in(core, core.shards[w.carry.router])
-        onward[0] = w.carry
-        onward.trail = w.trail
+        w.carry.class_of_dst, w.carry.class_of_src = class_seen(core, seen, w.result.dst), class_seen(core, seen, w.result.src)
+        place_in(core, core.shards[w.carry.router])[0] = w.carry
         return
-    if w.trail.steady:
+    if w.carry.trail.steady:
         note(core, &w, carry, &before)
     if core.wants_born:
         beget(core, &w)
@@ -218,14 +216,13 @@ cdef inline void walk_after_all(Core* core, const Carry* cut) noexcept nogil:
                 beget(core, &w)
             return
         carry = w.carry
-        carry.trail = w.trail
     else:
         retreat(core, cut, &carry)
     glance(core, &carry, 1, &seen)
     walk_on(core, &carry, &seen)
 
 
-cdef inline void beget(Core* core, const Walk* w) noexcept nogil:
+cdef inline aside beget(Core* core, const Walk* w) noexcept nogil:
     """What a journey that has ended gives rise to."""
     if w.result.verdict == VERDICT_CONTINUED:
         hand_on(core, w)
@@ -237,9 +234,11 @@ cdef inline void start(Core* core, Walk* w, Py_ssize_t row) noexcept nogil:
     """A packet that has seen nothing yet."""
     cdef const Packet* packet = &core.packets[row]
     cdef Result* result = &core.results[row]
-    memset(w, 0, sizeof(Walk))
+    untouched(w)
+    w.id = 0
+    memset(&w.carry, 0, sizeof(Carry))
     memset(result, 0, sizeof(Result))
     w.packet, w.result, w.carry.row, w.carry.tos = packet, result, row, packet.tos
-    w.trail.steady, w.trail.slack, w.trail.reach, w.trail.home = core.caching, 0xFFFF, 0xFFFF, core.shard
+    w.carry.trail.steady, w.carry.trail.slack, w.carry.trail.reach, w.carry.trail.home = core.caching, 0xFFFF, 0xFFFF, core.shard
     result.src, result.dst, result.sport, result.dport = packet.src, packet.dst, packet.sport, packet.dport
     result.ttl = packet.ttl

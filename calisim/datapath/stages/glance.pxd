@@ -7,11 +7,11 @@ from libc.stdint cimport uint32_t, uint64_t
 from calisim._vocabulary cimport *
 from calisim.datapath.stages.types cimport *
 from calisim.datapath.stages.chance cimport stir
-from calisim.datapath.stages.conntrack cimport has_ports, tuple_now
+from calisim.datapath.stages.conntrack cimport has_ports
 from calisim.datapath.stages.lookup cimport class_of, may_reside, resident, resolve
-from calisim.datapath.stages.flows cimport ask_for_first_leg, ask_for_second_leg
-from calisim.datapath.stages.groups cimport group_tuple
-from calisim.datapath.stages.track cimport PAIR, answer_to, beside, concerns, hash_of, inverse, record_of, seat_of, source_hash
+from calisim.datapath.stages.flows cimport ask_for_first_leg, ask_for_second_leg, hash_of_key, key_of
+from calisim.datapath.stages.track cimport (
+    PAIR, answer_to, beside, concerns, hash_of, inverse, record_of, seat_of, source_hash, tuple_of)
 from calisim.datapath.stages.translate cimport chance_of, range_for
 
 cdef extern from "intrinsics.h":
@@ -19,29 +19,17 @@ cdef extern from "intrinsics.h":
     void prefetch_write(const void* address) nogil
 
 
-cdef inline void face(Core* core, Walk* w, const Carry* carry) noexcept nogil:
-    """A packet in front of its next router."""
-    w.packet, w.result = &core.packets[carry.row], &core.results[carry.row]
-    w.id = carry.router
-    w.router = &core.fib.routers[carry.router]
-
-
-cdef inline void resume(Core* core, Walk* w, const Carry* carry) noexcept nogil:
-    """Nothing has happened yet on its leg."""
-    face(core, w, carry)
-    w.carry = carry[0]
-    w.connection = NULL
-    w.inside = NULL
-    w.quote = NULL
-    w.error = w.error_src = 0
-    w.error_inside = w.marked = w.redirected = False
-    w.refusal = REFUSAL_NONE
-    w.trail = carry.trail                      # the first router's goes on from the endpoint
-    w.trail.router = carry.router
+cdef inline void resume(const Core* core, Walk* w, const Carry* carry, const Glance* seen) noexcept nogil:
+    """A packet whose leg begins."""
+    untouched(w)
+    w.packet, w.result, w.id, w.router = seen.packet, seen.result, carry.router, seen.router
+    w.glance, w.seat = seen, seen.seat
+    w.carry = carry[0]                         # the first router's trail goes on from the endpoint
+    w.carry.trail.router = carry.router
     if core.leg > 1:
-        w.trail.marks = 0
-        w.trail.crossings = w.trail.hits[0] = w.trail.hits[1] = 0
-        w.trail.absent = 0
+        w.carry.trail.marks = 0
+        w.carry.trail.crossings = w.carry.trail.hits[0] = w.carry.trail.hits[1] = 0
+        w.carry.trail.absent = 0
 
 
 cdef inline Seat ask_for(Core* core, uint64_t hash) noexcept nogil:
@@ -51,7 +39,7 @@ cdef inline Seat ask_for(Core* core, uint64_t hash) noexcept nogil:
 
 
 cdef inline bint ask_for_records(Core* core, Seat* seat) noexcept nogil:
-    """Conntrack's and the groups', of any such tuple. True: there are some, alive or not.      Sets  seat, else"""
+    """Conntrack's and the groups', of any such tuple. True: there are some, alive or not.      Sets  seat: at the first"""
     cdef uint64_t at = seat.at, slot = core.index[at]
     cdef bint found = False
     while slot:
@@ -59,6 +47,7 @@ cdef inline bint ask_for_records(Core* core, Seat* seat) noexcept nogil:
             prefetch_write(record_of(core, slot))
             if slot & <uint64_t>PAIR:
                 prefetch_write(record_of(core, slot) + 1)
+            seat.at = seat.at if found else at
             found = True
         at = (at + 1) & core.index_mask
         slot = core.index[at]
@@ -85,14 +74,14 @@ cdef inline void ask_for_senders(Core* core, const Waiting* waiting, Py_ssize_t 
             prefetch_write(&core.hits[core.fib.endpoints[ingress].detail])
 
 
-cdef inline void ask_for_translation(Core* core, const Walk* w, Glance* g) noexcept nogil:
+cdef inline void ask_for_translation(Core* core, Glance* g) noexcept nogil:
     """Where the connection that a packet opens will be entered when it is masqueraded, as far as it can be known: with the
     first port of a search, or with its own. What the security groups will ask for lies beside it."""
     cdef const Tuple* original = &g.tuple
     cdef Tuple reply = inverse(original)
     cdef uint32_t low, span
-    reply.dst = device_address(w.router, g.route.device)
-    if has_ports(original.protocol) and w.router.flags & ROUTER_FLAG_RANDOM_FULLY:
+    reply.dst = device_address(g.router, g.route.device)
+    if has_ports(original.protocol) and g.router.flags & ROUTER_FLAG_RANDOM_FULLY:
         g.chance, g.drawn = chance_of(core, original), True
         range_for(original, &low, &span)
         answer_to(reply.protocol, &reply.sport, &reply.dport, low + stir(g.chance, 0) % span)
@@ -103,18 +92,35 @@ cdef inline void ask_for_translation(Core* core, const Walk* w, Glance* g) noexc
     g.out.tuple.flags = CONNECTION_FLAG_TRACKED_BY_FABRIC
 
 
-cdef inline void foresee(Core* core, Walk* w, bint outbound, Foresight* foreseen) noexcept nogil:
-    """The tuple that the security groups will ask for, and of a tunnel conntrack, as far as it can be known (without NAT)."""
-    cdef Wire wire
-    if outbound and w.route.kind == ADJACENCY_TUNNEL:
-        wire.src, wire.dst = w.router.address, w.route.next_hop
-        wire.sport, wire.dport, wire.protocol = 0, ENCAPSULATIONS[w.route.encap].port, ENCAPSULATIONS[w.route.encap].protocol
-    else:
-        if outbound:
-            w.carry.encap = 0
-        wire = wire_of(w)
-    foreseen.tuple = group_tuple(w.router, &wire)
-    foreseen.seat = ask_for(core, hash_of(&foreseen.tuple))
+cdef inline void foresee(Core* core, const Tuple* outer, Foresight* foreseen) noexcept nogil:
+    """A tunnel's packet; conntrack will ask for its tuple, too."""
+    foreseen.tuple, foreseen.seat = outer[0], ask_for(core, hash_of(outer))
+
+
+cdef inline void foresee_same(const Glance* g, Foresight* foreseen) noexcept nogil:
+    """The packet is to the groups what it is to conntrack, whose memory is asked for already."""
+    foreseen.tuple, foreseen.seat.at, foreseen.seat.hash = g.tuple, g.seat.at, beside(g.seat.hash)
+    foreseen.tuple.flags = CONNECTION_FLAG_TRACKED_BY_FABRIC
+
+
+cdef inline Tuple outer_in(const Carry* carry, const Glance* g) noexcept nogil:
+    """To the groups, of what comes in encapsulated."""
+    return tuple_of(
+        g.router.key, g.result.outer_src, g.result.outer_dst, carry.outer_sport, carry.outer_dport,
+        ENCAPSULATIONS[carry.encap].protocol, CONNECTION_FLAG_TRACKED_BY_FABRIC)
+
+
+cdef inline Tuple outer_out(const Glance* g) noexcept nogil:
+    """To the groups, of what goes into a tunnel (of VXLAN without its source port)."""
+    return tuple_of(
+        g.router.key, g.router.address, g.route.next_hop, 0, ENCAPSULATIONS[g.route.encap].port,
+        ENCAPSULATIONS[g.route.encap].protocol, CONNECTION_FLAG_TRACKED_BY_FABRIC)
+
+
+cdef inline void ask_for_note(Core* core, const Packet* packet) noexcept nogil:
+    """Where the journey will be looked for if it ends here, of a packet of a known connection."""
+    cdef Key key = key_of(packet)
+    prefetch_write(&core.flow_index[hash_of_key(&key) & core.flow_index_mask])
 
 
 cdef inline void glance(Core* core, const Carry* carries, uint32_t count, Glance* glances) noexcept nogil:
@@ -122,12 +128,12 @@ cdef inline void glance(Core* core, const Carry* carries, uint32_t count, Glance
     cdef const Tables* fib = &core.fib
     cdef uint64_t* counters
     cdef const Carry* carry
-    cdef const Result* result
     cdef const Class* c
     cdef uint32_t i
     cdef Glance* g
-    cdef Walk w
+    cdef Tuple outer
     cdef uint32_t cuts = 0
+    cdef bint known
     for i in range(count):
         if carries[i].flow:
             cuts += 1
@@ -144,20 +150,21 @@ cdef inline void glance(Core* core, const Carry* carries, uint32_t count, Glance
         g, carry = &glances[i], &carries[i]
         if carry.flow:
             continue
-        prefetch_read(&fib.routers[carry.router])
-        prefetch_read(&fib.routers[carry.router].groups)
+        g.packet, g.result, g.router = &core.packets[carry.row], &core.results[carry.row], &fib.routers[carry.router]
+        prefetch_read(g.router)
+        prefetch_read(&g.router.groups)
         counters = &core.links[<size_t>carry.router * DEVICE_COUNT * 4]
         prefetch_write(counters)
         prefetch_write(counters + 8)
         prefetch_write(counters + 16)
         prefetch_write(&core.ordinals[carry.router * 2])
-        result = &core.results[carry.row]
-        g.dst, g.class_of_dst = result.dst, class_of(fib, result.dst)
-        g.src, g.class_of_src = result.src, class_of(fib, result.src)
+        g.dst, g.src = g.result.dst, g.result.src
+        g.class_of_dst = class_of(fib, g.dst) if core.leg == 1 else carry.class_of_dst
+        g.class_of_src = class_of(fib, g.src) if core.leg == 1 else carry.class_of_src
         prefetch_read(&fib.classes[g.class_of_dst])
         prefetch_read(&fib.classes[g.class_of_src])
         if carry.device == DEVICE_VETH:
-            prefetch_read(&fib.endpoints[core.packets[carry.row].ingress])
+            prefetch_read(&fib.endpoints[g.packet.ingress])
     for i in range(count):                     # who has the destination
         g, carry = &glances[i], &carries[i]
         if carry.flow:
@@ -172,15 +179,13 @@ cdef inline void glance(Core* core, const Carry* carries, uint32_t count, Glance
         c = &fib.classes[g.class_of_dst]
         if may_reside(c, carry.router):
             prefetch_read(&fib.endpoints[resident(fib, c, g.dst)])
-        face(core, &w, carry)
-        g.tuple = tuple_now(&w)
+        g.tuple = tuple_of(
+            g.router.key, g.src, g.dst, g.result.sport, g.result.dport, g.packet.protocol, 0)
         g.seat = ask_for(core, hash_of(&g.tuple))
         g.drawn = False
-        g.into.seat.hash = g.out.seat.hash = beside(g.seat.hash)
-        g.into.tuple.flags = g.out.tuple.flags = 0         # the groups' tuples have one: nothing is foreseen yet
-        if carry.device == DEVICE_ETHERNET and (w.router.groups or carry.encap):
-            w.carry = carry[0]
-            foresee(core, &w, False, &g.into)
+        if carry.encap and carry.device == DEVICE_ETHERNET:
+            outer = outer_in(carry, g)
+            foresee(core, &outer, &g.into)
     for i in range(count):
         g, carry = &glances[i], &carries[i]
         if carry.flow:
@@ -188,18 +193,24 @@ cdef inline void glance(Core* core, const Carry* carries, uint32_t count, Glance
         resolve(fib, carry.router, g.dst, g.class_of_dst, &g.route)
         if carry.device != DEVICE_VETH and carry.device != DEVICE_LOOPBACK:
             resolve(fib, carry.router, g.src, g.class_of_src, &g.back)
-        if not ask_for_records(core, &g.seat) and (
+        g.out.tuple.flags, g.out.seat.hash = 0, beside(g.seat.hash)
+        known = ask_for_records(core, &g.seat)
+        if not known and (
                 fib.classes[g.class_of_src].flags & CLASS_FLAG_MASQUERADE
                 and not fib.classes[g.class_of_dst].flags & CLASS_FLAG_EXEMPT):
-            face(core, &w, carry)
-            ask_for_translation(core, &w, g)
-            continue
-        if g.into.seat.hash != beside(g.seat.hash):
-            ask_for_records(core, &g.into.seat)
-        if g.route.kind == ADJACENCY_TUNNEL or (g.route.kind >= ADJACENCY_ATTACHED and fib.routers[carry.router].groups):
-            face(core, &w, carry)
-            w.carry, w.route = carry[0], g.route
-            foresee(core, &w, True, &g.out)
+            ask_for_translation(core, g)
+        elif g.route.kind == ADJACENCY_TUNNEL:
+            outer = outer_out(g)
+            foresee(core, &outer, &g.out)
+        elif g.route.kind >= ADJACENCY_ATTACHED:
+            foresee_same(g, &g.out)
+        if known and carry.trail.steady and core.leg <= 2:
+            ask_for_note(core, g.packet)
+        if carry.device == DEVICE_ETHERNET:
+            if carry.encap:
+                ask_for_records(core, &g.into.seat)
+            else:
+                foresee_same(g, &g.into)
     for i in range(count):
         if not carries[i].flow and glances[i].out.seat.hash != beside(glances[i].seat.hash):
             ask_for_records(core, &glances[i].out.seat)

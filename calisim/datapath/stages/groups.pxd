@@ -2,29 +2,27 @@
 from libc.stdint cimport uint32_t, uint64_t
 from calisim._vocabulary cimport *
 from calisim.datapath.stages.types cimport *
-from calisim.datapath.stages.lookup cimport class_of
+from calisim.datapath.stages.lookup cimport class_at
 from calisim.datapath.stages.expiry cimport fabric_timeout, later
 from calisim.datapath.stages.ties cimport mark, touch
-from calisim.datapath.stages.track cimport enter, equal, find_at, hash_of, inverse, is_original, seat_of, tuple_of
+from calisim.datapath.stages.track cimport enter, find_at, inverse, is_original, seat_foreseen, tuple_of
 from calisim.datapath.stages.verdict cimport drop
 
 
-cdef inline bint matches(const Rule* rule, const Wire* wire, uint32_t peer, uint64_t peer_groups) noexcept nogil:
-    """One rule: protocol, destination port (ICMP: type), and the peer's prefix or group."""
+cdef inline bint covers(const Rule* rule, const Wire* wire) noexcept nogil:
+    """A rule's protocol and destination port (ICMP: type)."""
     cdef uint32_t port = 0
     if wire.protocol == PROTOCOL_TCP or wire.protocol == PROTOCOL_UDP:
         port = wire.dport
     elif wire.protocol == PROTOCOL_ICMP:
         port = wire.dport >> 8
-    if rule.protocol != 256 and (rule.protocol != wire.protocol or port < rule.low or port > rule.high):
-        return False
-    return (rule.group & peer_groups) != 0 if rule.group else peer & rule.mask == rule.network
+    return rule.protocol == 256 or (rule.protocol == wire.protocol and rule.low <= port <= rule.high)
 
 
-cdef inline uint64_t groups_of(const Tables* fib, uint32_t address) noexcept nogil:
+cdef inline uint64_t groups_of(const Core* core, const Walk* w, uint32_t address) noexcept nogil:
     """Groups of the node whose interface has the address, else none."""
-    cdef uint32_t owner = fib.classes[class_of(fib, address)].interface
-    return fib.routers[owner].groups if owner and fib.endpoints[owner].kind == ENDPOINT_NODE else 0
+    cdef uint32_t owner = core.fib.classes[class_at(core, w, address)].interface
+    return core.fib.routers[owner].groups if owner and core.fib.endpoints[owner].kind == ENDPOINT_NODE else 0
 
 
 cdef inline Tuple group_tuple(const Router* router, const Wire* wire) noexcept nogil:
@@ -45,13 +43,21 @@ cdef inline void refresh(Core* core, Connection* c, bint original, uint64_t expi
 
 
 cdef inline bint allowed(Core* core, const Walk* w, const Wire* wire, bint outbound) noexcept nogil:
-    """By a rule of the router's security groups; membership is that of the other interface."""
+    """By a rule of the router's security groups: the peer's prefix or group, by membership of the other interface."""
     cdef uint32_t first = w.router.rules_out if outbound else w.router.rules_in
     cdef uint32_t count = w.router.rules_out_count if outbound else w.router.rules_in_count
     cdef uint32_t peer = wire.dst if outbound else wire.src, i
-    cdef uint64_t peer_groups = groups_of(&core.fib, wire.dst) if outbound else core.fib.routers[w.carry.sender].groups
+    cdef uint64_t peer_groups = 0
+    cdef bint asked = False
+    cdef const Rule* rule
     for i in range(first, first + count):
-        if matches(&core.fib.rules[i], wire, peer, peer_groups):
+        rule = &core.fib.rules[i]
+        if not covers(rule, wire):
+            continue
+        if rule.group and not asked:
+            peer_groups = groups_of(core, w, wire.dst) if outbound else core.fib.routers[w.carry.sender].groups
+            asked = True
+        if (rule.group & peer_groups) != 0 if rule.group else peer & rule.mask == rule.network:
             return True
     return False
 
@@ -61,8 +67,7 @@ cdef inline bint admitted(Core* core, Walk* w, const Wire* wire, bint outbound) 
     or the other one in an earlier wave (none answers another of its wave), or a rule allows it."""
     cdef Tuple t = group_tuple(w.router, wire), reply
     cdef uint64_t time = w.packet.time, span = fabric_timeout(wire.protocol)
-    cdef const Foresight* foreseen = &w.glance.out if outbound else &w.glance.into
-    cdef Seat seat = foreseen.seat if equal(&foreseen.tuple, &t) else seat_of(core, hash_of(&t))
+    cdef Seat seat = seat_foreseen(core, &w.glance.out if outbound else &w.glance.into, &t)
     cdef Connection* c = find_at(core, &t, &seat, time)
     cdef bint original = c is not NULL and is_original(c, &t)
     if c is not NULL and (original or c.wave & WAVE_BITS < core.wave):
@@ -105,7 +110,8 @@ cdef inline bint acl(
     if not (subnet.filtered_in if inbound else subnet.filtered_out):
         return True
     for i in range(first, first + count):
-        if matches(&core.fib.rules[i], wire, peer, 0):
+        if covers(&core.fib.rules[i], wire) and not core.fib.rules[i].group and (
+                peer & core.fib.rules[i].mask == core.fib.rules[i].network):
             if core.fib.rules[i].action:
                 return True
             detail = core.fib.rules[i].detail

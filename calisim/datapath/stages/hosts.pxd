@@ -9,6 +9,9 @@ from calisim.datapath.stages.lookup cimport class_of, nobody, resolve
 from calisim.datapath.stages.police cimport Suspect, sentence, suspect
 from calisim.datapath.stages.verdict cimport drop
 
+cdef extern from "intrinsics.h":
+    ctypedef bint apart                # of a function that is not for all packets
+
 
 cdef inline const Guard* guard_of(const Core* core, const Walk* w, uint32_t device) noexcept nogil:
     """Guard 0 has no programs."""
@@ -52,7 +55,7 @@ cdef inline bint between_nodes(const Core* core, const Walk* w, uint32_t peer) n
     return core.fib.classes[class_of(&core.fib, peer)].flags & CLASS_FLAG_TUNNEL_SENDER != 0
 
 
-cdef inline bint untracked(Core* core, Walk* w) noexcept nogil:
+cdef inline apart untracked(Core* core, Walk* w) noexcept nogil:
     """The raw table, before conntrack.      Sets  w.accepted and, with it, w.tracking      Drops  POLICY_*"""
     cdef const Guard* guard = guard_of(core, w, w.carry.device)
     cdef Route route
@@ -68,7 +71,7 @@ cdef inline bint untracked(Core* core, Walk* w) noexcept nogil:
     return ask_guard(core, w, guard, guard.untracked_egress, guard.failsafe_untracked_out, True, &w.accepted)
 
 
-cdef inline bint pre_dnat(Core* core, Walk* w) noexcept nogil:
+cdef inline apart pre_dnat(Core* core, Walk* w) noexcept nogil:
     """The mangle table, before services are asked.      Sets  w.accepted      Drops  CT_INVALID, POLICY_INGRESS"""
     cdef const Guard* guard = guard_of(core, w, w.carry.device)
     if w.carry.device == DEVICE_LOOPBACK or w.tracking == TRACK_NOT or w.connection is not NULL:
@@ -76,7 +79,7 @@ cdef inline bint pre_dnat(Core* core, Walk* w) noexcept nogil:
     return ask_guard(core, w, guard, guard.pre_dnat, guard.failsafe_in, False, &w.accepted)
 
 
-cdef inline bint host_in(Core* core, Walk* w) noexcept nogil:
+cdef inline apart host_in(Core* core, Walk* w) noexcept nogil:
     """INPUT, and before it OUTPUT of what the node says to itself.      Drops  CT_INVALID, POLICY_*"""
     cdef const Guard* guard = guard_of(core, w, w.carry.device)
     cdef bint ignored
@@ -98,7 +101,7 @@ cdef inline bint keeps_to_itself(const Walk* w) noexcept nogil:
     return w.carry.device == DEVICE_VETH and w.route.endpoint == w.packet.ingress and not w.redirected
 
 
-cdef inline bint forward_in(Core* core, Walk* w) noexcept nogil:
+cdef inline apart forward_in(Core* core, Walk* w) noexcept nogil:
     """FORWARD, before the pods' chains.      Drops  POLICY_INGRESS"""
     cdef const Guard* guard = guard_of(core, w, w.carry.device)
     cdef bint ignored
@@ -107,7 +110,7 @@ cdef inline bint forward_in(Core* core, Walk* w) noexcept nogil:
     return ask_guard(core, w, guard, guard.forward_ingress, 0, False, &ignored)
 
 
-cdef inline bint host_out(Core* core, Walk* w) noexcept nogil:
+cdef inline apart host_out(Core* core, Walk* w) noexcept nogil:
     """FORWARD, behind the pods' chains, and OUTPUT.      Drops  CT_INVALID, POLICY_EGRESS"""
     cdef const Guard* guard = guard_of(core, w, w.route.device)
     cdef bint ignored

@@ -1,5 +1,5 @@
-/* What Cython cannot say: ask for a cache line before it is needed, keep a rare function out of its callers, find the lowest bit
-   that is set, multiply to 128 bits, wait for other threads. */
+/* What Cython cannot say: ask for a cache line before it is needed, keep a rare function out of its callers and others in
+   them, find the lowest bit that is set, multiply to 128 bits, wait for other threads. */
 #ifndef CALISIM_INTRINSICS_H
 #define CALISIM_INTRINSICS_H
 
@@ -9,11 +9,19 @@
 #define prefetch_read(address) do { __builtin_prefetch((address), 0, 3); __asm__ volatile (""); } while (0)
 #define prefetch_write(address) do { __builtin_prefetch((address), 1, 3); __asm__ volatile (""); } while (0)
 #define lowest_bit(word) __builtin_ctzll(word)
-#define aside __attribute__((cold)) void
+#define aside __attribute__((cold, noinline)) void
+#define built_in __attribute__((always_inline)) void
+#define dead_end __attribute__((cold, noinline)) int
+#define apart __attribute__((noinline)) int
+#define flat __attribute__((flatten, noinline)) void
 #else
 #define prefetch_read(address) ((void)(address))
 #define prefetch_write(address) ((void)(address))
 #define aside void
+#define built_in void
+#define dead_end int
+#define apart int
+#define flat void
 static inline int lowest_bit(unsigned long long word)
 {
     int bit = 0;

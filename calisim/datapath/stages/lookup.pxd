@@ -1,7 +1,7 @@
 """LOOKUP: own addresses, then one walk down the shared 16-10-6 table, then the row of the router's FIB group."""
 from libc.stdint cimport uint32_t
 from calisim._vocabulary cimport *
-from calisim.datapath.stages.types cimport Core, Route, Tables, Walk, for_node, own_address, unsteady
+from calisim.datapath.stages.types cimport Core, Glance, Route, Tables, Walk, for_node, own_address, unsteady
 from calisim.datapath.stages.verdict cimport drop
 
 
@@ -16,27 +16,22 @@ cdef inline uint32_t class_of(const Tables* fib, uint32_t address) noexcept nogi
     return descend(fib.lpm, address)
 
 
+cdef inline uint32_t class_seen(const Core* core, const Glance* seen, uint32_t address) noexcept nogil:
+    """``class_of``; of addresses that a packet had before its turn it is known already."""
+    if address == seen.dst:
+        return seen.class_of_dst
+    return seen.class_of_src if address == seen.src else class_of(&core.fib, address)
+
+
 cdef inline uint32_t class_at(const Core* core, const Walk* w, uint32_t address) noexcept nogil:
-    """``class_of``; of the packet's own addresses it is known already."""
-    if w.glance is not NULL:
-        if address == w.glance.dst:
-            return w.glance.class_of_dst
-        if address == w.glance.src:
-            return w.glance.class_of_src
-    return class_of(&core.fib, address)
+    """The same where a packet's turn may not have come yet."""
+    return class_of(&core.fib, address) if w.glance is NULL else class_seen(core, w.glance, address)
 
 
 cdef inline uint32_t resident(const Tables* fib, const Class* c, uint32_t address) noexcept nogil:
     """Endpoint that has the address (of class ``c``), 0 nobody."""
     cdef uint32_t at = c.residents + (address - c.base)
     return fib.residents[at] if c.flags & CLASS_FLAG_RESIDENTS and at < fib.resident_count else 0
-
-
-cdef inline uint32_t neighbour(const Tables* fib, uint32_t subnet, uint32_t address) noexcept nogil:
-    """Endpoint with this address on the subnet's link, 0 nobody."""
-    if address & fib.subnets[subnet].mask != fib.subnets[subnet].network:
-        return 0
-    return fib.classes[class_of(fib, address)].interface
 
 
 cdef inline uint32_t path_mtu(const Core* core, Walk* w, uint32_t src, uint32_t dst, uint32_t mtu) noexcept nogil:
@@ -67,10 +62,13 @@ cdef inline bint dead(const Tables* fib, uint32_t endpoint) noexcept nogil:
     return fib.routers[fib.endpoints[endpoint].router].flags & ROUTER_FLAG_DOWN != 0
 
 
-cdef inline bint answers(const Tables* fib, uint32_t subnet, uint32_t address) noexcept nogil:
-    """Whether an ARP request on the subnet's link gets an answer."""
-    cdef uint32_t owner = neighbour(fib, subnet, address)
-    return owner != 0 and not dead(fib, owner)
+cdef inline uint32_t neighbour(const Core* core, const Walk* w, uint32_t subnet, uint32_t address) noexcept nogil:
+    """Endpoint that answers an ARP request for the address on the subnet's link, 0 nobody."""
+    cdef uint32_t owner
+    if address & core.fib.subnets[subnet].mask != core.fib.subnets[subnet].network:
+        return 0
+    owner = core.fib.classes[class_at(core, w, address)].interface
+    return 0 if dead(&core.fib, owner) else owner
 
 
 cdef inline bint may_reside(const Class* c, uint32_t id) noexcept nogil:

@@ -8,6 +8,12 @@ from calisim.datapath.stages.flows cimport (
     FLOW_COMPLAINED, FLOW_ONWARD, FLOW_SHARD, FLOW_WIRED, hash_of_key, is_key, key_of)
 from calisim.datapath.stages.tolls cimport settle
 
+cdef extern from "intrinsics.h":
+    void prefetch_write(const void* address) nogil
+
+cdef enum:
+    AHEAD = 8                        # Flows that are asked for before they are written
+
 
 cdef inline bint lasting(const Result* result) noexcept nogil:
     """An end that does not depend on the packet's length."""
@@ -46,6 +52,8 @@ cdef inline uint32_t place_for(
         at = (at + 1) & core.flow_index_mask
     if core.flow_count == core.flow_room:
         return 0
+    prefetch_write(&core.flows[core.flow_count + AHEAD])
+    prefetch_write(&core.flows[core.flow_count + AHEAD].result)
     core.flow_count += 1
     core.flow_index[at] = hash >> 32 << 32 | core.flow_count
     return core.flow_count
@@ -73,7 +81,7 @@ cdef inline void note(Core* core, const Walk* w, const Carry* carry, const Resul
     """A journey has ended: the next packets like this one may take it as their short cut. ``carry``, ``result``: as its second
     leg began, on the second leg."""
     cdef const Packet* packet = w.packet
-    cdef const Trail* last = &w.trail
+    cdef const Trail* last = &w.carry.trail
     cdef Batch* notes = &core.notes[last.home]
     cdef Key key = key_of(packet)
     cdef uint32_t number
@@ -96,7 +104,7 @@ cdef inline void write_down(
 ) noexcept nogil:
     """Sets what a Flow says of packets; what it knows of rides stays."""
     cdef const Packet* packet = w.packet
-    cdef const Trail* last = &w.trail
+    cdef const Trail* last = &w.carry.trail
     cdef bint wired = w.result.wire != 0
     f.key = key[0]
     f.shortest, f.longest = shortest(packet.protocol, packet.fragment), min(packet.length + <uint32_t>last.slack, 0xFFFF)

@@ -9,6 +9,7 @@ from calisim.datapath.stages.verdict cimport drop
 
 cdef extern from "intrinsics.h":
     int lowest_bit(uint64_t word) nogil
+    ctypedef bint apart                # of a function that is not for all packets
 
 cdef enum:
     ANY_PROTOCOL = 256
@@ -67,7 +68,7 @@ cdef inline bint holds(const Tables* fib, const Term* term, Suspect* s) noexcept
     return answers_to(fib, src_peer(fib, s) if term.kind == TERM_KIND_SPORT else dst_peer(fib, s), term.atom)
 
 
-cdef inline bint all_hold(const Tables* fib, const Match* rule, Suspect* s) noexcept nogil:
+cdef inline apart all_hold(const Tables* fib, const Match* rule, Suspect* s) noexcept nogil:
     """Each group of terms: one of them, or where it is negated none."""
     cdef const Term* term
     cdef bint found = False
@@ -177,12 +178,12 @@ cdef inline bint ask(Core* core, Walk* w, Suspect* s, uint32_t pod, bint ingress
     """One side's program.      Sets  a hit      Drops  POLICY_EGRESS, POLICY_INGRESS"""
     cdef uint32_t decider
     cdef bint allowed = judge(&core.fib, pod, ingress, s, &decider)
-    core.hits[decider] += decider != 0
     if decider:
-        if w.trail.hits[HITS - 1]:
+        core.hits[decider] += 1
+        if w.carry.trail.hits[HITS - 1]:
             unsteady(w)
-        w.trail.hits[HITS - 1] = w.trail.hits[0]
-        w.trail.hits[0] = decider
+        w.carry.trail.hits[HITS - 1] = w.carry.trail.hits[0]
+        w.carry.trail.hits[0] = decider
     return allowed or drop(core, w, STAGE_POLICY, DROP_POLICY_INGRESS if ingress else DROP_POLICY_EGRESS, w.id, decider)
 
 

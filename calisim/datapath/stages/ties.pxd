@@ -50,16 +50,18 @@ cdef inline bint constant(const Connection* c) noexcept nogil:
         c.protocol != PROTOCOL_TCP and c.protocol != PROTOCOL_UDP and c.protocol != PROTOCOL_ICMP and c.protocol != PROTOCOL_GRE)
 
 
+cdef inline uint16_t ticks(uint64_t seconds) noexcept nogil:
+    """What is sure of a time-out."""
+    return <uint16_t>min((seconds - EVEN) * 1000000000 >> TICK, 0xFFFF) - 1
+
+
 cdef inline uint16_t reach_of(const Connection* c) noexcept nogil:
     """Ticks for which it is alive after it has been refreshed, whatever another packet of the same wave does."""
-    cdef uint64_t seconds = 30
     if c.flags:
-        seconds = fabric_timeout(c.protocol) // 1000000000
-    elif c.protocol == PROTOCOL_TCP:
-        seconds = TCP_UNACKNOWLEDGED_TIMEOUT
-    elif constant(c):
-        seconds = 600
-    return <uint16_t>min((seconds - EVEN) * 1000000000 >> TICK, 0xFFFF) - 1
+        return ticks(fabric_timeout(c.protocol) // 1000000000)
+    if c.protocol == PROTOCOL_TCP:
+        return ticks(TCP_UNACKNOWLEDGED_TIMEOUT)
+    return ticks(600) if constant(c) else ticks(30)
 
 
 cdef inline uint32_t upkeep_of(const Connection* c) noexcept nogil:
@@ -71,15 +73,16 @@ cdef inline uint32_t upkeep_of(const Connection* c) noexcept nogil:
 
 cdef inline void touch(Core* core, Walk* w, const Connection* c, bint reply) noexcept nogil:
     """The packet has refreshed a connection, as the next one would do."""
-    cdef Trail* trail = &w.trail
-    cdef uint32_t count = trail.marks & MARK_COUNT
+    cdef Trail* trail = &w.carry.trail
+    cdef uint32_t marks = trail.marks, count = marks & MARK_COUNT
+    if not trail.steady:
+        return
     if count == TOUCHED:
         trail.steady = False
         return
     trail.touched[count] = <uint32_t>(c - core.connections)
-    trail.marks += 1
+    trail.marks = (marks + 1) | ((MARK_REPLY if reply else 0) | upkeep_of(c) << MARK_UPKEEP) << MARK_NEXT * count
     trail.reach = min(trail.reach, reach_of(c))
-    trail.marks |= ((MARK_REPLY if reply else 0) | upkeep_of(c) << MARK_UPKEEP) << MARK_NEXT * count
 
 
 # ---- rides that were taken too early -----------------------------------------------------------------------

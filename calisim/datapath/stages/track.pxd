@@ -9,18 +9,20 @@ freed and records only when the door rebuilds the index, so among equal tuples t
 from libc.stdint cimport uint8_t, uint16_t, uint32_t, uint64_t
 from calisim._vocabulary cimport *
 from calisim.datapath.stages.types cimport (
-    Core, Seat, Taken, Tuple, PROTOCOL_ICMP, PROTOCOL_TCP, PROTOCOL_UDP, ECHO_REQUEST, SUPERSEDED, TAKEN_WAYS, TAKEN_WORDS,
-    TIED, WATCHED)
+    Core, Foresight, Seat, Taken, Tuple, PROTOCOL_ICMP, PROTOCOL_TCP, PROTOCOL_UDP, ECHO_REQUEST, SUPERSEDED, TAKEN_WAYS,
+    TAKEN_WORDS, TIED, WATCHED)
 from calisim.datapath.stages.expiry cimport later
 from calisim.datapath.stages.ties cimport look_at
 
 cdef enum:
+    AHEAD = 8                                  # records that are asked for before they are written
     FLAGS_SHIFT = 56                           # the tag's highest bit, above every index_mask
     SOURCE_SHIFT = 62                          # below: set of slots that lead to a source's last connection
     PAIR = 0x80000000                          # of a slot: the next record is that of its tuple in the other kind of tracking
 
 cdef extern from "intrinsics.h":
     uint64_t fold(uint64_t a, uint64_t b) nogil
+    void prefetch_write(const void* address) nogil
     ctypedef void aside                # of a function that is rarely called
 
 
@@ -103,8 +105,9 @@ cdef inline uint64_t pair(uint32_t first, uint32_t second) noexcept nogil:
 
 
 cdef inline bint equal(const Tuple* a, const Tuple* b) noexcept nogil:
-    return (a.key == b.key and pair(a.src, a.dst) == pair(b.src, b.dst) and a.protocol == b.protocol and a.flags == b.flags
-            and a.sport == b.sport and a.dport == b.dport)
+    return a == b or (
+        a.key == b.key and pair(a.src, a.dst) == pair(b.src, b.dst) and a.protocol == b.protocol and a.flags == b.flags
+        and a.sport == b.sport and a.dport == b.dport)
 
 
 cdef inline bint is_original(const Connection* c, const Tuple* t) noexcept nogil:
@@ -152,6 +155,17 @@ cdef inline Connection* find(Core* core, const Tuple* t, uint64_t hash, uint64_t
     """``find_at`` of a tuple that nobody has looked for yet."""
     cdef Seat seat = seat_of(core, hash)
     return find_at(core, t, &seat, time)
+
+
+cdef inline Seat seat_foreseen(const Core* core, const Foresight* foreseen, const Tuple* t) noexcept nogil:
+    """Of a tuple that probably is the one foreseen, in one kind of tracking or the other."""
+    cdef const Tuple* seen = &foreseen.tuple
+    cdef Seat seat
+    if (not seen.flags or seen.key != t.key or seen.src != t.src or seen.dst != t.dst or seen.protocol != t.protocol
+            or seen.sport != t.sport or seen.dport != t.dport):
+        return seat_of(core, hash_of(t))
+    seat.at, seat.hash = foreseen.seat.at, foreseen.seat.hash if t.flags else beside(foreseen.seat.hash)
+    return seat
 
 
 cdef inline void answer_to(uint8_t protocol, uint16_t* sport, uint16_t* dport, uint16_t port) noexcept nogil:
@@ -304,6 +318,7 @@ cdef inline Connection* enter(
     cdef uint32_t position = core.connection_count
     cdef Connection* c = &core.connections[position]
     cdef uint32_t* ordinal = &core.ordinals[router * 2 + (original.flags != 0)]
+    prefetch_write(c + AHEAD)
     core.connection_count += 1
     ordinal[0] += 1
     c.key, c.ordinal = original.key, ordinal[0]

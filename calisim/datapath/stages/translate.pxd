@@ -14,6 +14,7 @@ from calisim.datapath.stages.track cimport (
 from calisim.datapath.stages.verdict cimport drop
 
 cdef extern from "intrinsics.h":
+    ctypedef bint apart                # of a function that is not for all packets
     int lowest_bit(uint64_t word) nogil
 
 
@@ -41,7 +42,7 @@ cdef inline bint is_free(Core* core, const Tuple* reply, Seat* seat, uint64_t ti
     return find_at(core, reply, seat, time) is NULL
 
 
-cdef inline bint sticky(Core* core, const Tuple* original, Tuple* reply, Seat* back, uint64_t time) noexcept nogil:
+cdef inline apart sticky(Core* core, const Tuple* original, Tuple* reply, Seat* back, uint64_t time) noexcept nogil:
     """The port that the source's last translated connection got, if it can be had again."""
     cdef uint64_t* slot = source_slot(core, original.key, original.src, original.sport, original.protocol)
     cdef Connection* c
@@ -102,29 +103,15 @@ cdef inline void range_for(const Tuple* original, uint32_t* low, uint32_t* span)
 cdef inline uint64_t chance_of(const Core* core, const Tuple* original) noexcept nogil:
     """What a search for its port draws from."""
     return draw4(
-        core.fib.fabric.seed, original.key, <uint64_t>original.src << 32 | original.dst,
+        core.fib.begun, original.key, <uint64_t>original.src << 32 | original.dst,
         <uint64_t>original.sport << 32 | <uint64_t>original.dport << 16 | original.protocol)
 
 
-cdef inline bint search(
-    Core* core, const Glance* seen, const Tuple* original, Tuple* reply, Seat* back, uint64_t time,
+cdef inline apart search_on(
+    Core* core, uint64_t chance, const Tuple* original, Tuple* reply, Seat* back, uint64_t time,
 ) noexcept nogil:
-    """nf_nat_l4proto_unique_tuple: rounds of 128, 64 … 8 tries from a random offset, inside the class of the source port."""
+    """From the first port on: rounds of 128, 64 … 8 tries from a random offset, inside the class of the source port."""
     cdef uint32_t attempts = 128, turn = 0, low, span, port, left, count
-    cdef uint64_t chance
-    if not has_ports(original.protocol):
-        return is_free(core, reply, back, time)
-    if seen.drawn and reply.dst == seen.out.tuple.src and equal(original, &seen.tuple):
-        chance, back[0] = seen.chance, seen.out.seat
-        back.hash = beside(back.hash)
-        answer_to(reply.protocol, &reply.sport, &reply.dport, seen.out.tuple.sport)
-    else:
-        range_for(original, &low, &span)
-        chance = chance_of(core, original)
-        answer_to(reply.protocol, &reply.sport, &reply.dport, low + stir(chance, 0) % span)
-        back[0] = seat_of(core, hash_of(reply))
-    if find_at(core, reply, back, time) is NULL:         # nearly always
-        return True
     range_for(original, &low, &span)
     port = low + stir(chance, 0) % span
     while True:
@@ -142,12 +129,35 @@ cdef inline bint search(
         port = low + stir(chance, turn) % span
 
 
+cdef inline bint search(
+    Core* core, const Glance* seen, const Tuple* original, Tuple* reply, Seat* back, uint64_t time,
+) noexcept nogil:
+    """nf_nat_l4proto_unique_tuple: the first port is nearly always free."""
+    cdef uint32_t low, span
+    cdef uint64_t chance
+    if not has_ports(original.protocol):
+        return is_free(core, reply, back, time)
+    if seen.drawn and reply.dst == seen.out.tuple.src and equal(original, &seen.tuple):
+        chance, back[0] = seen.chance, seen.out.seat
+        back.hash = beside(back.hash)
+        answer_to(reply.protocol, &reply.sport, &reply.dport, seen.out.tuple.sport)
+    else:
+        range_for(original, &low, &span)
+        chance = chance_of(core, original)
+        answer_to(reply.protocol, &reply.sport, &reply.dport, low + stir(chance, 0) % span)
+        back[0] = seat_of(core, hash_of(reply))
+    return find_at(core, reply, back, time) is NULL or search_on(core, chance, original, reply, back, time)
+
+
 cdef inline bint bind(Core* core, Walk* w, const Tuple* original, Tuple* reply, Seat* back) noexcept nogil:
     """The reply tuple of a new connection: masqueraded, or as it is unless somebody has that tuple already."""
     cdef uint64_t time = w.packet.time
     cdef uint32_t address = masquerade_to(core, w)
     cdef Tuple own
     reply[0] = inverse(original)
+    if not address and not w.redirected:       # conntrack has looked for it: its inverse has the same hash
+        back[0] = w.seat
+        return find_at(core, reply, back, time) is NULL or search(core, w.glance, original, reply, back, time)
     if address:
         reply.dst = address
         own = reply[0]
@@ -159,7 +169,7 @@ cdef inline bint bind(Core* core, Walk* w, const Tuple* original, Tuple* reply, 
     return is_free(core, reply, back, time) or search(core, w.glance, original, reply, back, time)
 
 
-cdef inline bint translate_error(Walk* w) noexcept nogil:
+cdef inline apart translate_error(Walk* w) noexcept nogil:
     """An ICMP error in the direction of its connection's first packet leaves as that did, the other way it comes from whom that
     was sent to; its quote is as it came in."""
     cdef const Connection* c = w.connection

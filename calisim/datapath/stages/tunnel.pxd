@@ -8,8 +8,8 @@ from calisim.datapath.stages.types cimport Connection, Core, Seat, Tuple, Walk, 
 from calisim.datapath.stages.conntrack cimport renew
 from calisim.datapath.stages.lookup cimport class_of
 from calisim.datapath.stages.ties cimport touch
-from calisim.datapath.stages.track cimport beside, find, hash_of, inverse, is_original, redirected, seat_of, translated
-from calisim.datapath.stages.translate cimport confirm, is_free, search
+from calisim.datapath.stages.track cimport find_at, inverse, is_original, redirected, seat_foreseen, translated
+from calisim.datapath.stages.translate cimport confirm, search
 from calisim.datapath.stages.verdict cimport drop
 
 
@@ -27,14 +27,15 @@ cdef inline Tuple outer_tuple(const Walk* w) noexcept nogil:
     return t
 
 
-cdef inline Connection* open_tunnel(Core* core, Walk* w, const Tuple* original, uint64_t hash) noexcept nogil:
+cdef inline Connection* open_tunnel(Core* core, Walk* w, const Tuple* original, const Seat* there) noexcept nogil:
     """Its new entry, with a null binding.      Drops (NULL)  SNAT_PORTS_EXHAUSTED"""
     cdef Tuple reply = inverse(original)
-    cdef Seat there = seat_of(core, hash), back
-    if not is_free(core, &reply, &back, w.packet.time) and not search(core, w.glance, original, &reply, &back, w.packet.time):
+    cdef Seat back = there[0]
+    cdef uint64_t time = w.packet.time
+    if find_at(core, &reply, &back, time) is not NULL and not search(core, w.glance, original, &reply, &back, time):
         drop(core, w, STAGE_TRANSLATE, DROP_SNAT_PORTS_EXHAUSTED, w.id, 0)
         return NULL
-    return confirm(core, w, original, &reply, &there, &back)
+    return confirm(core, w, original, &reply, there, &back)
 
 
 cdef inline bint made(Core* core, Walk* w) noexcept nogil:
@@ -44,15 +45,15 @@ cdef inline bint made(Core* core, Walk* w) noexcept nogil:
     """
     cdef Tuple t
     cdef Connection* c
-    cdef uint64_t hash
+    cdef Seat seat
     if not is_tracked(w):
         return True
     t = outer_tuple(w)
-    hash = hash_of(&t)
-    c = find(core, &t, hash, w.packet.time)
+    seat = seat_foreseen(core, &w.glance.out, &t)
+    c = find_at(core, &t, &seat, w.packet.time)
     if c is NULL:
         unsteady(w)
-        c = open_tunnel(core, w, &t, hash)
+        c = open_tunnel(core, w, &t, &seat)
         if c is NULL:
             return False
     elif is_original(c, &t):
@@ -83,10 +84,12 @@ cdef inline bint taken(Core* core, Walk* w, bint* own) noexcept nogil:
     cdef Tuple t
     cdef Connection* c = NULL
     cdef bint tracked = is_tracked(w), reply
+    cdef Seat seat
     own[0] = True
     if tracked:
         t = outer_tuple(w)
-        c = find(core, &t, beside(w.glance.into.seat.hash), w.packet.time)
+        seat = seat_foreseen(core, &w.glance.into, &t)
+        c = find_at(core, &t, &seat, w.packet.time)
         if c is not NULL:
             reply = not is_original(c, &t)
             if translated(c) if reply else redirected(c):
@@ -98,4 +101,4 @@ cdef inline bint taken(Core* core, Walk* w, bint* own) noexcept nogil:
             unsteady(w)
     if not may_send(core, w):
         return drop(core, w, STAGE_DECAPSULATE, DROP_TUNNEL_UNKNOWN_SENDER, w.id, 0)
-    return not tracked or c is not NULL or open_tunnel(core, w, &t, beside(w.glance.into.seat.hash)) is not NULL
+    return not tracked or c is not NULL or open_tunnel(core, w, &t, &seat) is not NULL

@@ -74,6 +74,7 @@ cdef struct Tables:
     uint32_t subnet_count
     uint32_t endpoint_count
     uint32_t place_count             # the highest id
+    uint64_t begun                   # stir(0, the seed): what draws begin with
 
 
 # A direction of a connection at a router: the key of conntrack and of the groups' tracking.
@@ -112,9 +113,11 @@ cdef struct Trail:
 cdef struct Carry:
     uint32_t row
     uint32_t flow                    # it takes the short cut of that Flow, 0: it walks
-    Trail trail                      # of the leg before; of a short cut what the second leg touches
+    Trail trail                      # of this leg, the first one's from the start on; of a short cut what the second leg touches
     uint32_t router                  # where the next leg is
     uint32_t sender                  # router that sent the frame, 0 none
+    uint32_t class_of_dst            # from the second leg on, of the addresses in RESULT
+    uint32_t class_of_src
     uint32_t outer_length
     uint16_t outer_sport
     uint16_t outer_dport
@@ -145,7 +148,7 @@ cdef struct Seat:
     uint64_t at
 
 
-# A tuple that the groups will probably ask for.
+# A tuple that the groups will probably ask for, of a tunnel conntrack, too.
 cdef struct Foresight:
     Tuple tuple
     Seat seat
@@ -154,10 +157,13 @@ cdef struct Foresight:
 # What is known of a packet before its turn: the FIB does not change within a leg, so that lookups of a whole frame
 # overlap their cache misses; for connections only the memory is fetched, since the order of packets counts there.
 cdef struct Glance:
+    const Packet* packet
+    Result* result
+    const Router* router
     Route route                      # to the destination
     Route back                       # to the source (not for what comes in by VETH or OUTPUT)
-    Foresight into                   # at the interface that it comes in by, and at the one that it leaves by (without NAT)
-    Foresight out
+    Foresight into                   # at the interface that it comes in by (of ETHERNET), and at the one that it leaves by
+    Foresight out                    # (without NAT); flags 0: nothing is foreseen
     uint32_t dst
     uint32_t src
     uint32_t class_of_dst
@@ -413,7 +419,6 @@ cdef struct Walk:
     bint redirected                  # of a service: it came in to another destination, arrived_*
     uint32_t arrived_dst
     uint16_t arrived_dport
-    Trail trail                      # of this leg, the first one's from the start on
     uint32_t limit                   # CONTINUED: the longest piece, 0 where it is held as one itself
     uint32_t resume                  # the Stage at which its offspring goes on
     uint32_t resume_at
@@ -473,14 +478,25 @@ cdef inline bint is_error(const Packet* packet) noexcept nogil:
 
 
 cdef inline bint fits(Walk* w, uint32_t length, uint32_t limit) noexcept nogil:
-    """Whether a packet that is ``length`` long there passes an MTU.      Sets  w.trail.slack"""
+    """Whether a packet that is ``length`` long there passes an MTU.      Sets  w.carry.trail.slack"""
     if length > limit:
         return False
-    if limit - length < w.trail.slack:
-        w.trail.slack = limit - length
+    if limit - length < w.carry.trail.slack:
+        w.carry.trail.slack = limit - length
     return True
+
+
+cdef inline void untouched(Walk* w) noexcept nogil:
+    """Nothing has happened yet on its leg."""
+    w.glance = NULL
+    w.connection = NULL
+    w.quote = NULL
+    w.inside = NULL
+    w.error = w.error_src = 0
+    w.error_inside = w.marked = w.redirected = False
+    w.refusal = REFUSAL_NONE
 
 
 cdef inline void unsteady(Walk* w) noexcept nogil:
     """Of what follows nobody knows whether the next packet would meet the same."""
-    w.trail.steady = False
+    w.carry.trail.steady = False

@@ -3,6 +3,10 @@ from libc.stdint cimport uint32_t
 from calisim._vocabulary cimport *
 from calisim.datapath.stages.types cimport Core, Walk
 
+cdef extern from "intrinsics.h":
+    ctypedef void aside                # of functions that are rarely called
+    ctypedef bint dead_end
+
 
 cdef inline bint end(Core* core, Walk* w, uint32_t verdict, uint32_t stage, uint32_t where) noexcept nogil:
     """Uses everything so far. Sets verdict, stage, where, path."""
@@ -15,25 +19,25 @@ cdef inline bint end(Core* core, Walk* w, uint32_t verdict, uint32_t stage, uint
     return False
 
 
-cdef inline bint drop(Core* core, Walk* w, uint32_t stage, uint32_t reason, uint32_t where, uint32_t detail) noexcept nogil:
+cdef inline dead_end drop(Core* core, Walk* w, uint32_t stage, uint32_t reason, uint32_t where, uint32_t detail) noexcept nogil:
     """A loss with its reason and the object that decided it."""
     w.result.reason, w.result.detail = reason, detail
     core.drops[<size_t>where * DROP_COUNT + reason] += 1
     return end(core, w, VERDICT_DROPPED, stage, where)
 
 
-cdef inline bint unknown(Core* core, Walk* w, uint32_t stage, uint32_t where, uint32_t detail) noexcept nogil:
+cdef inline dead_end unknown(Core* core, Walk* w, uint32_t stage, uint32_t where, uint32_t detail) noexcept nogil:
     """What the model does not know it does not guess."""
     w.result.detail = detail
     return end(core, w, VERDICT_UNDETERMINED, stage, where)
 
 
-cdef inline void object_to(Walk* w, uint32_t error, uint8_t ttl, uint32_t mtu) noexcept nogil:
+cdef inline aside object_to(Walk* w, uint32_t error, uint8_t ttl, uint32_t mtu) noexcept nogil:
     """The loss that follows is one that the router tells the sender of."""
     w.error, w.error_ttl, w.error_mtu = error, ttl, mtu
 
 
-cdef inline bint proceed(
+cdef inline dead_end proceed(
     Core* core, Walk* w, uint32_t stage, uint32_t where, uint32_t limit, uint32_t resume, uint32_t resume_at,
 ) noexcept nogil:
     """What was sent goes on as its pieces, of at most ``limit`` bytes, or held as a piece of something whole (limit 0)."""

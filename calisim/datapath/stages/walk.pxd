@@ -10,12 +10,15 @@ from calisim.datapath.stages.encapsulate cimport decapsulate, encapsulate, tunne
 from calisim.datapath.stages.fabric cimport fabric
 from calisim.datapath.stages.groups cimport acl, egress, ingress
 from calisim.datapath.stages.hosts cimport forward_in, host_in, host_out, pre_dnat, untracked
-from calisim.datapath.stages.lookup cimport answers, class_of, lookup, resolve
+from calisim.datapath.stages.lookup cimport class_of, lookup, neighbour, resolve
 from calisim.datapath.stages.police cimport police
 from calisim.datapath.stages.source_check cimport source_check
 from calisim.datapath.stages.track cimport hash_of, seat_of
 from calisim.datapath.stages.translate cimport translate
 from calisim.datapath.stages.verdict cimport drop, end, object_to, proceed, unknown
+
+cdef extern from "intrinsics.h":
+    ctypedef bint apart                # of a function that is not for all packets
 
 
 cdef inline bint fabric_in(Core* core, Walk* w) noexcept nogil:
@@ -31,7 +34,7 @@ cdef inline bint fabric_in(Core* core, Walk* w) noexcept nogil:
     return True
 
 
-cdef inline bint choose_source(Core* core, Walk* w) noexcept nogil:
+cdef inline apart choose_source(Core* core, Walk* w) noexcept nogil:
     """Hook OUTPUT without a bound source: the route's device decides.      Drops  as LOOKUP"""
     cdef Tuple t
     if not lookup(core, w, w.result.dst):
@@ -42,7 +45,7 @@ cdef inline bint choose_source(Core* core, Walk* w) noexcept nogil:
     return True
 
 
-cdef inline bint local_in(Core* core, Walk* w) noexcept nogil:
+cdef inline apart local_in(Core* core, Walk* w) noexcept nogil:
     """Addressed to the node itself.
 
     Drops  as POLICY, POLICY_EGRESS (defaultEndpointToHostAction), as BALANCE, SNAT_PORTS_EXHAUSTED
@@ -120,12 +123,12 @@ cdef inline bint tracked(Core* core, Walk* w) noexcept nogil:
         return local_in(core, w)
     if not ttl_and_mtu(core, w) or not policed(core, w) or not served(core, w, True) or not translate(core, w):
         return False
-    if not fits(w, w.packet.length, w.route.mtu) or came_in_pieces(core, w):
+    if w.packet.length > w.route.mtu or came_in_pieces(core, w):       # else its length was measured above
         return proceed(core, w, STAGE_FRAGMENT, w.id, w.route.mtu, STAGE_FRAGMENT, w.id)
     return True
 
 
-cdef inline bint look_again(Core* core, Walk* w, bint outbound) noexcept nogil:
+cdef inline apart look_again(Core* core, Walk* w, bint outbound) noexcept nogil:
     """The route of what was cut here. ``outbound``: into a tunnel.      Sets  w.route      Drops  as LOOKUP"""
     if not lookup(core, w, w.result.dst):
         return False
@@ -136,7 +139,7 @@ cdef inline bint look_again(Core* core, Walk* w, bint outbound) noexcept nogil:
 
 cdef inline bint onward(Core* core, Walk* w, uint32_t start) noexcept nogil:
     """From SOURCE_CHECK or OUTPUT, or a later stage where it resumes, to the interface that it leaves by."""
-    cdef uint32_t next_hop
+    cdef uint32_t next_hop, owner = 0
     cdef Wire wire
     if start < STAGE_CONNTRACK:
         if w.carry.device == DEVICE_LOOPBACK:
@@ -155,29 +158,29 @@ cdef inline bint onward(Core* core, Walk* w, uint32_t start) noexcept nogil:
         return to_pod(core, w)
     next_hop = w.route.next_hop if w.route.kind == ADJACENCY_REMOTE else w.result.dst
     if w.route.kind == ADJACENCY_TUNNEL:
-        if not encapsulate(core, w, &next_hop):
+        if not encapsulate(core, w, &owner):
             return False
-    elif w.route.kind == ADJACENCY_REMOTE and next_hop == core.fib.subnets[w.router.subnet].gateway:
-        next_hop = 0
-    elif not answers(&core.fib, w.router.subnet, next_hop):
-        if w.carry.device != DEVICE_LOOPBACK:
-            object_to(w, ERROR_HOST_UNREACHABLE, w.result.ttl, 0)
-        return drop(core, w, STAGE_LOOKUP, DROP_UNREACHABLE, w.id, 0)
+    elif w.route.kind != ADJACENCY_REMOTE or next_hop != core.fib.subnets[w.router.subnet].gateway:
+        owner = neighbour(core, w, w.router.subnet, next_hop)
+        if not owner:
+            if w.carry.device != DEVICE_LOOPBACK:
+                object_to(w, ERROR_HOST_UNREACHABLE, w.result.ttl, 0)
+            return drop(core, w, STAGE_LOOKUP, DROP_UNREACHABLE, w.id, 0)
     wire = wire_of(w)
-    return fabric_out(core, w, &wire) and fabric(core, w, &wire, w.router.subnet, next_hop, w.id)
+    return fabric_out(core, w, &wire) and fabric(core, w, &wire, w.router.subnet, owner, w.id)
 
 
-cdef inline bint outbound(Core* core, Walk* w) noexcept nogil:
+cdef inline apart outbound(Core* core, Walk* w) noexcept nogil:
     """An outer piece that was cut here resumes at FABRIC_OUT.      Drops  as LOOKUP, UNREACHABLE"""
-    cdef uint32_t next_hop
+    cdef uint32_t owner
     cdef Wire wire
-    if not look_again(core, w, True) or not tunnel_link(core, w, &next_hop):
+    if not look_again(core, w, True) or not tunnel_link(core, w, &owner):
         return False
     wire = wire_of(w)
-    return fabric_out(core, w, &wire) and fabric(core, w, &wire, w.router.subnet, next_hop, w.id)
+    return fabric_out(core, w, &wire) and fabric(core, w, &wire, w.router.subnet, owner, w.id)
 
 
-cdef inline bint passing(Core* core, Walk* w, uint32_t start) noexcept nogil:
+cdef inline apart passing(Core* core, Walk* w, uint32_t start) noexcept nogil:
     """An encapsulated packet that is not for this router is to it an ordinary one: the outer header is the packet's."""
     cdef Wrapped inside
     cdef Packet packet = w.packet[0]
