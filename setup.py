@@ -55,7 +55,7 @@ core = Extension(
     define_macros=[("CYTHON_WITHOUT_ASSERTIONS", "1")],
     # x86-64-v2: every server since 2009; -march=native is worth at most a tenth and would not run elsewhere
     # -Wno-attributes: Cython declares all functions inline, some are kept out of their callers (stages/intrinsics.h)
-    extra_compile_args=["-O2", "-fno-strict-aliasing", "-Wno-attributes",
+    extra_compile_args=["-O3", "-fno-strict-aliasing", "-fno-tree-slp-vectorize", "-Wno-attributes",
                          *(["-march=x86-64-v2"] if x86 else []),
                         *os.environ.get("CALISIM_CFLAGS", "").split()],        # the last ones win: make sanitize
 )
