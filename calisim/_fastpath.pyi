@@ -82,6 +82,13 @@ class Desk:
 
     calls: bool                    # there are second legs that nobody's packets lead to
 
+class Wave:
+    """The arrays of a wave: PACKET, RESULT and, unless all packets are plain, HEADER records."""
+
+    size: int                      # packets
+
+    def __init__(self, packets: np.ndarray, results: np.ndarray, headers: np.ndarray | None) -> None: ...
+
 class Gate:
     """Where so many threads meet."""
 
@@ -91,19 +98,17 @@ class Gate:
     def give_up(self) -> None:
         """The others need not wait."""
 
-def earliest(packets: Any) -> int:
+def earliest(wave: Wave) -> int:
     """Time of a wave that is not empty."""
-def typed(packets: np.ndarray, headers: np.ndarray, results: np.ndarray) -> tuple[Any, Any, Any]:
-    """The arrays as all others take them without looking at their layout once more."""
 def typed_rows(
     events: np.ndarray, born_packets: np.ndarray, born_headers: np.ndarray, born: np.ndarray,
 ) -> tuple[Any, Any, Any, Any]:
-    """Likewise."""
+    """The arrays as step takes them without looking at their layout once more."""
 
 def set_off(
     tables: Tables, ledgers: list[Ledger], mine: list[int], posts: list[Post], waitings: list[Post], desks: list[Desk],
-    packets: Any, headers: Any, results: Any, homes: np.ndarray, rides: np.ndarray, wave: int, since: int, caching: bool,
-    wants_born: bool, gate: Gate | None,
+    wave: Wave, homes: np.ndarray, rides: np.ndarray, number: int, since: int, caching: bool, wants_born: bool,
+    gate: Gate | None,
 ) -> tuple[int, int, bool] | None:
     """What shards ``mine`` do before a wave's first leg, while threads that meet at the ``gate`` do it for the others: where
     packets start (``homes`` of their endpoints; where that is HOME_NOT_KNOWN or there are headers by admitting them on trial),
@@ -115,10 +120,9 @@ def set_off(
 def pay_all(ledgers: list[Ledger], wave: int) -> None:
     """Between waves: connections get what short cuts owe to them. ``wave``: the last one."""
 def step(
-    tables: Tables, ledgers: list[Ledger], shard: int, packets: np.ndarray, headers: np.ndarray, results: np.ndarray,
-    posts: list[Post], out: Post, notes: Post, desk: Desk, rides: Any, events: np.ndarray, event_count: int, wants_events: bool,
-    born_packets: np.ndarray, born_headers: np.ndarray, born: np.ndarray, born_count: int, wave: int, lively: int,
-    leg: int, even: bool, flows_may_grow: bool,
+    tables: Tables, ledgers: list[Ledger], shard: int, wave: Wave, posts: list[Post], out: Post, notes: Post, desk: Desk,
+    rides: Any, events: np.ndarray, event_count: int, wants_events: bool, born_packets: np.ndarray, born_headers: np.ndarray,
+    born: np.ndarray, born_count: int, number: int, lively: int, leg: int, even: bool, flows_may_grow: bool,
 ) -> tuple[bool, int, int]:
     """Walks what ``posts`` have for a shard through leg ``leg`` (0: out of their endpoints, and leg 1 where nobody wants
     offspring), survivors to ``out``, journeys that began elsewhere to ``notes``.

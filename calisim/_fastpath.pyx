@@ -6,7 +6,7 @@ What a leg does is written in ``calisim/datapath/stages``; who calls and grows t
 """
 from libc.stdint cimport uint8_t, uint16_t, uint32_t, uint64_t
 from libc.stdlib cimport free, malloc
-from cpython.buffer cimport PyBuffer_FillInfo
+from cpython.buffer cimport PyBUF_SIMPLE, PyBUF_WRITABLE, PyBuffer_FillInfo, PyBuffer_Release, PyObject_GetBuffer
 from libc.string cimport memcpy, memmove, memset
 
 from calisim._vocabulary cimport *
@@ -337,6 +337,33 @@ cdef class Desk:
         return 0
 
 
+cdef class Wave:
+    """The arrays of a wave, checked once, by their sizes: packets, what they come to, headers (None: all packets are plain)."""
+
+    cdef Py_buffer[3] held           # as bytes: numpy describes a record's layout anew to whoever asks, which takes a microsecond
+    cdef const Packet* packets
+    cdef Result* results
+    cdef Header* headers
+    cdef readonly uint32_t size
+
+    def __cinit__(self, packets not None, results not None, headers):
+        cdef Py_ssize_t size = self._hold(0, packets, PyBUF_SIMPLE, sizeof(Packet))
+        if (size != self._hold(1, results, PyBUF_WRITABLE, sizeof(Result)) or size > 0xFFFFFFFF
+                or (headers is not None and size != self._hold(2, headers, PyBUF_WRITABLE, sizeof(Header)))):
+            raise ValueError("the arrays do not belong to one wave")
+        self.packets, self.results, self.headers = (
+            <const Packet*> self.held[0].buf, <Result*> self.held[1].buf, <Header*> self.held[2].buf)
+        self.size = <uint32_t>size
+
+    cdef Py_ssize_t _hold(self, int which, array, int flags, Py_ssize_t each) except -1:
+        PyObject_GetBuffer(array, &self.held[which], flags)
+        return self.held[which].len // each if self.held[which].len % each == 0 else 1 << 33
+
+    def __dealloc__(self):
+        for which in range(3):
+            PyBuffer_Release(&self.held[which])
+
+
 cdef class Gate:
     """Where so many threads meet."""
 
@@ -357,47 +384,39 @@ cdef class Gate:
         break_gate(&self.meeting)
 
 
-def typed(const Packet[::1] packets not None, Header[::1] headers not None, Result[::1] results not None):
-    """A wave's arrays in the same order, checked: numpy describes a record's layout anew to whoever asks for it, and with small
-    waves that takes as long as the packets do."""
-    return packets, headers, results
-
-
 def typed_rows(
     Event[::1] events not None, Packet[::1] born_packets not None, Header[::1] born_headers not None, Born[::1] born not None,
 ):
-    """Likewise arrays of what is written down besides."""
+    """The same arrays, checked, for step: numpy describes a record's layout anew to whoever asks for it."""
     return events, born_packets, born_headers, born
 
 
-def earliest(const Packet[::1] packets not None):
+def earliest(Wave wave not None):
     """Time of a wave that is not empty."""
     cdef Span span
     with nogil:
-        span = span_of(&packets[0], 0, packets.shape[0])
+        span = span_of(wave.packets, 0, wave.size)
     return span.earliest
 
 
 def set_off(
     Tables tables not None, list ledgers not None, list mine not None, list posts not None, list waitings not None,
-    list desks not None, const Packet[::1] packets not None, Header[::1] headers not None, Result[::1] results not None,
-    const uint8_t[::1] homes not None, uint8_t[::1] rides not None, uint32_t wave, uint64_t since, bint caching, bint wants_born,
-    Gate gate,
+    list desks not None, Wave wave not None, const uint8_t[::1] homes not None, uint8_t[::1] rides not None, uint32_t number,
+    uint64_t since, bint caching, bint wants_born, Gate gate,
 ):
     """How a wave sets off (stages/muster.pxd) as far as shards ``mine`` go; with a ``gate`` other threads do the others' part."""
     cdef (Core*)[MOST_SHARDS] cores
     cdef (Batch*)[MOST_SHARDS] slices
     cdef (Batch*)[MOST_SHARDS] left
     cdef uint32_t[MOST_SHARDS] own
-    cdef uint32_t shards = len(ledgers), count = len(mine), size = packets.shape[0], k, shard
+    cdef uint32_t shards = len(ledgers), count = len(mine), size = wave.size, k, shard
     cdef gate_struct* meeting = &gate.meeting if gate is not None else NULL
     cdef bint even = False, met = True
     cdef Core* core
     cdef Ledger ledger
     cdef Desk desk
     cdef Span span
-    if (not 0 < size == results.shape[0] or headers.shape[0] not in (0, size)
-            or not 0 < shards == len(posts) == len(waitings) == len(desks) <= MOST_SHARDS
+    if (size == 0 or not 0 < shards == len(posts) == len(waitings) == len(desks) <= MOST_SHARDS
             or (shards > 1 and homes.shape[0] != tables.core.fib.endpoint_count + 1)
             or rides.shape[0] < (shards * size * <Py_ssize_t>sizeof(Ride) if caching and size <= MOST_EVEN else 0)):
         raise ValueError("results and buffers do not fit the wave")
@@ -416,9 +435,8 @@ def set_off(
         desk = desks[shard]
         desk.clear(size)
         core = cores[shard]
-        core.fib, core.packets, core.results = tables.core.fib, &packets[0], &results[0]
-        core.headers = &headers[0] if headers.shape[0] else NULL
-        core.wave, core.caching, core.wants_born = wave, caching and core.headers is NULL, wants_born
+        core.fib, core.packets, core.results, core.headers = tables.core.fib, wave.packets, wave.results, wave.headers
+        core.wave, core.caching, core.wants_born = number, caching and core.headers is NULL, wants_born
     with nogil:
         for k in range(count):
             tell_apart(cores[own[k]], shards, &homes[0] if shards > 1 else NULL, size, slices[own[k]])
@@ -473,12 +491,10 @@ def pay_all(list ledgers not None, uint32_t wave):
 
 
 def step(
-    Tables tables not None, list ledgers not None, uint32_t shard, const Packet[::1] packets not None,
-    Header[::1] headers not None, Result[::1] results not None, list posts not None, Post out not None, Post notes not None,
-    Desk desk not None, uint8_t[::1] rides not None,
-    Event[::1] events not None, uint64_t event_count, bint wants_events, Packet[::1] born_packets not None,
-    Header[::1] born_headers not None, Born[::1] born not None, uint64_t born_count, uint32_t wave, uint32_t lively,
-    uint32_t leg, bint even, bint flows_may_grow,
+    Tables tables not None, list ledgers not None, uint32_t shard, Wave wave not None, list posts not None, Post out not None,
+    Post notes not None, Desk desk not None, uint8_t[::1] rides not None, Event[::1] events not None, uint64_t event_count,
+    bint wants_events, Packet[::1] born_packets not None, Header[::1] born_headers not None, Born[::1] born not None,
+    uint64_t born_count, uint32_t number, uint32_t lively, uint32_t leg, bint even, bint flows_may_grow,
 ):
     """A shard's part of a leg, until nothing is left of it or until something lacks room: connections, affinities, events,
     offspring. Leg 0 and leg 1 are one where nobody asks for offspring, whose order would tell."""
@@ -488,10 +504,9 @@ def step(
     cdef Py_ssize_t left = 0
     cdef uint32_t count = len(posts), k
     cdef bint done
-    if (results.shape[0] != packets.shape[0] or headers.shape[0] not in (0, packets.shape[0])
-            or not ledger.shards <= len(ledgers) == count <= MOST_SHARDS or core.shard != shard
-            or desk.room < packets.shape[0]
-            or rides.shape[0] < (count * packets.shape[0] * <Py_ssize_t>sizeof(Ride) if even else 0)):
+    if (not ledger.shards <= len(ledgers) == count <= MOST_SHARDS or core.shard != shard
+            or desk.room < wave.size
+            or rides.shape[0] < (count * wave.size * <Py_ssize_t>sizeof(Ride) if even else 0)):
         raise ValueError("results and buffers do not fit the wave")
     if (ledger.routers != tables.core.fib.router_count + 1 or ledger.places != tables.places + 1
             or ledger.objects != tables.objects + 1 or (tables.sticky and not core.sourced)):
@@ -505,25 +520,24 @@ def step(
             other.core.flows, other.core.asides, other.core.tolls)
         batches[k] = &(<Post?> posts[k]).batches[shard]
         left += batches[k].count - batches[k].taken
-        if (<Post> posts[k]).rows != packets.shape[0] or posts[k] is out:
+        if (<Post> posts[k]).rows != wave.size or posts[k] is out:
             raise ValueError("what has been sent is of another wave")
         if not out.batches[k].room:
             raise ValueError("there is no room for what is sent on")
     if left == 0 and not desk.frame_count and not desk.recall_count and not desk.called_count:
         return True, event_count, born_count
     core.fib = tables.core.fib
-    core.packets, core.results = &packets[0], &results[0]
-    core.headers = &headers[0] if headers.shape[0] else NULL
+    core.packets, core.results, core.headers = wave.packets, wave.results, wave.headers
     core.events, core.event_count, core.event_room = (&events[0] if events.shape[0] else NULL), event_count, events.shape[0]
-    core.wave, core.lively = wave, lively
+    core.wave, core.lively = number, lively
     core.wants_events, core.leg, core.wants_born = wants_events, leg, born.shape[0] > 0
     if core.wants_born:
         core.born_packets, core.born_headers, core.born = &born_packets[0], &born_headers[0], &born[0]
     core.born_count, core.born_room = born_count, born.shape[0]
     core.caching = not wants_events and core.headers is NULL
-    core.even, core.rides = even and core.caching, <Ride*> &rides[0] + shard * packets.shape[0] if even else NULL
+    core.even, core.rides = even and core.caching, <Ride*> &rides[0] + shard * wave.size if even else NULL
     for k in range(count if even else 0):
-        core.homes[k].rides = <const Ride*> &rides[0] + k * packets.shape[0]
+        core.homes[k].rides = <const Ride*> &rides[0] + k * wave.size
     core.desk, core.frame, core.frame_count = desk.carries, desk.frame, desk.frame_count
     core.recalls, core.recall_count, core.called, core.called_count = (
         desk.recalls, desk.recall_count, desk.called, desk.called_count)

@@ -12,7 +12,7 @@ from threading import BrokenBarrierError
 import numpy as np
 
 from .._fastpath import (
-    CARRY_SIZE, EVENT_ROOM, FRAME, NOTICE_SIZE, Gate, Ledger, Post, Tables, earliest, enter, set_off, step, typed, typed_rows,
+    CARRY_SIZE, EVENT_ROOM, FRAME, NOTICE_SIZE, Gate, Ledger, Post, Tables, Wave, earliest, enter, set_off, step, typed_rows,
 )
 from ..vocabulary import BORN, EVENT, HEADER, PACKET
 from .flows import MOST
@@ -35,7 +35,7 @@ class Passage:
         events: bool, offspring: bool,
     ) -> None:
         self._tables, self._state = tables, state
-        self._wave, self._headers, self._results = typed(wave, headers if len(headers) else _NONE[HEADER], results)
+        self._wave, self._plain = Wave(wave, results, headers if len(headers) else None), not len(headers)
         self._wants_events, self._wants_born = events, offspring
         self._threads = max(1, min(threads, len(state.shards), len(wave) // _LEAST))
         self._parts = [
@@ -49,10 +49,10 @@ class Passage:
 
     def run(self) -> None:
         """Every packet to its end."""
-        self._caching = not self._wants_events and not len(self._headers)
+        self._caching = not self._wants_events and self._plain
         if self._caching:
             self._state.lively = self._state.wave
-        self._rides = self._state.rides(len(self._wave)) if self._caching else _NO_RIDES
+        self._rides = self._state.rides(self._wave.size) if self._caching else _NO_RIDES
         if self._threads == 1:
             self._turns(self._parts)
             return
@@ -125,7 +125,7 @@ class Passage:
         span = set_off(
             self._tables, [shard.ledger for shard in shards], [part.shard.number for part in mine],
             [shard.rows for shard in shards], [shard.waiting for shard in shards], [shard.desk for shard in shards],
-            self._wave, self._headers, self._results, state.homes, self._rides, state.wave, state.latest, self._caching,
+            self._wave, state.homes, self._rides, state.wave, state.latest, self._caching,
             self._wants_born, self._gate)
         if span is None:
             raise BrokenBarrierError
@@ -136,13 +136,13 @@ class Passage:
         shard, journal, nursery = part.shard, part.journal, part.nursery
         written = typed_rows(*journal.arrays, *nursery.arrays)
         coming = sum(post.count(shard.number) for post in posts)
-        out.clear(CARRY_SIZE, len(posts), coming + FRAME, len(self._wave))
+        out.clear(CARRY_SIZE, len(posts), coming + FRAME, self._wave.size)
         if leg <= 2:
-            shard.notes.clear(NOTICE_SIZE, len(posts), coming if leg == 2 and len(posts) > 1 else 0, len(self._wave))
+            shard.notes.clear(NOTICE_SIZE, len(posts), coming if leg == 2 and len(posts) > 1 else 0, self._wave.size)
         while True:
             ledgers[shard.number] = shard.ledger
             done, journal.count, nursery.count = step(
-                self._tables, ledgers, shard.number, self._wave, self._headers, self._results, posts, out, shard.notes,
+                self._tables, ledgers, shard.number, self._wave, posts, out, shard.notes,
                 shard.desk, self._rides, written[0], journal.count, self._wants_events, *written[1:], nursery.count,
                 self._state.wave, self._state.lively, leg, self._even, len(posts) == 1 and shard.flows.room < MOST)
             if done:
