@@ -58,14 +58,13 @@ class Passage:
             return
         others = [self._state.threads.submit(self._work, number) for number in range(1, self._threads)]
         try:
-            self._work(0)
-        except BrokenBarrierError:
-            pass                                   # another one says why
-        finally:
+            self._work(0)                          # they have met when all is done: nobody need wait for others to say so
+        except BaseException:
             wait(others)
-        for error in [other.exception() for other in others]:
-            if error is not None and not isinstance(error, BrokenBarrierError):
-                raise error
+            for error in [other.exception() for other in others]:
+                if error is not None and not isinstance(error, BrokenBarrierError):
+                    raise error from None
+            raise
 
     def events(self) -> np.ndarray:
         """By row; those of a row in the order of its legs."""
@@ -118,6 +117,7 @@ class Passage:
             for part in mine:
                 while not enter(part.shard.ledger, [shard.notes for shard in shards], part.shard.flows.room < MOST):
                     part.shard.grow(self._earliest)
+            self._meet()
 
     def _set_off(self, mine: list[_Part], shards: list[Shard]) -> None:
         """Where each packet starts, and who need not wait for anybody."""
