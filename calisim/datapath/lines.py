@@ -1,4 +1,5 @@
-"""Arrays that begin at a cache line, so that a record of 64 bytes lies in one and not, as numpy's memory begins, in two."""
+"""Arrays that begin at a cache line, so that a record of 64 bytes lies in one and not, as numpy's memory begins, in two; and at a
+pair of lines, which processors fetch together."""
 
 from __future__ import annotations
 
@@ -6,7 +7,7 @@ from math import gcd
 
 import numpy as np
 
-_LINE = 64
+_LINE = 128
 
 
 def zeros(count: int, dtype: np.dtype) -> np.ndarray:
