@@ -317,10 +317,9 @@ pieces never come ends CONTINUED at DEFRAGMENT; no 11/1 is sent (not modelled).
 a packet
 that came in by a device (not OUTPUT): TTL_EXCEEDED (stage TTL) → 11/0; MTU_EXCEEDED of stage MTU → 3/4, mtu the output
 device's; of stage ENCAPSULATE → 3/4 about the inner packet, mtu what did not suffice − overhead, to the original source
-if it was translated
-here; UNREACHABLE of NEIGHBOUR → 3/1, 3.1 s later; what BALANCE *rejected* (stage BALANCE, NO_ENDPOINTS) → 3/3, forwarded
-after the decrement, src 0; at LOCAL_IN src is the quoted destination. A Linux router between the subnets
-(decrements_ttl): TTL_EXCEEDED → 11/0;
+if it was translated here (SNAT); UNREACHABLE of NEIGHBOUR → 3/1, 3.1 s later; what BALANCE *rejected* (stage BALANCE,
+NO_ENDPOINTS) → 3/3, forwarded after the decrement, src 0; at LOCAL_IN src is the quoted destination. A Linux router between the
+subnets (decrements_ttl): TTL_EXCEEDED → 11/0;
 FABRIC_NO_ROUTE for want of a route, or OUTSIDE → 3/0 (from outside to an address of a subnet, with a TTL above 1: 3/1, 3.1 s
 later, quoted after the decrement); FABRIC_NO_OWNER,
 UNREACHABLE →
@@ -332,7 +331,9 @@ but for
 ENCAPSULATE, NEIGHBOUR, FABRIC_NO_OWNER and UNREACHABLE, which come after the decrement. R's errors of the stages TTL, MTU
 and ENCAPSULATE about a packet whose
 destination R has changed, of a connection whose destination was translated (confirmed or not: the error is attached to it,
-nf_ct_attach), quote destination and destination port as they came in to R; their src is that destination. PACKET: dst the
+nf_ct_attach), quote destination and destination port as they came in to R; their src is that destination. But
+of an answer (reply direction) at ENCAPSULATE, whose source UNDNAT has put back, the quote is as the packet is now, and src is
+0: at OUTPUT the error is RELATED, goes to the endpoint, and from the address that hid the client, if one did. PACKET: dst the
 quoted source,
 TTL 64,
 TOS 0xC0 | quoted TOS & 0x1E (icmp_send),

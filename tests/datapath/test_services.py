@@ -10,7 +10,7 @@ import pytest
 
 from calisim.quantities import parse_address, parse_prefix
 from calisim.traffic.batch import ACK, SYN
-from calisim.vocabulary import HEADER, DropReason, ResultFlag, Stage
+from calisim.vocabulary import HEADER, DropReason, PacketFlag, ResultFlag, Stage
 from tests.datapath.conftest import DELIVERED, Net, fate_of, stage_of, text
 from tests.intents import Cluster, three_zones
 
@@ -318,6 +318,21 @@ def test_a_nodes_error_about_a_balanced_packet_speaks_in_the_services_name(net, 
     result, event = network.send_errors()[0], network.events[-1]
     assert fate_of(result) == DELIVERED and text(event["src"]) == SERVICE
     assert (text(event["quote_dst"]), event["quote_dport"]) == (SERVICE, 80)
+
+
+@pytest.mark.parametrize(("local", "client"), [(True, P5), (False, N1)])
+def test_a_tunnels_error_about_an_answer_reaches_the_endpoint_as_it_knows_the_client(net, local, client):
+    """The answer is put back already when the tunnel refuses it; the node speaks for itself, in no client's name."""
+    network = net(cluster(P1, node_port=NODE_PORT, external_local=local, node={"pod_mtu": 1500, "ipip_mtu": 1500}))
+    assert seen(open_to(network, "default/p5", dst="10.244.1.1", dport=NODE_PORT)) == (client, 40000, P1, 8080)
+    answer = network.reply(length=1500, fragment=PacketFlag.DF)
+    assert fate_of(answer) == DropReason.MTU_EXCEEDED and stage_of(answer) == Stage.ENCAPSULATE
+    assert network.errors() == ["3/4 0.0.0.0 > 10.244.1.1 mtu 1480 quoted ttl 63"]
+    result, event = network.send_errors()[0], network.events[-1]
+    assert fate_of(result) == DELIVERED and (text(result["src"]), text(result["dst"])) == (N1, P1)
+    assert result["connection"] and result["flags"] & ResultFlag.DNAT
+    assert (text(event["quote_src"]), event["quote_sport"]) == (P1, 8080)
+    assert (text(event["quote_dst"]), event["quote_dport"]) == (client, 40000)
 
 
 @pytest.mark.parametrize("kube_proxy", [{}, {"masquerade_all": True}])

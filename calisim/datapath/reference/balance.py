@@ -167,7 +167,7 @@ def attached(complaint: Complaint | None, walk: Walk, connection: Connection | N
     it quotes the destination that came in, and comes from there."""
     if complaint is None or connection is None or not connection.is_redirected:
         return complaint
-    dst, dport = walk.arrived
-    if (walk.wire.dst, walk.wire.dport) == (dst, dport):
+    quote, (dst, dport) = complaint.quote, walk.arrived
+    if (quote.dst, quote.dport) == (dst, dport):           # an answer to a client that was not hidden
         return complaint
-    return replace(complaint, quote=replace(complaint.quote, dst=dst, dport=dport), source=dst)
+    return replace(complaint, quote=replace(quote, dst=dst, dport=dport), source=dst)

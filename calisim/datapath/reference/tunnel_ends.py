@@ -66,9 +66,11 @@ class TunnelEnds:
         if inner_connection is not None and inner_connection.is_translated and not walk.is_reply:
             offender.src = inner_connection.original.src     # icmp_ndo_send: who sent it, not who it now seems to come from
         complaint = walk.complaint(FRAG_NEEDED, offender, mtu=limit - layout.overhead)
+        if not walk.is_reply:                                # an answer is all put back: the error finds the endpoint by that
+            complaint = attached(complaint, walk, inner_connection)
         refuse_longer(
             outer, limit, DropReason.MTU_EXCEEDED, router.id, adjacency.decided_by, stage=Stage.ENCAPSULATE,
-            complaint=attached(complaint, walk, inner_connection))
+            complaint=complaint)
         self._track_own(walk, outer, router)
         return limit
 

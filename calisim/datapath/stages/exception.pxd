@@ -59,8 +59,9 @@ cdef inline void complain(Core* core, const Walk* w) noexcept nogil:
         quoted.fragment = w.packet.fragment
         if c is not NULL and w.tracking in (TRACK_NEW, TRACK_ORIGINAL) and translated(c):
             quoted.src = c.src
-    if w.redirected and w.result.stage in (STAGE_TTL, STAGE_MTU, STAGE_ENCAPSULATE):
-        # the error goes with the connection (nf_ct_attach): it speaks of, and for, the address that was asked
+    if w.redirected and (w.result.stage in (STAGE_TTL, STAGE_MTU) or (w.error_inside and w.tracking != TRACK_REPLY)):
+        # the error goes with the connection (nf_ct_attach): it speaks of, and for, the address that was asked. An answer at a
+        # tunnel is all put back: by that the error finds the endpoint.
         quoted.dst, quoted.dport = w.arrived_dst, w.arrived_dport
         source = quoted.dst
     if quoted.fragment & PACKET_FLAG_OFFSET:
