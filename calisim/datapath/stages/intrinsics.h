@@ -71,7 +71,7 @@ struct gate { atomic_int parties, arrived, round, broken; };
 #define take_a_breath() ((void)0)
 #endif
 
-enum { LOOKS = 1000, YIELDS = 200 };
+enum { LOOKS = 200, YIELDS = 200 };
 
 static inline void make_gate(struct gate* gate, int parties)
 {
