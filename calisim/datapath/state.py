@@ -169,8 +169,11 @@ class State:
 
     def _numbers_of(self, keys: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
         """The routers with these keys, and whether there is one."""
-        order = np.argsort(self.keys)
-        at = order[np.minimum(np.searchsorted(self.keys, keys, sorter=order), len(order) - 1)]
+        at = np.minimum(np.arange(len(keys)), len(self.keys) - 1)
+        moved = np.flatnonzero(self.keys[at] != keys)                 # nearly none where nodes join or leave at the end
+        if len(moved):
+            order = np.argsort(self.keys)
+            at[moved] = order[np.minimum(np.searchsorted(self.keys, keys[moved], sorter=order), len(order) - 1)]
         return at, self.keys[at] == keys
 
     def reckon(self, packets: int) -> None:
