@@ -1,13 +1,18 @@
 """Threads have no meaning: with any number of them results, events, offspring, connections and counters are those of one."""
 
 from collections.abc import Iterator
+from concurrent.futures import Future
+from concurrent.futures import wait as wait_for
 from random import Random
+from threading import BrokenBarrierError, Event, current_thread, main_thread
+from typing import Any
 from unittest.mock import patch
 
 import numpy as np
 import pytest
 from hypothesis import given, settings
 
+from calisim._fastpath import Gate
 from calisim.control.intent import Intent
 from calisim.datapath import passage
 from calisim.datapath.fast import FastEngine
@@ -190,6 +195,71 @@ def test_what_goes_wrong_in_a_thread_is_told() -> None:
     wave = fresh(intent, Random(4), pods_of(intent), 9000)
     with patch.object(Shard, "grow", side_effect=MemoryError), pytest.raises(MemoryError):
         engine.forward(wave, engine.new_state(), threads=2)
+
+
+class Dawdler:
+    """``set_off``, after which threads but the main one only go on when they are told to."""
+
+    def __init__(self) -> None:
+        self.away = Event()
+        self.really = passage.set_off
+
+    def __call__(self, *arguments: Any) -> Any:
+        told = self.really(*arguments)
+        if current_thread() is not main_thread():
+            self.away.wait(60)
+        return told
+
+
+def test_a_thread_that_falls_behind_takes_no_later_wave_for_its_own() -> None:
+    """Who is trusted needs no second meeting: the main thread has gone on to other waves while another one still looks around."""
+    intent = three_zones().build()
+    engine, dawdler = FastEngine(compile(intent)), Dawdler()
+    state, asked = engine.new_state(), list[Future[None]]()
+    known, later = (fresh(intent, Random(number), pods_of(intent), 500) for number in (5, 6))
+    for _ in range(4):
+        engine.forward(known, state, threads=2)
+    submit = state.threads.submit
+
+    def ask(*work: Any) -> Future[None]:
+        asked.append(submit(*work))
+        return asked[-1]
+
+    with patch.object(state.threads, "submit", ask), patch.object(passage, "set_off", dawdler):
+        engine.forward(known, state, threads=2)
+        assert not any(shard.waiting.total for shard in state.shards)     # else they would have to meet again
+    engine.forward(later, state, threads=2)
+    assert any(shard.waiting.total for shard in state.shards)
+    with patch.object(passage.Passage, "_meet", side_effect=AssertionError("nobody will come")):
+        dawdler.away.set()
+        wait_for(asked)
+    assert [one.exception() for one in asked] == [None]
+
+
+def test_threads_that_cannot_be_had_are_told_of_and_nobody_waits_for_them() -> None:
+    intent = three_zones().build()
+    engine = FastEngine(compile(intent))
+    wave, state = fresh(intent, Random(7), pods_of(intent), 500), engine.new_state()
+    asked, late, gate = list[Future[None]](), list[Any](), Gate(3)
+    submit = state.threads.submit
+
+    def refuse(*work: Any) -> Future[None]:
+        if asked:
+            late.append(work)
+            raise RuntimeError("can't start new thread")
+        asked.append(submit(*work))
+        return asked[-1]
+
+    with patch.object(state.threads, "submit", refuse), patch.object(passage, "Gate", return_value=gate), \
+            pytest.raises(RuntimeError, match="new thread"):
+        engine.forward(wave, state, threads=3)
+    done = asked[0].done()
+    gate.give_up()
+    assert done
+    with patch.object(passage, "set_off", side_effect=AssertionError("shards are other waves'")), \
+            pytest.raises(BrokenBarrierError):                     # an executor that could not start a thread keeps the work
+        late[0][0](*late[0][1:])
+    same_rows("RESULT", engine.forward(wave, state, threads=3).results, engine.forward(wave, engine.new_state()).results)
 
 
 def test_threads_rejects() -> None:
