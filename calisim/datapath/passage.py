@@ -64,6 +64,7 @@ class Passage:
             self._work(0)                          # they have met when all is done: nobody need wait for others to say so
         except BaseException:
             self._gate.give_up()
+            self._state.dismiss()
             wait(others)
             for error in [other.exception() for other in others]:
                 if error is not None and not isinstance(error, BrokenBarrierError):

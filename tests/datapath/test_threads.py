@@ -241,7 +241,8 @@ def test_threads_that_cannot_be_had_are_told_of_and_nobody_waits_for_them() -> N
     engine = FastEngine(compile(intent))
     wave, state = fresh(intent, Random(7), pods_of(intent), 500), engine.new_state()
     asked, late, gate = list[Future[None]](), list[Any](), Gate(3)
-    submit = state.threads.submit
+    crew = state.threads
+    submit = crew.submit
 
     def refuse(*work: Any) -> Future[None]:
         if asked:
@@ -259,6 +260,7 @@ def test_threads_that_cannot_be_had_are_told_of_and_nobody_waits_for_them() -> N
     with patch.object(passage, "set_off", side_effect=AssertionError("shards are other waves'")), \
             pytest.raises(BrokenBarrierError):                     # an executor that could not start a thread keeps the work
         late[0][0](*late[0][1:])
+    assert state.threads is not crew                               # nor does it know any more how many of its threads are idle
     same_rows("RESULT", engine.forward(wave, state, threads=3).results, engine.forward(wave, engine.new_state()).results)
 
 
