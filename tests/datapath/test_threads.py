@@ -26,7 +26,7 @@ from calisim.vocabulary import EndpointKind
 from tests.balancing import asking, served
 from tests.datapath.test_agreement import same_rows
 from tests.datapath.test_flows import repeated
-from tests.generators import SECOND, random_headers, random_intent, random_wave, worlds
+from tests.generators import SECOND, hostile_headers, random_headers, random_intent, random_wave, worlds
 from tests.intents import three_zones
 from tests.policing import openings, policed
 
@@ -84,6 +84,8 @@ def converse(intent: Intent, rng: Random) -> Crew:
         now += rng.choice((1, 25, 25, 120, 700)) * SECOND
         wave = repeated(everything, rng, now, rng.choice((1, 80, 600)))
         headers = random_headers(intent, rng, wave) if rng.random() < 0.2 else None
+        if headers is not None and rng.random() < 0.5:                   # some do not start where they come from
+            hostile_headers(intent, rng, headers)
         crew.forward(wave, headers, events=rng.random() < 0.2, offspring=rng.random() < 0.4)
         if turn == 2:
             crew.threads[3] = 2
