@@ -97,6 +97,9 @@ class Gate:
         """Waits for the others. False: one of them cannot come."""
     def give_up(self) -> None:
         """The others need not wait."""
+    @property
+    def given_up(self) -> bool:
+        """Somebody cannot come."""
 
 def earliest(wave: Wave) -> int:
     """Time of a wave that is not empty."""
@@ -109,13 +112,14 @@ def set_off(
     tables: Tables, ledgers: list[Ledger], mine: list[int], posts: list[Post], waitings: list[Post], desks: list[Desk],
     wave: Wave, homes: np.ndarray, rides: np.ndarray, number: int, since: int, caching: bool, wants_born: bool,
     gate: Gate | None,
-) -> tuple[int, int, bool] | None:
+) -> tuple[int, int, bool, bool] | None:
     """What shards ``mine`` do before a wave's first leg, while threads that meet at the ``gate`` do it for the others: where
     packets start (``homes`` of their endpoints; where that is HOME_NOT_KNOWN or there are headers by admitting them on trial),
     and who may be trusted with a short cut; the others go into ``waitings``. ``rides``: RIDE_SIZE bytes for each packet, of each
     shard. ``since``: when all waves before are over.
 
-    Returns the wave's earliest and latest time and whether packets may be trusted; None if another thread has given up.
+    Returns the wave's earliest and latest time, whether packets may be trusted, and whether any packet of the wave is not at its
+    end; None if another thread has given up.
     """
 def pay_all(ledgers: list[Ledger], wave: int) -> None:
     """Between waves: connections get what short cuts owe to them. ``wave``: the last one."""

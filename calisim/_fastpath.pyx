@@ -31,7 +31,10 @@ cdef extern from "intrinsics.h":
         pass
     void make_gate(gate_struct* gate, int parties)
     void break_gate(gate_struct* gate)
+    bint is_broken(gate_struct* gate)
     bint pass_gate(gate_struct* gate) nogil
+    void leave_unfinished(gate_struct* gate) nogil
+    bint is_unfinished(gate_struct* gate) nogil
 
 cdef enum:
     AFTERWARDS = 63                  # a leg that comes after all others
@@ -383,6 +386,10 @@ cdef class Gate:
         """The others need not wait."""
         break_gate(&self.meeting)
 
+    @property
+    def given_up(self):
+        return bool(is_broken(&self.meeting))
+
 
 def typed_rows(
     Event[::1] events not None, Packet[::1] born_packets not None, Header[::1] born_headers not None, Born[::1] born not None,
@@ -411,14 +418,15 @@ def set_off(
     cdef uint32_t[MOST_SHARDS] own
     cdef uint32_t shards = len(ledgers), count = len(mine), size = wave.size, k, shard
     cdef gate_struct* meeting = &gate.meeting if gate is not None else NULL
-    cdef bint even = False, met = True
+    cdef bint even = False, met = True, unfinished = False
     cdef Core* core
     cdef Ledger ledger
     cdef Desk desk
     cdef Span span
     if (size == 0 or not 0 < shards == len(posts) == len(waitings) == len(desks) <= MOST_SHARDS
+            or not 0 < count <= shards or (gate is None and count < shards)
             or (shards > 1 and homes.shape[0] != tables.core.fib.endpoint_count + 1)
-            or rides.shape[0] < (shards * size * <Py_ssize_t>sizeof(Ride) if caching and size <= MOST_EVEN else 0)):
+            or rides.shape[0] < (<Py_ssize_t>shards * size * <Py_ssize_t>sizeof(Ride) if caching and size <= MOST_EVEN else 0)):
         raise ValueError("results and buffers do not fit the wave")
     for k in range(shards):
         ledger = ledgers[k]
@@ -428,8 +436,8 @@ def set_off(
         cores[k], slices[k], left[k] = &ledger.core, (<Post?> posts[k]).batches, &(<Post?> waitings[k]).batches[k]
     for k in range(count):
         shard = own[k] = mine[k]
-        if shard >= shards:
-            raise ValueError(f"there is no shard {shard}")
+        if shard >= shards or (k and shard <= own[k - 1]):
+            raise ValueError("the shards of a thread are some of all, one after the other")
         (<Post> posts[shard]).clear(sizeof(uint32_t), shards, size // shards + 1, size)
         (<Post> waitings[shard]).clear(sizeof(Waiting), shards, size, size)
         desk = desks[shard]
@@ -449,9 +457,13 @@ def set_off(
                 core, shard = cores[own[k]], own[k]
                 core.even, core.rides = even, <Ride*> &rides[0] + <size_t>shard * size if even else NULL
                 muster(core, slices, shards, meeting is not NULL and shard & 1 and core.caching, left[shard])
+                unfinished |= left[shard].count > 0
             if meeting is not NULL:
+                if unfinished:
+                    leave_unfinished(meeting)
                 met = pass_gate(meeting)
-    return (span.earliest, span.latest, even) if met else None
+                unfinished = is_unfinished(meeting)        # not by what the others have left: that may be another wave's by now
+    return (span.earliest, span.latest, even, unfinished) if met else None
 
 
 def pay_all(list ledgers not None, uint32_t wave):
@@ -506,7 +518,7 @@ def step(
     cdef bint done
     if (not ledger.shards <= len(ledgers) == count <= MOST_SHARDS or core.shard != shard
             or desk.room < wave.size
-            or rides.shape[0] < (count * wave.size * <Py_ssize_t>sizeof(Ride) if even else 0)):
+            or rides.shape[0] < (<Py_ssize_t>count * wave.size * <Py_ssize_t>sizeof(Ride) if even else 0)):
         raise ValueError("results and buffers do not fit the wave")
     if (ledger.routers != tables.core.fib.router_count + 1 or ledger.places != tables.places + 1
             or ledger.objects != tables.objects + 1 or (tables.sticky and not core.sourced)):
@@ -535,9 +547,9 @@ def step(
         core.born_packets, core.born_headers, core.born = &born_packets[0], &born_headers[0], &born[0]
     core.born_count, core.born_room = born_count, born.shape[0]
     core.caching = not wants_events and core.headers is NULL
-    core.even, core.rides = even and core.caching, <Ride*> &rides[0] + shard * wave.size if even else NULL
+    core.even, core.rides = even and core.caching, <Ride*> &rides[0] + <size_t>shard * wave.size if even else NULL
     for k in range(count if even else 0):
-        core.homes[k].rides = <const Ride*> &rides[0] + k * wave.size
+        core.homes[k].rides = <const Ride*> &rides[0] + <size_t>k * wave.size
     core.desk, core.frame, core.frame_count = desk.carries, desk.frame, desk.frame_count
     core.recalls, core.recall_count, core.called, core.called_count = (
         desk.recalls, desk.recall_count, desk.called, desk.called_count)

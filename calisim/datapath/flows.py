@@ -8,7 +8,7 @@ from .._fastpath import ASIDE_SIZE, FLOW_SIZE, FRAME, INDEX_PER_FLOW, TOLL_SIZE,
 from .lines import zeros
 
 _FIRST_ROOM = FRAME
-MOST = 1 << 21                             # 900 MB of them; who has more flows under way has no short cut for the others
+MOST = 1 << 21                             # 940 MB of them; who has more flows under way has no short cut for the others
 _OCTETS, _WORDS = np.dtype(np.uint8), np.dtype(np.uint64)
 
 

@@ -5,7 +5,7 @@ other between legs; nothing that one writes during a leg is read by another befo
 
 from __future__ import annotations
 
-from concurrent.futures import wait
+from concurrent.futures import Future, wait
 from dataclasses import dataclass
 from threading import BrokenBarrierError
 
@@ -56,10 +56,15 @@ class Passage:
         if self._threads == 1:
             self._turns(self._parts)
             return
-        others = [self._state.threads.submit(self._work, number) for number in range(1, self._threads)]
+        assert self._gate is not None
+        others: list[Future[None]] = []
         try:
+            for number in range(1, self._threads):
+                others.append(self._state.threads.submit(self._work, number))
             self._work(0)                          # they have met when all is done: nobody need wait for others to say so
         except BaseException:
+            self._gate.give_up()
+            self._state.dismiss()
             wait(others)
             for error in [other.exception() for other in others]:
                 if error is not None and not isinstance(error, BrokenBarrierError):
@@ -86,6 +91,8 @@ class Passage:
     def _work(self, number: int) -> None:
         """What one of several threads does; the others do not wait in vain if it cannot go on."""
         assert self._gate is not None
+        if self._gate.given_up:                    # who asked for this could not wait for it: shards are other waves' by now
+            raise BrokenBarrierError
         try:
             self._turns(self._parts[number::self._threads])
         except BaseException:
@@ -99,8 +106,7 @@ class Passage:
     def _turns(self, mine: list[_Part]) -> None:
         shards = [part.shard for part in self._parts]
         posts, turn, leg = [shard.waiting for shard in shards], 0, 0
-        self._set_off(mine, shards)
-        if not any(post.total for post in posts):
+        if not self._set_off(mine, shards):
             return
         if len(shards) > 1:                        # nobody moves them during legs
             for part in mine:
@@ -119,8 +125,8 @@ class Passage:
                     part.shard.grow(self._earliest)
             self._meet()
 
-    def _set_off(self, mine: list[_Part], shards: list[Shard]) -> None:
-        """Where each packet starts, and who need not wait for anybody."""
+    def _set_off(self, mine: list[_Part], shards: list[Shard]) -> bool:
+        """Where each packet starts, and who need not wait for anybody. False: that are all."""
         state = self._state
         span = set_off(
             self._tables, [shard.ledger for shard in shards], [part.shard.number for part in mine],
@@ -129,7 +135,8 @@ class Passage:
             self._wants_born, self._gate)
         if span is None:
             raise BrokenBarrierError
-        self._earliest, self.latest, self._even = span
+        self._earliest, self.latest, self._even, unfinished = span
+        return unfinished
 
     def _leg(self, part: _Part, leg: int, posts: list[Post], out: Post, ledgers: list[Ledger]) -> None:
         """One shard's part."""

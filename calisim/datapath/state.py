@@ -49,6 +49,10 @@ class State:
         """For all shards but one, which is the caller's."""
         return ThreadPoolExecutor(SHARDS - 1, "calisim")
 
+    def dismiss(self) -> None:
+        """The next threads are others: an executor that was interrupted takes some for idle that are not, and asks nobody."""
+        vars(self).pop("threads", None)
+
     @property
     def links(self) -> np.ndarray:
         return self._counted("links")
@@ -69,10 +73,14 @@ class State:
         return Counters(self.links, self.drops, self.verdicts, self.hits)
 
     def _counted(self, name: str) -> np.ndarray:
-        others = [self.threads.submit(shard.ledger.settle) for shard in self.shards[1:]]
-        self.shards[0].ledger.settle()             # here, where its flows are in the cache
-        for other in others:
-            other.result()
+        try:
+            others = [self.threads.submit(shard.ledger.settle) for shard in self.shards[1:]]
+            self.shards[0].ledger.settle()         # here, where its flows are in the cache
+            for other in others:
+                other.result()
+        except BaseException:
+            self.dismiss()
+            raise
         return reduce(np.add, [getattr(shard.counters, name) for shard in self.shards])
 
     def rides(self, packets: int) -> np.ndarray:

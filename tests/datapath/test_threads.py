@@ -1,13 +1,18 @@
 """Threads have no meaning: with any number of them results, events, offspring, connections and counters are those of one."""
 
 from collections.abc import Iterator
+from concurrent.futures import Future
+from concurrent.futures import wait as wait_for
 from random import Random
+from threading import BrokenBarrierError, Event, current_thread, main_thread
+from typing import Any
 from unittest.mock import patch
 
 import numpy as np
 import pytest
 from hypothesis import given, settings
 
+from calisim._fastpath import Gate
 from calisim.control.intent import Intent
 from calisim.datapath import passage
 from calisim.datapath.fast import FastEngine
@@ -21,7 +26,7 @@ from calisim.vocabulary import EndpointKind
 from tests.balancing import asking, served
 from tests.datapath.test_agreement import same_rows
 from tests.datapath.test_flows import repeated
-from tests.generators import SECOND, random_headers, random_intent, random_wave, worlds
+from tests.generators import SECOND, hostile_headers, random_headers, random_intent, random_wave, worlds
 from tests.intents import three_zones
 from tests.policing import openings, policed
 
@@ -79,6 +84,8 @@ def converse(intent: Intent, rng: Random) -> Crew:
         now += rng.choice((1, 25, 25, 120, 700)) * SECOND
         wave = repeated(everything, rng, now, rng.choice((1, 80, 600)))
         headers = random_headers(intent, rng, wave) if rng.random() < 0.2 else None
+        if headers is not None and rng.random() < 0.5:                   # some do not start where they come from
+            hostile_headers(intent, rng, headers)
         crew.forward(wave, headers, events=rng.random() < 0.2, offspring=rng.random() < 0.4)
         if turn == 2:
             crew.threads[3] = 2
@@ -190,6 +197,73 @@ def test_what_goes_wrong_in_a_thread_is_told() -> None:
     wave = fresh(intent, Random(4), pods_of(intent), 9000)
     with patch.object(Shard, "grow", side_effect=MemoryError), pytest.raises(MemoryError):
         engine.forward(wave, engine.new_state(), threads=2)
+
+
+class Dawdler:
+    """``set_off``, after which threads but the main one only go on when they are told to."""
+
+    def __init__(self) -> None:
+        self.away = Event()
+        self.really = passage.set_off
+
+    def __call__(self, *arguments: Any) -> Any:
+        told = self.really(*arguments)
+        if current_thread() is not main_thread():
+            self.away.wait(60)
+        return told
+
+
+def test_a_thread_that_falls_behind_takes_no_later_wave_for_its_own() -> None:
+    """Who is trusted needs no second meeting: the main thread has gone on to other waves while another one still looks around."""
+    intent = three_zones().build()
+    engine, dawdler = FastEngine(compile(intent)), Dawdler()
+    state, asked = engine.new_state(), list[Future[None]]()
+    known, later = (fresh(intent, Random(number), pods_of(intent), 500) for number in (5, 6))
+    for _ in range(4):
+        engine.forward(known, state, threads=2)
+    submit = state.threads.submit
+
+    def ask(*work: Any) -> Future[None]:
+        asked.append(submit(*work))
+        return asked[-1]
+
+    with patch.object(state.threads, "submit", ask), patch.object(passage, "set_off", dawdler):
+        engine.forward(known, state, threads=2)
+        assert not any(shard.waiting.total for shard in state.shards)     # else they would have to meet again
+    engine.forward(later, state, threads=2)
+    assert any(shard.waiting.total for shard in state.shards)
+    with patch.object(passage.Passage, "_meet", side_effect=AssertionError("nobody will come")):
+        dawdler.away.set()
+        wait_for(asked)
+    assert [one.exception() for one in asked] == [None]
+
+
+def test_threads_that_cannot_be_had_are_told_of_and_nobody_waits_for_them() -> None:
+    intent = three_zones().build()
+    engine = FastEngine(compile(intent))
+    wave, state = fresh(intent, Random(7), pods_of(intent), 500), engine.new_state()
+    asked, late, gate = list[Future[None]](), list[Any](), Gate(3)
+    crew = state.threads
+    submit = crew.submit
+
+    def refuse(*work: Any) -> Future[None]:
+        if asked:
+            late.append(work)
+            raise RuntimeError("can't start new thread")
+        asked.append(submit(*work))
+        return asked[-1]
+
+    with patch.object(state.threads, "submit", refuse), patch.object(passage, "Gate", return_value=gate), \
+            pytest.raises(RuntimeError, match="new thread"):
+        engine.forward(wave, state, threads=3)
+    done = asked[0].done()
+    gate.give_up()
+    assert done
+    with patch.object(passage, "set_off", side_effect=AssertionError("shards are other waves'")), \
+            pytest.raises(BrokenBarrierError):                     # an executor that could not start a thread keeps the work
+        late[0][0](*late[0][1:])
+    assert state.threads is not crew                               # nor does it know any more how many of its threads are idle
+    same_rows("RESULT", engine.forward(wave, state, threads=3).results, engine.forward(wave, engine.new_state()).results)
 
 
 def test_threads_rejects() -> None:

@@ -478,3 +478,24 @@ def test_more_packets_may_be_recalled_than_anybody_has_reckoned_with() -> None:
         pair.forward(np.concatenate([sent(intent, 2, tos=8), *1500 * [sent(intent, 2)]]))
     assert max(sizes) == 1501
     pair.compare()
+
+
+@pytest.mark.parametrize("row", range(6))
+def test_rides_are_taken_back_from_the_last_one_on_whoever_set_them_off(row: int) -> None:
+    """Every other thread begins with its last packet: those that die young know a connection once somebody has opened it, be it
+    in the middle of the wave."""
+    intent = plain().build()
+    crew, pair = Crew(intent), Pair(intent)
+    with patch.object(passage, "_LEAST", 1):
+        for source, now in ((P1, 7), (P3, 17)):                        # of routers in different shards
+            ends = {"source": source, "destination": P5}
+            for second in range(now - 6, now):
+                wave = np.concatenate([sent(intent, second, **ends, ttl=1)] * 5)
+                crew.forward(wave)
+                pair.forward(wave)
+            assert not any(shard.waiting.total for shard in crew.states[1].shards)
+            wave = np.insert(np.concatenate([sent(intent, now, **ends, ttl=1)] * 5), row, sent(intent, now, **ends))
+            known = crew.forward(wave).results["connection"].tolist()
+            assert known == pair.forward(wave)["connection"].tolist() == [0] * row + [1] * (6 - row)
+        crew.compare()
+        pair.compare()

@@ -63,7 +63,7 @@ static inline void sleep_a_little(void)
 }
 #endif
 
-struct gate { atomic_int parties, arrived, round, broken; };
+struct gate { atomic_int parties, arrived, round, broken, unfinished; };
 
 #if defined(__x86_64__) || defined(__i386__)
 #define take_a_breath() __builtin_ia32_pause()
@@ -79,11 +79,28 @@ static inline void make_gate(struct gate* gate, int parties)
     atomic_init(&gate->arrived, 0);
     atomic_init(&gate->round, 0);
     atomic_init(&gate->broken, 0);
+    atomic_init(&gate->unfinished, 0);
 }
 
 static inline void break_gate(struct gate* gate)
 {
     atomic_store(&gate->broken, 1);
+}
+
+static inline int is_broken(struct gate* gate)
+{
+    return atomic_load(&gate->broken);
+}
+
+/* For all to know when they have met: one of them is not at the end. */
+static inline void leave_unfinished(struct gate* gate)
+{
+    atomic_store(&gate->unfinished, 1);
+}
+
+static inline int is_unfinished(struct gate* gate)
+{
+    return atomic_load(&gate->unfinished);
 }
 
 /* Whether all have come; not, if one of them cannot. */
@@ -94,7 +111,7 @@ static inline int pass_gate(struct gate* gate)
         atomic_store(&gate->arrived, 0);
         atomic_fetch_add(&gate->round, 1);
     }
-    while (atomic_load(&gate->round) == round && !atomic_load(&gate->broken)) {
+    while (atomic_load(&gate->round) == round && !is_broken(gate)) {
         waits++;
         if (waits > LOOKS + YIELDS)
             sleep_a_little();
@@ -103,7 +120,7 @@ static inline int pass_gate(struct gate* gate)
         else
             take_a_breath();
     }
-    return !atomic_load(&gate->broken);
+    return !is_broken(gate);
 }
 
 #endif
