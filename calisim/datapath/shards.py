@@ -20,8 +20,8 @@ from .lines import zeros
 
 _FIRST_ROOM = 8 * FRAME                    # a power of two, and no less than one frame of one leg may take up
 _SLOTS, _OCTETS = np.dtype(np.uint64), np.dtype(np.uint8)
-_GROWTH = 4                                # of room for records, at least: what nobody has written yet takes no memory, so
-_BOLD_GROWTH = 64                          # that tables of half a gigabyte are soon asked for, and hardly anything is copied
+_GROWTH = 4                                # of an index, and of room for records, at least: what nobody has written yet takes no
+_BOLD_GROWTH = 64                          # memory, so that half a gigabyte is soon asked for, and hardly anything is copied
 _BOLD_ROOM = 1 << 23
 _SAMPLE = 17                               # one connection of so many says whether tidying pays; odd, for neighbours differ
 
@@ -138,7 +138,7 @@ class Shard:
             self._furnish(_more(len(self.records)))        # what searches knew is looked up anew
             self.records.view(np.uint8)[:len(known)], self.ties[:len(ties)] = known, ties
         if slots > len(self.index) // 8 * 5:
-            wider = zeros(2 * len(self.index), _SLOTS)
+            wider = zeros(_GROWTH * len(self.index), _SLOTS)
             widen(self.index, wider)
             self.index = wider
         if sessions > len(self.sessions) // 2:
