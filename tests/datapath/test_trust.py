@@ -181,11 +181,17 @@ def test_trust_among_threads_changes_nothing(seed: int) -> None:
 
 # ---- one by one --------------------------------------------------------------------------------------------
 
-def test_what_is_missing_is_not_trusted_to_be_while_an_earlier_packet_may_find_it() -> None:
-    """The connection is over for a packet of the 35th second; one of the 33rd, behind it in the same wave, keeps it alive."""
+def one_missed_one_trusted() -> tuple[Intent, Pair]:
+    """Of one connection: a flow that misses it, then one that opens it and is trusted."""
     intent = plain().build()
     pair = Pair(intent)
     pair.cuts(*(sent(intent, 1, ttl=1) for _ in range(2)), *(sent(intent, second) for second in (2, 3, 4)))
+    return intent, pair
+
+
+def test_what_is_missing_is_not_trusted_to_be_while_an_earlier_packet_may_find_it() -> None:
+    """The connection is over for a packet of the 35th second; one of the 33rd, behind it in the same wave, keeps it alive."""
+    intent, pair = one_missed_one_trusted()
     pair.forward(np.concatenate([sent(intent, 35, ttl=1), sent(intent, 33)]))
     assert int(pair.forward(sent(intent, 36, ttl=1))["connection"][0]) == 1
     pair.compare()
@@ -409,9 +415,7 @@ def test_a_connection_that_is_over_is_no_place() -> None:
 
 
 def test_who_misses_a_connection_looks_whether_others_owe_it_its_life() -> None:
-    intent = plain().build()
-    pair = Pair(intent)
-    pair.cuts(*(sent(intent, 1, ttl=1) for _ in range(2)), *(sent(intent, second) for second in (2, 3, 4)))
+    intent, pair = one_missed_one_trusted()
     pair.forward(sent(intent, 20))
     assert int(pair.forward(sent(intent, 40, ttl=1))["connection"][0]) == 1
     pair.compare()
@@ -419,9 +423,7 @@ def test_who_misses_a_connection_looks_whether_others_owe_it_its_life() -> None:
 
 def test_nothing_is_taken_for_missing_after_a_long_wave() -> None:
     """In which a packet that misses a connection comes before one of an earlier time that keeps it alive."""
-    intent = plain().build()
-    pair = Pair(intent)
-    pair.cuts(*(sent(intent, 1, ttl=1) for _ in range(2)), *(sent(intent, second) for second in (2, 3, 4)))
+    intent, pair = one_missed_one_trusted()
     pair.forward(np.concatenate([sent(intent, 50, ttl=1), sent(intent, 33)]))
     assert int(pair.forward(sent(intent, 55, ttl=1))["connection"][0]) == 1
     pair.compare()
