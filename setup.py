@@ -48,6 +48,7 @@ class BuildCore(build_ext):
 
 write_vocabulary()
 x86 = platform.machine().lower() in ("x86_64", "amd64")
+CFLAGS = os.environ.get("CALISIM_CFLAGS", "").split()        # the last ones win: make sanitize
 core = Extension(
     "calisim._fastpath", ["calisim/_fastpath.pyx"],
     include_dirs=["calisim/datapath/stages"],
@@ -56,11 +57,11 @@ core = Extension(
     # x86-64-v2: every server since 2009; -march=native is worth at most a tenth and would not run elsewhere
     # -Wno-attributes: Cython declares all functions inline, some are kept out of their callers (stages/intrinsics.h)
     extra_compile_args=["-O3", "-fno-strict-aliasing", "-fno-tree-slp-vectorize", "-Wno-attributes",
-                         *(["-march=x86-64-v2"] if x86 else []),
-                        *os.environ.get("CALISIM_CFLAGS", "").split()],        # the last ones win: make sanitize
+                         *(["-march=x86-64-v2"] if x86 else []), *CFLAGS],
 )
+tables = Extension("calisim.fib._ranges", ["calisim/fib/_ranges.pyx"], extra_compile_args=["-O3", *CFLAGS])
 setup(
-    ext_modules=cythonize([core], language_level=3, compiler_directives={
+    ext_modules=cythonize([core, tables], language_level=3, compiler_directives={
         "boundscheck": False, "wraparound": False, "cdivision": True, "initializedcheck": False}),
     cmdclass={"build_ext": BuildCore},
 )

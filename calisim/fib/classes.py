@@ -6,7 +6,7 @@ intervals that the table of longest matches is built from.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Sequence
 from itertools import chain
 from typing import NamedTuple
 
@@ -16,13 +16,11 @@ from ..control.intent import NatRule
 from ..errors import CompileError
 from ..quantities import Prefix, format_address
 from ..vocabulary import CLASS, ClassFlag, EndpointKind
-from . import lpm
+from . import _ranges, lpm
 from .columns import Arrays, Columns, expanded, singles
 from .lpm import Intervals, distinct
 from .routers import Groups
 from .routes import MOST_CELLS, Nesting
-
-_AT_ONCE = 8192                       # addresses
 
 
 class Facts(NamedTuple):
@@ -125,9 +123,7 @@ class Classes:
         addresses, counts, ids, steps = claims.T
         of_claim = lpm.spread(self._starts, self._classes, addresses)
         places = addresses + self.records["residents"][of_claim] - self.records["base"][of_claim]
-        for some in _alike(counts):
-            inside = np.arange(counts[some[0]])
-            self.residents[places[some, None] + inside] = ids[some, None] + steps[some, None] * inside
+        _ranges.place(self.residents, places, counts, ids, steps)
         of_pods = endpoints.kinds[ids - 1] == EndpointKind.POD
         elsewhere = of_pods & (endpoints.routers[ids - 1] != self.records["holder"][of_claim])
         self._flag(ClassFlag.SCATTERED, of_claim[elsewhere])
@@ -148,20 +144,12 @@ def _owners(endpoints: Columns, tunnels: np.ndarray) -> np.ndarray:
     return singles(addresses, ids)
 
 
-def _alike(counts: np.ndarray) -> Iterator[np.ndarray]:
-    """Positions of equal counts, not so many together that what is counted leaves the caches."""
-    for count in distinct(counts).tolist():
-        positions = np.flatnonzero(counts == count)
-        for edge in range(0, len(positions), max(_AT_ONCE // count, 1)):
-            yield positions[edge:edge + max(_AT_ONCE // count, 1)]
-
-
 def _within(claims: np.ndarray, intervals: Intervals, *, or_single: bool = False) -> np.ndarray:
     """Ranges, ascending, each of which lies in one of the intervals (or, ``or_single``, is of one where nothing matches)."""
     several = np.flatnonzero(claims[:, 1] > 1)
-    first, last = (np.searchsorted(intervals.starts, claims[several, 0] + more, "right") for more in (0, claims[several, 1] - 1))
+    first, last = (lpm.within(intervals.starts, claims[several, 0] + more) for more in (0, claims[several, 1] - 1))
     split = np.zeros(len(claims), bool)
-    split[several] = (first != last) | (or_single & (intervals.matches[first - 1] < 0))
+    split[several] = (first != last) | (or_single & (intervals.matches[first] < 0))
     if not split.any():
         return claims
     claims = np.concatenate([claims[~split], singles(*expanded(claims[split]))])

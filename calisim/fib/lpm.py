@@ -13,13 +13,18 @@ from collections.abc import Sequence
 
 import numpy as np
 
+from ..errors import StaleBuildError
 from ..quantities import Prefix
 from ..vocabulary.records import LPM_BITS
+
+try:
+    from . import _ranges
+except ImportError as error:
+    raise StaleBuildError(f"the loops of the compiler are not built for this Python ({error}): run pip install -e .") from error
 
 ROOT, BRANCH, LEAF = (1 << bits for bits in LPM_BITS)
 DEEPER = 1 << 31
 _WIDE, _DEEP = 32 - LPM_BITS[0], LPM_BITS[2]        # bits of an address within a root cell, within a branch's
-_AT_ONCE = 512                        # changes of a class that are written together
 
 
 class Intervals:
@@ -30,44 +35,16 @@ class Intervals:
     """
 
     def __init__(self, prefixes: Sequence[Prefix] | np.ndarray) -> None:
-        networks, lengths = np.array(prefixes, np.int64).reshape(-1, 2).T
-        ends = networks + (1 << 32 - lengths)
-        if (ends[:-1] <= networks[1:]).all():
-            self._apart(networks, ends)
-            return
-        starts = distinct(np.concatenate([[0], networks, ends]))
-        self.starts = starts[starts < 1 << 32]
-        self.matches = np.full(len(self.starts), -1, np.int64)
-        self.parents = np.full(len(networks), -1, np.int64)
-        last = (1 << 25) - 1                           # of equal prefixes the first one last
-        order = last - (np.sort(lengths << 57 | networks << 25 | last - np.arange(len(networks))) & last)
-        edges = np.flatnonzero(np.diff(lengths[order])) + 1
-        for alike in np.split(order, edges) if len(order) else ():         # a length at a time, the shortest first
-            self._paint(alike, networks[alike], ends[alike])
-
-    def _apart(self, networks: np.ndarray, ends: np.ndarray) -> None:
-        """Prefixes in ascending order, none inside another: each is followed by the next one or by a gap."""
-        starts = np.column_stack([networks, ends]).ravel()
-        matches = np.column_stack([np.arange(len(networks)), np.full(len(networks), -1)]).ravel()
-        kept = np.append(starts[:-1] < starts[1:], starts[-1:] < 1 << 32)
-        beginning = starts[:1] != 0 if len(starts) else np.array([True])
-        self.starts = np.concatenate([np.zeros(beginning.sum(), np.int64), starts[kept]])
-        self.matches = np.concatenate([np.full(beginning.sum(), -1), matches[kept]])
-        self.parents = np.full(len(networks), -1, np.int64)
-
-    def _paint(self, alike: np.ndarray, networks: np.ndarray, ends: np.ndarray) -> None:
-        """Prefixes of one length, by network, of equal ones the first given last: they cover what is shorter."""
-        again = np.append(networks[1:] == networks[:-1], False)
-        places = np.searchsorted(self.starts, networks)
-        self.parents[alike] = self.matches[places]
-        self.parents[alike[1:][again[:-1]]] = alike[again]
-        first = places[~again]
-        sizes = np.searchsorted(self.starts, ends[~again]) - first
-        if (sizes == 1).all():
-            self.matches[first] = alike[~again]
-            return
-        places = np.repeat(first - (np.cumsum(sizes) - sizes), sizes) + np.arange(sizes.sum())
-        self.matches[places] = np.repeat(alike[~again], sizes)
+        networks, lengths = np.array(prefixes, np.int64).reshape(-1, 2).T.copy()
+        order = np.arange(len(networks))
+        if (networks[:-1] >= networks[1:]).any():
+            last = (1 << 25) - 1                       # of equal prefixes the first one last: it lies inside the others
+            order = last - (np.sort(networks << 31 | lengths << 25 | last - order) & last)
+        self.parents = np.empty(len(networks), np.int64)
+        starts, matches = np.empty((2, 2 * len(networks) + 1), np.int64)
+        count = _ranges.cut(
+            order, networks, networks + (1 << 32 - lengths), self.parents, np.empty(len(networks), np.int64), starts, matches)
+        self.starts, self.matches = starts[:count], matches[:count]
 
     def match(self, addresses: np.ndarray) -> np.ndarray:
         """Index of the longest prefix of each address, −1 where none matches."""
@@ -80,47 +57,35 @@ class Intervals:
 
 def build(starts: np.ndarray, classes: np.ndarray) -> np.ndarray:
     """The table for intervals that begin at ``starts`` (ascending, the first is 0) and have these classes."""
-    wide = distinct(starts[starts % (1 << _WIDE) != 0] >> _WIDE)           # /16s that are not of one class
-    deep = distinct(starts[starts % (1 << _DEEP) != 0] >> _DEEP)           # /26s likewise
+    wide, deep = _mixed(starts, _WIDE), _mixed(starts, _DEEP)
     spanning = -(-starts >> _WIDE) < np.append(starts[1:], 1 << 32) >> _WIDE      # intervals that hold whole /16s
     shared, which = numbered(classes[spanning])
-    sizes = [ROOT, BRANCH * len(wide), BRANCH * len(shared), LEAF * len(deep)]
+    sizes = [ROOT, BRANCH * wide, BRANCH * len(shared), LEAF * deep]
     table = np.empty(sum(sizes), np.uint32)
     root, branches, whole, leaves = np.split(table, np.cumsum(sizes)[:-1])
-    places = np.zeros(len(starts), np.int64)
-    places[spanning] = ROOT + BRANCH * (len(wide) + which)
-    _fill(root, starts, places, np.zeros(1, np.int64), _WIDE, ROOT)
-    root[wide] = ROOT + BRANCH * np.arange(len(wide))
-    _fill(branches, starts, classes, wide << _WIDE, _DEEP, BRANCH)
-    branches[np.searchsorted(wide, deep // BRANCH) * BRANCH + deep % BRANCH] = (
-        DEEPER | len(table) - len(leaves) + LEAF * np.arange(len(deep)))
     whole[:] = np.repeat(shared, BRANCH)
-    _fill(leaves, starts, classes, deep << _DEEP, 0, LEAF)
+    places = np.zeros(len(starts), np.int64)
+    places[spanning] = ROOT + BRANCH * (wide + which)
+    _ranges.fill(root, branches, leaves, starts, classes, places, ROOT, DEEPER | len(table) - len(leaves), _WIDE, _DEEP)
     return table
 
 
-def _fill(cells: np.ndarray, starts: np.ndarray, classes: np.ndarray, firsts: np.ndarray, shift: int, count: int) -> None:
-    """``count`` cells from each of the addresses ``firsts`` on, a cell every 2^shift addresses: the class there.
+def _mixed(starts: np.ndarray, bits: int) -> int:
+    """How many stretches of 2^bits addresses there are that are not of one class."""
+    found = starts[starts & (1 << bits) - 1 != 0] >> bits
+    return int(np.count_nonzero(found[1:] != found[:-1])) + min(len(found), 1)
 
-    Between two starts nothing changes, so nothing is looked up there: there are a hundred times as many cells as starts.
-    """
-    chunk = np.searchsorted(firsts, starts, "right") - 1
-    cell = (starts - firsts[chunk] + (1 << shift) - 1 >> shift) if len(firsts) else np.full(len(starts), count)
-    inside = (chunk >= 0) & (cell < count)
-    places = np.concatenate([np.arange(len(firsts)) * count, chunk[inside] * count + cell[inside]])
-    order = np.argsort(places, kind="stable")
-    order = order[np.diff(places[order], append=len(cells)) > 0]    # of several starts before one cell the last one counts
-    known = np.concatenate([classes[np.searchsorted(starts, firsts, "right") - 1], classes[inside]]).astype(np.uint32)[order]
-    sizes = np.diff(places[order], append=len(cells))
-    edges = np.concatenate([[0], np.cumsum(sizes)])
-    for first in range(0, len(known), _AT_ONCE):                    # a whole table's copy would not fit the caches
-        some = slice(first, first + _AT_ONCE)
-        cells[edges[first]:edges[min(first + _AT_ONCE, len(known))]] = np.repeat(known[some], sizes[some])
+
+def within(starts: np.ndarray, addresses: np.ndarray) -> np.ndarray:
+    """Of ascending addresses the interval in which each lies."""
+    found = np.empty(len(addresses), np.int64)
+    _ranges.within(starts, addresses, found)
+    return found
 
 
 def spread(starts: np.ndarray, values: np.ndarray, addresses: np.ndarray) -> np.ndarray:
     """Of ascending addresses the values of the intervals in which they lie."""
-    return np.repeat(values, np.diff(np.searchsorted(addresses, starts), append=len(addresses)))
+    return values[within(starts, addresses)]
 
 
 def distinct(values: np.ndarray) -> np.ndarray:

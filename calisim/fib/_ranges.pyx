@@ -1,0 +1,85 @@
+"""Loops over ranges of addresses in ascending order, each address or prefix touched once; :mod:`.lpm` says what they are for.
+
+Every array is made by the caller, who answers for their sizes.
+"""
+
+from libc.stdint cimport int64_t, uint32_t
+
+
+def within(const int64_t[::1] starts, const int64_t[:] addresses, int64_t[::1] found):
+    """Of ascending addresses the interval in which each lies; the first one begins at 0."""
+    cdef Py_ssize_t at, interval = 0, last = len(starts) - 1
+    for at in range(len(addresses)):
+        while interval < last and starts[interval + 1] <= addresses[at]:
+            interval += 1
+        found[at] = interval
+
+
+def cut(const int64_t[::1] order, const int64_t[::1] networks, const int64_t[::1] ends, int64_t[::1] parents,
+        int64_t[::1] around, int64_t[::1] starts, int64_t[::1] matches):
+    """Where the innermost of the prefixes changes and to which; in ``order`` what holds others comes before them. ``around`` is
+    room for those that hold an address. Returns how many starts there are."""
+    cdef Py_ssize_t at, depth = 0, count = 1
+    cdef int64_t prefix, end
+    starts[0], matches[0] = 0, -1
+    for at in range(len(order) + 1):
+        while depth and (at == len(order) or ends[around[depth - 1]] <= networks[order[at]]):
+            end = ends[around[depth - 1]]
+            depth -= 1
+            if end >> 32 == 0:
+                count += starts[count - 1] != end
+                starts[count - 1], matches[count - 1] = end, around[depth - 1] if depth else -1
+        if at < len(order):
+            prefix = order[at]
+            parents[prefix] = around[depth - 1] if depth else -1
+            around[depth] = prefix
+            depth += 1
+            count += starts[count - 1] != networks[prefix]
+            starts[count - 1], matches[count - 1] = networks[prefix], prefix
+    return count
+
+
+def fill(uint32_t[::1] root, uint32_t[::1] branches, uint32_t[::1] leaves, const int64_t[::1] starts, const int64_t[::1] values,
+         const int64_t[::1] places, uint32_t first_branch, uint32_t first_leaf, int wide, int deep):
+    """The cells of a table: of intervals, with the ``places`` of the branches of what fills root cells. Root cells stand for
+    2^wide addresses, those of branches for 2^deep."""
+    cdef Py_ssize_t at, branch = -1, leaf = -1
+    cdef int64_t here, there, end, of_branch = -1, of_leaf = -1, cell, offset
+    for at in range(len(starts)):
+        here, end = starts[at], starts[at + 1] if at + 1 < len(starts) else <int64_t> 1 << 32
+        while here < end:
+            if here & (1 << wide) - 1 == 0 and end - here >= 1 << wide:
+                there = end >> wide << wide
+                for cell in range(here >> wide, there >> wide):
+                    root[cell] = <uint32_t> places[at]
+                here = there
+                continue
+            if of_branch != here >> wide:
+                of_branch = here >> wide
+                branch += 1
+                root[of_branch] = first_branch + <uint32_t> (branch << wide - deep)
+            offset = (branch - of_branch) << wide - deep               # of the branch's cells from the addresses' numbers
+            if here & (1 << deep) - 1 == 0 and end - here >= 1 << deep:
+                there = min(end >> deep << deep, of_branch + 1 << wide)
+                for cell in range(here >> deep, there >> deep):
+                    branches[offset + cell] = <uint32_t> values[at]
+            else:
+                if of_leaf != here >> deep:
+                    of_leaf = here >> deep
+                    leaf += 1
+                    branches[offset + of_leaf] = first_leaf + <uint32_t> (leaf << deep)
+                offset = (leaf - of_leaf) << deep
+                there = min(end, of_leaf + 1 << deep)
+                for cell in range(here, there):
+                    leaves[offset + cell] = <uint32_t> values[at]
+            here = there
+
+
+def place(uint32_t[::1] cells, const int64_t[::1] places, const int64_t[:] counts, const int64_t[:] first,
+          const int64_t[:] steps):
+    """To so many cells from each place on numbers that are evenly spaced."""
+    cdef Py_ssize_t at
+    cdef int64_t cell
+    for at in range(len(places)):
+        for cell in range(counts[at]):
+            cells[places[at] + cell] = <uint32_t> (first[at] + cell * steps[at])
