@@ -59,9 +59,12 @@ core = Extension(
     extra_compile_args=["-O3", "-fno-strict-aliasing", "-fno-tree-slp-vectorize", "-Wno-attributes",
                          *(["-march=x86-64-v2"] if x86 else []), *CFLAGS],
 )
-tables = Extension("calisim.fib._ranges", ["calisim/fib/_ranges.pyx"], extra_compile_args=["-O3", *CFLAGS])
+loops = Extension(
+    "calisim.fib._loops", ["calisim/fib/_loops.pyx"], depends=["calisim/_vocabulary.pxd"],
+    extra_compile_args=["-O3", "-fno-strict-aliasing", *CFLAGS],
+)
 setup(
-    ext_modules=cythonize([core, tables], language_level=3, compiler_directives={
+    ext_modules=cythonize([core, loops], language_level=3, compiler_directives={
         "boundscheck": False, "wraparound": False, "cdivision": True, "initializedcheck": False}),
     cmdclass={"build_ext": BuildCore},
 )

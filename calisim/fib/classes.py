@@ -16,7 +16,7 @@ from ..control.intent import NatRule
 from ..errors import CompileError
 from ..quantities import Prefix, format_address
 from ..vocabulary import CLASS, ClassFlag, EndpointKind
-from . import _ranges, lpm
+from . import _loops, lpm
 from .columns import Arrays, Columns, expanded, singles
 from .lpm import Intervals, distinct
 from .routers import Groups
@@ -51,7 +51,8 @@ class Classes:
         claims = _within(_owners(endpoints, tunnels), blocks, or_single=True)
         strangers = claims[blocks.match_ascending(claims[:, 0]) < 0, 0]
         slices = _sorted(held, _singles(strangers))
-        are_hosts = np.flatnonzero((endpoints.kinds == EndpointKind.HOST) & (endpoints.addresses != 0))
+        are_hosts = np.flatnonzero(endpoints.kinds == EndpointKind.HOST)
+        are_hosts = are_hosts[endpoints.addresses[are_hosts] != 0]
         hosts = endpoints.addresses[are_hosts].astype(np.int64)
         flagged = {
             ClassFlag.POOL: _nets(facts.pools), ClassFlag.MASQUERADE: _nets(facts.nat.sources),
@@ -123,7 +124,7 @@ class Classes:
         addresses, counts, ids, steps = claims.T
         of_claim = lpm.spread(self._starts, self._classes, addresses)
         places = addresses + self.records["residents"][of_claim] - self.records["base"][of_claim]
-        _ranges.place(self.residents, places, counts, ids, steps)
+        _loops.place(self.residents, places, counts, ids, steps)
         of_pods = endpoints.kinds[ids - 1] == EndpointKind.POD
         elsewhere = of_pods & (endpoints.routers[ids - 1] != self.records["holder"][of_claim])
         self._flag(ClassFlag.SCATTERED, of_claim[elsewhere])

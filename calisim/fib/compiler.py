@@ -21,7 +21,7 @@ from ..sequences import Turns, runs
 from ..vocabulary import (
     ENDPOINT, FABRIC, TARGET, Device, EndpointKind, FabricFlag, TargetKind,
 )
-from . import lpm
+from . import _loops, lpm
 from .classes import Classes, Facts
 from .columns import Arrays, Columns, constant_runs, pairs
 from .image import FibImage, freeze
@@ -29,8 +29,6 @@ from .police import compile_policy
 from .routers import Filters, Groups, view
 from .routes import MOST_CELLS, Adverts, Nesting, Routing, uplink_prefixes
 from .services import cluster_cidrs, compile_services, node_port_addresses
-
-_AT_ONCE = 4096                       # records that are written together, while they are in the caches
 
 
 @collector_paused()
@@ -105,19 +103,11 @@ def _endpoints(
     table = np.empty(len(endpoints) + 1, ENDPOINT)
     table[0] = np.zeros((), ENDPOINT)
     rows = table[1:]
-    routed = (endpoints.kinds == EndpointKind.POD) & (endpoints.addresses != 0)
     edges, who = constant_runs(identities if len(identities) else Turns(array("q", [0]), len(rows)))
-    ingress, egress = (
-        np.repeat(np.array([0, *(program[side] for program in programs)], np.uint32)[who], np.diff(edges, append=len(rows)))
-        for side in (0, 1))
-    columns = {
-        "address": endpoints.addresses, "router": endpoints.routers, "mtu": endpoints.mtus, "detail": endpoints.deciders,
-        "kind": endpoints.kinds, "route_detail": endpoints.deciders * routed, "ingress": ingress, "egress": egress}
-    for first in range(0, len(rows), _AT_ONCE):
-        some = slice(first, first + _AT_ONCE)
-        for name, column in columns.items():
-            rows[name][some] = column[some]
-        rows["subnet"][some] = 0
+    ingress, egress = (np.array([0, *(program[side] for program in programs)], np.uint32)[who] for side in (0, 1))
+    _loops.tell(
+        rows, endpoints.addresses, endpoints.routers, endpoints.mtus, endpoints.deciders, endpoints.kinds, EndpointKind.POD,
+        edges, ingress, egress)
     addresses, ids = interfaces[0].T
     inside = ids[endpoints.addresses[ids - 1] == addresses]
     rows["subnet"][inside - 1] = lpm.Intervals(subnets).match(endpoints.addresses[inside - 1]) + 1

@@ -18,7 +18,7 @@ from ..quantities import Prefix
 from ..vocabulary.records import LPM_BITS
 
 try:
-    from . import _ranges
+    from . import _loops
 except ImportError as error:
     raise StaleBuildError(f"the loops of the compiler are not built for this Python ({error}): run pip install -e .") from error
 
@@ -42,7 +42,7 @@ class Intervals:
             order = last - (np.sort(networks << 31 | lengths << 25 | last - order) & last)
         self.parents = np.empty(len(networks), np.int64)
         starts, matches = np.empty((2, 2 * len(networks) + 1), np.int64)
-        count = _ranges.cut(
+        count = _loops.cut(
             order, networks, networks + (1 << 32 - lengths), self.parents, np.empty(len(networks), np.int64), starts, matches)
         self.starts, self.matches = starts[:count], matches[:count]
 
@@ -66,7 +66,7 @@ def build(starts: np.ndarray, classes: np.ndarray) -> np.ndarray:
     whole[:] = np.repeat(shared, BRANCH)
     places = np.zeros(len(starts), np.int64)
     places[spanning] = ROOT + BRANCH * (wide + which)
-    _ranges.fill(root, branches, leaves, starts, classes, places, ROOT, DEEPER | len(table) - len(leaves), _WIDE, _DEEP)
+    _loops.fill(root, branches, leaves, starts, classes, places, ROOT, DEEPER | len(table) - len(leaves), _WIDE, _DEEP)
     return table
 
 
@@ -79,7 +79,7 @@ def _mixed(starts: np.ndarray, bits: int) -> int:
 def within(starts: np.ndarray, addresses: np.ndarray) -> np.ndarray:
     """Of ascending addresses the interval in which each lies."""
     found = np.empty(len(addresses), np.int64)
-    _ranges.within(starts, addresses, found)
+    _loops.within(starts, addresses, found)
     return found
 
 
@@ -121,4 +121,4 @@ def most(table: np.ndarray) -> int:
     deeper = branches[branches >= DEEPER] - DEEPER
     if len(deeper) and (deeper.min() < end or int(deeper.max()) + LEAF > len(table)):
         return DEEPER
-    return max(int(branches.max(where=branches < DEEPER, initial=0)), int(table[end:].max(initial=0)))
+    return max(int(branches.view(np.int32).max(initial=0)), int(table[end:].max(initial=0)))      # what leads deeper is below 0

@@ -1,9 +1,11 @@
-"""Loops over ranges of addresses in ascending order, each address or prefix touched once; :mod:`.lpm` says what they are for.
+"""What the compiler does address by address or record by record; :mod:`.lpm` says what a table of longest matches is.
 
 Every array is made by the caller, who answers for their sizes.
 """
 
-from libc.stdint cimport int64_t, uint32_t
+from libc.stdint cimport int64_t, uint8_t, uint32_t
+
+from calisim._vocabulary cimport Endpoint
 
 
 def within(const int64_t[::1] starts, const int64_t[:] addresses, int64_t[::1] found):
@@ -83,3 +85,23 @@ def place(uint32_t[::1] cells, const int64_t[::1] places, const int64_t[:] count
     for at in range(len(places)):
         for cell in range(counts[at]):
             cells[places[at] + cell] = <uint32_t> (first[at] + cell * steps[at])
+
+
+def tell(Endpoint[::1] records, const uint32_t[::1] addresses, const uint32_t[::1] routers, const uint32_t[::1] mtus,
+         const uint32_t[::1] deciders, const uint8_t[::1] kinds, int routed, const int64_t[::1] edges,
+         const uint32_t[::1] ingress, const uint32_t[::1] egress):
+    """Records of endpoints in no subnet. To those of the kind ``routed`` that have an address a route leads; from one of the
+    ``edges`` to the next one the same programs police all."""
+    cdef Py_ssize_t at, run, last
+    for run in range(len(edges)):
+        last = edges[run + 1] if run + 1 < len(edges) else len(records)
+        for at in range(edges[run], last):
+            records[at].address = addresses[at]
+            records[at].router = routers[at]
+            records[at].subnet = 0
+            records[at].mtu = mtus[at]
+            records[at].detail = deciders[at]
+            records[at].route_detail = deciders[at] if kinds[at] == routed and addresses[at] != 0 else 0
+            records[at].ingress = ingress[run]
+            records[at].egress = egress[run]
+            records[at].kind = kinds[at]
