@@ -9,6 +9,10 @@ def fill(
     root: np.ndarray, branches: np.ndarray, leaves: np.ndarray, starts: np.ndarray, values: np.ndarray, places: np.ndarray,
     first_branch: int, first_leaf: int, wide: int, deep: int,
 ) -> None: ...
+def overlay(
+    starts: np.ndarray, values: np.ndarray, addresses: np.ndarray, sizes: np.ndarray, over: np.ndarray, changes: np.ndarray,
+    changed: np.ndarray,
+) -> int: ...
 def place(cells: np.ndarray, places: np.ndarray, counts: np.ndarray, first: np.ndarray, steps: np.ndarray) -> None: ...
 def tell(
     records: np.ndarray, addresses: np.ndarray, routers: np.ndarray, mtus: np.ndarray, deciders: np.ndarray, kinds: np.ndarray,

@@ -77,6 +77,32 @@ def fill(uint32_t[::1] root, uint32_t[::1] branches, uint32_t[::1] leaves, const
             here = there
 
 
+def overlay(const int64_t[::1] starts, const int64_t[::1] values, const int64_t[:] addresses, const int64_t[:] sizes,
+            const int64_t[:] over, int64_t[::1] changes, int64_t[::1] changed):
+    """Where the value changes and to which: that ``over`` each stretch of addresses (ascending), elsewhere the interval's. Returns
+    how often."""
+    cdef Py_ssize_t at = 0, interval = 0, count = 0
+    cdef int64_t here = 0, end, value
+    while here >> 32 == 0:
+        while interval + 1 < len(starts) and starts[interval + 1] <= here:
+            interval += 1
+        while at < len(addresses) and addresses[at] < here:
+            at += 1
+        if at < len(addresses) and addresses[at] == here:
+            value, end = over[at], here + sizes[at]
+            at += 1
+        else:
+            value = values[interval]
+            end = starts[interval + 1] if interval + 1 < len(starts) else <int64_t> 1 << 32
+            if at < len(addresses):
+                end = min(end, addresses[at])
+        if count == 0 or changed[count - 1] != value:
+            changes[count], changed[count] = here, value
+            count += 1
+        here = end
+    return count
+
+
 def place(uint32_t[::1] cells, const int64_t[::1] places, const int64_t[:] counts, const int64_t[:] first,
           const int64_t[:] steps):
     """To so many cells from each place on numbers that are evenly spaced."""

@@ -133,7 +133,7 @@ class Classes:
 def _owners(endpoints: Columns, tunnels: np.ndarray) -> np.ndarray:
     """Who has which addresses, as ranges, ascending; CompileError if two have one."""
     claims = np.concatenate([endpoints.claims, singles(*tunnels.T)])
-    claims = claims[np.argsort(claims[:, 0])]
+    claims = claims[lpm.ascending(claims[:, 0])]
     if (claims[:-1, 0] + claims[:-1, 1] <= claims[1:, 0]).all():
         return claims
     addresses, ids = expanded(claims)
@@ -154,7 +154,7 @@ def _within(claims: np.ndarray, intervals: Intervals, *, or_single: bool = False
     if not split.any():
         return claims
     claims = np.concatenate([claims[~split], singles(*expanded(claims[split]))])
-    return claims[np.argsort(claims[:, 0])]
+    return claims[lpm.ascending(claims[:, 0])]
 
 
 def _nets(prefixes: Iterable[tuple[int, int]]) -> np.ndarray:

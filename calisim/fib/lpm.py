@@ -94,6 +94,11 @@ def distinct(values: np.ndarray) -> np.ndarray:
     return values[np.append(np.full(min(len(values), 1), True), values[1:] != values[:-1])]
 
 
+def ascending(addresses: np.ndarray) -> np.ndarray:
+    """The order of addresses (sorting numbers takes a third of what ``np.argsort`` does)."""
+    return np.sort(addresses << 31 | np.arange(len(addresses))) & (1 << 31) - 1
+
+
 def numbered(values: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
     """The different values, ascending, and of each value which it is."""
     low, high = (int(values.min()), int(values.max())) if len(values) else (0, -1)

@@ -11,7 +11,7 @@ from ..control.policing import AddressSet, Identified, SideMatch
 from ..errors import CompileError
 from ..parts import Parts
 from ..quantities import Prefix
-from . import lpm
+from . import _loops, lpm
 from .columns import column, constant_runs, distinct_rows, expanded, ranges
 
 MOST_CELLS = 1 << 26                  # of 32 bits: atoms of all peers, steps of all tiers
@@ -147,17 +147,7 @@ def _which(values: np.ndarray, limit: int) -> tuple[np.ndarray, np.ndarray]:
 def _changes(stretches: np.ndarray, intervals: lpm.Intervals, around: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
     """Where the peer changes and to which: that of each stretch, none of which spans two intervals, ``around`` them those of the
     intervals."""
-    addresses, sizes, peers = stretches[np.argsort(stretches[:, 0])].T
-    alone = np.append(True, addresses[1:] != (addresses + sizes)[:-1])[:len(addresses)]
-    first = np.flatnonzero(alone | np.append(True, peers[1:] != peers[:-1])[:len(addresses)])
-    after = (addresses + sizes)[np.append(alone[1:], True)[:len(addresses)]]
-    gaps = lpm.distinct(np.concatenate([intervals.starts, after]))
-    gaps = gaps[gaps < 1 << 32]
-    if len(addresses):
-        gaps = gaps[addresses[np.minimum(np.searchsorted(addresses, gaps), len(addresses) - 1)] != gaps]
-    starts = np.concatenate([addresses[first], gaps])
-    values = np.concatenate([peers[first], lpm.spread(intervals.starts, around, gaps)])
-    order = np.argsort(starts)
-    starts, values = starts[order], values[order]
-    new = np.append(True, values[1:] != values[:-1])
-    return starts[new], values[new]
+    addresses, sizes, peers = stretches[lpm.ascending(stretches[:, 0])].T
+    starts, values = np.empty((2, len(intervals.starts) + 2 * len(addresses)), np.int64)
+    count = _loops.overlay(intervals.starts, around, addresses, sizes, peers, starts, values)
+    return starts[:count], values[:count]
