@@ -79,8 +79,8 @@ def fill(uint32_t[::1] root, uint32_t[::1] branches, uint32_t[::1] leaves, const
 
 def overlay(const int64_t[::1] starts, const int64_t[::1] values, const int64_t[:] addresses, const int64_t[:] sizes,
             const int64_t[:] over, int64_t[::1] changes, int64_t[::1] changed):
-    """Where the value changes and to which: that ``over`` each stretch of addresses (ascending), elsewhere the interval's. Returns
-    how often."""
+    """Where the value changes and to which: that ``over`` each stretch of addresses (ascending), elsewhere the interval's.
+    Returns how often."""
     cdef Py_ssize_t at = 0, interval = 0, count = 0
     cdef int64_t here = 0, end, value
     while here >> 32 == 0:

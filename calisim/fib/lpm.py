@@ -73,7 +73,7 @@ def build(starts: np.ndarray, classes: np.ndarray) -> np.ndarray:
 def _mixed(starts: np.ndarray, bits: int) -> int:
     """How many stretches of 2^bits addresses there are that are not of one class."""
     found = starts[starts & (1 << bits) - 1 != 0] >> bits
-    return int(np.count_nonzero(found[1:] != found[:-1])) + min(len(found), 1)
+    return int(np.count_nonzero(_new(found)))
 
 
 def within(starts: np.ndarray, addresses: np.ndarray) -> np.ndarray:
@@ -91,7 +91,12 @@ def spread(starts: np.ndarray, values: np.ndarray, addresses: np.ndarray) -> np.
 def distinct(values: np.ndarray) -> np.ndarray:
     """The different values, ascending (``np.unique`` hashes integers, which takes fifty times as long)."""
     values = np.sort(values)
-    return values[np.append(np.full(min(len(values), 1), True), values[1:] != values[:-1])]
+    return values[_new(values)]
+
+
+def _new(values: np.ndarray) -> np.ndarray:
+    """Where each is another one than the one before it."""
+    return np.append(np.full(min(len(values), 1), True), values[1:] != values[:-1])
 
 
 def ascending(addresses: np.ndarray) -> np.ndarray:
@@ -106,6 +111,9 @@ def numbered(values: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
         there = np.zeros(high - low + 1, bool)
         there[values - low] = True
         return np.flatnonzero(there) + low, (np.cumsum(there) - 1)[values - low]
+    if (values[1:] >= values[:-1]).all():
+        new = _new(values)
+        return values[new], np.cumsum(new) - 1
     different = distinct(values)
     return different, np.searchsorted(different, values)
 
