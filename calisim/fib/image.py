@@ -263,7 +263,12 @@ def _most_of_words(table: np.ndarray) -> np.ndarray:
 
 def _ends(table: np.ndarray, first: str, count: str) -> int:
     """Where the last one of runs ends."""
-    return _most(table[first].astype(np.int64) + table[count])
+    return _most(table, _last_end(first, count))
+
+
+@cache
+def _last_end(first: str, count: str) -> Callable[[np.ndarray], int]:
+    return lambda table: int((table[first].astype(np.int64) + table[count]).max(initial=-1))
 
 
 def freeze(array: np.ndarray) -> np.ndarray:

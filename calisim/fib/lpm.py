@@ -13,14 +13,9 @@ from collections.abc import Sequence
 
 import numpy as np
 
-from ..errors import StaleBuildError
 from ..quantities import Prefix
 from ..vocabulary.records import LPM_BITS
-
-try:
-    from . import _loops
-except ImportError as error:
-    raise StaleBuildError(f"the loops of the compiler are not built for this Python ({error}): run pip install -e .") from error
+from . import _loops
 
 ROOT, BRANCH, LEAF = (1 << bits for bits in LPM_BITS)
 DEEPER = 1 << 31
