@@ -5,6 +5,6 @@ from ..errors import StaleBuildError
 try:
     from . import _loops
 except ImportError as error:
-    raise StaleBuildError(f"the compiler's loops are not built for this Python ({error}): run pip install -e .") from error
+    raise StaleBuildError("the compiler's loops are not built for this Python: run pip install -e .") from error
 
 __all__ = ["_loops"]
