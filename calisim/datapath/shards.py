@@ -39,10 +39,18 @@ class Counters:
     @classmethod
     def of(cls, image: FibImage) -> Self:
         """At 0."""
+        counters = cls.room(image)
+        for array in (counters.links, counters.drops, counters.verdicts, counters.hits):
+            array[...] = 0
+        return counters
+
+    @classmethod
+    def room(cls, image: FibImage) -> Self:
+        """At whatever they are: a page that nobody touches takes no time."""
         return cls(
-            np.zeros((len(image.routers), len(Device), 2, 2), np.uint64),
-            np.zeros((image.places + 1, len(DropReason)), np.uint64),
-            np.zeros(len(Verdict), np.uint64), np.zeros(image.objects + 1, np.uint64))
+            np.empty((len(image.routers), len(Device), 2, 2), np.uint64),
+            np.empty((image.places + 1, len(DropReason)), np.uint64),
+            np.empty(len(Verdict), np.uint64), np.empty(image.objects + 1, np.uint64))
 
 
 @dataclass
@@ -159,7 +167,7 @@ class Shard:
         self.ledger.settle()
         connections, sessions, _, slots = self.ledger.counts
         self.flows = FlowCache(self.flows.room)
-        self.ties = zeros(len(self.ties), _OCTETS)
+        self.ties[:connections * TIE_SIZE] = 0
         self.connections["wave"] &= ~np.uint32(TIED_BIT)
         self._bind(connections, sessions, 0, slots)
 

@@ -32,7 +32,7 @@ class State:
         self.keys = image.routers["key"]
         self._image = image
         self._common = Common.of(len(self.keys), sourced=_sticks(image))
-        self.shards = [Shard(0, self._common, Counters.of(image), Counters.of(image))]
+        self.shards = [Shard(0, self._common, Counters.of(image), Counters.room(image))]
         self.homes = np.empty(0, np.uint8)                            # shard of each endpoint's router, with more than one shard
         self.icmp_tokens: dict[tuple[int, int], tuple[int, int]] = {}  # (router key, or place after the last), to whom
         self._known_paths: dict[tuple[int, int], tuple[int, int]] = {}      # source, destination: MTU, until when
@@ -162,7 +162,7 @@ class State:
         sessions = np.concatenate([shard.sessions[shard.sessions["expires"] > 0] for shard in self.shards])
         self._common.shards = (np.arange(len(self.keys)) % count).astype(np.uint8)
         self.shards = [
-            Shard(number, self._common, Counters.of(self._image) if number else counters, Counters.of(self._image))
+            Shard(number, self._common, Counters.of(self._image) if number else counters, Counters.room(self._image))
             for number in range(count)]
         for shard in self.shards:
             shard.take(*(known[self._shards_of(known["key"]) == shard.number] for known in (records, sessions)))
@@ -218,7 +218,8 @@ class State:
         Objects are numbered anew by each image."""
         if image is self._image:
             return
-        old, new, ordinals, keys = self._counters(), Counters.of(image), self._common.ordinals, image.routers["key"]
+        old, new, ordinals, keys = self._counters(), Counters.room(image), self._common.ordinals, image.routers["key"]
+        new.hits[:] = 0
         if np.array_equal(keys, self.keys) and old.drops.shape == new.drops.shape:
             self._image = image
             self._count_on(Counters(old.links, old.drops, old.verdicts, new.hits))
@@ -232,6 +233,7 @@ class State:
             after[~known] = 0
         others = min(len(old.drops) - len(self.keys), len(new.drops) - len(keys))     # VPC routers and gateways stand last
         new.drops[len(keys):len(keys) + others] = old.drops[len(self.keys):len(self.keys) + others]
+        new.drops[len(keys) + others:] = 0
         new.verdicts[:] = old.verdicts
         self.keys, self._image = keys, image
         self._common.shards = np.zeros(len(keys), np.uint8)
@@ -243,7 +245,7 @@ class State:
         if len(self.shards) > 1:
             self._distribute(len(self.shards), counters)
             return
-        self.shards[0].counters, self.shards[0].trial = counters, Counters.of(self._image)
+        self.shards[0].counters, self.shards[0].trial = counters, Counters.room(self._image)
         self._forget_flows()
         if sourced != self._common.sourced:
             self.shards[0].index_anew()
