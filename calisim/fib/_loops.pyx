@@ -113,21 +113,52 @@ def place(uint32_t[::1] cells, const int64_t[::1] places, const int64_t[:] count
             cells[places[at] + cell] = <uint32_t> (first[at] + cell * steps[at])
 
 
-def tell(Endpoint[::1] records, const uint32_t[::1] addresses, const uint32_t[::1] routers, const uint32_t[::1] mtus,
-         const uint32_t[::1] deciders, const uint8_t[::1] kinds, int routed, const int64_t[::1] edges,
-         const uint32_t[::1] ingress, const uint32_t[::1] egress):
-    """Records of endpoints in no subnet. To those of the kind ``routed`` that have an address a route leads; from one of the
-    ``edges`` to the next one the same programs police all."""
-    cdef Py_ssize_t at, run, last
-    for run in range(len(edges)):
-        last = edges[run + 1] if run + 1 < len(edges) else len(records)
-        for at in range(edges[run], last):
-            records[at].address = addresses[at]
-            records[at].router = routers[at]
-            records[at].subnet = 0
-            records[at].mtu = mtus[at]
-            records[at].detail = deciders[at]
-            records[at].route_detail = deciders[at] if kinds[at] == routed and addresses[at] != 0 else 0
-            records[at].ingress = ingress[run]
-            records[at].egress = egress[run]
-            records[at].kind = kinds[at]
+cdef struct Turn:
+    const int64_t* numbers           # of the piece
+    int64_t size                     # how many take turns
+    int64_t step
+    int64_t place                    # of the next one
+    int64_t more                     # what is added to it
+
+
+cdef inline void begin(Turn* turn, const int64_t[:, ::1] pieces, const int64_t[::1] numbers, Py_ssize_t piece) noexcept nogil:
+    turn.size, turn.step, turn.numbers = pieces[piece, 1], pieces[piece, 2], &numbers[pieces[piece, 3]]
+    turn.place, turn.more = 0, 0
+
+
+cdef inline uint32_t take(Turn* turn) noexcept nogil:
+    cdef int64_t number = turn.numbers[turn.place] + turn.more
+    turn.place += 1
+    if turn.place == turn.size:
+        turn.place = 0
+        turn.more += turn.step
+    return <uint32_t> number
+
+
+def tell(Endpoint[::1] records, uint8_t kind, uint32_t decider, const int64_t[:, ::1] addresses, const int64_t[::1] of_addresses,
+         const int64_t[:, ::1] routers, const int64_t[::1] of_routers, const int64_t[:, ::1] mtus, const int64_t[::1] of_mtus,
+         const int64_t[::1] edges, const uint32_t[::1] ingress, const uint32_t[::1] egress):
+    """Records of endpoints in no subnet, decided by one object after the other. Columns are pieces and their numbers
+    (:class:`.columns.Turning`); from one of the ``edges`` to the next one the same programs police all."""
+    cdef Turn address, router, mtu
+    cdef Py_ssize_t at, piece = 0, of_router = 0, of_mtu = 0, run = 0
+    for at in range(len(records)):
+        if piece < len(addresses) and addresses[piece, 0] == at:
+            begin(&address, addresses, of_addresses, piece)
+            piece += 1
+        if of_router < len(routers) and routers[of_router, 0] == at:
+            begin(&router, routers, of_routers, of_router)
+            of_router += 1
+        if of_mtu < len(mtus) and mtus[of_mtu, 0] == at:
+            begin(&mtu, mtus, of_mtus, of_mtu)
+            of_mtu += 1
+        while run + 1 < len(edges) and edges[run + 1] <= at:
+            run += 1
+        records[at].address = take(&address)
+        records[at].router = take(&router)
+        records[at].subnet = 0
+        records[at].mtu = take(&mtu)
+        records[at].detail = decider + <uint32_t> at
+        records[at].ingress = ingress[run]
+        records[at].egress = egress[run]
+        records[at].kind = kind

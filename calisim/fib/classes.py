@@ -15,9 +15,9 @@ import numpy as np
 from ..control.intent import NatRule
 from ..errors import CompileError
 from ..quantities import Prefix, format_address
-from ..vocabulary import CLASS, ClassFlag, EndpointKind
+from ..vocabulary import CLASS, ClassFlag
 from . import _loops, lpm
-from .columns import Arrays, Columns, expanded, singles
+from .columns import Arrays, Columns, apart, singles
 from .lpm import Intervals, distinct
 from .routers import Groups
 from .routes import MOST_CELLS, Nesting
@@ -51,9 +51,7 @@ class Classes:
         claims = _within(_owners(endpoints, tunnels), blocks, or_single=True)
         strangers = claims[blocks.match_ascending(claims[:, 0]) < 0, 0]
         slices = _sorted(held, _singles(strangers))
-        are_hosts = np.flatnonzero(endpoints.kinds == EndpointKind.HOST)
-        are_hosts = are_hosts[endpoints.addresses[are_hosts] != 0]
-        hosts = endpoints.addresses[are_hosts].astype(np.int64)
+        ids_of_hosts, hosts = endpoints.hosts.T
         flagged = {
             ClassFlag.POOL: _nets(facts.pools), ClassFlag.MASQUERADE: _nets(facts.nat.sources),
             ClassFlag.EXEMPT: np.concatenate([_nets(facts.nat.exempt), _singles(facts.nat.hosts)]),
@@ -80,12 +78,12 @@ class Classes:
         inside = np.sort(interfaces[:, 0])
         outside = inside[np.searchsorted(inside[:-1], hosts)] != hosts if len(inside) else np.ones(len(hosts), bool)
         self._set(_singles(interfaces[:, 0]), interface=interfaces[:, 1])
-        self._set(_singles(hosts[outside]), host=are_hosts[outside] + 1)
+        self._set(_singles(hosts[outside]), host=ids_of_hosts[outside])
         self._set(_singles(public[:, 0]), public=public[:, 1])
         holders, deciders = facts.groups.holders.T
         self._set(facts.groups.held, holder=holders, holder_detail=deciders, holder_length=facts.groups.held[:, 1])
         self.residents = np.zeros(self._reserve(slices), np.uint32)
-        self._place(endpoints, _within(claims, intervals))
+        self._place(_within(claims, intervals))
         self.records[0] = np.zeros((), CLASS)
 
     def _found(self, nets: np.ndarray) -> np.ndarray:
@@ -118,31 +116,28 @@ class Classes:
         self._flag(ClassFlag.RESIDENTS, self._set(slices, base=networks, residents=offsets[:-1]))
         return int(offsets[-1])
 
-    def _place(self, endpoints: Columns, claims: np.ndarray) -> None:
+    def _place(self, claims: np.ndarray) -> None:
         """Everybody to his place; marks the classes with pods of other routers than the holder. ``claims`` ascend, each in one
         class."""
-        addresses, counts, ids, steps = claims.T
+        addresses, counts, ids, steps, routers = claims.T
         of_claim = lpm.spread(self._starts, self._classes, addresses)
         places = addresses + self.records["residents"][of_claim] - self.records["base"][of_claim]
         _loops.place(self.residents, places, counts, ids, steps)
-        of_pods = endpoints.kinds[ids - 1] == EndpointKind.POD
-        elsewhere = of_pods & (endpoints.routers[ids - 1] != self.records["holder"][of_claim])
-        self._flag(ClassFlag.SCATTERED, of_claim[elsewhere])
+        self._flag(ClassFlag.SCATTERED, of_claim[(routers != 0) & (routers != self.records["holder"][of_claim])])
 
 
 def _owners(endpoints: Columns, tunnels: np.ndarray) -> np.ndarray:
     """Who has which addresses, as ranges, ascending; CompileError if two have one."""
-    claims = np.concatenate([endpoints.claims, singles(*tunnels.T)])
+    claims = np.concatenate([endpoints.claims, np.column_stack([singles(*tunnels.T), np.zeros(len(tunnels), np.int64)])])
     claims = claims[lpm.ascending(claims[:, 0])]
     if (claims[:-1, 0] + claims[:-1, 1] <= claims[1:, 0]).all():
         return claims
-    addresses, ids = expanded(claims)
-    keys = distinct(addresses << 31 | ids)
-    addresses, ids = keys >> 31, keys & (1 << 31) - 1
-    for position in np.flatnonzero(addresses[1:] == addresses[:-1])[:1].tolist():
-        one, other = (endpoints.endpoints[number - 1].name for number in ids[position:position + 2].tolist())
-        raise CompileError(f"{one} and {other} have one address, {format_address(int(addresses[position]))}")
-    return singles(addresses, ids)
+    claims = apart(claims)
+    claims = claims[np.unique(claims[:, 0] << 31 | claims[:, 2], return_index=True)[1]]
+    for at in np.flatnonzero(claims[1:, 0] == claims[:-1, 0])[:1].tolist():
+        one, other = (endpoints.endpoints[number - 1].name for number in claims[at:at + 2, 2].tolist())
+        raise CompileError(f"{one} and {other} have one address, {format_address(int(claims[at, 0]))}")
+    return claims
 
 
 def _within(claims: np.ndarray, intervals: Intervals, *, or_single: bool = False) -> np.ndarray:
@@ -153,7 +148,7 @@ def _within(claims: np.ndarray, intervals: Intervals, *, or_single: bool = False
     split[several] = (first != last) | (or_single & (intervals.matches[first] < 0))
     if not split.any():
         return claims
-    claims = np.concatenate([claims[~split], singles(*expanded(claims[split]))])
+    claims = np.concatenate([claims[~split], apart(claims[split])])
     return claims[lpm.ascending(claims[:, 0])]
 
 

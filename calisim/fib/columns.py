@@ -5,6 +5,7 @@ from __future__ import annotations
 from array import array
 from collections.abc import Iterable, Mapping, Sequence
 from itertools import accumulate, chain
+from typing import NamedTuple
 
 import numpy as np
 
@@ -12,59 +13,84 @@ from ..control.endpoints import PodEndpoints
 from ..control.intent import Endpoint
 from ..parts import Parts
 from ..sequences import Joined, Turns, runs
-from ..vocabulary import EndpointKind
-from .lpm import distinct
+from ..vocabulary import ENDPOINT, EndpointKind
+from . import _loops
 
 
 class Columns:
-    """Kinds, addresses … of the endpoints, in their order, which is that of their ids.
+    """What is asked of all endpoints at once, by id; those of the pods are not written out before their records are.
 
-    ``claims``: who has which address, as rows of :func:`ranges`; the endpoints of one range are of one router.
+    ``claims``: who has which address, as rows of :func:`ranges` and the router of which all pods of the range are, 0 where
+    they are no pods. ``hosts``: rows of id and address.
     """
 
     def __init__(self, parts: Parts, endpoints: Sequence[Endpoint]) -> None:
         self.endpoints = endpoints
-        columns = parts.each("columns of each", _columns, runs(endpoints)) or [_columns(())]
-        self.kinds, self.addresses, self.routers, self.mtus, self.deciders = (
-            np.concatenate(column) for column in zip(*columns, strict=True))
-        self.claims = self._claims(parts)
+        placed = list(zip(accumulate(map(len, runs(endpoints)), initial=1), runs(endpoints), strict=False))
+        self._pods = [(first, part) for first, part in placed if isinstance(part, PodEndpoints)]
+        others = [(first, part) for first, part in placed if not isinstance(part, PodEndpoints)]
+        self._ids = np.concatenate([np.zeros(0, np.int64), *(np.arange(first, first + len(part)) for first, part in others)])
+        self._others = np.concatenate([np.zeros((5, 0), np.uint32), *(
+            rows for rows, in parts.each("columns of each", _columns, [part for _, part in others]))], axis=1)
+        kinds, addresses, routers, *_ = self._others
+        self.hosts = np.column_stack([self._ids, addresses])[(kinds == EndpointKind.HOST) & (addresses != 0)]
+        own = np.column_stack([singles(addresses, self._ids), np.where(kinds == EndpointKind.POD, routers, 0)])
+        self.claims = np.concatenate([own[addresses != 0], *(
+            _of_one_router(parts.of("ranges", ranges, pods.addresses), Turning.of(pods.routers)) + (0, 0, first, 0, 0)
+            for first, pods in self._pods)])
 
-    def _claims(self, parts: Parts) -> np.ndarray:
-        first, claims, alone = 1, [], np.ones(len(self), bool)
-        for part in runs(self.endpoints):
-            if isinstance(part, PodEndpoints):
-                claims.append(self._of_one_router(parts.of("ranges", ranges, part.addresses) + (0, 0, first, 0)))
-                alone[first - 1:first - 1 + len(part)] = False
-            first += len(part)
-        others = np.flatnonzero(alone & (self.addresses != 0))
-        return np.concatenate([singles(self.addresses[others], others + 1), *claims])
+    def records(self, edges: np.ndarray, ingress: np.ndarray, egress: np.ndarray) -> np.ndarray:
+        """ENDPOINT records, in no subnet. From one of the ``edges`` to the next one the same programs police all."""
+        table = np.empty(len(self.endpoints) + 1, ENDPOINT)
+        table[0] = np.zeros((), ENDPOINT)
+        for first, pods in self._pods:
+            _loops.tell(
+                table[first:first + len(pods)], EndpointKind.POD, pods.first_object, *Turning.of(pods.addresses),
+                *Turning.of(pods.routers), *Turning.of(pods.mtus), edges - (first - 1), ingress, egress)
+        policed = np.searchsorted(edges, self._ids - 1, "right") - 1
+        for name, column in zip(
+                ("kind", "address", "router", "mtu", "detail", "subnet", "ingress", "egress"),
+                (*self._others, 0, ingress[policed], egress[policed]), strict=True):
+            table[name][self._ids] = column
+        return table
 
-    def _of_one_router(self, rows: np.ndarray) -> np.ndarray:
-        """Ranges of pods of several routers in pieces."""
-        mixed = np.zeros(len(rows), bool)
-        kinds = rows[:, 1] << 32 | rows[:, 3]
-        for kind in distinct(kinds[rows[:, 1] > 1]).tolist():
-            some, step = np.flatnonzero(kinds == kind), kind & 0xFFFFFFFF
-            ids = rows[some, 2]
-            low, high = int(ids.min()), int(ids.max())
-            found = np.zeros(high - low + 1, bool)
-            for ahead in range(step, (kind >> 32) * step, step):
-                found |= self.routers[low - 1 + ahead:high + ahead] != self.routers[low - 1:high]
-            mixed[some] = found[ids - low]
-        return np.concatenate([rows[~mixed], singles(*expanded(rows[mixed]))]) if mixed.any() else rows
 
-    def __len__(self) -> int:
-        return len(self.kinds)
+class Turning(NamedTuple):
+    """:class:`~calisim.sequences.Turns` one after the other: of each where it begins, how many ``numbers`` take turns, what is
+    added each time, and where in ``numbers`` they stand; any other sequence is a single turn."""
+
+    pieces: np.ndarray
+    numbers: np.ndarray
+
+    @staticmethod
+    def of(sequence: Sequence[int]) -> Turning:
+        turns = [part if isinstance(part, Turns) else Turns(part, len(part)) for part in runs(sequence)]
+        starts, places = (accumulate(map(len, some), initial=0) for some in (turns, [one.first for one in turns]))
+        rows = [(start, len(one.first), one.step, place) for start, one, place in zip(starts, turns, places, strict=False)]
+        return Turning(
+            np.array(rows, np.int64).reshape(-1, 4), np.concatenate([np.zeros(0, np.int64), *(one.first for one in turns)]))
+
+    def at(self, positions: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+        """The numbers at these positions, and in which pieces they are."""
+        which = np.searchsorted(self.pieces[:, 0], positions, "right") - 1
+        start, many, step, place = self.pieces[which].T
+        turn, ahead = np.divmod(positions - start, many)
+        return self.numbers[place + ahead] + step * turn, which
 
 
 def _columns(part: Sequence[Endpoint]) -> Arrays:
-    if not isinstance(part, PodEndpoints):
-        rows = [(one.kind, one.address, one.router, one.mtu, one.decided_by) for one in part]
-        kinds, *columns = np.array(rows, np.uint32).reshape(-1, 5).T
-        return Arrays((kinds.astype(np.uint8), *columns))
-    return Arrays((
-        np.full(len(part), EndpointKind.POD, np.uint8), column(part.addresses), column(part.routers), column(part.mtus),
-        np.arange(part.deciders.start, part.deciders.stop, dtype=np.uint32)))
+    rows = [(one.kind, one.address, one.router, one.mtu, one.decided_by) for one in part]
+    return Arrays((np.array(rows, np.uint32).reshape(-1, 5).T,))
+
+
+def _of_one_router(rows: np.ndarray, routers: Turning) -> np.ndarray:
+    """Ranges with their routers; where these may take turns within a range, in pieces."""
+    _, counts, first, steps = rows.T
+    (own, at_first), (_, at_last) = routers.at(first), routers.at(first + (counts - 1) * steps)
+    one = (counts == 1) | (at_first == at_last) & (steps % routers.pieces[at_first, 1] == 0) & (routers.pieces[at_first, 2] == 0)
+    alone = apart(rows[~one])
+    return np.concatenate([
+        np.column_stack([rows[one], own[one]]), np.column_stack([alone, routers.at(alone[:, 2])[0]])])
 
 
 def column(numbers: Sequence[int]) -> np.ndarray:
@@ -105,12 +131,17 @@ def singles(addresses: np.ndarray, positions: np.ndarray) -> np.ndarray:
 
 def expanded(rows: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
     """Addresses and positions of ranges, one by one."""
-    address, count, position, step = rows.T
+    address, count, position, step = rows[:, :4].T
     if (count[1:] == count[:-1]).all():
         inside = np.arange(count[0] if len(count) else 0)
         return (address[:, None] + inside).ravel(), (position[:, None] + step[:, None] * inside).ravel()
     inside = np.arange(count.sum()) - np.repeat(np.cumsum(count) - count, count)
     return np.repeat(address, count) + inside, np.repeat(position, count) + np.repeat(step, count) * inside
+
+
+def apart(rows: np.ndarray) -> np.ndarray:
+    """Ranges of one, of whose columns those after the first four stay."""
+    return np.column_stack([singles(*expanded(rows)), np.repeat(rows[:, 4:], rows[:, 1], axis=0)])
 
 
 def constant_runs(numbers: Sequence[int]) -> tuple[np.ndarray, np.ndarray]:

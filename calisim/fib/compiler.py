@@ -19,9 +19,9 @@ from ..parts import Parts, collector_paused
 from ..quantities import Prefix
 from ..sequences import Turns, runs
 from ..vocabulary import (
-    ENDPOINT, FABRIC, TARGET, Device, EndpointKind, FabricFlag, TargetKind,
+    FABRIC, TARGET, Device, FabricFlag, TargetKind,
 )
-from . import _loops, lpm
+from . import lpm
 from .classes import Classes, Facts
 from .columns import Arrays, Columns, constant_runs, pairs
 from .image import FibImage, freeze
@@ -100,17 +100,12 @@ def _endpoints(
     endpoints: Columns, interfaces: Arrays, subnets: list[Prefix], identities: Sequence[int], programs: list[tuple[int, int]],
 ) -> np.ndarray:
     """``interfaces``: address inside the VPCs, endpoint; ``programs`` of each identity."""
-    table = np.empty(len(endpoints) + 1, ENDPOINT)
-    table[0] = np.zeros((), ENDPOINT)
-    rows = table[1:]
-    edges, who = constant_runs(identities if len(identities) else Turns(array("q", [0]), len(rows)))
+    edges, who = constant_runs(identities if len(identities) else Turns(array("q", [0]), len(endpoints.endpoints)))
     ingress, egress = (np.array([0, *(program[side] for program in programs)], np.uint32)[who] for side in (0, 1))
-    _loops.tell(
-        rows, endpoints.addresses, endpoints.routers, endpoints.mtus, endpoints.deciders, endpoints.kinds, EndpointKind.POD,
-        edges, ingress, egress)
+    table = endpoints.records(edges, ingress, egress)
     addresses, ids = interfaces[0].T
-    inside = ids[endpoints.addresses[ids - 1] == addresses]
-    rows["subnet"][inside - 1] = lpm.Intervals(subnets).match(endpoints.addresses[inside - 1]) + 1
+    inside = ids[table["address"][ids] == addresses]
+    table["subnet"][inside] = lpm.Intervals(subnets).match(table["address"][inside]) + 1
     return table
 
 

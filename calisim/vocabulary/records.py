@@ -96,9 +96,9 @@ ROUTER = _record(
 
 ENDPOINT = _record(
     ("address", _u32), ("router", _u32), ("subnet", _u32), ("mtu", _u32),
-    ("detail", _u32), ("route_detail", _u32),  # its own object; decider of its node's route to it
+    ("detail", _u32),                          # its own object, which decides about its node's route to it, too
     ("ingress", _u32), ("egress", _u32),       # the first TIER of the program that polices it, 0: nothing does
-    ("kind", _u8), size=36,
+    ("kind", _u8), size=32,
 )
 
 # acl_*: rules of a NACL; filtered_* 0: it has none and everything passes.

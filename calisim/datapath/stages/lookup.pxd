@@ -90,7 +90,7 @@ cdef inline void resolve(const Tables* fib, uint32_t id, uint32_t address, uint3
     endpoint = resident(fib, c, address) if may_reside(c, id) else 0
     if endpoint and fib.endpoints[endpoint].router == id and fib.endpoints[endpoint].kind == ENDPOINT_POD:
         route.kind, route.device, route.encap, route.reason = ADJACENCY_LOCAL, DEVICE_VETH, 0, 0
-        route.next_hop, route.mtu, route.detail = 0, fib.endpoints[endpoint].mtu, fib.endpoints[endpoint].route_detail
+        route.next_hop, route.mtu, route.detail = 0, fib.endpoints[endpoint].mtu, fib.endpoints[endpoint].detail
         route.endpoint = endpoint
         return
     adjacency = &fib.adjacencies[fib.rows[<size_t>router.group * fib.class_count + number]]
