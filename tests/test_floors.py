@@ -11,7 +11,7 @@ import pytest
 
 ROOT = Path(__file__).resolve().parent.parent
 FLOORS = {
-    "vocabulary": 0, "wire": 0, "errors": 0, "quantities": 0, "selector": 0, "parts": 0, "sequences": 0,
+    "vocabulary": 0, "wire": 0, "errors": 0, "quantities": 0, "selector": 0, "parts": 0, "sequences": 0, "lines": 0,
     "scenario": 1, "model": 2, "control": 3, "fib": 4,
     "datapath": 5, "traffic": 5, "_fastpath": 5, "analysis": 6, "report": 7, "labs": 8, "conformance": 8,
     "bench": 8, "view": 8, "cli": 9,

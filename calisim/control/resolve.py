@@ -9,7 +9,7 @@ from __future__ import annotations
 from array import array
 from collections.abc import Iterable, Mapping, Sequence
 from functools import cache, lru_cache, partial
-from itertools import accumulate, chain, count, pairwise
+from itertools import accumulate, count, pairwise
 
 from ..errors import Problem, ScenarioError
 from ..model.entities import Host, Node, Subnet
@@ -80,7 +80,8 @@ def resolve(topology: Topology, parts: Parts | None = None) -> Intent:
         adverts=_adverts(owned, addresses.borrowed, peers, exports, parts),
         nat=nat_rule(written, felix.nat_outgoing_exclusions, (_recorded(node) for node in nodes), felix.external_nodes),
         fabric=wiring.fabric, objects=objects.all, places=wiring.places,
-        tunnel_senders=parts.of("senders", _senders, peers, felix.external_nodes, topology.entities.hosts),
+        tunnel_senders=parts.of(
+            "senders", _senders, parts.each("recorded", _addresses_of, peers), felix.external_nodes, topology.entities.hosts),
         remote_route=remote.remote_route, own_routes=own, pod_routes=PodRoutes(era, endpoints).of,
         assumptions=(*_assumptions(topology, routes_by), *balanced.assumptions), icmp_ratelimit=topology.settings.icmp_ratelimit,
         failures=(*addresses.failures, *wiring.failures), warnings=(*topology.warnings, *policy.warnings), policy=policy,
@@ -205,14 +206,17 @@ def _flags(common: RouterFlag, check: bool, down: bool, public: bool) -> RouterF
     return flags | RouterFlag.PUBLIC if public else flags
 
 
-def _hashes(nodes: Sequence[Node]) -> tuple[int, ...]:
-    return tuple(fnv1a_32(node.name) for node in nodes)
+def _hashes(nodes: Sequence[Node]) -> array[int]:
+    return array("q", [fnv1a_32(node.name) for node in nodes])
 
 
-def _keys_of(hashes: Sequence[Sequence[int]], nodes: Sequence[Node]) -> Sequence[int]:
+def _keys_of(hashes: Sequence[array[int]], nodes: Sequence[Node]) -> Sequence[int]:
     """What :func:`_keys` gives, which nearly always are the hashes."""
-    keys = array("q", chain.from_iterable(hashes))
-    return keys if len({0}.union(*hashes)) == len(keys) + 1 else array("q", _keys([node.name for node in nodes]))
+    keys = array("q")
+    for some in hashes:
+        keys += some
+    different = set(keys)
+    return keys if len(different) == len(keys) and 0 not in different else array("q", _keys([node.name for node in nodes]))
 
 
 def _keys(names: Sequence[str]) -> list[int]:
@@ -333,10 +337,14 @@ def _peers(item: tuple[Sequence[Node], Sequence[Router]]) -> tuple[Peer, ...]:
         Peer(_recorded(node), router.vxlan_address, node.vpc, router.inputs.mesh) for node, router in zip(*item, strict=True))
 
 
-def _senders(peers: Iterable[Sequence[Peer]], external: Sequence[Prefix], hosts: Iterable[Host]) -> frozenset[int]:
+def _addresses_of(peers: Sequence[Peer]) -> tuple[int, ...]:
+    return tuple(peer.address for peer in peers)
+
+
+def _senders(recorded: Iterable[Sequence[int]], external: Sequence[Prefix], hosts: Iterable[Host]) -> frozenset[int]:
     """Nodes as Calico recorded them, and those hosts that externalNodesList names."""
     named = (host.address for host in hosts if any(host.address in prefix for prefix in external))
-    return frozenset([*(peer.address for run in peers for peer in run), *named])
+    return frozenset(named).union(*recorded)
 
 
 def _assumptions(topology: Topology, routes_by: Owners) -> tuple[str, ...]:

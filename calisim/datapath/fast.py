@@ -6,9 +6,9 @@ import numpy as np
 
 from ..errors import StaleBuildError, UsageError
 from ..fib.image import FibImage
+from ..lines import aligned
 from ..vocabulary import HEADER, PACKET, RESULT, DropReason, PacketFlag, Relation, Verdict
 from ..vocabulary.declarations import digest
-from .lines import aligned
 from .results import Born, Results
 
 try:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 
 from .._fastpath import ASIDE_SIZE, FLOW_SIZE, FRAME, INDEX_PER_FLOW, TOLL_SIZE, reflow
-from .lines import zeros
+from ..lines import zeros
 
 _FIRST_ROOM = FRAME
 MOST = 1 << 21                             # 940 MB of them; who has more flows under way has no short cut for the others

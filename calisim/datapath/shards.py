@@ -14,9 +14,9 @@ from .._fastpath import (
     Post, reindex, remember, widen,
 )
 from ..fib.image import FibImage
+from ..lines import zeros
 from ..vocabulary import AFFINITY, CONNECTION, PMTU, Device, DropReason, Verdict
 from .flows import MOST, FlowCache
-from .lines import zeros
 
 _FIRST_ROOM = 8 * FRAME                    # a power of two, and no less than one frame of one leg may take up
 _SLOTS, _OCTETS = np.dtype(np.uint64), np.dtype(np.uint8)

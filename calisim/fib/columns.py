@@ -11,6 +11,7 @@ import numpy as np
 
 from ..control.endpoints import PodEndpoints
 from ..control.intent import Endpoint
+from ..lines import room
 from ..parts import Parts
 from ..sequences import Joined, Turns, runs
 from ..vocabulary import ENDPOINT, EndpointKind
@@ -41,7 +42,7 @@ class Columns:
 
     def records(self, edges: np.ndarray, ingress: np.ndarray, egress: np.ndarray) -> np.ndarray:
         """ENDPOINT records, in no subnet. From one of the ``edges`` to the next one the same programs police all."""
-        table = np.empty(len(self.endpoints) + 1, ENDPOINT)
+        table = room(len(self.endpoints) + 1, ENDPOINT)
         table[0] = np.zeros((), ENDPOINT)
         for first, pods in self._pods:
             _loops.tell(
@@ -176,5 +177,6 @@ class Arrays(tuple[np.ndarray, ...]):
 
 def pairs(written: Mapping[int, int] | Iterable[Sequence[tuple[int, int]]]) -> np.ndarray:
     """Pairs of numbers as rows."""
-    flat = written.items() if isinstance(written, Mapping) else chain.from_iterable(written)
-    return np.fromiter(chain.from_iterable(flat), np.int64).reshape(-1, 2)
+    if isinstance(written, Mapping):
+        return np.column_stack([np.fromiter(column, np.int64, len(written)) for column in (written.keys(), written.values())])
+    return np.fromiter(chain.from_iterable(chain.from_iterable(written)), np.int64).reshape(-1, 2)

@@ -21,7 +21,7 @@ import numpy as np
 from ..errors import StaleBuildError, UsageError
 from ..vocabulary import (
     ADJACENCY, BACKEND, CLASS, ENDPOINT, FABRIC, FRONTEND, GUARD, INDEX, MATCH, RANGE, ROUTER, RULE, SERVICE, SUBNET, TARGET,
-    TERM, TIER, Device, DropReason, Encap, EndpointKind, RouterFlag,
+    TERM, TIER, Device, DropReason, Encap, RouterFlag,
 )
 from . import lpm
 
@@ -122,7 +122,7 @@ class FibImage:
             "encapsulations": (_most(self.adjacencies, "encap"), len(Encap)),
             "devices": (_most(self.adjacencies, "device"), len(Device)), "endpoint 0": (_most(endpoints["kind"][:1]), 1),
             "longest packet": (_most(routers, "mtu"), 1 << 16),
-            "nodes": (_most(endpoints["kind"][len(routers):] == EndpointKind.NODE), 1),           # an id is both's
+            "nodes": (len(routers) - 1, len(endpoints)),                                          # an id is both's
         }
         for first, count in (("acl_in", "acl_in_count"), ("acl_out", "acl_out_count")):
             bounds[first] = _ends(subnets, first, count), len(self.rules) + 1
@@ -220,7 +220,7 @@ def _most(table: np.ndarray, field: _Field = "") -> int:
 
     Of a table that nobody can write to any more it is looked for once: images of a cluster that changes share most of theirs.
     """
-    final = not table.flags.writeable and table.base is None
+    final = _is_frozen(table)
     known, most = _known_most.get((id(table), field), (None, -1))
     if final and known is not None and known() is table:
         return most
@@ -272,6 +272,16 @@ def _last_end(first: str, count: str) -> Callable[[np.ndarray], int]:
 
 
 def freeze(array: np.ndarray) -> np.ndarray:
-    """Tables are values: nobody writes to them after the compiler."""
-    array.flags.writeable = False
+    """Tables are values: nobody writes to them after the compiler, and not to the memory that they are a part of either."""
+    whole: Any = array
+    while isinstance(whole, np.ndarray):
+        whole.flags.writeable = False
+        whole = whole.base
     return array
+
+
+def _is_frozen(array: np.ndarray) -> bool:
+    whole: Any = array
+    while isinstance(whole, np.ndarray) and not whole.flags.writeable:
+        whole = whole.base
+    return whole is None

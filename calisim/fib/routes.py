@@ -40,14 +40,14 @@ class Adverts:
     def __init__(self, parts: Parts, adverts: Sequence[Advert]) -> None:
         self.adverts = adverts
         views: dict[tuple[str, tuple[str, ...]], int] = {}
-        columns = [np.zeros((0, 8), np.int64)]
-        for (rows,), known in parts.each("columns of adverts", _columns, runs(adverts)):
-            columns.append(rows.copy())
-            columns[-1][:, 7] = np.array([views.setdefault(one, len(views)) for one in known])[rows[:, 7]]
-        whole = np.concatenate(columns)
+        none = np.zeros((0, 8), np.int64)
+        columns = parts.each("columns of adverts", _columns, runs(adverts))
+        whole = np.concatenate([none, *(rows for (rows,), _ in columns)])
         self.told = whole[:, 4] != 0
         self.prefixes = whole[:, :2]
-        _, _, self.owners, self.pools, _, self.addresses, self.vteps, self.views = whole.T.copy()
+        _, _, self.owners, self.pools, _, self.addresses, self.vteps, _ = whole.T.copy()
+        self.views = np.concatenate([none[:, 0], *(
+            np.array([views.setdefault(one, len(views)) for one in known])[rows[:, 7]] for (rows,), known in columns)])
 
     def kinds(self, inputs: RoutingInputs) -> np.ndarray:
         """Numbers that differ wherever a router with these inputs may learn anything else than the same."""

@@ -65,12 +65,11 @@ def test_check_wants_nobody_as_endpoint_0(image: FibImage) -> None:
         FibImage(**{**image.arrays, "endpoints": endpoints}, places=image.places, objects=image.objects).check()
 
 
-def test_check_wants_nodes_to_be_routers(image: FibImage) -> None:
-    """A node's endpoint id is its router's: who meets one looks into the routers."""
-    endpoints = image.endpoints.copy()
-    endpoints["kind"][-1] = EndpointKind.NODE
+def test_check_wants_every_router_to_be_an_endpoint(image: FibImage) -> None:
+    """A router's id is its node's: who meets one looks into the endpoints."""
+    routers = np.concatenate([image.routers, np.zeros(len(image.endpoints), image.routers.dtype)])
     with pytest.raises(UsageError, match=r"inconsistent \(nodes\)"):
-        FibImage(**{**image.arrays, "endpoints": endpoints}, places=image.places, objects=image.objects).check()
+        FibImage(**{**image.arrays, "routers": routers}, places=len(routers), objects=image.objects).check()
 
 
 @pytest.mark.parametrize(("table", "field"), [

@@ -22,7 +22,8 @@ cdef inline bint covers(const Rule* rule, const Wire* wire) noexcept nogil:
 cdef inline uint64_t groups_of(const Core* core, const Walk* w, uint32_t address) noexcept nogil:
     """Groups of the node whose interface has the address, else none."""
     cdef uint32_t owner = core.fib.classes[class_at(core, w, address)].interface
-    return core.fib.routers[owner].groups if owner and core.fib.endpoints[owner].kind == ENDPOINT_NODE else 0
+    cdef const Endpoint* endpoint = &core.fib.endpoints[owner]
+    return core.fib.routers[endpoint.router].groups if owner and endpoint.kind == ENDPOINT_NODE else 0
 
 
 cdef inline Tuple group_tuple(const Router* router, const Wire* wire) noexcept nogil:

@@ -10,17 +10,25 @@ import numpy as np
 _LINE = 128
 
 
+def room(count: int, dtype: np.dtype) -> np.ndarray:
+    """``np.empty``, aligned."""
+    return _within(np.empty(count * dtype.itemsize + _LINE, np.uint8), count, dtype)
+
+
 def zeros(count: int, dtype: np.dtype) -> np.ndarray:
     """``np.zeros``, aligned."""
-    octets = np.zeros(count * dtype.itemsize + _LINE, np.uint8)
-    start = -octets.ctypes.data % _LINE
-    return octets[start:start + count * dtype.itemsize].view(dtype)
+    return _within(np.zeros(count * dtype.itemsize + _LINE, np.uint8), count, dtype)
 
 
 def aligned(array: np.ndarray) -> np.ndarray:
     """The array itself where no record lies in more lines than it need, else a copy."""
     if array.ctypes.data % gcd(array.itemsize, _LINE) == 0:
         return array
-    copy = zeros(array.size, array.dtype).reshape(array.shape)
+    copy = room(array.size, array.dtype).reshape(array.shape)
     copy[...] = array
     return copy
+
+
+def _within(octets: np.ndarray, count: int, dtype: np.dtype) -> np.ndarray:
+    start = -octets.ctypes.data % _LINE
+    return octets[start:start + count * dtype.itemsize].view(dtype)
