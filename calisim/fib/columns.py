@@ -65,7 +65,7 @@ class Turning(NamedTuple):
 
     @staticmethod
     def of(sequence: Sequence[int]) -> Turning:
-        turns = [part if isinstance(part, Turns) else Turns(part, len(part)) for part in runs(sequence)]
+        turns = [part if isinstance(part, Turns) else Turns(array("q", part), len(part)) for part in runs(sequence)]
         starts, places = (accumulate(map(len, some), initial=0) for some in (turns, [one.first for one in turns]))
         rows = [(start, len(one.first), one.step, place) for start, one, place in zip(starts, turns, places, strict=False)]
         return Turning(
