@@ -17,7 +17,7 @@ VENV     := .venv
 BIN      := $(VENV)/bin
 PIP      := $(BIN)/python -m pip --disable-pip-version-check -q
 
-# what the compiled core is made of: Cython, the C it includes, and the vocabulary that becomes _vocabulary.pxd
+# what the compiled core and the compiler's loops are made of: Cython, the C it includes, and the vocabulary that becomes _vocabulary.pxd
 SOURCES := $(shell find calisim \( -name '*.pyx' -o -name '*.pxd' -o -name '*.h' -o -path 'calisim/vocabulary/*.py' \) \
              ! -name _vocabulary.pxd) setup.py pyproject.toml
 

@@ -1,5 +1,6 @@
-"""Builds the compiled core. Before that, writes ``calisim/_vocabulary.pxd`` from ``calisim/vocabulary``, so that C and
-Python share one list of enums and records. Everything else about the package stands in pyproject.toml.
+"""Builds the compiled core and the loops that make its tables. Before that, writes ``calisim/_vocabulary.pxd`` from
+``calisim/vocabulary``, so that C and Python share one list of enums and records. Everything else about the package stands in
+pyproject.toml.
 """
 
 import os

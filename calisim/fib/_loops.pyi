@@ -1,5 +1,7 @@
 import numpy as np
 
+VOCABULARY: str                # digest of the vocabulary that the loops were built from
+
 def within(starts: np.ndarray, addresses: np.ndarray, found: np.ndarray) -> None: ...
 def cut(
     order: np.ndarray, networks: np.ndarray, ends: np.ndarray, parents: np.ndarray, around: np.ndarray, starts: np.ndarray,

@@ -5,7 +5,9 @@ Every array is made by the caller, who answers for their sizes.
 
 from libc.stdint cimport int64_t, uint8_t, uint32_t
 
-from calisim._vocabulary cimport Endpoint
+from calisim._vocabulary cimport VOCABULARY_DIGEST, Endpoint
+
+VOCABULARY = VOCABULARY_DIGEST.decode()
 
 
 def within(const int64_t[::1] starts, const int64_t[:] addresses, int64_t[::1] found):
