@@ -7,6 +7,7 @@ def cut(
     order: np.ndarray, networks: np.ndarray, ends: np.ndarray, parents: np.ndarray, around: np.ndarray, starts: np.ndarray,
     matches: np.ndarray,
 ) -> int: ...
+def inherit(parents: np.ndarray, flags: np.ndarray, nearest: np.ndarray) -> None: ...
 def fill(
     root: np.ndarray, branches: np.ndarray, leaves: np.ndarray, starts: np.ndarray, values: np.ndarray, places: np.ndarray,
     first_branch: int, first_leaf: int, wide: int, deep: int,

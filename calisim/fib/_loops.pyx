@@ -43,6 +43,18 @@ def cut(const int64_t[::1] order, const int64_t[::1] networks, const int64_t[::1
     return count
 
 
+def inherit(const int64_t[::1] parents, int64_t[::1] flags, int64_t[:, ::1] nearest):
+    """What is said of prefixes goes down to those that they hold, which come after them: flags in any case, of ``nearest`` what
+    is 0 there."""
+    cdef Py_ssize_t at, row
+    for at in range(len(parents)):
+        if parents[at] >= 0:
+            flags[at] |= flags[parents[at]]
+            for row in range(len(nearest)):
+                if nearest[row, at] == 0:
+                    nearest[row, at] = nearest[row, parents[at]]
+
+
 def fill(uint32_t[::1] root, uint32_t[::1] branches, uint32_t[::1] leaves, const int64_t[::1] starts, const int64_t[::1] values,
          const int64_t[::1] places, uint32_t first_branch, uint32_t first_leaf, int wide, int deep):
     """The cells of a table: of intervals, with the ``places`` of the branches of what fills root cells. Root cells stand for

@@ -6,7 +6,7 @@ intervals that the table of longest matches is built from.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from itertools import chain
 from typing import NamedTuple
 
@@ -57,73 +57,68 @@ class Classes:
             ClassFlag.EXEMPT: np.concatenate([_nets(facts.nat.exempt), _singles(facts.nat.hosts)]),
             ClassFlag.SUBNET: _nets(facts.subnets), ClassFlag.TUNNEL_SENDER: _singles(facts.senders),
             ClassFlag.CLUSTER_CIDR: _nets(facts.pods), ClassFlag.NODE_PORTS: _nets(facts.node_ports)}
-        prefixes = _sorted(
+        self._cut(_sorted(
             facts.nesting.prefixes, _nets(facts.routed), facts.groups.held, slices, _singles(public[:, 0]), _singles(hosts),
-            _singles(interfaces[:, 0]), *flagged.values())
-        intervals = Intervals(prefixes)
-        self._starts = starts = intervals.starts
-        first = np.full(len(prefixes) + 1, -1)                 # interval in which each prefix matches first; −1: in none
-        first[intervals.matches[::-1]] = np.arange(len(starts))[::-1]
-        used = np.flatnonzero(first[:-1] >= 0)                 # prefixes that still match something
-        self._first = np.concatenate([[0], first[used]])
-        self.samples = starts[self._first]                     # an address of each class
-        self.samples[0] = 0                                    # class 0 has none
-        numbers = np.zeros(len(prefixes) + 1, np.int64)
-        numbers[used] = np.arange(1, len(self.samples))
-        self._classes = numbers[intervals.matches]
-        self.table = lpm.build(starts, self._classes)
-        self.records = np.zeros(len(self.samples), CLASS)
-        for flag, nets in flagged.items():
-            self._flag(flag, self._found(nets) >= 0)
+            _singles(interfaces[:, 0]), *flagged.values()))
+        self._describe(flagged, slices, facts.groups)
         inside = np.sort(interfaces[:, 0])
         outside = inside[np.searchsorted(inside[:-1], hosts)] != hosts if len(inside) else np.ones(len(hosts), bool)
-        self._set(_singles(interfaces[:, 0]), interface=interfaces[:, 1])
-        self._set(_singles(hosts[outside]), host=ids_of_hosts[outside])
-        self._set(_singles(public[:, 0]), public=public[:, 1])
-        holders, deciders = facts.groups.holders.T
-        self._set(facts.groups.held, holder=holders, holder_detail=deciders, holder_length=facts.groups.held[:, 1])
-        self.residents = np.zeros(self._reserve(slices), np.uint32)
-        self._place(_within(claims, intervals))
-        self.records[0] = np.zeros((), CLASS)
+        self.records["interface"][self._of(interfaces[:, 0])] = interfaces[:, 1]
+        self.records["host"][self._of(hosts[outside])] = ids_of_hosts[outside]
+        self.records["public"][self._of(public[:, 0])] = public[:, 1]
+        self._place(_within(claims, self._intervals))
 
-    def _found(self, nets: np.ndarray) -> np.ndarray:
-        """Of each class which of the prefixes it lies in; where these are single addresses, each is a class of its own."""
-        if (nets[:, 1] == 32).all():
-            found = np.full(len(self._starts), -1)
-            found[np.searchsorted(self._starts, nets[:, 0])] = np.arange(len(nets))
-        else:
-            found = Intervals(nets).match_ascending(self._starts)
-        return found[self._first]
+    def _cut(self, prefixes: np.ndarray) -> None:
+        """A class for every prefix that is the longest match of some address; class 0 is what matches none."""
+        self._keys, self._intervals = _keys(prefixes), Intervals(prefixes)
+        starts, matches = self._intervals.starts, self._intervals.matches
+        first = np.full(len(prefixes) + 1, -1)                 # interval in which each prefix matches first; −1: in none
+        first[matches[::-1]] = np.arange(len(starts))[::-1]
+        self._used = np.flatnonzero(first[:-1] >= 0)
+        self.samples = np.concatenate([[0], starts[first[self._used]]])
+        self._numbers = np.zeros(len(prefixes) + 1, np.int64)
+        self._numbers[self._used] = np.arange(1, len(self.samples))
+        self._classes = self._numbers[matches]
+        self.table = lpm.build(starts, self._classes)
+        self.records = np.zeros(len(self.samples), CLASS)
 
-    def _flag(self, flag: ClassFlag, where: np.ndarray) -> None:
-        self.records["flags"][where] |= np.uint16(flag)
+    def _of(self, addresses: np.ndarray) -> np.ndarray:
+        """The classes of addresses that are prefixes."""
+        return self._numbers[np.searchsorted(self._keys, addresses << 6 | 32)]
 
-    def _set(self, prefixes: np.ndarray, **columns: np.ndarray) -> np.ndarray:
-        """Fields of every class inside a prefix become the prefix's values. Returns where that is."""
-        found = self._found(prefixes)
-        where = found >= 0
-        for name, values in columns.items():
-            self.records[name][where] = values[found[where]]
-        return where
-
-    def _reserve(self, slices: np.ndarray) -> int:
-        """Room for the residents of each slice (a block, or one address outside all blocks), one after the other; how much."""
-        networks, sizes = slices[:, 0], 1 << 32 - slices[:, 1]
+    def _describe(self, flagged: Mapping[ClassFlag, np.ndarray], slices: np.ndarray, groups: Groups) -> None:
+        """What is known of a prefix holds for all inside it; who holds it and where its residents stand, unless they are said of
+        a narrower one. Residents of each slice (a block, or one address outside all blocks) stand one after the other."""
+        sizes = 1 << 32 - slices[:, 1]
         if sizes.sum() > MOST_CELLS:
             raise CompileError(
                 f"the IPAM blocks hold {sizes.sum():,} addresses, more than the table's {MOST_CELLS:,}: make them smaller")
-        offsets = np.concatenate([[1], 1 + np.cumsum(sizes)])       # index 0 is nobody
-        self._flag(ClassFlag.RESIDENTS, self._set(slices, base=networks, residents=offsets[:-1]))
-        return int(offsets[-1])
+        offsets = np.concatenate([[0, 1], 1 + np.cumsum(sizes)])       # index 0 is nobody
+        self.residents = np.zeros(offsets[-1], np.uint32)
+        flags, nearest = np.zeros(len(self._keys), np.int64), np.zeros((2, len(self._keys)), np.int64)
+        for flag, nets in {**flagged, ClassFlag.RESIDENTS: slices}.items():
+            flags[lpm.within(self._keys, np.sort(_keys(nets)))] |= flag
+        for rows, nets in zip(nearest, (slices, groups.held), strict=True):
+            rows[lpm.within(self._keys, _keys(nets))] = np.arange(1, len(nets) + 1)
+        _loops.inherit(self._intervals.parents, flags, nearest)
+        records, (of_slices, of_held) = self.records[1:], nearest[:, self._used]
+        records["flags"] = flags[self._used]
+        for name, which, values in (
+            ("base", of_slices, slices[:, 0]), ("residents", of_slices, offsets[1:-1]),
+            ("holder", of_held, groups.holders[:, 0]), ("holder_detail", of_held, groups.holders[:, 1]),
+            ("holder_length", of_held, groups.held[:, 1]),
+        ):
+            records[name] = np.concatenate([[0], values])[which]
 
     def _place(self, claims: np.ndarray) -> None:
         """Everybody to his place; marks the classes with pods of other routers than the holder. ``claims`` ascend, each in one
         class."""
         addresses, counts, ids, steps, routers = claims.T
-        of_claim = lpm.spread(self._starts, self._classes, addresses)
+        of_claim = lpm.spread(self._intervals.starts, self._classes, addresses)
         places = addresses + self.records["residents"][of_claim] - self.records["base"][of_claim]
         _loops.place(self.residents, places, counts, ids, steps)
-        self._flag(ClassFlag.SCATTERED, of_claim[(routers != 0) & (routers != self.records["holder"][of_claim])])
+        elsewhere = of_claim[(routers != 0) & (routers != self.records["holder"][of_claim])]
+        self.records["flags"][elsewhere] |= np.uint16(ClassFlag.SCATTERED)
 
 
 def _owners(endpoints: Columns, tunnels: np.ndarray) -> np.ndarray:
@@ -162,8 +157,12 @@ def _singles(addresses: Iterable[int] | np.ndarray) -> np.ndarray:
     return np.column_stack([networks, np.full(len(networks), 32)])
 
 
+def _keys(nets: np.ndarray) -> np.ndarray:
+    """Numbers that are in the order of networks and lengths."""
+    return nets[:, 0] << 6 | nets[:, 1]
+
+
 def _sorted(*nets: np.ndarray) -> np.ndarray:
     """All of them, each once, by network and length."""
-    rows = np.concatenate(nets)
-    keys = distinct(rows[:, 0] << 6 | rows[:, 1])
+    keys = distinct(np.concatenate(list(map(_keys, nets))))
     return np.column_stack([keys >> 6, keys & 63])
