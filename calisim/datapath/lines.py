@@ -12,7 +12,16 @@ _LINE = 128
 
 def zeros(count: int, dtype: np.dtype) -> np.ndarray:
     """``np.zeros``, aligned."""
-    octets = np.zeros(count * dtype.itemsize + _LINE, np.uint8)
+    return in_line(np.zeros(room_for(count, dtype), np.uint8), count, dtype)
+
+
+def room_for(count: int, dtype: np.dtype) -> int:
+    """Bytes that so many take wherever they begin."""
+    return count * dtype.itemsize + _LINE
+
+
+def in_line(octets: np.ndarray, count: int, dtype: np.dtype) -> np.ndarray:
+    """So many, of ``room_for`` them, aligned."""
     start = -octets.ctypes.data % _LINE
     return octets[start:start + count * dtype.itemsize].view(dtype)
 
