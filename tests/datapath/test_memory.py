@@ -113,9 +113,9 @@ def test_a_state_knows_nothing_of_those_whose_memory_it_has() -> None:
         waves = [fresh(intent, rng, pods, 3000) for _ in range(2)] * 3
         made = []
         for turn, wave in enumerate(waves):
-            wave["time"] = (turn + 1) * SECOND
+            wave["time"], wave["ttl"][::3] = (turn + 1) * SECOND, 1
             made.append(engine.forward(wave, state).results.tobytes())
-        return [*made, state.connections().tobytes(), state.links.tobytes(), repr(state.counts).encode()]
+        return [*made, state.connections().tobytes(), state.shards[0].connections.tobytes(), repr(state.counts).encode()]
 
     first = run()
     for size in (1 << 17, 1 << 20, 1 << 23):
