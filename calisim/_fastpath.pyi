@@ -26,7 +26,7 @@ EVENT_ROOM: int                # likewise of events
 LEAST_AFFINITIES: int          # slots of the smallest table of affinities
 LEAST_INDEX: int               # slots of the smallest index of connections
 INDEX_PER_FLOW: int            # slots of the index for each flow there is room for
-CONNECTIONS_PER_TAKEN: int     # room for so many connections to each such memory
+SLOTS_PER_TAKEN: int     # room for so many connections to each such memory
 WAVE_NUMBER: int               # the bits of CONNECTION.wave that are the wave's number
 TIED_BIT: int
 
@@ -72,9 +72,9 @@ class Post:
         """How many there are for a shard."""
 
 class Sheet:
-    """Memory of so many bytes. What has been given up last is kept, as it is, for the next ones."""
+    """Memory of so many bytes, ``blank`` or as it is. What has been given up is kept for the next ones."""
 
-    def __init__(self, octets: int) -> None: ...
+    def __init__(self, octets: int, blank: bool = False) -> None: ...
     def __buffer__(self, flags: int) -> memoryview: ...
 
 class Desk:

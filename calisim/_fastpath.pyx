@@ -5,7 +5,7 @@ What a leg does is written in ``calisim/datapath/stages``; who calls and grows t
 :mod:`calisim.datapath.passage`. Nothing in here allocates while the GIL is released.
 """
 from libc.stdint cimport uint8_t, uint16_t, uint32_t, uint64_t
-from libc.stdlib cimport free, malloc
+from libc.stdlib cimport calloc, free, malloc
 from cpython.buffer cimport PyBUF_SIMPLE, PyBUF_WRITABLE, PyBuffer_FillInfo, PyBuffer_Release, PyObject_GetBuffer
 from libc.string cimport memcpy, memmove, memset
 
@@ -35,6 +35,9 @@ cdef extern from "intrinsics.h":
     bint pass_gate(gate_struct* gate) nogil
     void leave_unfinished(gate_struct* gate) nogil
     bint is_unfinished(gate_struct* gate) nogil
+    bint CAN_BE_LENT
+    void lend(void* memory, size_t size)
+    void ask_for_large_pages(void* memory, size_t size)
 
 cdef enum:
     AFTERWARDS = 63                  # a leg that comes after all others
@@ -42,6 +45,8 @@ cdef enum:
     STRETCH = 256                    # slots of an index
     MOST_SPARES = 64
     MOST_SPARE_SIZE = 1 << 26        # bytes of all of them
+    LARGE = 1 << 22                  # bytes from which on large pages pay,
+    MOST_LARGE_SIZE = 1 << 30        # and of all such spares, written or not
 
 VOCABULARY = VOCABULARY_DIGEST.decode()
 FRAME = FRAME_SIZE
@@ -60,7 +65,7 @@ EVENT_ROOM = EVENTS_A_LEG * FRAME_SIZE
 LEAST_AFFINITIES = 4 * FRAME_SIZE    # at most three slots of four are taken after one frame more
 INDEX_PER_FLOW = 4
 LEAST_INDEX = 64 * FRAME_SIZE        # at most five slots of eight are taken before one frame more, which takes up to 15 a packet
-CONNECTIONS_PER_TAKEN = 16           # of 64 ports, so that few of different ranges displace each other
+SLOTS_PER_TAKEN = 32                 # of 64 ports, so that few of different ranges displace each other
 WAVE_NUMBER = WAVE_BITS              # the bits of CONNECTION.wave that are the number
 TIED_BIT = TIED                      # of it: flows refresh the connection
 SHARDS = MOST_SHARDS
@@ -260,53 +265,71 @@ cdef struct Spare:
     void* memory
     size_t size
 
-cdef Spare[MOST_SPARES] spares       # the oldest first
-cdef uint32_t spare_count = 0
-cdef size_t spare_size = 0
+# Memory that nobody has, the oldest first.
+cdef struct Store:
+    Spare[MOST_SPARES] spares
+    uint32_t count
+    size_t size
+    size_t most                      # of its size
+
+cdef Store small                     # as it is,
+cdef Store large                     # lent to the kernel, which may take it
+small.most, large.most = MOST_SPARE_SIZE, MOST_LARGE_SIZE
 
 
-cdef Spare take_spare(uint32_t which):
+cdef Store* store_for(size_t size):
+    return &large if size >= LARGE else &small
+
+
+cdef Spare take_spare(Store* store, uint32_t which):
     """It is nobody's any more."""
-    global spare_count, spare_size
-    cdef Spare taken = spares[which]
-    spare_count -= 1
-    spare_size -= taken.size
-    memmove(&spares[which], &spares[which + 1], (spare_count - which) * sizeof(Spare))
+    cdef Spare taken = store.spares[which]
+    store.count -= 1
+    store.size -= taken.size
+    memmove(&store.spares[which], &store.spares[which + 1], (store.count - which) * sizeof(Spare))
     return taken
 
 
 cdef class Sheet:
-    """Memory for what somebody keeps as long as he likes. What has been given up is kept for who asks next, as far as it is not
-    too much: memory that is new to the process costs more than writing results to it, 6 ns for each of them."""
+    """Memory for what somebody keeps as long as he likes, ``blank`` or with whatever is in it. What has been given up is kept for
+    who asks next, as far as it is not too much: memory that is new to the process costs more than writing to it, 6 ns for a
+    result, 24 for a translated connection's two records."""
 
     cdef Spare own
     cdef size_t octets
 
-    def __cinit__(self, size_t octets):
+    def __cinit__(self, size_t octets, bint blank = False):
+        cdef Store* store = store_for(octets)
         cdef uint32_t k
         self.octets = octets
-        for k in range(spare_count):
-            if octets <= spares[k].size <= 2 * octets:
-                self.own = take_spare(k)
+        for k in range(store.count):
+            if octets <= store.spares[k].size <= 2 * octets:
+                self.own = take_spare(store, k)
+                if blank:
+                    memset(self.own.memory, 0, octets)
                 return
-        self.own.memory = malloc(max(octets, 1))
+        self.own.memory = calloc(max(octets, 1), 1) if blank else malloc(max(octets, 1))
         if self.own.memory is NULL:
             raise MemoryError
         self.own.size = octets
+        if store is &large:
+            ask_for_large_pages(self.own.memory, octets)
 
     def __getbuffer__(self, Py_buffer* view, int flags):
         PyBuffer_FillInfo(view, self, self.own.memory, self.octets, False, flags)
 
     def __dealloc__(self):
-        global spare_count, spare_size
-        if not 0 < self.own.size <= MOST_SPARE_SIZE:
+        cdef Store* store = store_for(self.own.size)
+        if not 0 < self.own.size <= store.most or (store is &large and not CAN_BE_LENT):
             free(self.own.memory)
             return
-        while spare_count == MOST_SPARES or spare_size + self.own.size > MOST_SPARE_SIZE:
-            free(take_spare(0).memory)
-        spares[spare_count] = self.own
-        spare_count += 1
-        spare_size += self.own.size
+        while store.count == MOST_SPARES or store.size + self.own.size > store.most:
+            free(take_spare(store, 0).memory)
+        store.spares[store.count] = self.own
+        store.count += 1
+        store.size += self.own.size
+        if store is &large:
+            lend(self.own.memory, self.own.size)
 
 
 cdef class Desk:

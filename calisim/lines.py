@@ -12,12 +12,23 @@ _LINE = 128
 
 def room(count: int, dtype: np.dtype) -> np.ndarray:
     """``np.empty``, aligned."""
-    return _within(np.empty(count * dtype.itemsize + _LINE, np.uint8), count, dtype)
+    return in_line(np.empty(room_for(count, dtype), np.uint8), count, dtype)
 
 
 def zeros(count: int, dtype: np.dtype) -> np.ndarray:
     """``np.zeros``, aligned."""
-    return _within(np.zeros(count * dtype.itemsize + _LINE, np.uint8), count, dtype)
+    return in_line(np.zeros(room_for(count, dtype), np.uint8), count, dtype)
+
+
+def room_for(count: int, dtype: np.dtype) -> int:
+    """Bytes that so many take wherever they begin."""
+    return count * dtype.itemsize + _LINE
+
+
+def in_line(octets: np.ndarray, count: int, dtype: np.dtype) -> np.ndarray:
+    """So many, of ``room_for`` them, aligned."""
+    start = -octets.ctypes.data % _LINE
+    return octets[start:start + count * dtype.itemsize].view(dtype)
 
 
 def aligned(array: np.ndarray) -> np.ndarray:
@@ -27,8 +38,3 @@ def aligned(array: np.ndarray) -> np.ndarray:
     copy = room(array.size, array.dtype).reshape(array.shape)
     copy[...] = array
     return copy
-
-
-def _within(octets: np.ndarray, count: int, dtype: np.dtype) -> np.ndarray:
-    start = -octets.ctypes.data % _LINE
-    return octets[start:start + count * dtype.itemsize].view(dtype)

@@ -10,11 +10,11 @@ from typing import Self
 import numpy as np
 
 from .._fastpath import (
-    CONNECTION_ROOM, CONNECTIONS_PER_TAKEN, FRAME, LEAST_AFFINITIES, LEAST_INDEX, TAKEN_SIZE, TIE_SIZE, TIED_BIT, Desk, Ledger,
-    Post, reindex, remember, widen,
+    CONNECTION_ROOM, FRAME, LEAST_AFFINITIES, LEAST_INDEX, SLOTS_PER_TAKEN, TAKEN_SIZE, TIE_SIZE, TIED_BIT, Desk, Ledger,
+    Post, Sheet, reindex, remember, widen,
 )
 from ..fib.image import FibImage
-from ..lines import zeros
+from ..lines import in_line, room_for, zeros
 from ..vocabulary import AFFINITY, CONNECTION, PMTU, Device, DropReason, Verdict
 from .flows import MOST, FlowCache
 
@@ -23,7 +23,7 @@ _SLOTS, _OCTETS = np.dtype(np.uint64), np.dtype(np.uint8)
 _GROWTH = 4                                # of an index, and of room for records, at least: what nobody has written yet takes no
 _BOLD_GROWTH = 64                          # memory, so that half a gigabyte is soon asked for, and hardly anything is copied
 _BOLD_ROOM = 1 << 23
-_SAMPLE = 17                               # one connection of so many says whether tidying pays; odd, for neighbours differ
+_SAMPLE = 4096                             # connections that say whether tidying pays, an odd distance apart: neighbours differ
 
 
 @dataclass(frozen=True)
@@ -73,6 +73,11 @@ def _more(room: int) -> int:
     return max(_GROWTH * room, min(_BOLD_GROWTH * room, _BOLD_ROOM))
 
 
+def _on_sheet(count: int, dtype: np.dtype, *, blank: bool) -> np.ndarray:
+    """So many, aligned, perhaps in memory that another state has given up."""
+    return in_line(np.frombuffer(memoryview(Sheet(room_for(count, dtype), blank)), np.uint8), count, dtype)
+
+
 class Shard:
     """Connections (the first ones of ``records``, with an ``index`` over them), affinities (``sessions``), the flows that start
     here, and the counters of what happened here. How many there are of each the ``ledger`` knows, through which the compiled
@@ -81,6 +86,7 @@ class Shard:
 
     records: np.ndarray
     ties: np.ndarray
+    index: np.ndarray
     taken: np.ndarray
 
     def __init__(self, number: int, common: Common, counters: Counters, trial: Counters) -> None:
@@ -88,7 +94,7 @@ class Shard:
         self._common = common
         self.counters, self.trial = counters, trial
         self._furnish(_FIRST_ROOM)
-        self.index = zeros(LEAST_INDEX, _SLOTS)                       # over the connections, open addressing
+        self._lead(_on_sheet(LEAST_INDEX, _SLOTS, blank=True))
         self.sessions = zeros(LEAST_AFFINITIES, AFFINITY)             # an open-addressing table
         self.flows = FlowCache()
         self.rows, self.onward, self.notes, self.waiting, self.desk = Post(), (Post(), Post()), Post(), Post(), Desk()
@@ -127,9 +133,10 @@ class Shard:
         """Forget connections that had expired at ``earliest`` if they take up much of an untidy table; places that flows keep are
         dead, too, but would come again. True: the others stand elsewhere now, and with them flows must be forgotten."""
         connections = self.connections
-        sample = connections[::_SAMPLE]
-        places = (sample["packets"] == 0) & (sample["wave"] & TIED_BIT != 0)
-        moved = int(np.count_nonzero((sample["expires"] <= earliest) & ~places)) >= len(connections) // (4 * _SAMPLE)
+        sample = connections[::max(len(connections) // _SAMPLE, 1) | 1]
+        dead = sample[sample["expires"] <= earliest]
+        places = (dead["packets"] == 0) & (dead["wave"] & TIED_BIT != 0)
+        moved = int(np.count_nonzero(~places)) * 4 >= len(sample)
         if moved:
             if not self._common.sourced:                 # whom those that go have superseded is known by then
                 self._indexed(sourced=True)
@@ -143,12 +150,12 @@ class Shard:
         connections, sessions, flows, slots = self.ledger.counts
         if len(self.records) - connections < CONNECTION_ROOM:
             known, ties = self.records.view(np.uint8)[:connections * CONNECTION.itemsize], self.ties[:connections * TIE_SIZE]
-            self._furnish(_more(len(self.records)))        # what searches knew is looked up anew
+            self._furnish(_more(len(self.records)))
             self.records.view(np.uint8)[:len(known)], self.ties[:len(ties)] = known, ties
         if slots > len(self.index) // 8 * 5:
-            wider = zeros(_GROWTH * len(self.index), _SLOTS)
+            wider = _on_sheet(_GROWTH * len(self.index), _SLOTS, blank=True)
             widen(self.index, wider)
-            self.index = wider
+            self._lead(wider)              # what searches knew is looked up anew
         if sessions > len(self.sessions) // 2:
             sessions = self._seat(self.sessions[self.sessions["expires"] > earliest])
         if self.flows.room - flows < FRAME and self.flows.room < MOST:
@@ -184,7 +191,8 @@ class Shard:
     def index_anew(self) -> None:
         """Over the same connections, by their sources, too, if these may be asked for. No flow may be known."""
         connections, sessions, _, _ = self.ledger.counts
-        self.index, slots = self._indexed(sourced=self._common.sourced)
+        index, slots = self._indexed(sourced=self._common.sourced)
+        self._lead(index)
         self._bind(connections, sessions, 0, slots)
 
     def _indexed(self, *, sourced: bool) -> tuple[np.ndarray, int]:
@@ -192,15 +200,17 @@ class Shard:
         count, room = len(self.connections), LEAST_INDEX
         while room // 8 * 5 < 3 * count:                 # two slots, and one of the source where it is translated
             room *= 2
-        index = zeros(room, _SLOTS)
+        index = _on_sheet(room, _SLOTS, blank=True)
         return index, reindex(self.records, count, index, sourced)
 
     def _furnish(self, room: int) -> None:
-        """Empty tables for that many connections; ``ties``: what they have to do with flows; ``taken``: which ports searches have
-        found taken."""
-        self.records = zeros(room, CONNECTION)
+        """Empty tables for that many connections; ``ties``: what they have to do with flows."""
+        self.records = _on_sheet(room, CONNECTION, blank=False)
         self.ties = zeros(room * TIE_SIZE, _OCTETS)
-        self.taken = zeros(room // CONNECTIONS_PER_TAKEN * TAKEN_SIZE, _OCTETS)
+
+    def _lead(self, index: np.ndarray) -> None:
+        """By this index, open addressing, to the connections; ``taken``: which ports searches have found taken."""
+        self.index, self.taken = index, zeros(len(index) // SLOTS_PER_TAKEN * TAKEN_SIZE, _OCTETS)
 
     def _seat(self, sessions: np.ndarray) -> int:
         """A table with these affinities, at most a quarter full. Returns how many there are."""

@@ -21,11 +21,11 @@ from tests.datapath.test_threads import fresh, pods_of
 from tests.generators import SECOND
 from tests.intents import three_zones
 
-MOST_SPARES, MOST_SPARE_SIZE = 64, 1 << 26     # what a test has to know of _fastpath.pyx
+MOST_SPARES, MOST_SPARE_SIZE, LARGE, MOST_LARGE_SIZE = 64, 1 << 26, 1 << 22, 1 << 30     # as in _fastpath.pyx
 
 
-def sheet(octets: int) -> np.ndarray:
-    return np.frombuffer(Sheet(octets), np.uint8) if octets else np.empty(0, np.uint8)
+def sheet(octets: int, *, blank: bool = False) -> np.ndarray:
+    return np.frombuffer(Sheet(octets, blank), np.uint8) if octets else np.empty(0, np.uint8)
 
 
 def address(array: np.ndarray) -> int:
@@ -34,12 +34,14 @@ def address(array: np.ndarray) -> int:
 
 @pytest.fixture(autouse=True)
 def nothing_is_spare() -> Iterator[None]:
-    """One as big as all that may be kept drives out all others, and goes to who asks for one of its size."""
+    """As much as may be kept drives out all others, and goes to who asks for the same."""
     gc.collect()
-    address(sheet(MOST_SPARE_SIZE))
-    held = sheet(MOST_SPARE_SIZE)
+    held: list[np.ndarray] = []
+    for _ in range(2):
+        held.clear()
+        held += [sheet(MOST_LARGE_SIZE), *(sheet(LARGE - 1) for _ in range(MOST_SPARE_SIZE // LARGE))]
     yield
-    del held
+    held.clear()
 
 
 def test_nothing_that_somebody_keeps_is_anybody_elses() -> None:
@@ -58,7 +60,8 @@ def test_nothing_that_somebody_keeps_is_anybody_elses() -> None:
 
 
 @pytest.mark.parametrize(("first", "then", "again"), [
-    (1000, 1000, True), (1000, 500, True), (1000, 499, False), (1000, 1001, False), (1 << 26, 1 << 25, True)])
+    (1000, 1000, True), (1000, 500, True), (1000, 499, False), (1000, 1001, False), (1 << 26, 1 << 25, True),
+    (LARGE, LARGE - 1, False)])
 def test_memory_is_taken_by_who_needs_at_least_half_of_it(first: int, then: int, again: bool) -> None:
     array = sheet(first)
     before = address(array)
@@ -79,15 +82,46 @@ def test_of_many_the_last_ones_are_kept() -> None:
     assert address(keep) == addresses[-1]
 
 
-def test_what_is_kept_has_bounds() -> None:
-    """Of big ones as many of the last as fit; what is too big is not kept, and drives out nobody."""
-    sheets = [sheet(MOST_SPARE_SIZE // 4) for _ in range(7)]
+@pytest.mark.parametrize(("most", "each"), [(MOST_SPARE_SIZE, MOST_SPARE_SIZE // 32), (MOST_LARGE_SIZE, MOST_LARGE_SIZE // 4)])
+def test_what_is_kept_has_bounds(most: int, each: int) -> None:
+    """As many of the last as fit; what is too big is not kept, and drives out nobody."""
+    sheets = [sheet(each) for _ in range(most // each + 3)]
     addresses = [address(array) for array in sheets]
     while sheets:
         del sheets[0]
-    address(sheet(MOST_SPARE_SIZE + 1))
-    again = [sheet(MOST_SPARE_SIZE // 4) for _ in range(4)]
+    address(sheet(MOST_LARGE_SIZE + 1))
+    again = [sheet(each) for _ in range(most // each)]
     assert [address(array) for array in again] == addresses[3:]
+
+
+@pytest.mark.parametrize("size", [1000, LARGE])
+def test_what_is_to_be_blank_is_blank_whoever_had_it(size: int) -> None:
+    array = sheet(size)
+    before, array[:] = address(array), 7
+    del array
+    again = sheet(size, blank=True)
+    assert address(again) == before and not again.any()
+
+
+def test_a_state_knows_nothing_of_those_whose_memory_it_has() -> None:
+    """Flows that keep places of connections that there must not be, among connections."""
+    intent = three_zones().build()
+    engine, pods = FastEngine(compile(intent)), pods_of(intent)
+
+    def run() -> list[bytes]:
+        rng, state = Random(3), engine.new_state()
+        waves = [fresh(intent, rng, pods, 3000) for _ in range(2)] * 3
+        made = []
+        for turn, wave in enumerate(waves):
+            wave["time"], wave["ttl"][::3] = (turn + 1) * SECOND, 1
+            made.append(engine.forward(wave, state).results.tobytes())
+        return [*made, state.connections().tobytes(), state.shards[0].connections.tobytes(), repr(state.counts).encode()]
+
+    first = run()
+    for size in (1 << 17, 1 << 20, 1 << 23):
+        for array in [sheet(size // part + 128) for part in (1, 2, 4) for _ in range(3)]:
+            array[:] = 0xFF
+    assert run() == first
 
 
 def test_a_wave_leaves_alone_what_earlier_ones_came_to() -> None:

@@ -12,6 +12,7 @@ A Flow is kept in the shard of its first router; what its second leg touches is 
 A journey that is new there leaves a Notice; a packet that has to walk there after all is taken off that shard's counters.
 """
 from libc.stdint cimport int64_t, uint8_t, uint16_t, uint32_t, uint64_t
+from libc.string cimport memset
 from calisim._vocabulary cimport *
 from calisim.datapath.stages.types cimport *
 from calisim.datapath.stages.expiry cimport HISTORY_LAST, fabric_timeout, later, tcp_timeout, timeout, unacknowledged
@@ -179,9 +180,10 @@ cdef inline uint32_t new_place(Core* core, const Tuple* t, uint64_t hash) noexce
     cdef Connection* c = &core.connections[position]
     cdef Tuple reply = inverse(t)
     cdef uint64_t at = home(core, hash)
+    memset(c, 0, sizeof(Connection))
     c.key, c.src, c.dst, c.sport, c.dport, c.protocol = t.key, t.src, t.dst, t.sport, t.dport, t.protocol
     c.reply_src, c.reply_dst, c.reply_sport, c.reply_dport = reply.src, reply.dst, reply.sport, reply.dport
-    c.expires, c.wave, c.flags = 0, core.wave, 0
+    c.wave = core.wave
     while core.index[at]:
         at = (at + 1) & core.index_mask
     core.index[at] = hash >> 32 << 32 | (position + 1)

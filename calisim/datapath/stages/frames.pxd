@@ -6,7 +6,7 @@ from calisim.datapath.stages.types cimport *
 from calisim.datapath.stages.admit cimport admit
 from calisim.datapath.stages.exception cimport complain, hand_on
 from calisim.datapath.stages.flows cimport FLOW_SHARD, first_leg, go_on, retreat, second_leg
-from calisim.datapath.stages.glance cimport ask_for_senders, glance, resume
+from calisim.datapath.stages.glance cimport ask_for_sender, ask_for_senders_router, glance, resume
 from calisim.datapath.stages.lookup cimport class_seen
 from calisim.datapath.stages.noting cimport note
 from calisim.datapath.stages.ties cimport answer_calls, next_recall
@@ -121,11 +121,17 @@ cdef inline Py_ssize_t admit_frame(Core* core, Batch* batch, Carry* onward, Py_s
     """Packets leave their endpoints. Returns how many.      Sets  onward, kept: the carries of those that get to a router"""
     cdef const Waiting* waiting = &(<const Waiting*> batch.first)[batch.taken]
     cdef Py_ssize_t size = min(FRAME_SIZE, batch.count - batch.taken), i
+    cdef Py_ssize_t others = batch.count - batch.taken - size      # in later frames
     cdef Walk w
+    for i in range(size if batch.taken == 0 else 0):
+        ask_for_sender(core, &waiting[i])
     batch.taken += size
     kept[0] = 0
-    ask_for_senders(core, waiting, size)
     for i in range(size):
+        ask_for_senders_router(core, &waiting[i])
+    for i in range(size):
+        if i < others:                         # of the next frame: all at once a core waits for
+            ask_for_sender(core, &waiting[size + i])
         if waiting[i].flow:
             onward[kept[0]].row, onward[kept[0]].flow = waiting[i].row, waiting[i].flow
             kept[0] += 1
@@ -236,9 +242,12 @@ cdef inline void start(Core* core, Walk* w, Py_ssize_t row) noexcept nogil:
     cdef Result* result = &core.results[row]
     untouched(w)
     w.id = 0
-    memset(&w.carry, 0, sizeof(Carry))
+    memset(&w.carry.trail, 0, sizeof(Trail))   # not the whole carry: what string instructions clear cannot be read for a while
     memset(result, 0, sizeof(Result))
     w.packet, w.result, w.carry.row, w.carry.tos = packet, result, row, packet.tos
+    w.carry.flow = w.carry.router = w.carry.sender = w.carry.class_of_dst = w.carry.class_of_src = w.carry.outer_length = 0
+    w.carry.outer_sport = w.carry.outer_dport = w.carry.outer_fragment = 0
+    w.carry.device = w.carry.encap = w.carry.outer_ttl = w.carry.outer_tos = w.carry.routed = 0
     w.carry.trail.steady, w.carry.trail.slack, w.carry.trail.reach, w.carry.trail.home = core.caching, 0xFFFF, 0xFFFF, core.shard
     result.src, result.dst, result.sport, result.dport = packet.src, packet.dst, packet.sport, packet.dport
     result.ttl = packet.ttl

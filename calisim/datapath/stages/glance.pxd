@@ -56,22 +56,32 @@ cdef inline bint ask_for_records(Core* core, Seat* seat) noexcept nogil:
     return found
 
 
-cdef inline void ask_for_senders(Core* core, const Waiting* waiting, Py_ssize_t count) noexcept nogil:
-    """The endpoints that a frame of new packets comes from, but for short cuts, their routers and what counts for these."""
-    cdef uint32_t router, ingress
-    cdef Py_ssize_t i
-    for i in range(count):
-        ingress = core.packets[waiting[i].row].ingress
-        if not waiting[i].flow and ingress <= core.fib.endpoint_count:
-            prefetch_read(&core.fib.endpoints[ingress])
-            prefetch_read(&core.fib.endpoints[ingress].kind)
-    for i in range(count):
-        ingress = core.packets[waiting[i].row].ingress
-        if not waiting[i].flow and ingress <= core.fib.endpoint_count:
-            router = core.fib.endpoints[ingress].router
-            prefetch_read(&core.fib.routers[router].flags)
-            prefetch_write(&core.links[(<size_t>router * DEVICE_COUNT + DEVICE_VETH) * 4])
-            prefetch_write(&core.hits[core.fib.endpoints[ingress].detail])
+cdef inline void ask_for_holder(const Core* core, const Seat* seat) noexcept nogil:
+    """Of the port that was drawn, if it is not free as it nearly always is. Where the gap is that says so nobody could predict:
+    it is not looked for, and so a holder further on is not found."""
+    cdef uint64_t slot, k
+    for k in range(2):
+        slot = core.index[(seat.at + k) & core.index_mask]
+        if concerns(slot, seat.hash):
+            prefetch_write(record_of(core, slot))
+
+
+cdef inline void ask_for_sender(const Core* core, const Waiting* waiting) noexcept nogil:
+    """The endpoint that a packet comes from, unless it takes a short cut."""
+    cdef uint32_t ingress = core.packets[waiting.row].ingress
+    if not waiting.flow and ingress <= core.fib.endpoint_count:
+        prefetch_read(&core.fib.endpoints[ingress])
+        prefetch_read(&core.fib.endpoints[ingress].kind)
+
+
+cdef inline void ask_for_senders_router(const Core* core, const Waiting* waiting) noexcept nogil:
+    """And what is counted there."""
+    cdef uint32_t router, ingress = core.packets[waiting.row].ingress
+    if not waiting.flow and ingress <= core.fib.endpoint_count:
+        router = core.fib.endpoints[ingress].router
+        prefetch_read(&core.fib.routers[router].flags)
+        prefetch_write(&core.links[(<size_t>router * DEVICE_COUNT + DEVICE_VETH) * 4])
+        prefetch_write(&core.hits[core.fib.endpoints[ingress].detail])
 
 
 cdef inline void ask_for_translation(Core* core, Glance* g) noexcept nogil:
@@ -212,5 +222,9 @@ cdef inline void glance(Core* core, const Carry* carries, uint32_t count, Glance
             else:
                 foresee_same(g, &g.into)
     for i in range(count):
-        if not carries[i].flow and glances[i].out.seat.hash != beside(glances[i].seat.hash):
+        if carries[i].flow or glances[i].out.seat.hash == beside(glances[i].seat.hash):
+            continue
+        if glances[i].drawn:
+            ask_for_holder(core, &glances[i].out.seat)
+        else:
             ask_for_records(core, &glances[i].out.seat)

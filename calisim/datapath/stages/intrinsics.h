@@ -1,5 +1,5 @@
 /* What Cython cannot say: ask for a cache line before it is needed, keep a rare function out of its callers and others in
-   them, find the lowest bit that is set, multiply to 128 bits, wait for other threads. */
+   them, find the lowest bit that is set, multiply to 128 bits, lend memory to the kernel, wait for other threads. */
 #ifndef CALISIM_INTRINSICS_H
 #define CALISIM_INTRINSICS_H
 
@@ -44,6 +44,35 @@ static inline unsigned long long fold(unsigned long long a, unsigned long long b
     return (other << 32 | (low & 0xFFFFFFFF)) ^ (high + (cross >> 32) + (other >> 32));
 #endif
 }
+
+/* Memory that nobody has for now is the process' until the kernel needs it, then what is in it is lost: who writes to it before
+   that need not wait for pages to be cleared. */
+#include <stddef.h>
+#include <stdint.h>
+#if defined(__unix__) || defined(__APPLE__)
+#include <sys/mman.h>
+#include <unistd.h>
+#endif
+#ifdef MADV_FREE
+enum { CAN_BE_LENT = 1 };
+static inline void advise(void* memory, size_t size, int advice)
+{
+    uintptr_t page = (uintptr_t)sysconf(_SC_PAGESIZE), first = ((uintptr_t)memory + page - 1) / page * page;
+    uintptr_t end = ((uintptr_t)memory + size) / page * page;
+    if (first < end)
+        (void)madvise((void*)first, end - first, advice);
+}
+#define lend(memory, size) advise((memory), (size), MADV_FREE)
+#ifdef MADV_HUGEPAGE
+#define ask_for_large_pages(memory, size) advise((memory), (size), MADV_HUGEPAGE)
+#else
+#define ask_for_large_pages(memory, size) ((void)(memory))
+#endif
+#else
+enum { CAN_BE_LENT = 0 };
+#define lend(memory, size) ((void)(memory))
+#define ask_for_large_pages(memory, size) ((void)(memory))
+#endif
 
 /* Threads meet. Who comes early looks again and again, for the others are some microseconds away where all have a core; then it
    lets others run, and at last it sleeps a little between looks, for they may have much to do. */

@@ -101,7 +101,7 @@ cdef inline void muster(Core* core, Batch** slices, uint32_t shards, bint backwa
             waiting.first, waiting.count = last, <uint32_t>(first + waiting.room - last)
             continue
         rows, count = <const uint32_t*> slices[k][core.shard].first, slices[k][core.shard].count
-        if core.caching:
+        if core.caching and core.flow_count:
             waiting.count += set_out(core, rows, count, 1, first + waiting.count)
         else:
             for i in range(count):

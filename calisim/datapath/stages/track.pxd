@@ -144,6 +144,8 @@ cdef inline Connection* find_at(Core* core, const Tuple* t, Seat* seat, uint64_t
                     look_at(core, c, time, True)
                 if c.expires > time:
                     return c
+            if c is NULL and <uint32_t>slot == core.connection_count:
+                return NULL                    # the last record is met last of its hash: how far the gap is nobody predicts
         at = (at + 1) & core.index_mask
         slot = core.index[at]
     if not met:
