@@ -75,10 +75,13 @@ cdef inline bint is_trusted(const Core* core, const Flow* f, const Ride* before,
     return core.even & f.trusted[0] & f.trusted[1] & (packet.time >> TICK < before.until)
 
 
-cdef inline built_in ask(const Core* core, Search* search, uint32_t place, uint32_t row) noexcept nogil:
-    """A packet's key is made. Where its Flow is found is asked for, and where its result will be."""
-    cdef Key key = key_of(&core.packets[row])
+cdef inline built_in ask(const Core* core, Search* search, uint32_t place, uint32_t row, int step) noexcept nogil:
+    """A packet's key is made. Where its Flow is found is asked for, where its result will be, and the packet whose turn it will be
+    then: where there is none nothing happens."""
+    cdef const Packet* packet = &core.packets[row]
+    cdef Key key = key_of(packet)
     cdef uint64_t hash = hash_of_key(&key)
+    prefetch_read(packet + BEHIND * step)
     prefetch_read(&core.flow_index[hash & core.flow_index_mask])
     search.keys[place], search.hashes[place] = key, hash
     prefetch_write(&core.results[row])
@@ -111,11 +114,11 @@ cdef inline uint32_t set_out(Core* core, const uint32_t* rows, uint32_t count, i
     cdef uint32_t left = 0
     for i in range(2 * BEHIND):
         if i < size:
-            ask(core, &search, i & IN_FLIGHT - 1, rows[i * step])
+            ask(core, &search, i & IN_FLIGHT - 1, rows[i * step], step)
         if BEHIND <= i < size + BEHIND:
             find(core, &search, i - BEHIND & IN_FLIGHT - 1)
     for i in range(2 * BEHIND, size):
-        ask(core, &search, i & IN_FLIGHT - 1, rows[i * step])
+        ask(core, &search, i & IN_FLIGHT - 1, rows[i * step], step)
         find(core, &search, i - BEHIND & IN_FLIGHT - 1)
         go(core, &search, i - 2 * BEHIND & IN_FLIGHT - 1, rows[(i - 2 * BEHIND) * step], step, waiting, &left)
     for i in range(max(size, 2 * BEHIND), size + 2 * BEHIND):
