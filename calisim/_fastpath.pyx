@@ -438,7 +438,7 @@ def set_off(
         shard = own[k] = mine[k]
         if shard >= shards or (k and shard <= own[k - 1]):
             raise ValueError("the shards of a thread are some of all, one after the other")
-        (<Post> posts[shard]).clear(sizeof(uint32_t), shards, size // shards + 1, size)
+        (<Post> posts[shard]).clear(sizeof(Waiting), shards, size // shards + 1, size)
         (<Post> waitings[shard]).clear(sizeof(Waiting), shards, size, size)
         desk = desks[shard]
         desk.clear(size)
@@ -447,7 +447,7 @@ def set_off(
         core.wave, core.caching, core.wants_born = number, caching and core.headers is NULL, wants_born
     with nogil:
         for k in range(count):
-            tell_apart(cores[own[k]], shards, &homes[0] if shards > 1 else NULL, size, slices[own[k]])
+            tell_apart(cores[own[k]], cores, shards, &homes[0] if shards > 1 else NULL, size, slices[own[k]])
         if meeting is not NULL:
             met = pass_gate(meeting)
         if met:

@@ -39,9 +39,8 @@ cdef enum:
 
 # Packets on their way through the stages of the search for Flows.
 cdef struct Search:
-    Key[IN_FLIGHT] keys
     uint64_t[IN_FLIGHT] hashes
-    uint32_t[IN_FLIGHT] numbers
+    uint8_t[IN_FLIGHT] homes
 
 
 cdef inline Key key_of(const Packet* packet) noexcept nogil:
@@ -75,71 +74,62 @@ cdef inline bint is_trusted(const Core* core, const Flow* f, const Ride* before,
     return core.even & f.trusted[0] & f.trusted[1] & (packet.time >> TICK < before.until)
 
 
-cdef inline built_in ask(const Core* core, Search* search, uint32_t place, uint32_t row, int step) noexcept nogil:
-    """A packet's key is made. Where its Flow is found is asked for, where its result will be, and the packet whose turn it will be
-    then: where there is none nothing happens."""
-    cdef const Packet* packet = &core.packets[row]
+cdef inline built_in ask(Core** cores, Search* search, uint32_t place, const Packet* packet, uint32_t home) noexcept nogil:
+    """A packet's key is made, and asked for where its Flow is found."""
     cdef Key key = key_of(packet)
     cdef uint64_t hash = hash_of_key(&key)
-    prefetch_read(packet + BEHIND * step)
-    prefetch_read(&core.flow_index[hash & core.flow_index_mask])
-    search.keys[place], search.hashes[place] = key, hash
-    prefetch_write(&core.results[row])
+    prefetch_read(packet + BEHIND)
+    prefetch_read(&cores[home].flow_index[hash & cores[home].flow_index_mask])
+    search.hashes[place], search.homes[place] = hash, home
 
 
-cdef inline built_in find(const Core* core, Search* search, uint32_t place) noexcept nogil:
-    """The number of its Flow is looked for (0: there is none), and the Flow asked for."""
-    cdef const uint64_t* index = core.flow_index
-    cdef uint64_t hash = search.hashes[place], mask = core.flow_index_mask, at = hash & mask, slot = index[at]
+cdef inline built_in find(Core** cores, Search* search, uint32_t place, uint32_t row, uint32_t home, Batch* slices) noexcept nogil:
+    """The number of its Flow is looked for (0: there is none)."""
+    cdef const uint64_t* index = cores[home].flow_index
+    cdef uint64_t hash = search.hashes[place], mask = cores[home].flow_index_mask, at = hash & mask, slot = index[at]
+    cdef Waiting* found = &(<Waiting*> slices[home].first)[slices[home].count]
     while slot and slot >> 32 != hash >> 32:
         at = (at + 1) & mask
         slot = index[at]
-    search.numbers[place] = <uint32_t>slot
-    if slot:
-        prefetch_write(&core.flows[<uint32_t>slot - 1])
-        prefetch_write(&core.flows[<uint32_t>slot - 1].result)
+    slices[home].count += 1
+    found.row, found.flow = row, <uint32_t>slot
 
 
-cdef inline uint32_t set_out(Core* core, const uint32_t* rows, uint32_t count, int step, Waiting* waiting) noexcept nogil:
-    """Packets look for their Flows, and those that are trusted are at their end already. ``step``: 1 from each row to the next
-    one; -1 from the last to the first, ``rows`` and ``waiting`` being the last ones.      Sets  waiting: the others
-
-    Returns how many these are.
-
-    Three stages, each some packets behind the one before, which has asked for the memory that it reads: so memory is asked for
-    all the time, and never more at once than a core can wait for.
-    """
-    cdef Search search
+cdef inline uint32_t set_out(Core* core, const Waiting* found, uint32_t count, int step, Waiting* waiting) noexcept nogil:
     cdef int64_t size = count, i
     cdef uint32_t left = 0
-    for i in range(2 * BEHIND):
-        if i < size:
-            ask(core, &search, i & IN_FLIGHT - 1, rows[i * step], step)
-        if BEHIND <= i < size + BEHIND:
-            find(core, &search, i - BEHIND & IN_FLIGHT - 1)
-    for i in range(2 * BEHIND, size):
-        ask(core, &search, i & IN_FLIGHT - 1, rows[i * step], step)
-        find(core, &search, i - BEHIND & IN_FLIGHT - 1)
-        go(core, &search, i - 2 * BEHIND & IN_FLIGHT - 1, rows[(i - 2 * BEHIND) * step], step, waiting, &left)
-    for i in range(max(size, 2 * BEHIND), size + 2 * BEHIND):
-        if i < size + BEHIND:
-            find(core, &search, i - BEHIND & IN_FLIGHT - 1)
-        go(core, &search, i - 2 * BEHIND & IN_FLIGHT - 1, rows[(i - 2 * BEHIND) * step], step, waiting, &left)
+    for i in range(min(size, BEHIND)):
+        get_ready(core, &found[i * step], step)
+    for i in range(BEHIND, size):
+        get_ready(core, &found[i * step], step)
+        go(core, &found[(i - BEHIND) * step], step, waiting, &left)
+    for i in range(max(size, BEHIND), size + BEHIND):
+        go(core, &found[(i - BEHIND) * step], step, waiting, &left)
     return left
 
 
+cdef inline built_in get_ready(const Core* core, const Waiting* found, int step) noexcept nogil:
+    if found.flow:
+        prefetch_write(&core.flows[found.flow - 1])
+        prefetch_write(&core.flows[found.flow - 1].result)
+    prefetch_read(&core.packets[found.row] + BEHIND * step)
+    prefetch_write(&core.results[found.row])
+
+
 cdef inline built_in go(
-    Core* core, const Search* search, uint32_t place, uint32_t row, int step, Waiting* waiting, uint32_t* left,
+    Core* core, const Waiting* found, int step, Waiting* waiting, uint32_t* left,
 ) noexcept nogil:
     """A packet takes its short cut, if it is trusted with it; else it is one of those that wait."""
-    cdef uint32_t number = search.numbers[place]
+    cdef uint32_t number = found.flow, row = found.row
     cdef const Packet* packet = &core.packets[row]
+    cdef Key key
     cdef Ride* before
     cdef Flow* f
     if number:
+        key = key_of(packet)
         f = &core.flows[number - 1]
         before = &core.rides[f.first] if step < 0 and f.stamp == core.wave else &f.last
-        if not is_key(&f.key, &search.keys[place]) or not fit(core, f, packet):
+        if not is_key(&f.key, &key) or not fit(core, f, packet):
             number = 0
         elif is_trusted(core, f, before, packet):
             ride(core, f, number, row, before)

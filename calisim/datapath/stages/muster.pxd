@@ -4,13 +4,16 @@ start at its routers.
 Of the results that a cache line holds several shards write some, and what two cores write they have to take from each other, for
 each packet anew. So every other shard begins with the last packet: they meet but once.
 """
-from libc.stdint cimport uint8_t, uint32_t, uint64_t
+from libc.stdint cimport int64_t, uint8_t, uint32_t, uint64_t
 from calisim._vocabulary cimport *
 from calisim.datapath.stages.types cimport FRAME_SIZE, Batch, Core, Packet, Result, Span, Waiting, Walk
 from calisim.datapath.stages.admit cimport admit
-from calisim.datapath.stages.flows cimport set_out
+from calisim.datapath.stages.flows cimport BEHIND, IN_FLIGHT, Search, ask, find, set_out
 from calisim.datapath.stages.frames cimport start
 from calisim.datapath.stages.ties cimport EVEN, LEG_AT, TICK
+
+cdef extern from "intrinsics.h":
+    ctypedef void built_in
 
 cdef enum:
     MOST_EVEN = 1 << LEG_AT          # packets of a wave that short cuts can be trusted with
@@ -46,29 +49,38 @@ cdef inline bint is_even(const Span* span, uint32_t size, uint64_t since) noexce
             and span.latest - span.earliest <= EVEN * <uint64_t>1000000000)
 
 
+cdef inline built_in wider(Span* span, uint64_t time) noexcept nogil:
+    span.earliest = time if time < span.earliest else span.earliest
+    span.latest = time if time > span.latest else span.latest
+
+
 cdef inline void tell_apart(
-    Core* core, uint32_t shards, const uint8_t* homes, uint32_t size, Batch* slice,
+    Core* core, Core** cores, uint32_t shards, const uint8_t* homes, uint32_t size, Batch* slice,
 ) noexcept nogil:
     """In which shard packets of a slice of the wave start.      Sets  slice, of each shard: rows; core.span"""
-    cdef uint32_t first = <uint32_t>(<uint64_t>size * core.shard // shards), row, count, i
-    cdef uint32_t last = <uint32_t>(<uint64_t>size * (core.shard + 1) // shards)
-    cdef uint8_t[FRAME_SIZE] found
-    cdef Batch* batch
-    core.span = span_of(core.packets, first, last)
+    cdef int64_t first = <int64_t>size * core.shard // shards, last = <int64_t>size * (core.shard + 1) // shards, i
+    cdef uint32_t home = 0
+    cdef Search search
+    cdef Span span
+    span.earliest, span.latest = ~<uint64_t>0, 0
     if shards == 1:
-        for row in range(first, last):
-            (<uint32_t*> slice.first)[row] = row
-        slice.count = last
-        return
-    while first < last:
-        count = min(last - first, <uint32_t>FRAME_SIZE)
-        for i in range(count):                 # beforehand: else the processor waits with the next one for where this one goes
-            found[i] = home_of(core, shards, homes, first + i)
-        for i in range(count):
-            batch = &slice[found[i]]
-            (<uint32_t*> batch.first)[batch.count] = first + i
-            batch.count += 1
-        first += count
+        for i in range(first, min(first + BEHIND, last)):
+            wider(&span, core.packets[i].time)
+            ask(cores, &search, i & IN_FLIGHT - 1, &core.packets[i], 0)
+        for i in range(first + BEHIND, last):
+            wider(&span, core.packets[i].time)
+            ask(cores, &search, i & IN_FLIGHT - 1, &core.packets[i], 0)
+            find(cores, &search, i - BEHIND & IN_FLIGHT - 1, i - BEHIND, 0, slice)
+        for i in range(max(first + BEHIND, last), last + BEHIND):
+            find(cores, &search, i - BEHIND & IN_FLIGHT - 1, i - BEHIND, 0, slice)
+    else:
+        for i in range(first, last + BEHIND):
+            if i < last:
+                wider(&span, core.packets[i].time)
+                ask(cores, &search, i & IN_FLIGHT - 1, &core.packets[i], home_of(core, shards, homes, i))
+            if i >= first + BEHIND:
+                find(cores, &search, i - BEHIND & IN_FLIGHT - 1, i - BEHIND, search.homes[i - BEHIND & IN_FLIGHT - 1], slice)
+    core.span = span
 
 
 cdef inline uint8_t home_of(const Core* core, uint32_t shards, const uint8_t* homes, uint32_t row) noexcept nogil:
@@ -92,18 +104,18 @@ cdef inline void muster(Core* core, Batch** slices, uint32_t shards, bint backwa
     """Of a shard's packets those that short cuts are trusted with are at their end, all others in ``waiting``."""
     cdef Waiting* first = <Waiting*> waiting.first
     cdef Waiting* last = first + waiting.room
-    cdef const uint32_t* rows
+    cdef const Waiting* rows
     cdef uint32_t k, i, count
     for k in range(shards):
         if backwards:
-            rows, count = <const uint32_t*> slices[shards - 1 - k][core.shard].first, slices[shards - 1 - k][core.shard].count
+            rows, count = <const Waiting*> slices[shards - 1 - k][core.shard].first, slices[shards - 1 - k][core.shard].count
             last -= set_out(core, rows + count - 1, count, -1, last - 1)
             waiting.first, waiting.count = last, <uint32_t>(first + waiting.room - last)
             continue
-        rows, count = <const uint32_t*> slices[k][core.shard].first, slices[k][core.shard].count
+        rows, count = <const Waiting*> slices[k][core.shard].first, slices[k][core.shard].count
         if core.caching:
             waiting.count += set_out(core, rows, count, 1, first + waiting.count)
         else:
             for i in range(count):
-                first[waiting.count].row, first[waiting.count].flow = rows[i], 0
+                first[waiting.count].row, first[waiting.count].flow = rows[i].row, 0
                 waiting.count += 1
