@@ -16,7 +16,7 @@ from libc.string cimport memcpy
 from calisim._vocabulary cimport *
 from calisim.datapath.stages.types cimport *
 from calisim.datapath.stages.expiry cimport HISTORY_LAST, fabric_timeout, later, tcp_timeout, timeout, unacknowledged
-from calisim.datapath.stages.ties cimport EVEN, FLAGS_AT, PUSHED, TICK, look_at, mark, trust
+from calisim.datapath.stages.ties cimport EVEN, FLAGS_AT, TICK, look_at, mark, trust
 from calisim.datapath.stages.tolls cimport count_end, enlist
 from calisim.datapath.stages.track cimport concerns, hash_of, home, inverse, led_to, same, tuple_of, unwatch
 
@@ -34,18 +34,11 @@ cdef enum:
 
 cdef enum:
     BEHIND = 24                      # packets that one stage of the search for Flows is behind the one before
-    IN_FLIGHT = 64                   # packets between the first and the last, at most
-
-
-# Packets on their way through the stages of the search for Flows.
-cdef struct Search:
-    uint64_t[IN_FLIGHT] hashes
-    uint8_t[IN_FLIGHT] homes
 
 
 cdef inline Key key_of(const Packet* packet) noexcept nogil:
     cdef const uint64_t* words = <const uint64_t*> packet
-    cdef uint64_t kind = TCP_CLASSES[packet.tcp_flags & 63] | (packet.tcp_flags & PSH) * (PUSHED // PSH)
+    cdef uint64_t kind = TCP_CLASSES[packet.tcp_flags & 63] | packet.tcp_flags & PSH
     cdef Key key
     kind *= packet.protocol == PROTOCOL_TCP    # computed, not asked for: protocols come at random
     key.ends, key.rest = words[0], words[2] & ~<uint64_t>0xFFFF
@@ -74,37 +67,14 @@ cdef inline bint is_trusted(const Core* core, const Flow* f, const Ride* before,
     return core.even & f.trusted[0] & f.trusted[1] & (packet.time >> TICK < before.until)
 
 
-cdef inline built_in ask(Core** cores, Search* search, uint32_t place, const Packet* packet, uint32_t home) noexcept nogil:
-    """A packet's key is made, and asked for where its Flow is found."""
-    cdef Key key = key_of(packet)
-    cdef uint64_t hash = hash_of_key(&key)
-    prefetch_read(packet + BEHIND)
-    prefetch_read(&cores[home].flow_index[hash & cores[home].flow_index_mask])
-    search.hashes[place], search.homes[place] = hash, home
-
-
-cdef inline built_in find(Core** cores, Search* search, uint32_t place, uint32_t row, uint32_t home, Batch* slices) noexcept nogil:
-    """The number of its Flow is looked for (0: there is none)."""
-    cdef const uint64_t* index = cores[home].flow_index
-    cdef uint64_t hash = search.hashes[place], mask = cores[home].flow_index_mask, at = hash & mask, slot = index[at]
-    cdef Waiting* found = &(<Waiting*> slices[home].first)[slices[home].count]
-    while slot and slot >> 32 != hash >> 32:
-        at = (at + 1) & mask
-        slot = index[at]
-    slices[home].count += 1
-    found.row, found.flow = row, <uint32_t>slot
-
-
 cdef inline uint32_t set_out(Core* core, const Waiting* found, uint32_t count, int step, Waiting* waiting) noexcept nogil:
     cdef int64_t size = count, i
     cdef uint32_t left = 0
     for i in range(min(size, BEHIND)):
         get_ready(core, &found[i * step], step)
-    for i in range(BEHIND, size):
-        get_ready(core, &found[i * step], step)
-        go(core, &found[(i - BEHIND) * step], step, waiting, &left)
-    for i in range(max(size, BEHIND), size + BEHIND):
-        go(core, &found[(i - BEHIND) * step], step, waiting, &left)
+    for i in range(size):
+        get_ready(core, &found[min(i + BEHIND, size - 1) * step], step)
+        go(core, &found[i * step], step, waiting, &left)
     return left
 
 

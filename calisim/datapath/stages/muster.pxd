@@ -6,18 +6,26 @@ each packet anew. So every other shard begins with the last packet: they meet bu
 """
 from libc.stdint cimport int64_t, uint8_t, uint32_t, uint64_t
 from calisim._vocabulary cimport *
-from calisim.datapath.stages.types cimport FRAME_SIZE, Batch, Core, Packet, Result, Span, Waiting, Walk
+from calisim.datapath.stages.types cimport FRAME_SIZE, Batch, Core, Key, Packet, Result, Span, Waiting, Walk
 from calisim.datapath.stages.admit cimport admit
-from calisim.datapath.stages.flows cimport BEHIND, IN_FLIGHT, Search, ask, find, set_out
+from calisim.datapath.stages.flows cimport BEHIND, hash_of_key, key_of, set_out
 from calisim.datapath.stages.frames cimport start
 from calisim.datapath.stages.ties cimport EVEN, LEG_AT, TICK
 
 cdef extern from "intrinsics.h":
     ctypedef void built_in
+    void prefetch_read(const void* address) nogil
 
 cdef enum:
     MOST_EVEN = 1 << LEG_AT          # packets of a wave that short cuts can be trusted with
     NOT_KNOWN = 255                  # no shard
+    IN_FLIGHT = 64                   # packets whose Flows are being looked for, at most
+
+
+# Packets whose Flows are being looked for, by the last bits of their rows.
+cdef struct Search:
+    uint64_t[IN_FLIGHT] hashes
+    uint8_t[IN_FLIGHT] homes
 
 
 cdef inline Span span_of(const Packet* packets, uint32_t first, uint32_t last) noexcept nogil:
@@ -49,9 +57,34 @@ cdef inline bint is_even(const Span* span, uint32_t size, uint64_t since) noexce
             and span.latest - span.earliest <= EVEN * <uint64_t>1000000000)
 
 
-cdef inline built_in wider(Span* span, uint64_t time) noexcept nogil:
+cdef inline built_in ask(
+    const Core* core, Core** cores, uint32_t shards, const uint8_t* homes, Search* search, uint32_t row, Span* span,
+) noexcept nogil:
+    """A packet's key is made, and asked for where its Flow is found."""
+    cdef const Packet* packet = &core.packets[row]
+    cdef Key key = key_of(packet)
+    cdef uint64_t hash = hash_of_key(&key), time = packet.time
+    cdef uint32_t place = row & IN_FLIGHT - 1, home = 0
+    prefetch_read(packet + BEHIND)
     span.earliest = time if time < span.earliest else span.earliest
     span.latest = time if time > span.latest else span.latest
+    if shards > 1:
+        home = search.homes[place] = home_of(core, shards, homes, row)
+    prefetch_read(&cores[home].flow_index[hash & cores[home].flow_index_mask])
+    search.hashes[place] = hash
+
+
+cdef inline built_in find(Core** cores, uint32_t shards, const Search* search, uint32_t row, Batch* slices) noexcept nogil:
+    """The number of its Flow is looked for (0: there is none)."""
+    cdef uint32_t place = row & IN_FLIGHT - 1, home = search.homes[place] if shards > 1 else 0
+    cdef const uint64_t* index = cores[home].flow_index
+    cdef uint64_t hash = search.hashes[place], mask = cores[home].flow_index_mask, at = hash & mask, slot = index[at]
+    cdef Waiting* found = &(<Waiting*> slices[home].first)[slices[home].count]
+    while slot and slot >> 32 != hash >> 32:
+        at = (at + 1) & mask
+        slot = index[at]
+    slices[home].count += 1
+    found.row, found.flow = row, <uint32_t>slot
 
 
 cdef inline void tell_apart(
@@ -59,27 +92,14 @@ cdef inline void tell_apart(
 ) noexcept nogil:
     """In which shard packets of a slice of the wave start.      Sets  slice, of each shard: rows; core.span"""
     cdef int64_t first = <int64_t>size * core.shard // shards, last = <int64_t>size * (core.shard + 1) // shards, i
-    cdef uint32_t home = 0
     cdef Search search
     cdef Span span
     span.earliest, span.latest = ~<uint64_t>0, 0
-    if shards == 1:
-        for i in range(first, min(first + BEHIND, last)):
-            wider(&span, core.packets[i].time)
-            ask(cores, &search, i & IN_FLIGHT - 1, &core.packets[i], 0)
-        for i in range(first + BEHIND, last):
-            wider(&span, core.packets[i].time)
-            ask(cores, &search, i & IN_FLIGHT - 1, &core.packets[i], 0)
-            find(cores, &search, i - BEHIND & IN_FLIGHT - 1, i - BEHIND, 0, slice)
-        for i in range(max(first + BEHIND, last), last + BEHIND):
-            find(cores, &search, i - BEHIND & IN_FLIGHT - 1, i - BEHIND, 0, slice)
-    else:
-        for i in range(first, last + BEHIND):
-            if i < last:
-                wider(&span, core.packets[i].time)
-                ask(cores, &search, i & IN_FLIGHT - 1, &core.packets[i], home_of(core, shards, homes, i))
-            if i >= first + BEHIND:
-                find(cores, &search, i - BEHIND & IN_FLIGHT - 1, i - BEHIND, search.homes[i - BEHIND & IN_FLIGHT - 1], slice)
+    for i in range(first, min(first + BEHIND, last)):
+        ask(core, cores, shards, homes, &search, i, &span)
+    for i in range(first, last):
+        ask(core, cores, shards, homes, &search, min(i + BEHIND, last - 1), &span)
+        find(cores, shards, &search, i, slice)
     core.span = span
 
 
