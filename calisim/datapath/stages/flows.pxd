@@ -72,8 +72,10 @@ cdef inline uint32_t set_out(Core* core, const Waiting* found, uint32_t count, i
     cdef uint32_t left = 0
     for i in range(min(size, BEHIND)):
         get_ready(core, &found[i * step], step)
-    for i in range(size):
-        get_ready(core, &found[min(i + BEHIND, size - 1) * step], step)
+    for i in range(size - BEHIND):
+        get_ready(core, &found[(i + BEHIND) * step], step)
+        go(core, &found[i * step], step, waiting, &left)
+    for i in range(max(0, size - BEHIND), size):
         go(core, &found[i * step], step, waiting, &left)
     return left
 

@@ -87,20 +87,32 @@ cdef inline built_in find(Core** cores, uint32_t shards, const Search* search, u
     found.row, found.flow = row, <uint32_t>slot
 
 
+cdef inline built_in seek_all(
+    Core* core, Core** cores, uint32_t shards, const uint8_t* homes, int64_t first, int64_t last, Batch* slice,
+) noexcept nogil:
+    """Of the rows from ``first`` to ``last``."""
+    cdef Search search
+    cdef Span span
+    cdef int64_t row
+    span.earliest, span.latest = ~<uint64_t>0, 0
+    for row in range(first, min(first + BEHIND, last)):
+        ask(core, cores, shards, homes, &search, row, &span)
+    for row in range(first, last - BEHIND):
+        ask(core, cores, shards, homes, &search, row + BEHIND, &span)
+        find(cores, shards, &search, row, slice)
+    for row in range(max(first, last - BEHIND), last):
+        find(cores, shards, &search, row, slice)
+    core.span = span
+
+
 cdef inline void tell_apart(
     Core* core, Core** cores, uint32_t shards, const uint8_t* homes, uint32_t size, Batch* slice,
 ) noexcept nogil:
     """In which shard packets of a slice of the wave start.      Sets  slice, of each shard: rows; core.span"""
-    cdef int64_t first = <int64_t>size * core.shard // shards, last = <int64_t>size * (core.shard + 1) // shards, i
-    cdef Search search
-    cdef Span span
-    span.earliest, span.latest = ~<uint64_t>0, 0
-    for i in range(first, min(first + BEHIND, last)):
-        ask(core, cores, shards, homes, &search, i, &span)
-    for i in range(first, last):
-        ask(core, cores, shards, homes, &search, min(i + BEHIND, last - 1), &span)
-        find(cores, shards, &search, i, slice)
-    core.span = span
+    if shards == 1:
+        seek_all(core, cores, 1, NULL, 0, size, slice)
+    else:
+        seek_all(core, cores, shards, homes, <int64_t>size * core.shard // shards, <int64_t>size * (core.shard + 1) // shards, slice)
 
 
 cdef inline uint8_t home_of(const Core* core, uint32_t shards, const uint8_t* homes, uint32_t row) noexcept nogil:
