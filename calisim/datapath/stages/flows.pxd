@@ -33,7 +33,7 @@ cdef enum:
     FLOW_SHARD = 4                   # bits from here on: in this shard
 
 cdef enum:
-    BEHIND = 24                      # packets that one stage of the search for Flows is behind the one before
+    BEHIND = 24                      # packets between asking for memory and using it: more at once than a core can wait for
 
 
 cdef inline Key key_of(const Packet* packet) noexcept nogil:
@@ -68,19 +68,25 @@ cdef inline bint is_trusted(const Core* core, const Flow* f, const Ride* before,
 
 
 cdef inline uint32_t set_out(Core* core, const Waiting* found, uint32_t count, int step, Waiting* waiting) noexcept nogil:
+    """Packets whose Flows have been looked for: those that are trusted are at their end already. ``step``: 1 from each to the
+    next one; -1 from the last to the first, ``found`` and ``waiting`` being the last ones.      Sets  waiting: the others
+
+    Returns how many these are.
+    """
     cdef int64_t size = count, i
     cdef uint32_t left = 0
     for i in range(min(size, BEHIND)):
-        get_ready(core, &found[i * step], step)
+        ask_for(core, &found[i * step], step)
     for i in range(size - BEHIND):
-        get_ready(core, &found[(i + BEHIND) * step], step)
+        ask_for(core, &found[(i + BEHIND) * step], step)
         go(core, &found[i * step], step, waiting, &left)
     for i in range(max(0, size - BEHIND), size):
         go(core, &found[i * step], step, waiting, &left)
     return left
 
 
-cdef inline built_in get_ready(const Core* core, const Waiting* found, int step) noexcept nogil:
+cdef inline built_in ask_for(const Core* core, const Waiting* found, int step) noexcept nogil:
+    """For the memory that its turn takes, and for the packet that comes then: where there is none nothing happens."""
     if found.flow:
         prefetch_write(&core.flows[found.flow - 1])
         prefetch_write(&core.flows[found.flow - 1].result)
@@ -88,9 +94,7 @@ cdef inline built_in get_ready(const Core* core, const Waiting* found, int step)
     prefetch_write(&core.results[found.row])
 
 
-cdef inline built_in go(
-    Core* core, const Waiting* found, int step, Waiting* waiting, uint32_t* left,
-) noexcept nogil:
+cdef inline built_in go(Core* core, const Waiting* found, int step, Waiting* waiting, uint32_t* left) noexcept nogil:
     """A packet takes its short cut, if it is trusted with it; else it is one of those that wait."""
     cdef uint32_t number = found.flow, row = found.row
     cdef const Packet* packet = &core.packets[row]
@@ -121,7 +125,7 @@ cdef inline void ride(Core* core, Flow* f, uint32_t number, uint32_t row, Ride* 
     before.time, before.wave, before.row = packet.time, core.wave, row
     before.until = <uint32_t>(packet.time >> TICK) + f.reach
     f.last.rides += 1
-    memcpy(result, &f.result, sizeof(Result))             # of an assignment gcc makes one for each field
+    memcpy(result, &f.result, sizeof(Result))              # of an assignment gcc makes one for each field
     result.wire = f.result.wire + packet.length * (f.flags & FLOW_WIRED)
     enlist(core, f, number, packet.length)
 
