@@ -15,7 +15,7 @@ from calisim.datapath.stages.chance cimport stir
 from calisim.datapath.stages.deparse cimport Draft, Tunnels as TunnelDevices, pour, push_inner, push_outer, still_own
 from calisim.datapath.stages.flows cimport FLOW_SHARD, hash_of_key
 from calisim.datapath.stages.frames cimport CONNECTIONS_A_LEG, EVENTS_A_LEG, walk_frames
-from calisim.datapath.stages.muster cimport MOST_EVEN, NOT_KNOWN, is_even, muster, span_of, span_of_all, tell_apart
+from calisim.datapath.stages.muster cimport MOST_EVEN, NOT_KNOWN, is_even, muster, span_of, span_of_all, seek
 from calisim.datapath.stages.noting cimport enter_flow
 from calisim.datapath.stages.tolls cimport settle_all
 from calisim.datapath.stages.track cimport index_again
@@ -461,7 +461,7 @@ def set_off(
         shard = own[k] = mine[k]
         if shard >= shards or (k and shard <= own[k - 1]):
             raise ValueError("the shards of a thread are some of all, one after the other")
-        (<Post> posts[shard]).clear(sizeof(uint32_t), shards, size // shards + 1, size)
+        (<Post> posts[shard]).clear(sizeof(Waiting), shards, size // shards + 1, size)
         (<Post> waitings[shard]).clear(sizeof(Waiting), shards, size, size)
         desk = desks[shard]
         desk.clear(size)
@@ -470,7 +470,7 @@ def set_off(
         core.wave, core.caching, core.wants_born = number, caching and core.headers is NULL, wants_born
     with nogil:
         for k in range(count):
-            tell_apart(cores[own[k]], shards, &homes[0] if shards > 1 else NULL, size, slices[own[k]])
+            seek(cores[own[k]], cores, shards, &homes[0] if shards > 1 else NULL, size, slices[own[k]])
         if meeting is not NULL:
             met = pass_gate(meeting)
         if met:

@@ -12,15 +12,16 @@ A Flow is kept in the shard of its first router; what its second leg touches is 
 A journey that is new there leaves a Notice; a packet that has to walk there after all is taken off that shard's counters.
 """
 from libc.stdint cimport int64_t, uint8_t, uint16_t, uint32_t, uint64_t
-from libc.string cimport memset
+from libc.string cimport memcpy, memset
 from calisim._vocabulary cimport *
 from calisim.datapath.stages.types cimport *
 from calisim.datapath.stages.expiry cimport HISTORY_LAST, fabric_timeout, later, tcp_timeout, timeout, unacknowledged
-from calisim.datapath.stages.ties cimport EVEN, FLAGS_AT, PUSHED, TICK, look_at, mark, trust
+from calisim.datapath.stages.ties cimport EVEN, FLAGS_AT, TICK, look_at, mark, trust
 from calisim.datapath.stages.tolls cimport count_end, enlist
 from calisim.datapath.stages.track cimport concerns, hash_of, home, inverse, led_to, same, tuple_of, unwatch
 
 cdef extern from "intrinsics.h":
+    ctypedef void built_in
     uint64_t fold(uint64_t a, uint64_t b) nogil
     void prefetch_read(const void* address) nogil
     void prefetch_write(const void* address) nogil
@@ -32,12 +33,12 @@ cdef enum:
     FLOW_SHARD = 4                   # bits from here on: in this shard
 
 cdef enum:
-    BEHIND = 24                      # packets that one stage of the search for Flows is behind the one before
-    IN_FLIGHT = 64                   # packets between the first and the last, at most
+    BEHIND = 24                      # packets between asking for memory and using it: more at once than a core can wait for
+
 
 cdef inline Key key_of(const Packet* packet) noexcept nogil:
     cdef const uint64_t* words = <const uint64_t*> packet
-    cdef uint64_t kind = TCP_CLASSES[packet.tcp_flags & 63] | (packet.tcp_flags & PSH) * (PUSHED // PSH)
+    cdef uint64_t kind = TCP_CLASSES[packet.tcp_flags & 63] | packet.tcp_flags & PSH
     cdef Key key
     kind *= packet.protocol == PROTOCOL_TCP    # computed, not asked for: protocols come at random
     key.ends, key.rest = words[0], words[2] & ~<uint64_t>0xFFFF
@@ -66,63 +67,53 @@ cdef inline bint is_trusted(const Core* core, const Flow* f, const Ride* before,
     return core.even & f.trusted[0] & f.trusted[1] & (packet.time >> TICK < before.until)
 
 
-cdef inline uint32_t set_out(Core* core, const uint32_t* rows, uint32_t count, int step, Waiting* waiting) noexcept nogil:
-    """Packets look for their Flows, and those that are trusted are at their end already. ``step``: 1 from each row to the next
-    one; -1 from the last to the first, ``rows`` and ``waiting`` being the last ones.      Sets  waiting: the others
+cdef inline uint32_t set_out(Core* core, const Waiting* found, uint32_t count, int step, Waiting* waiting) noexcept nogil:
+    """Packets whose Flows have been looked for: those that are trusted are at their end already. ``step``: 1 from each to the
+    next one; -1 from the last to the first, ``found`` and ``waiting`` being the last ones.      Sets  waiting: the others
 
     Returns how many these are.
-
-    Three stages, each some packets behind the one before, which has asked for the memory that it reads: so memory is asked for
-    all the time, and never more at once than a core can wait for.
     """
-    cdef const uint64_t* index = core.flow_index
-    cdef Flow* flows = core.flows
-    cdef const Packet* packets = core.packets
-    cdef uint64_t mask = core.flow_index_mask, slot, at, hash
-    cdef uint64_t[IN_FLIGHT] hashes
-    cdef uint32_t[IN_FLIGHT] numbers
-    cdef Key[IN_FLIGHT] keys
-    cdef Key* key
-    cdef Flow* f
-    cdef Ride* before
-    cdef int64_t i
-    cdef uint32_t place, number, row, left = 0
-    for i in range(<int64_t>count + 2 * BEHIND):
-        if i < count:
-            place, row = i & IN_FLIGHT - 1, rows[i * step]
-            keys[place] = key_of(&packets[row])
-            hashes[place] = hash_of_key(&keys[place])
-            prefetch_read(&packets[rows[min(i + BEHIND, count - 1) * step]])
-            prefetch_read(&index[hashes[place] & mask])
-            prefetch_write(&core.results[row])
-        if BEHIND <= i < count + BEHIND:
-            place = i - BEHIND & IN_FLIGHT - 1
-            hash = hashes[place]
-            at = hash & mask
-            slot = index[at]
-            while slot and slot >> 32 != hash >> 32:
-                at = (at + 1) & mask
-                slot = index[at]
-            numbers[place] = <uint32_t>slot
-            if slot:
-                prefetch_write(&flows[numbers[place] - 1])
-                prefetch_write(&flows[numbers[place] - 1].result)
-        if i >= 2 * BEHIND:
-            place, row = i - 2 * BEHIND & IN_FLIGHT - 1, rows[(i - 2 * BEHIND) * step]
-            number, key = numbers[place], &keys[place]
-            if number:
-                f = &flows[number - 1]
-                before = &core.rides[f.first] if step < 0 and f.stamp == core.wave else &f.last
-                if not is_key(&f.key, key) or not fit(core, f, &packets[row]):
-                    number = 0
-                elif is_trusted(core, f, before, &packets[row]):
-                    ride(core, f, number, row, before)
-                    f.first = f.first if step > 0 and f.stamp == core.wave else row
-                    f.stamp = core.wave
-                    continue
-            waiting[<int64_t>left * step].row, waiting[<int64_t>left * step].flow = row, number
-            left += 1
+    cdef int64_t size = count, i
+    cdef uint32_t left = 0
+    for i in range(min(size, BEHIND)):
+        ask_for(core, &found[i * step], step)
+    for i in range(size - BEHIND):
+        ask_for(core, &found[(i + BEHIND) * step], step)
+        go(core, &found[i * step], step, waiting, &left)
+    for i in range(max(0, size - BEHIND), size):
+        go(core, &found[i * step], step, waiting, &left)
     return left
+
+
+cdef inline built_in ask_for(const Core* core, const Waiting* found, int step) noexcept nogil:
+    """For the memory that its turn takes, and for the packet that comes then: where there is none nothing happens."""
+    if found.flow:
+        prefetch_write(&core.flows[found.flow - 1])
+        prefetch_write(&core.flows[found.flow - 1].result)
+    prefetch_read(&core.packets[found.row] + BEHIND * step)
+    prefetch_write(&core.results[found.row])
+
+
+cdef inline built_in go(Core* core, const Waiting* found, int step, Waiting* waiting, uint32_t* left) noexcept nogil:
+    """A packet takes its short cut, if it is trusted with it; else it is one of those that wait."""
+    cdef uint32_t number = found.flow, row = found.row
+    cdef const Packet* packet = &core.packets[row]
+    cdef Key key
+    cdef Ride* before
+    cdef Flow* f
+    if number:
+        key = key_of(packet)
+        f = &core.flows[number - 1]
+        before = &core.rides[f.first] if step < 0 and f.stamp == core.wave else &f.last
+        if not is_key(&f.key, &key) or not fit(core, f, packet):
+            number = 0
+        elif is_trusted(core, f, before, packet):
+            ride(core, f, number, row, before)
+            f.first = f.first if step > 0 and f.stamp == core.wave else row
+            f.stamp = core.wave
+            return
+    waiting[<int64_t>left[0] * step].row, waiting[<int64_t>left[0] * step].flow = row, number
+    left[0] += 1
 
 
 cdef inline void ride(Core* core, Flow* f, uint32_t number, uint32_t row, Ride* before) noexcept nogil:
@@ -130,12 +121,12 @@ cdef inline void ride(Core* core, Flow* f, uint32_t number, uint32_t row, Ride* 
     Flow or, if there are rides after this one, in the first of these. Now it stands in this one's row, and this one there."""
     cdef const Packet* packet = &core.packets[row]
     cdef Result* result = &core.results[row]
-    core.rides[row] = before[0]
+    memcpy(&core.rides[row], before, sizeof(Ride))
     before.time, before.wave, before.row = packet.time, core.wave, row
     before.until = <uint32_t>(packet.time >> TICK) + f.reach
     f.last.rides += 1
-    result[0] = f.result
-    result.wire += packet.length * (f.flags & FLOW_WIRED)
+    memcpy(result, &f.result, sizeof(Result))              # of an assignment gcc makes one for each field
+    result.wire = f.result.wire + packet.length * (f.flags & FLOW_WIRED)
     enlist(core, f, number, packet.length)
 
 

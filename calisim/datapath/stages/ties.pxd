@@ -26,7 +26,6 @@ cdef enum:
     TICK = 28                        # a tick is 2 ** 28 ns
     LINK_NUMBER = 7                  # of a Link, bits from here on: the Flow's number,
     LINK_SLOT = 4                    # three from here on: which of its connections; below: its shard
-    PUSHED = 128                     # bit of a Key's class of TCP flags: with PSH
     FLAGS_AT = 40                    # bit of Key.head where that is
     LEG_AT = 30                      # bits of a moment: the row, the leg,
     WAVE_AT = 36                     # and the wave
@@ -217,7 +216,7 @@ cdef inline aside pay(Core* core, Connection* c, Tie* tie) noexcept nogil:
         f = &core.homes[link & MOST_SHARDS - 1].flows[(link >> LINK_NUMBER) - 1]
         more = &core.homes[link & MOST_SHARDS - 1].asides[(link >> LINK_NUMBER) - 1]
         leg, place = (link >> LINK_SLOT & 7) // TOUCHED, (link >> LINK_SLOT & 7) % TOUCHED
-        kind = 1 if f.key.head >> FLAGS_AT & PUSHED else 0
+        kind = 1 if f.key.head >> FLAGS_AT & PSH else 0
         ride = due(core, link)
         owed = ride.rides - more.paid[leg][place]
         if owed:
