@@ -110,7 +110,7 @@ class Passage:
             return
         if len(shards) > 1:                        # nobody moves them during legs
             for part in mine:
-                part.shard.make_room_for_flows(part.shard.waiting.count(part.shard.number))
+                part.shard.make_room_for_flows(sum(post.count(part.shard.number) for post in posts))
         self._meet()
         while any(post.total for post in posts) or (leg == 2 and any(shard.desk.calls for shard in shards)):
             ledgers = [shard.ledger for shard in shards]
@@ -130,7 +130,7 @@ class Passage:
         state = self._state
         span = set_off(
             self._tables, [shard.ledger for shard in shards], [part.shard.number for part in mine],
-            [shard.rows for shard in shards], [shard.waiting for shard in shards], [shard.desk for shard in shards],
+            [shard.waiting for shard in shards], [shard.desk for shard in shards],
             self._wave, state.homes, self._rides, state.wave, state.latest, self._caching,
             self._wants_born, self._gate)
         if span is None:

@@ -75,15 +75,15 @@ class Shard:
     ties: np.ndarray
     taken: np.ndarray
 
-    def __init__(self, number: int, common: Common, counters: Counters, trial: Counters) -> None:
+    def __init__(self, number: int, common: Common, counters: Counters, trial: Counters, slices: int = 1) -> None:
         self.number = number
         self._common = common
         self.counters, self.trial = counters, trial
         self._furnish(_FIRST_ROOM)
         self.index = zeros(LEAST_INDEX, _SLOTS)                       # over the connections, open addressing
         self.sessions = zeros(LEAST_AFFINITIES, AFFINITY)             # an open-addressing table
-        self.flows = FlowCache()
-        self.rows, self.onward, self.notes, self.waiting, self.desk = Post(), (Post(), Post()), Post(), Post(), Desk()
+        self.flows = FlowCache(slices)
+        self.onward, self.notes, self.waiting, self.desk = (Post(), Post()), Post(), Post(), Desk()
         self._untidy = _FIRST_ROOM                                    # connections from which on it pays to look for dead ones
         self._bind(0, 0, 0, 0)
 
@@ -158,7 +158,7 @@ class Shard:
         """What they rest on has changed. Nothing may be owed to connections."""
         self.ledger.settle()
         connections, sessions, _, slots = self.ledger.counts
-        self.flows = FlowCache(self.flows.room)
+        self.flows = FlowCache(self.flows.slices, self.flows.room)
         self.ties = zeros(len(self.ties), _OCTETS)
         self.connections["wave"] &= ~np.uint32(TIED_BIT)
         self._bind(connections, sessions, 0, slots)
@@ -169,7 +169,7 @@ class Shard:
         sessions = self.ledger.counts[1]
         self._furnish(room)
         self.records[:len(connections)] = connections
-        self.flows = FlowCache(self.flows.room)
+        self.flows = FlowCache(self.flows.slices, self.flows.room)
         self._bind(len(connections), sessions, 0, 0)
         self.index_anew()
 

@@ -85,7 +85,7 @@ class State:
 
     def rides(self, packets: int) -> np.ndarray:
         """Room for each shard to write down, of each of so many packets of a wave, that a short cut is trusted with it."""
-        room = packets * RIDE_SIZE * len(self.shards)
+        room = packets * RIDE_SIZE
         if packets <= EVEN_ROWS and len(self._rides) < room:
             self._rides = np.empty(room, np.uint8)
         self._paid = False
@@ -162,7 +162,7 @@ class State:
         sessions = np.concatenate([shard.sessions[shard.sessions["expires"] > 0] for shard in self.shards])
         self._common.shards = (np.arange(len(self.keys)) % count).astype(np.uint8)
         self.shards = [
-            Shard(number, self._common, Counters.of(self._image) if number else counters, Counters.of(self._image))
+            Shard(number, self._common, Counters.of(self._image) if number else counters, Counters.of(self._image), count)
             for number in range(count)]
         for shard in self.shards:
             shard.take(*(known[self._shards_of(known["key"]) == shard.number] for known in (records, sessions)))

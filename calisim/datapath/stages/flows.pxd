@@ -14,8 +14,9 @@ A journey that is new there leaves a Notice; a packet that has to walk there aft
 from libc.stdint cimport int64_t, uint8_t, uint16_t, uint32_t, uint64_t
 from calisim._vocabulary cimport *
 from calisim.datapath.stages.types cimport *
+from calisim.datapath.stages.admit cimport home_of
 from calisim.datapath.stages.expiry cimport HISTORY_LAST, fabric_timeout, later, tcp_timeout, timeout, unacknowledged
-from calisim.datapath.stages.ties cimport EVEN, FLAGS_AT, PUSHED, TICK, look_at, mark, trust
+from calisim.datapath.stages.ties cimport EVEN, FLAGS_AT, PUSHED, TICK, copy_of, distrust, look_at, mark, trust
 from calisim.datapath.stages.tolls cimport count_end, enlist
 from calisim.datapath.stages.track cimport concerns, hash_of, home, inverse, led_to, same, tuple_of, unwatch
 
@@ -59,83 +60,96 @@ cdef inline bint fit(const Core* core, const Flow* f, const Packet* packet) noex
     return f.shortest <= packet.length <= f.longest and not (core.wants_born and f.flags & FLOW_COMPLAINED)
 
 
-cdef inline bint is_trusted(const Core* core, const Flow* f, const Ride* before, const Packet* packet) noexcept nogil:
-    """Nothing has to be asked: after the ride ``before`` this one its connections are alive, and nobody has done to them what
-    would make another journey of it."""
-    return core.even & f.trusted[0] & f.trusted[1] & (packet.time >> TICK < before.until)
+cdef inline bint is_trusted(const Core* core, const Flow* f, const Packet* packet) noexcept nogil:
+    """Nothing has to be asked: after the ride before this one its connections are alive, and nobody has done to them what would
+    make another journey of it."""
+    return core.even & f.trusted[0] & f.trusted[1] & (packet.time >> TICK < f.last.until)
 
 
-cdef inline uint32_t set_out(Core* core, const uint32_t* rows, uint32_t count, int step, Waiting* waiting) noexcept nogil:
-    """Packets look for their Flows, and those that are trusted are at their end already. ``step``: 1 from each row to the next
-    one; -1 from the last to the first, ``rows`` and ``waiting`` being the last ones.      Sets  waiting: the others
-
-    Returns how many these are.
+cdef inline void set_out(Core* core, Origin* origins, const uint8_t* homes, uint32_t first, uint32_t last) noexcept nogil:
+    """Packets of rows from ``first`` to ``last`` look for their Flows, and those that are trusted are at their end already.
+    ``homes``: see home_of.      Sets  origins, of the shards where packets start: the others
 
     Three stages, each some packets behind the one before, which has asked for the memory that it reads: so memory is asked for
     all the time, and never more at once than a core can wait for.
     """
-    cdef const uint64_t* index = core.flow_index
-    cdef Flow* flows = core.flows
     cdef const Packet* packets = core.packets
-    cdef uint64_t mask = core.flow_index_mask, slot, at, hash
+    cdef uint64_t slot, at, hash
     cdef uint64_t[IN_FLIGHT] hashes
     cdef uint32_t[IN_FLIGHT] numbers
+    cdef uint8_t[IN_FLIGHT] starts
     cdef Key[IN_FLIGHT] keys
     cdef Key* key
     cdef Flow* f
-    cdef Ride* before
+    cdef Origin* origin
     cdef int64_t i
-    cdef uint32_t place, number, row, left = 0
-    for i in range(<int64_t>count + 2 * BEHIND):
-        if i < count:
-            place, row = i & IN_FLIGHT - 1, rows[i * step]
+    cdef uint32_t place, number, row
+    for i in range(first, <int64_t>last + 2 * BEHIND):
+        if i < last:
+            place, row = i & IN_FLIGHT - 1, <uint32_t>i
             keys[place] = key_of(&packets[row])
             hashes[place] = hash_of_key(&keys[place])
-            prefetch_read(&packets[rows[min(i + BEHIND, count - 1) * step]])
-            prefetch_read(&index[hashes[place] & mask])
+            starts[place] = home_of(core, homes, row)
+            origin = &origins[starts[place]]
+            prefetch_read(&packets[row + BEHIND])      # of none of this wave, at its end
+            prefetch_read(&origin.index[hashes[place] & origin.mask])
             prefetch_write(&core.results[row])
-        if BEHIND <= i < count + BEHIND:
+        if <int64_t>first + BEHIND <= i < <int64_t>last + BEHIND:
             place = i - BEHIND & IN_FLIGHT - 1
+            origin = &origins[starts[place]]
             hash = hashes[place]
-            at = hash & mask
-            slot = index[at]
+            at = hash & origin.mask
+            slot = origin.index[at]
             while slot and slot >> 32 != hash >> 32:
-                at = (at + 1) & mask
-                slot = index[at]
+                at = (at + 1) & origin.mask
+                slot = origin.index[at]
             numbers[place] = <uint32_t>slot
             if slot:
-                prefetch_write(&flows[numbers[place] - 1])
-                prefetch_write(&flows[numbers[place] - 1].result)
-        if i >= 2 * BEHIND:
-            place, row = i - 2 * BEHIND & IN_FLIGHT - 1, rows[(i - 2 * BEHIND) * step]
-            number, key = numbers[place], &keys[place]
+                prefetch_write(&origin.flows[numbers[place] - 1])
+                prefetch_write(&origin.flows[numbers[place] - 1].result)
+        if i >= <int64_t>first + 2 * BEHIND:
+            row = <uint32_t>(i - 2 * BEHIND)
+            place = row & IN_FLIGHT - 1
+            number, key, origin = numbers[place], &keys[place], &origins[starts[place]]
             if number:
-                f = &flows[number - 1]
-                before = &core.rides[f.first] if step < 0 and f.stamp == core.wave else &f.last
+                f = &origin.flows[number - 1]
+                if origin.originals is not NULL and not f.trusted[0] & f.trusted[1]:
+                    take_over(f, &origin.originals[number - 1])
                 if not is_key(&f.key, key) or not fit(core, f, &packets[row]):
                     number = 0
-                elif is_trusted(core, f, before, &packets[row]):
-                    ride(core, f, number, row, before)
-                    f.first = f.first if step > 0 and f.stamp == core.wave else row
-                    f.stamp = core.wave
+                elif is_trusted(core, f, &packets[row]):
+                    ride(core, origin, f, number, row)
                     continue
-            waiting[<int64_t>left * step].row, waiting[<int64_t>left * step].flow = row, number
-            left += 1
-    return left
+            wait(origin, row, number)
 
 
-cdef inline void ride(Core* core, Flow* f, uint32_t number, uint32_t row, Ride* before) noexcept nogil:
-    """A packet takes the short cut on trust: RESULT, and what is owed for it. ``before``: where the ride before it stands, in the
-    Flow or, if there are rides after this one, in the first of these. Now it stands in this one's row, and this one there."""
+cdef inline void wait(Origin* origin, uint32_t row, uint32_t flow) noexcept nogil:
+    """A packet for whom somebody has to ask. ``flow``: 0, if it is none's."""
+    origin.waiting[origin.left].row, origin.waiting[origin.left].flow = row, flow
+    origin.left += 1
+
+
+cdef inline void take_over(Flow* f, const Flow* original) noexcept nogil:
+    """A copy of a Flow, as far as nobody changes it while a wave sets off."""
+    f.key, f.longest, f.shortest, f.flags, f.reach = (
+        original.key, original.longest, original.shortest, original.flags, original.reach)
+    f.trusted, f.result = original.trusted, original.result
+
+
+cdef inline void ride(Core* core, const Origin* origin, Flow* f, uint32_t number, uint32_t row) noexcept nogil:
+    """A packet takes the short cut on trust: RESULT, and what is owed for it. Where the ride before it stood is now in this one's
+    row."""
     cdef const Packet* packet = &core.packets[row]
     cdef Result* result = &core.results[row]
-    core.rides[row] = before[0]
-    before.time, before.wave, before.row = packet.time, core.wave, row
-    before.until = <uint32_t>(packet.time >> TICK) + f.reach
+    core.rides[row] = f.last
+    f.last.time, f.last.wave, f.last.row = packet.time, core.wave, row
+    f.last.until = <uint32_t>(packet.time >> TICK) + f.reach
     f.last.rides += 1
+    f.first = f.first if f.stamp == core.wave else row
+    f.stamp = core.wave
     result[0] = f.result
     result.wire += packet.length * (f.flags & FLOW_WIRED)
-    enlist(core, f, number, packet.length)
+    enlist(origin.unsettled, f, number, packet.length)
 
 
 cdef inline Tuple missed(const Core* core, uint32_t home_shard, uint32_t number, uint32_t leg) noexcept nogil:
@@ -224,7 +238,7 @@ cdef inline void found_to_hold(
     ``calm``."""
     cdef Flow* f = &core.homes[home_shard].flows[number - 1]
     if not calm:
-        f.trusted[leg] = False
+        distrust(core, &core.homes[home_shard], number, leg)
     elif not f.trusted[leg] and (not absent or keeps_place(core.homes[home_shard].asides[number - 1].marks[leg])
                                  or keep_place(core, home_shard, number, leg)):
         trust(core, home_shard, number, leg)
@@ -292,6 +306,7 @@ cdef inline bint first_leg(Core* core, const Carry* carry, Carry* onward, bint* 
     cdef const Aside* more = &core.asides[carry.flow - 1]
     cdef const Packet* packet = &core.packets[carry.row]
     cdef Result* result = &core.results[carry.row]
+    cdef uint32_t slice
     goes_on[0] = f.flags & FLOW_ONWARD != 0
     if not fit(core, f, packet):               # since it was looked up it may have become another journey
         return False
@@ -300,9 +315,11 @@ cdef inline bint first_leg(Core* core, const Carry* carry, Carry* onward, bint* 
         return False
     result[0] = f.result
     result.wire += packet.length if f.flags & FLOW_WIRED else 0
-    enlist(core, f, carry.flow, packet.length)
+    enlist(core.unsettled, f, carry.flow, packet.length)
     f.busy = core.wave
-    f.last.until = <uint32_t>(packet.time >> TICK) + f.reach if core.even else 0
+    for slice in range(core.slices):
+        copy_of(&core.homes[core.shard], carry.flow, slice).last.until = (
+            <uint32_t>(packet.time >> TICK) + f.reach if core.even else 0)
     if goes_on[0]:
         go_on(more, carry.row, carry.flow, core.shard, onward)
     return True
@@ -349,3 +366,4 @@ cdef inline void retreat(Core* core, const Carry* cut, Carry* carry) noexcept no
     if f.flags & FLOW_WIRED:
         core.results[row].wire += length
     f.longest = 0
+    distrust(core, &core.homes[cut.trail.home], cut.flow, 1)

@@ -1,20 +1,24 @@
-"""How a wave sets off in shards: each tells of a slice of the wave where its packets start, and takes from all slices those that
-start at its routers.
+"""How a wave sets off: in slices of rows, each one thread's, wherever packets start.
 
-Of the results that a cache line holds several shards write some, and what two cores write they have to take from each other, for
-each packet anew. So every other shard begins with the last packet: they meet but once.
+What is asked of a Flow while it does hangs on nobody else's packets: so each slice but the first, which has the Flows themselves,
+has copies of them, counts its rides there, and touches no cache line that another one writes to. Who asks for a Flow's rides
+adds them up (stages/ties.pxd). Packets that are not trusted wait for the shard of their first router, slice by slice in row
+order.
 """
-from libc.stdint cimport uint8_t, uint32_t, uint64_t
+from libc.stdint cimport int64_t, uint8_t, uint32_t, uint64_t
 from calisim._vocabulary cimport *
-from calisim.datapath.stages.types cimport FRAME_SIZE, Batch, Core, Packet, Result, Span, Waiting, Walk
-from calisim.datapath.stages.admit cimport admit
-from calisim.datapath.stages.flows cimport set_out
-from calisim.datapath.stages.frames cimport start
+from calisim.datapath.stages.types cimport MOST_SHARDS, Batch, Core, Flow, Origin, Packet, Span, Waiting
+from calisim.datapath.stages.admit cimport home_of
+from calisim.datapath.stages.flows cimport set_out, wait
 from calisim.datapath.stages.ties cimport EVEN, LEG_AT, TICK
 
 cdef enum:
     MOST_EVEN = 1 << LEG_AT          # packets of a wave that short cuts can be trusted with
-    NOT_KNOWN = 255                  # no shard
+
+
+cdef inline uint32_t slice_begins(uint32_t size, uint32_t slice, uint32_t slices) noexcept nogil:
+    """The first row of a slice."""
+    return <uint32_t>(<uint64_t>size * slice // slices)
 
 
 cdef inline Span span_of(const Packet* packets, uint32_t first, uint32_t last) noexcept nogil:
@@ -30,11 +34,11 @@ cdef inline Span span_of(const Packet* packets, uint32_t first, uint32_t last) n
     return span
 
 
-cdef inline Span span_of_all(Core** cores, uint32_t shards) noexcept nogil:
-    """Of the slices of all shards."""
+cdef inline Span span_of_all(Core** cores, uint32_t slices) noexcept nogil:
+    """Of all slices."""
     cdef Span span = cores[0].span
     cdef uint32_t k
-    for k in range(1, shards):
+    for k in range(1, slices):
         span.earliest = min(span.earliest, cores[k].span.earliest)
         span.latest = max(span.latest, cores[k].span.latest)
     return span
@@ -46,64 +50,28 @@ cdef inline bint is_even(const Span* span, uint32_t size, uint64_t since) noexce
             and span.latest - span.earliest <= EVEN * <uint64_t>1000000000)
 
 
-cdef inline void tell_apart(
-    Core* core, uint32_t shards, const uint8_t* homes, uint32_t size, Batch* slice,
+cdef inline uint32_t muster(
+    Core** cores, uint32_t shards, Core* core, const uint8_t* homes, uint32_t slice, uint32_t first, uint32_t last,
+    Batch* waiting,
 ) noexcept nogil:
-    """In which shard packets of a slice of the wave start.      Sets  slice, of each shard: rows; core.span"""
-    cdef uint32_t first = <uint32_t>(<uint64_t>size * core.shard // shards), row, count, i
-    cdef uint32_t last = <uint32_t>(<uint64_t>size * (core.shard + 1) // shards)
-    cdef uint8_t[FRAME_SIZE] found
-    cdef Batch* batch
-    core.span = span_of(core.packets, first, last)
-    if shards == 1:
-        for row in range(first, last):
-            (<uint32_t*> slice.first)[row] = row
-        slice.count = last
-        return
-    while first < last:
-        count = min(last - first, <uint32_t>FRAME_SIZE)
-        for i in range(count):                 # beforehand: else the processor waits with the next one for where this one goes
-            found[i] = home_of(core, shards, homes, first + i)
-        for i in range(count):
-            batch = &slice[found[i]]
-            (<uint32_t*> batch.first)[batch.count] = first + i
-            batch.count += 1
-        first += count
-
-
-cdef inline uint8_t home_of(const Core* core, uint32_t shards, const uint8_t* homes, uint32_t row) noexcept nogil:
-    """The shard of a packet's first router: by its endpoint (``homes``), and where that does not tell by having it admitted on
-    trial."""
-    cdef uint32_t ingress = core.packets[row].ingress
-    cdef uint8_t home = homes[ingress if ingress <= core.fib.endpoint_count else 0]
-    return home if home < shards and core.headers is NULL else home_on_trial(core, row)
-
-
-cdef inline uint8_t home_on_trial(const Core* core, uint32_t row) noexcept nogil:
-    cdef Core trial = core[0]
-    cdef Walk w
-    trial.links, trial.drops, trial.verdicts = core.trial_links, core.trial_drops, core.trial_verdicts
-    trial.wants_events = trial.caching = False
-    start(&trial, &w, row)
-    return trial.shards[w.carry.router] if admit(&trial, &w) else 0
-
-
-cdef inline void muster(Core* core, Batch** slices, uint32_t shards, bint backwards, Batch* waiting) noexcept nogil:
-    """Of a shard's packets those that short cuts are trusted with are at their end, all others in ``waiting``."""
-    cdef Waiting* first = <Waiting*> waiting.first
-    cdef Waiting* last = first + waiting.room
-    cdef const uint32_t* rows
-    cdef uint32_t k, i, count
+    """Of a slice, from ``first`` to ``last``, packets that short cuts are trusted with are at their end. Returns how many
+    others there are.      Sets  waiting, of each shard: these"""
+    cdef Origin[MOST_SHARDS] origins
+    cdef Origin* origin
+    cdef uint32_t k, row, left = 0
     for k in range(shards):
-        if backwards:
-            rows, count = <const uint32_t*> slices[shards - 1 - k][core.shard].first, slices[shards - 1 - k][core.shard].count
-            last -= set_out(core, rows + count - 1, count, -1, last - 1)
-            waiting.first, waiting.count = last, <uint32_t>(first + waiting.room - last)
-            continue
-        rows, count = <const uint32_t*> slices[k][core.shard].first, slices[k][core.shard].count
-        if core.caching:
-            waiting.count += set_out(core, rows, count, 1, first + waiting.count)
-        else:
-            for i in range(count):
-                first[waiting.count].row, first[waiting.count].flow = rows[i], 0
-                waiting.count += 1
+        origin = &origins[k]
+        origin.index, origin.mask = cores[k].flow_index, cores[k].flow_index_mask
+        origin.flows = cores[k].flows + <size_t>slice * cores[k].flow_room
+        origin.originals = cores[k].flows if slice else NULL
+        origin.unsettled = cores[k].unsettled + <size_t>slice * cores[k].unsettled_words
+        origin.waiting, origin.left = <Waiting*> waiting[k].first, 0
+    if core.caching:
+        set_out(core, origins, homes, first, last)
+    else:
+        for row in range(first, last):
+            wait(&origins[home_of(core, homes, row)], row, 0)
+    for k in range(shards):
+        waiting[k].count = origins[k].left
+        left += origins[k].left
+    return left

@@ -282,6 +282,17 @@ cdef struct Waiting:
     uint32_t flow
 
 
+# What a slice of the wave finds of a shard's flow cache, and what it leaves to the shard.
+cdef struct Origin:
+    const uint64_t* index
+    uint64_t mask
+    Flow* flows                      # the slice's copies
+    const Flow* originals            # NULL: they are the Flows themselves
+    uint64_t* unsettled
+    Waiting* waiting
+    uint32_t left                    # of these
+
+
 # A packet that was trusted too early.
 cdef struct Recall:
     uint32_t row
@@ -306,10 +317,10 @@ cdef struct Batch:
 
 # A shard's flow cache: what belongs to second legs is written where these are.
 cdef struct Home:
-    Flow* flows
+    Flow* flows                      # [slice][number - 1], see stages/muster.pxd
+    size_t room                      # of a slice
     Aside* asides
     const Toll* tolls
-    const Ride* rides                # [row]
 
 
 # Packet times.
@@ -342,19 +353,21 @@ cdef struct Core:
     const Pmtu* paths                # what stacks have learnt of paths, sorted
     uint32_t path_count
     # the flow cache
-    Flow* flows                      # by number - 1
+    Flow* flows                      # by number - 1; behind them the other slices' copies
     Aside* asides
     Toll* tolls
     uint64_t* flow_index             # open addressing, tag << 32 | number
     uint64_t flow_index_mask
-    uint64_t* unsettled              # a bit for each that has packets which the counters do not have yet
+    uint64_t* unsettled              # [slice], a bit for each that has packets which the counters do not have yet
+    uint32_t unsettled_words         # of a slice
+    uint32_t slices                  # of flows
     uint32_t flow_count
     uint32_t flow_room
     bint caching                     # packets are plain and nobody wants events
     bint even                        # their times are in order as far as trust needs it (EVEN)
     uint32_t lively                  # the last wave in which short cuts were taken
     Home[MOST_SHARDS] homes          # all shards' flows
-    Ride* rides                      # [row]: its Flow's, before this packet was trusted with it (rides: one less than after it)
+    Ride* rides                      # [row]: its Flow's, before this packet was trusted with it
     Recall* recalls                  # a heap by row
     uint32_t recall_count
     uint32_t* called                 # Links whose Flows' rides of this wave are to be recalled when the second leg begins
