@@ -16,13 +16,14 @@ from calisim.datapath.stages.chance cimport stir
 from calisim.datapath.stages.deparse cimport Draft, Tunnels as TunnelDevices, pour, push_inner, push_outer, still_own
 from calisim.datapath.stages.flows cimport FLOW_SHARD, hash_of_key
 from calisim.datapath.stages.frames cimport CONNECTIONS_A_LEG, EVENTS_A_LEG, walk_frames
-from calisim.datapath.stages.muster cimport MOST_EVEN, is_even, muster, slice_begins, span_of, span_of_all
+from calisim.datapath.stages.muster cimport (
+    MOST_EVEN, extend, furnish, hand_over, is_even, set_out_hopefully, slice_begins, span_of, stay)
 from calisim.datapath.stages.noting cimport enter_flow
 from calisim.datapath.stages.tolls cimport settle_all
 from calisim.datapath.stages.track cimport index_again
 from calisim.datapath.stages.ties cimport ask_for_payment, pay_up, rides_of
 from calisim.datapath.stages.types cimport (
-    FRAME_SIZE, MARK_COUNT, MOST_SHARDS, TIED, WATCHED, WAVE_BITS, Aside, Batch, Carry, Core, Flow, Notice, Recall, Ride, Route,
+    FRAME_SIZE, MARK_COUNT, MOST_SHARDS, TIED, WATCHED, WAVE_BITS, Aside, Batch, Carry, Core, Flow, Notice, Origin, Recall, Ride, Route,
     Span, Taken, Tie, Toll, Waiting)
 from calisim.datapath.stages.lookup cimport class_of, descend, resident, resolve
 from calisim.datapath.stages.police cimport Suspect, judge, suspect
@@ -377,6 +378,7 @@ cdef class Gate:
 
     cdef gate_struct meeting
     cdef uint32_t parties
+    cdef Span[MOST_SHARDS] spans         # of the slices of a wave: who comes late finds them though another wave has begun
 
     def __cinit__(self, uint32_t parties):
         self.parties = parties
@@ -423,9 +425,11 @@ def set_off(
     cdef (Core*)[MOST_SHARDS] cores
     cdef uint32_t[MOST_SHARDS] own
     cdef uint32_t shards = len(ledgers), count = len(mine), slices = gate.parties if gate is not None else 1
-    cdef uint32_t size = wave.size, left = 0, k, first, last
+    cdef uint32_t size = wave.size, k, first, last
     cdef gate_struct* meeting = &gate.meeting if gate is not None else NULL
     cdef bint even = False, met = True, unfinished = False
+    cdef Origin[MOST_SHARDS] origins
+    cdef const uint8_t* known
     cdef Batch* waiting
     cdef Core* core
     cdef Ledger ledger
@@ -452,23 +456,28 @@ def set_off(
         core = cores[own[k]]
         core.fib, core.packets, core.results, core.headers = tables.core.fib, wave.packets, wave.results, wave.headers
         core.wave, core.caching, core.wants_born = number, caching and core.headers is NULL, wants_born
-    core, waiting = cores[own[0]], (<Post> waitings[own[0]]).batches
+    core, waiting, known = cores[own[0]], (<Post> waitings[own[0]]).batches, &homes[0] if shards > 1 else NULL
+    core.rides = <Ride*> &rides[0] if core.caching and size <= MOST_EVEN else NULL
+    furnish(origins, cores, shards, own[0], waiting)
     with nogil:
-        core.span = span_of(core.packets, first, last)
+        span = set_out_hopefully(core, origins, known, first, last, size, since)
+        unfinished = hand_over(origins, shards, waiting)
         if meeting is not NULL:
+            gate.spans[own[0]] = span
+            if unfinished:
+                leave_unfinished(meeting)
             met = pass_gate(meeting)
-        if met:
-            span = span_of_all(cores, slices)
-            even = core.caching and is_even(&span, size, since)
-            core.even, core.rides = even, <Ride*> &rides[0] if even else NULL
-            left = muster(
-                cores, shards, core, &homes[0] if shards > 1 else NULL, own[0], first, last, waiting)
-            unfinished = left > 0
+            for k in range(slices if met else 0):
+                extend(&span, &gate.spans[k])
+        even = core.caching and is_even(&span, size, since)
+        if met and not even:
+            stay(core, origins, known, first, last)
+            unfinished = hand_over(origins, shards, waiting)
             if meeting is not NULL:
-                if unfinished:
-                    leave_unfinished(meeting)
+                leave_unfinished(meeting)
                 met = pass_gate(meeting)
-                unfinished = is_unfinished(meeting)        # not by what the others have left: that may be another wave's by now
+        if meeting is not NULL:
+            unfinished = is_unfinished(meeting)        # not by what the others have left: that may be another wave's by now
     return (span.earliest, span.latest, even, unfinished) if met else None
 
 

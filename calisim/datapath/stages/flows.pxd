@@ -35,6 +35,15 @@ cdef enum:
     BEHIND = 24                      # packets that one stage of the search for Flows is behind the one before
     IN_FLIGHT = 64                   # packets between the first and the last, at most
 
+
+# Packets on their way through the stages of the search for Flows.
+cdef struct Search:
+    Key[IN_FLIGHT] keys
+    uint64_t[IN_FLIGHT] hashes
+    (Flow*)[IN_FLIGHT] flows         # NULL: none is known
+    uint8_t[IN_FLIGHT] homes
+
+
 cdef inline Key key_of(const Packet* packet) noexcept nogil:
     cdef const uint64_t* words = <const uint64_t*> packet
     cdef uint64_t kind = TCP_CLASSES[packet.tcp_flags & 63] | (packet.tcp_flags & PSH) * (PUSHED // PSH)
@@ -73,54 +82,78 @@ cdef inline void set_out(Core* core, Origin* origins, const uint8_t* homes, uint
     Three stages, each some packets behind the one before, which has asked for the memory that it reads: so memory is asked for
     all the time, and never more at once than a core can wait for.
     """
-    cdef const Packet* packets = core.packets
-    cdef uint64_t slot, at, hash
-    cdef uint64_t[IN_FLIGHT] hashes
-    cdef uint32_t[IN_FLIGHT] numbers
-    cdef uint8_t[IN_FLIGHT] starts
-    cdef Key[IN_FLIGHT] keys
-    cdef Key* key
+    cdef Search search
+    cdef int64_t begin = first, end = last, row
+    for row in range(begin, end + 2 * BEHIND):
+        if row < end:
+            ask(core, origins, homes, &search, row & IN_FLIGHT - 1, <uint32_t>row)
+        if begin + BEHIND <= row < end + BEHIND:
+            find(origins, &search, row - BEHIND & IN_FLIGHT - 1)
+        if row >= begin + 2 * BEHIND:
+            go(core, origins, &search, row - 2 * BEHIND & IN_FLIGHT - 1, <uint32_t>(row - 2 * BEHIND))
+
+
+cdef inline void ask(
+    const Core* core, const Origin* origins, const uint8_t* homes, Search* search, uint32_t place, uint32_t row,
+) noexcept nogil:
+    """A packet's key is made, and what knows its Flow asked for."""
+    cdef const Origin* origin
+    search.keys[place] = key_of(&core.packets[row])
+    search.hashes[place] = hash_of_key(&search.keys[place])
+    search.homes[place] = home_of(core, homes, row)
+    origin = &origins[search.homes[place]]
+    prefetch_read(&core.packets[row + BEHIND])         # of another slice or of none, at the end
+    prefetch_read(&origin.index[search.hashes[place] & origin.mask])
+    prefetch_write(&core.results[row])
+
+
+cdef inline void find(const Origin* origins, Search* search, uint32_t place) noexcept nogil:
+    """Its Flow is looked for, and asked for."""
+    cdef const Origin* origin = &origins[search.homes[place]]
+    cdef uint64_t at = search.hashes[place] & origin.mask, slot = origin.index[at]
+    while slot and slot >> 32 != search.hashes[place] >> 32:
+        at = (at + 1) & origin.mask
+        slot = origin.index[at]
+    search.flows[place] = NULL
+    if slot:
+        search.flows[place] = &origin.flows[<uint32_t>slot - 1]
+        prefetch_write(search.flows[place])
+        prefetch_write(&search.flows[place].result)
+
+
+cdef inline void go(Core* core, Origin* origins, const Search* search, uint32_t place, uint32_t row) noexcept nogil:
+    """It takes the short cut, if it is trusted with it; else it waits."""
+    cdef Flow* f = search.flows[place]
+    cdef Origin* origin = &origins[search.homes[place]]
+    cdef uint32_t number = 0
+    if f is not NULL:
+        number = <uint32_t>(f - origin.flows) + 1
+        if origin.originals is not NULL and not f.trusted[0] & f.trusted[1]:
+            take_over(f, &origin.originals[number - 1])
+        if not is_key(&f.key, &search.keys[place]) or not fit(core, f, &core.packets[row]):
+            number = 0
+        elif is_trusted(core, f, &core.packets[row]):
+            ride(core, origin, f, number, row)
+            return
+    wait(origin, row, number)
+
+
+cdef inline void turn_back(Core* core, Origin* origins, const uint8_t* homes, uint32_t first, uint32_t last) noexcept nogil:
+    """Nobody has set out from these rows."""
+    cdef Search search
     cdef Flow* f
-    cdef Origin* origin
-    cdef int64_t i
-    cdef uint32_t place, number, row
-    for i in range(first, <int64_t>last + 2 * BEHIND):
-        if i < last:
-            place, row = i & IN_FLIGHT - 1, <uint32_t>i
-            keys[place] = key_of(&packets[row])
-            hashes[place] = hash_of_key(&keys[place])
-            starts[place] = home_of(core, homes, row)
-            origin = &origins[starts[place]]
-            prefetch_read(&packets[row + BEHIND])      # of none of this wave, at its end
-            prefetch_read(&origin.index[hashes[place] & origin.mask])
-            prefetch_write(&core.results[row])
-        if <int64_t>first + BEHIND <= i < <int64_t>last + BEHIND:
-            place = i - BEHIND & IN_FLIGHT - 1
-            origin = &origins[starts[place]]
-            hash = hashes[place]
-            at = hash & origin.mask
-            slot = origin.index[at]
-            while slot and slot >> 32 != hash >> 32:
-                at = (at + 1) & origin.mask
-                slot = origin.index[at]
-            numbers[place] = <uint32_t>slot
-            if slot:
-                prefetch_write(&origin.flows[numbers[place] - 1])
-                prefetch_write(&origin.flows[numbers[place] - 1].result)
-        if i >= <int64_t>first + 2 * BEHIND:
-            row = <uint32_t>(i - 2 * BEHIND)
-            place = row & IN_FLIGHT - 1
-            number, key, origin = numbers[place], &keys[place], &origins[starts[place]]
-            if number:
-                f = &origin.flows[number - 1]
-                if origin.originals is not NULL and not f.trusted[0] & f.trusted[1]:
-                    take_over(f, &origin.originals[number - 1])
-                if not is_key(&f.key, key) or not fit(core, f, &packets[row]):
-                    number = 0
-                elif is_trusted(core, f, &packets[row]):
-                    ride(core, origin, f, number, row)
-                    continue
-            wait(origin, row, number)
+    cdef uint32_t k
+    cdef int64_t row
+    for row in range(<int64_t>last - 1, <int64_t>first - 1, -1):
+        ask(core, origins, homes, &search, 0, <uint32_t>row)
+        find(origins, &search, 0)
+        f = search.flows[0]
+        if f is not NULL and f.last.wave == core.wave and f.last.row == row:
+            f.last, f.stamp = core.rides[row], 0
+            f.packets -= 1
+            f.bytes -= core.packets[row].length
+    for k in range(MOST_SHARDS):
+        origins[k].left = 0
 
 
 cdef inline void wait(Origin* origin, uint32_t row, uint32_t flow) noexcept nogil:

@@ -380,7 +380,6 @@ cdef struct Core:
     const uint8_t* shards            # [router]
     uint32_t shard                   # this one
     Batch[MOST_SHARDS] out           # Carries
-    Span span                        # of the slice of the wave of which it tells where packets start
     # counters
     uint64_t* links                  # [router][device][direction][packets, bytes]
     uint64_t* drops                  # [place][reason]
