@@ -11,7 +11,8 @@ from calisim.datapath.stages.lookup cimport neighbour, path_mtu
 from calisim.datapath.stages.verdict cimport drop, end, proceed, unknown
 
 cdef extern from "intrinsics.h":
-    ctypedef bint apart                # of a function that is not for all packets
+    ctypedef bint apart                # of a function that is not for all packets,
+    ctypedef int seldom "dead_end"     # and of one that hardly any come to
 
 
 cdef enum:
@@ -218,7 +219,7 @@ cdef inline uint8_t home_of(const Core* core, const uint8_t* homes, uint32_t row
     return home if home != NOT_KNOWN and core.headers is NULL else <uint8_t>home_on_trial(core, row)
 
 
-cdef inline uint8_t home_on_trial(const Core* core, uint32_t row) noexcept nogil:
+cdef inline seldom home_on_trial(const Core* core, uint32_t row) noexcept nogil:
     cdef Core trial = core[0]
     cdef Walk w
     trial.links, trial.drops, trial.verdicts = core.trial_links, core.trial_drops, core.trial_verdicts
