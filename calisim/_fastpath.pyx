@@ -14,10 +14,10 @@ from calisim.datapath.stages.admit cimport NOT_KNOWN
 from calisim.datapath.stages.balance cimport affinity_of
 from calisim.datapath.stages.chance cimport stir
 from calisim.datapath.stages.deparse cimport Draft, Tunnels as TunnelDevices, pour, push_inner, push_outer, still_own
-from calisim.datapath.stages.flows cimport FLOW_SHARD, hash_of_key
+from calisim.datapath.stages.flows cimport FLOW_SHARD, hash_of_key, set_out as set_packets_out
 from calisim.datapath.stages.frames cimport CONNECTIONS_A_LEG, EVENTS_A_LEG, walk_frames
 from calisim.datapath.stages.muster cimport (
-    MOST_EVEN, extend, furnish, hand_over, is_even, set_out_hopefully, slice_begins, span_of, stay)
+    MOST_EVEN, extend, furnish, hand_over, is_even, no_span, seek, slice_begins)
 from calisim.datapath.stages.noting cimport enter_flow
 from calisim.datapath.stages.tolls cimport settle_all
 from calisim.datapath.stages.track cimport index_again
@@ -324,6 +324,7 @@ cdef class Desk:
     cdef uint32_t called_count
     cdef Recall* recalls
     cdef uint32_t* called
+    cdef uint32_t* found             # of a slice, see stages/muster.pxd
     cdef uint32_t recall_count
     cdef uint32_t room
     cdef readonly bint calls         # some second legs of packets that were trusted have to be taken one by one
@@ -331,6 +332,7 @@ cdef class Desk:
     def __dealloc__(self):
         free(self.recalls)
         free(self.called)
+        free(self.found)
 
     cdef int clear(self, uint32_t rows) except -1:
         """For a wave of so many packets."""
@@ -339,8 +341,10 @@ cdef class Desk:
         if self.room < rows:
             free(self.recalls)
             free(self.called)
+            free(self.found)
+            self.found = <uint32_t*> malloc(rows * sizeof(uint32_t))
             self.recalls, self.called = <Recall*> malloc(rows * sizeof(Recall)), <uint32_t*> malloc(rows * sizeof(uint32_t))
-            self.room = rows if self.recalls is not NULL and self.called is not NULL else 0
+            self.room = rows if self.recalls is not NULL and self.called is not NULL and self.found is not NULL else 0
             if self.room < rows:
                 raise MemoryError
         return 0
@@ -409,9 +413,11 @@ def typed_rows(
 
 def earliest(Wave wave not None):
     """Time of a wave that is not empty."""
-    cdef Span span
+    cdef Span span = no_span()
+    cdef uint32_t row
     with nogil:
-        span = span_of(wave.packets, 0, wave.size)
+        for row in range(wave.size):
+            extend(&span, wave.packets[row].time, 0)
     return span.earliest
 
 
@@ -430,6 +436,7 @@ def set_off(
     cdef bint even = False, met = True, unfinished = False
     cdef Origin[MOST_SHARDS] origins
     cdef const uint8_t* known
+    cdef uint32_t* found
     cdef Batch* waiting
     cdef Core* core
     cdef Ledger ledger
@@ -457,27 +464,24 @@ def set_off(
         core.fib, core.packets, core.results, core.headers = tables.core.fib, wave.packets, wave.results, wave.headers
         core.wave, core.caching, core.wants_born = number, caching and core.headers is NULL, wants_born
     core, waiting, known = cores[own[0]], (<Post> waitings[own[0]]).batches, &homes[0] if shards > 1 else NULL
-    core.rides = <Ride*> &rides[0] if core.caching and size <= MOST_EVEN else NULL
+    core.rides, found = <Ride*> &rides[0] if core.caching and size <= MOST_EVEN else NULL, (<Desk> desks[own[0]]).found
     furnish(origins, cores, shards, own[0], waiting)
     with nogil:
-        span = set_out_hopefully(core, origins, known, first, last, size, since)
-        unfinished = hand_over(origins, shards, waiting)
+        span = seek(core, origins, known, first, last, found)
         if meeting is not NULL:
             gate.spans[own[0]] = span
-            if unfinished:
-                leave_unfinished(meeting)
             met = pass_gate(meeting)
             for k in range(slices if met else 0):
-                extend(&span, &gate.spans[k])
-        even = core.caching and is_even(&span, size, since)
-        if met and not even:
-            stay(core, origins, known, first, last)
+                extend(&span, gate.spans[k].earliest, gate.spans[k].latest)
+        if met:
+            even = core.even = core.caching and is_even(&span, size, since)
+            set_packets_out(core, origins, found, first, last)
             unfinished = hand_over(origins, shards, waiting)
             if meeting is not NULL:
-                leave_unfinished(meeting)
+                if unfinished:
+                    leave_unfinished(meeting)
                 met = pass_gate(meeting)
-        if meeting is not NULL:
-            unfinished = is_unfinished(meeting)        # not by what the others have left: that may be another wave's by now
+                unfinished = is_unfinished(meeting)        # not by what the others have left: that may be another wave's by now
     return (span.earliest, span.latest, even, unfinished) if met else None
 
 

@@ -14,13 +14,13 @@ A journey that is new there leaves a Notice; a packet that has to walk there aft
 from libc.stdint cimport int64_t, uint8_t, uint16_t, uint32_t, uint64_t
 from calisim._vocabulary cimport *
 from calisim.datapath.stages.types cimport *
-from calisim.datapath.stages.admit cimport home_of
 from calisim.datapath.stages.expiry cimport HISTORY_LAST, fabric_timeout, later, tcp_timeout, timeout, unacknowledged
 from calisim.datapath.stages.ties cimport EVEN, FLAGS_AT, PUSHED, TICK, copy_of, distrust, look_at, mark, trust
 from calisim.datapath.stages.tolls cimport count_end, enlist
 from calisim.datapath.stages.track cimport concerns, hash_of, home, inverse, led_to, same, tuple_of, unwatch
 
 cdef extern from "intrinsics.h":
+    ctypedef void built_in
     uint64_t fold(uint64_t a, uint64_t b) nogil
     void prefetch_read(const void* address) nogil
     void prefetch_write(const void* address) nogil
@@ -32,16 +32,7 @@ cdef enum:
     FLOW_SHARD = 4                   # bits from here on: in this shard
 
 cdef enum:
-    BEHIND = 24                      # packets that one stage of the search for Flows is behind the one before
-    IN_FLIGHT = 64                   # packets between the first and the last, at most
-
-
-# Packets on their way through the stages of the search for Flows.
-cdef struct Search:
-    Key[IN_FLIGHT] keys
-    uint64_t[IN_FLIGHT] hashes
-    (Flow*)[IN_FLIGHT] flows         # NULL: none is known
-    uint8_t[IN_FLIGHT] homes
+    BEHIND = 24                      # packets between asking for memory and using it: no more than a core can wait for
 
 
 cdef inline Key key_of(const Packet* packet) noexcept nogil:
@@ -75,85 +66,47 @@ cdef inline bint is_trusted(const Core* core, const Flow* f, const Packet* packe
     return core.even & f.trusted[0] & f.trusted[1] & (packet.time >> TICK < f.last.until)
 
 
-cdef inline void set_out(Core* core, Origin* origins, const uint8_t* homes, uint32_t first, uint32_t last) noexcept nogil:
-    """Packets of rows from ``first`` to ``last`` look for their Flows, and those that are trusted are at their end already.
-    ``homes``: see home_of.      Sets  origins, of the shards where packets start: the others
-
-    Three stages, each some packets behind the one before, which has asked for the memory that it reads: so memory is asked for
-    all the time, and never more at once than a core can wait for.
-    """
-    cdef Search search
-    cdef int64_t begin = first, end = last, row
-    for row in range(begin, end + 2 * BEHIND):
-        if row < end:
-            ask(core, origins, homes, &search, row & IN_FLIGHT - 1, <uint32_t>row)
-        if begin + BEHIND <= row < end + BEHIND:
-            find(origins, &search, row - BEHIND & IN_FLIGHT - 1)
-        if row >= begin + 2 * BEHIND:
-            go(core, origins, &search, row - 2 * BEHIND & IN_FLIGHT - 1, <uint32_t>(row - 2 * BEHIND))
-
-
-cdef inline void ask(
-    const Core* core, const Origin* origins, const uint8_t* homes, Search* search, uint32_t place, uint32_t row,
+cdef inline void set_out(
+    Core* core, Origin* origins, const uint32_t* found, uint32_t first, uint32_t last,
 ) noexcept nogil:
-    """A packet's key is made, and what knows its Flow asked for."""
-    cdef const Origin* origin
-    search.keys[place] = key_of(&core.packets[row])
-    search.hashes[place] = hash_of_key(&search.keys[place])
-    search.homes[place] = home_of(core, homes, row)
-    origin = &origins[search.homes[place]]
-    prefetch_read(&core.packets[row + BEHIND])         # of another slice or of none, at the end
-    prefetch_read(&origin.index[search.hashes[place] & origin.mask])
+    """Packets of rows from ``first`` to ``last`` whose Flows have been looked for (``found``, see seek): those that are trusted
+    are at their end already.      Sets  origins: the others"""
+    cdef int64_t size = <int64_t>last - first, i
+    for i in range(min(size, BEHIND)):
+        ask_for(core, origins, found[i], first + <uint32_t>i)
+    for i in range(size - BEHIND):
+        ask_for(core, origins, found[i + BEHIND], first + <uint32_t>i + BEHIND)
+        go(core, origins, found[i], first + <uint32_t>i)
+    for i in range(max(0, size - BEHIND), size):
+        go(core, origins, found[i], first + <uint32_t>i)
+
+
+cdef inline built_in ask_for(const Core* core, const Origin* origins, uint32_t found, uint32_t row) noexcept nogil:
+    """For the memory that a packet's turn takes."""
+    cdef const Flow* f = &origins[found & MOST_SHARDS - 1].flows[<int64_t>(found // MOST_SHARDS) - 1]
+    prefetch_write(f)                                  # where there is none nothing happens
+    prefetch_write(&f.result)
     prefetch_write(&core.results[row])
 
 
-cdef inline void find(const Origin* origins, Search* search, uint32_t place) noexcept nogil:
-    """Its Flow is looked for, and asked for."""
-    cdef const Origin* origin = &origins[search.homes[place]]
-    cdef uint64_t at = search.hashes[place] & origin.mask, slot = origin.index[at]
-    while slot and slot >> 32 != search.hashes[place] >> 32:
-        at = (at + 1) & origin.mask
-        slot = origin.index[at]
-    search.flows[place] = NULL
-    if slot:
-        search.flows[place] = &origin.flows[<uint32_t>slot - 1]
-        prefetch_write(search.flows[place])
-        prefetch_write(&search.flows[place].result)
-
-
-cdef inline void go(Core* core, Origin* origins, const Search* search, uint32_t place, uint32_t row) noexcept nogil:
-    """It takes the short cut, if it is trusted with it; else it waits."""
-    cdef Flow* f = search.flows[place]
-    cdef Origin* origin = &origins[search.homes[place]]
-    cdef uint32_t number = 0
-    if f is not NULL:
-        number = <uint32_t>(f - origin.flows) + 1
+cdef inline built_in go(Core* core, Origin* origins, uint32_t found, uint32_t row) noexcept nogil:
+    """A packet takes the short cut, if it is trusted with it; else it waits."""
+    cdef Origin* origin = &origins[found & MOST_SHARDS - 1]
+    cdef uint32_t number = found // MOST_SHARDS
+    cdef const Packet* packet = &core.packets[row]
+    cdef Key key
+    cdef Flow* f
+    if number:
+        key = key_of(packet)
+        f = &origin.flows[number - 1]
         if origin.originals is not NULL and not f.trusted[0] & f.trusted[1]:
             take_over(f, &origin.originals[number - 1])
-        if not is_key(&f.key, &search.keys[place]) or not fit(core, f, &core.packets[row]):
+        if not is_key(&f.key, &key) or not fit(core, f, packet):
             number = 0
-        elif is_trusted(core, f, &core.packets[row]):
+        elif is_trusted(core, f, packet):
             ride(core, origin, f, number, row)
             return
     wait(origin, row, number)
-
-
-cdef inline void turn_back(Core* core, Origin* origins, const uint8_t* homes, uint32_t first, uint32_t last) noexcept nogil:
-    """Nobody has set out from these rows."""
-    cdef Search search
-    cdef Flow* f
-    cdef uint32_t k
-    cdef int64_t row
-    for row in range(<int64_t>last - 1, <int64_t>first - 1, -1):
-        ask(core, origins, homes, &search, 0, <uint32_t>row)
-        find(origins, &search, 0)
-        f = search.flows[0]
-        if f is not NULL and f.last.wave == core.wave and f.last.row == row:
-            f.last, f.stamp = core.rides[row], 0
-            f.packets -= 1
-            f.bytes -= core.packets[row].length
-    for k in range(MOST_SHARDS):
-        origins[k].left = 0
 
 
 cdef inline void wait(Origin* origin, uint32_t row, uint32_t flow) noexcept nogil:
@@ -169,19 +122,26 @@ cdef inline void take_over(Flow* f, const Flow* original) noexcept nogil:
     f.trusted, f.result = original.trusted, original.result
 
 
+cdef inline built_in copy_words(void* to, const void* source, size_t octets) noexcept nogil:
+    """Of an assignment gcc makes one for each field, of memcpy a loop that takes thirty cycles to begin."""
+    cdef size_t k
+    for k in range(octets // sizeof(uint64_t)):
+        (<uint64_t*> to)[k] = (<const uint64_t*> source)[k]
+
+
 cdef inline void ride(Core* core, const Origin* origin, Flow* f, uint32_t number, uint32_t row) noexcept nogil:
     """A packet takes the short cut on trust: RESULT, and what is owed for it. Where the ride before it stood is now in this one's
     row."""
     cdef const Packet* packet = &core.packets[row]
     cdef Result* result = &core.results[row]
-    core.rides[row] = f.last
+    copy_words(&core.rides[row], &f.last, sizeof(Ride))
     f.last.time, f.last.wave, f.last.row = packet.time, core.wave, row
     f.last.until = <uint32_t>(packet.time >> TICK) + f.reach
     f.last.rides += 1
     f.first = f.first if f.stamp == core.wave else row
     f.stamp = core.wave
-    result[0] = f.result
-    result.wire += packet.length * (f.flags & FLOW_WIRED)
+    copy_words(result, &f.result, sizeof(Result))
+    result.wire = f.result.wire + packet.length * (f.flags & FLOW_WIRED)
     enlist(origin.unsettled, f, number, packet.length)
 
 

@@ -1,20 +1,35 @@
 """How a wave sets off: in slices of rows, each one thread's, wherever packets start.
 
-What is asked of a Flow while it does hangs on nobody else's packets: so each slice but the first, which has the Flows themselves,
-has copies of them, counts its rides there, and touches no cache line that another one writes to. Who asks for a Flow's rides
-adds them up (stages/ties.pxd). Packets that are not trusted wait for the shard of their first router, slice by slice in row
-order.
+A slice's packets look for their Flows. When all have done so, and it is known whether the wave is even, those that are trusted
+with theirs are at their end. Others wait for the shard of their first router, slice by slice in row order.
+
+What a packet asks of its Flow, and what is owed for it, hangs on no packet of another slice. So each slice has copies of the
+Flows that it has met, but for the first, which has the Flows themselves, and no two threads write to one cache line. Who wants
+to know of a Flow's rides adds them up (stages/ties.pxd).
+
+Both go through packets in two steps, BEHIND packets apart, the first of which asks for the memory that the second reads: so memory
+is asked for all the time, and never more at once than a core can wait for.
 """
 from libc.stdint cimport int64_t, uint8_t, uint32_t, uint64_t
 from calisim._vocabulary cimport *
-from calisim.datapath.stages.types cimport MOST_SHARDS, Batch, Core, Origin, Packet, Span, Waiting
+from calisim.datapath.stages.types cimport MOST_SHARDS, Batch, Core, Key, Origin, Packet, Span, Waiting
 from calisim.datapath.stages.admit cimport home_of
-from calisim.datapath.stages.flows cimport set_out, turn_back, wait
+from calisim.datapath.stages.flows cimport BEHIND, hash_of_key, key_of
 from calisim.datapath.stages.ties cimport EVEN, LEG_AT, TICK
+
+cdef extern from "intrinsics.h":
+    ctypedef void built_in
+    void prefetch_read(const void* address) nogil
 
 cdef enum:
     MOST_EVEN = 1 << LEG_AT          # packets of a wave that short cuts can be trusted with
-    STRIDE = 2048                    # packets that are looked at, and stay in the second cache until they set out
+    IN_FLIGHT = 32                   # packets whose Flows are being looked for, at most
+
+
+# What is kept of packets whose Flows are being looked for, by the last bits of their rows.
+cdef struct Search:
+    uint64_t[IN_FLIGHT] hashes
+    uint8_t[IN_FLIGHT] homes
 
 
 cdef inline uint32_t slice_begins(uint32_t size, uint32_t slice, uint32_t slices) noexcept nogil:
@@ -22,22 +37,16 @@ cdef inline uint32_t slice_begins(uint32_t size, uint32_t slice, uint32_t slices
     return <uint32_t>(<uint64_t>size * slice // slices)
 
 
-cdef inline Span span_of(const Packet* packets, uint32_t first, uint32_t last) noexcept nogil:
-    """Times of the packets from ``first`` to ``last``; of none what any other has."""
+cdef inline Span no_span() noexcept nogil:
+    """Of no packet."""
     cdef Span span
-    cdef uint64_t time
-    cdef uint32_t row
     span.earliest, span.latest = ~<uint64_t>0, 0
-    for row in range(first, last):
-        time = packets[row].time
-        span.earliest = time if time < span.earliest else span.earliest
-        span.latest = time if time > span.latest else span.latest
     return span
 
 
-cdef inline void extend(Span* span, const Span* other) noexcept nogil:
-    span.earliest = min(span.earliest, other.earliest)
-    span.latest = max(span.latest, other.latest)
+cdef inline void extend(Span* span, uint64_t earliest, uint64_t latest) noexcept nogil:
+    span.earliest = earliest if earliest < span.earliest else span.earliest
+    span.latest = latest if latest > span.latest else span.latest
 
 
 cdef inline bint is_even(const Span* span, uint32_t size, uint64_t since) noexcept nogil:
@@ -59,39 +68,64 @@ cdef inline void furnish(Origin* origins, Core** cores, uint32_t shards, uint32_
         origin.waiting, origin.left = <Waiting*> waiting[k].first, 0
 
 
-cdef inline Span set_out_hopefully(
-    Core* core, Origin* origins, const uint8_t* homes, uint32_t first, uint32_t last, uint32_t size, uint64_t since,
+cdef inline Span seek(
+    const Core* core, const Origin* origins, const uint8_t* homes, uint32_t first, uint32_t last, uint32_t* found,
 ) noexcept nogil:
-    """Packets of a slice are trusted as if the wave was even, until one shows that it is not: for what other slices show nobody
-    waits. Returns the span of what has been seen.      Sets  core.even: none did; origins"""
-    cdef Span span = span_of(core.packets, 0, 1), part = span_of(core.packets, size - 1, size)
-    cdef uint32_t begin = first, end
-    core.even = core.caching
-    extend(&span, &part)
-    while begin < last:
-        end = min(begin + STRIDE, last)
-        part = span_of(core.packets, begin, end)
-        extend(&span, &part)
-        if core.even and not is_even(&span, size, since):
-            core.even = False
-            turn_back(core, origins, homes, first, begin)
-        if core.even:
-            set_out(core, origins, homes, begin, end)
-        begin = end
+    """Packets of a slice, from ``first`` to ``last``, look for their Flows. Returns their span. ``homes``: see home_of.
+
+    Sets  found, of each: the number of its Flow, 0 where there is none, and in the lowest bits the shard where it starts
+    """
+    cdef Span span = no_span()
+    cdef uint32_t row
+    if not core.caching:
+        for row in range(first, last):
+            extend(&span, core.packets[row].time, core.packets[row].time)
+            found[row - first] = home_of(core, homes, row)
+    elif homes is NULL:
+        seek_flows(core, origins, NULL, first, last, found, &span)      # compiled on its own: it asks less
+    else:
+        seek_flows(core, origins, homes, first, last, found, &span)
     return span
 
 
-cdef inline void stay(Core* core, Origin* origins, const uint8_t* homes, uint32_t first, uint32_t last) noexcept nogil:
-    """The wave is not even: all packets of a slice wait.      Sets  core.even, origins"""
-    cdef int64_t row
-    if core.even:
-        turn_back(core, origins, homes, first, last)
-    core.even = False
-    if core.caching:
-        set_out(core, origins, homes, first, last)
-    else:
-        for row in range(first, last):
-            wait(&origins[home_of(core, homes, <uint32_t>row)], <uint32_t>row, 0)
+cdef inline built_in seek_flows(
+    const Core* core, const Origin* origins, const uint8_t* homes, uint32_t first, uint32_t last, uint32_t* found, Span* span,
+) noexcept nogil:
+    cdef Search search
+    cdef int64_t size = <int64_t>last - first, i
+    for i in range(min(size, BEHIND)):
+        ask_for_slot(core, origins, homes, &search, span, <uint32_t>i, first + <uint32_t>i)
+    for i in range(size - BEHIND):
+        ask_for_slot(core, origins, homes, &search, span, <uint32_t>i + BEHIND, first + <uint32_t>i + BEHIND)
+        found[i] = find(origins, &search, <uint32_t>i)
+    for i in range(max(0, size - BEHIND), size):
+        found[i] = find(origins, &search, <uint32_t>i)
+
+
+cdef inline built_in ask_for_slot(
+    const Core* core, const Origin* origins, const uint8_t* homes, Search* search, Span* span, uint32_t place, uint32_t row,
+) noexcept nogil:
+    """Where a packet's Flow is found, and the packet that comes then: where there is none nothing happens."""
+    cdef const Packet* packet = &core.packets[row]
+    cdef Key key = key_of(packet)
+    cdef uint64_t hash = hash_of_key(&key)
+    cdef uint8_t home = home_of(core, homes, row)
+    prefetch_read(packet + BEHIND)
+    prefetch_read(&origins[home].index[hash & origins[home].mask])
+    extend(span, packet.time, packet.time)
+    search.hashes[place & IN_FLIGHT - 1] = hash
+    search.homes[place & IN_FLIGHT - 1] = home
+
+
+cdef inline uint32_t find(const Origin* origins, const Search* search, uint32_t place) noexcept nogil:
+    cdef uint64_t hash = search.hashes[place & IN_FLIGHT - 1]
+    cdef uint8_t home = search.homes[place & IN_FLIGHT - 1]
+    cdef const uint64_t* index = origins[home].index
+    cdef uint64_t at = hash & origins[home].mask, slot = index[at]
+    while slot and slot >> 32 != hash >> 32:
+        at = (at + 1) & origins[home].mask
+        slot = index[at]
+    return <uint32_t>slot * MOST_SHARDS + home
 
 
 cdef inline bint hand_over(const Origin* origins, uint32_t shards, Batch* waiting) noexcept nogil:

@@ -290,7 +290,8 @@ cdef struct Origin:
     const Flow* originals            # NULL: they are the Flows themselves
     uint64_t* unsettled
     Waiting* waiting
-    uint32_t left                    # of these
+    uint64_t left                    # of these
+    uint64_t unused                  # so that it is as long as a cache line
 
 
 # A packet that was trusted too early.
