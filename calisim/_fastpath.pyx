@@ -23,8 +23,8 @@ from calisim.datapath.stages.tolls cimport settle_all
 from calisim.datapath.stages.track cimport index_again
 from calisim.datapath.stages.ties cimport ask_for_payment, pay_up, rides_of
 from calisim.datapath.stages.types cimport (
-    FRAME_SIZE, MARK_COUNT, MOST_SHARDS, TIED, WATCHED, WAVE_BITS, Aside, Batch, Carry, Core, Flow, Notice, Origin, Recall, Ride, Route,
-    Span, Taken, Tie, Toll, Waiting)
+    FRAME_SIZE, MARK_COUNT, MOST_SHARDS, TIED, WATCHED, WAVE_BITS, Aside, Batch, Carry, Core, Flow, Notice, Origin, Recall, Ride,
+    Route, Span, Taken, Tie, Toll, Waiting)
 from calisim.datapath.stages.lookup cimport class_of, descend, resident, resolve
 from calisim.datapath.stages.police cimport Suspect, judge, suspect
 

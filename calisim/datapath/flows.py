@@ -13,8 +13,9 @@ _OCTETS, _WORDS = np.dtype(np.uint8), np.dtype(np.uint64)
 
 
 class FlowCache:
-    """``count`` flows in ``records``, what is seldom asked of them in ``asides``, what they mean to the counters in ``tolls``,
-    an open-addressing ``index`` over them; ``unsettled``: a bit for each with packets that the counters do not have yet."""
+    """Flows in ``records``, behind them copies for all ``slices`` of a wave but the first; what is seldom asked of them in
+    ``asides``, what they mean to the counters in ``tolls``, an open-addressing ``index`` over them; ``unsettled``: of each slice
+    a bit for each that has packets which the counters do not have yet."""
 
     def __init__(self, slices: int, room: int = _FIRST_ROOM) -> None:
         self.slices, self.room = slices, room
@@ -31,9 +32,10 @@ class FlowCache:
         while room < MOST and (room == self.room or room - count < more):
             room = min(4 * room, MOST)
         other = FlowCache(self.slices, room)
-        other.records.reshape(self.slices, -1)[:, :count * FLOW_SIZE] = self.records.reshape(self.slices, -1)[:, :count * FLOW_SIZE]
+        by_slice = self.slices, -1
+        other.records.reshape(by_slice)[:, :count * FLOW_SIZE] = self.records.reshape(by_slice)[:, :count * FLOW_SIZE]
         other.asides[:count * ASIDE_SIZE] = self.asides[:count * ASIDE_SIZE]
         other.tolls[:count * TOLL_SIZE] = self.tolls[:count * TOLL_SIZE]
-        other.unsettled.reshape(self.slices, -1)[:, :len(self.unsettled) // self.slices] = self.unsettled.reshape(self.slices, -1)
+        other.unsettled.reshape(by_slice)[:, :len(self.unsettled) // self.slices] = self.unsettled.reshape(by_slice)
         reflow(other.records, count, other.index)
         return other

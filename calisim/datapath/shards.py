@@ -68,8 +68,9 @@ def _more(room: int) -> int:
 class Shard:
     """Connections (the first ones of ``records``, with an ``index`` over them), affinities (``sessions``), the flows that start
     here, and the counters of what happened here. How many there are of each the ``ledger`` knows, through which the compiled
-    code sees all of it. ``rows``, ``onward`` (in turn) and ``notes``: what it has for all shards, during a wave; ``waiting`` and
-    ``desk``: what it has for itself; ``trial``: counters that nobody reads."""
+    code sees all of it. ``waiting`` (of the slice of the wave that its thread sets off), ``onward`` (in turn) and ``notes``: what
+    it has for all shards, during a wave; ``desk``: what it has for itself; ``trial``: counters that nobody reads. ``slices``: of
+    a wave, at most."""
 
     records: np.ndarray
     ties: np.ndarray

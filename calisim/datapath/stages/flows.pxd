@@ -116,7 +116,7 @@ cdef inline void wait(Origin* origin, uint32_t row, uint32_t flow) noexcept nogi
 
 
 cdef inline void take_over(Flow* f, const Flow* original) noexcept nogil:
-    """A copy of a Flow, as far as nobody changes it while a wave sets off."""
+    """What a Flow says of packets; nobody changes it while a wave sets off. A slice's copy is not trusted when it has changed."""
     f.key, f.longest, f.shortest, f.flags, f.reach = (
         original.key, original.longest, original.shortest, original.flags, original.reach)
     f.trusted, f.result = original.trusted, original.result

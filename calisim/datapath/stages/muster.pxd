@@ -7,8 +7,8 @@ What a packet asks of its Flow, and what is owed for it, hangs on no packet of a
 Flows that it has met, but for the first, which has the Flows themselves, and no two threads write to one cache line. Who wants
 to know of a Flow's rides adds them up (stages/ties.pxd).
 
-Both go through packets in two steps, BEHIND packets apart, the first of which asks for the memory that the second reads: so memory
-is asked for all the time, and never more at once than a core can wait for.
+Both go through packets in two steps, BEHIND packets apart, the first of which asks for the memory that the second reads: so
+memory is asked for all the time, and never more at once than a core can wait for.
 """
 from libc.stdint cimport int64_t, uint8_t, uint32_t, uint64_t
 from calisim._vocabulary cimport *
