@@ -1,6 +1,7 @@
 """A wave passes through all shards of a state, leg by leg: of each leg every shard works the part at its own routers, in row
 order, and hands the packets that go on to the shards of their next routers. Shards are shared out to threads, which wait for each
-other between legs; nothing that one writes during a leg is read by another before it is over.
+other between legs; nothing that one writes during a leg is read by another before it is over. Before the first leg threads share
+out rows, in slices (``stages/muster.pxd``).
 """
 
 from __future__ import annotations

@@ -228,7 +228,7 @@ cdef struct Ride:
 
 
 # The journey of packets that are alike but for their length, time and payload: two cache lines, all that a short cut on trust
-# needs.
+# needs. In a slice's copy of it what is from ``last`` to ``first``, ``bytes`` and ``packets`` are the slice's own.
 cdef struct Flow:
     Key key
     uint16_t longest                 # lengths for which it holds: from shortest on
@@ -291,7 +291,7 @@ cdef struct Origin:
     uint64_t* unsettled
     Waiting* waiting
     uint64_t left                    # of these
-    uint64_t unused                  # so that it is as long as a cache line
+    uint64_t unused                  # a cache line is full: where the next one lies is computed faster
 
 
 # A packet that was trusted too early.
@@ -354,7 +354,7 @@ cdef struct Core:
     const Pmtu* paths                # what stacks have learnt of paths, sorted
     uint32_t path_count
     # the flow cache
-    Flow* flows                      # by number - 1; behind them the other slices' copies
+    Flow* flows                      # by number - 1, behind them the copies of other slices than the first one
     Aside* asides
     Toll* tolls
     uint64_t* flow_index             # open addressing, tag << 32 | number
