@@ -141,7 +141,7 @@ def test_a_wave_is_uneven_for_all_slices(row: int, second: int) -> None:
     pair = acquainted(intent)
     wave = np.concatenate([sent(intent, 5)] * 6)
     wave["time"][row] = second * SECOND
-    for again in (wave, np.concatenate([sent(intent, 41)] * 6)):
+    for again in (wave, np.concatenate([sent(intent, max(second, 5) + 1)] * 6)):
         pair.forward(again)
         assert waiting(pair) == 6
     pair.compare()

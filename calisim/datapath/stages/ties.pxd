@@ -115,9 +115,9 @@ cdef inline Ride no_rides() noexcept nogil:
 
 
 cdef inline void add_up(Ride* rides, const Ride* ride) noexcept nogil:
-    """What is owed for the rides of several slices: all of them, at the time of the last one."""
+    """What is owed for the rides of several slices, one after the other: all of them, at the time of the last one."""
     rides.rides += ride.rides
-    if (<uint64_t>ride.wave << 32 | ride.row) >= (<uint64_t>rides.wave << 32 | rides.row):
+    if ride.wave >= rides.wave:
         rides.time, rides.wave, rides.row = ride.time, ride.wave, ride.row
 
 
