@@ -45,8 +45,8 @@ def everywhere(*packets: np.ndarray) -> np.ndarray:
 
 
 def late(intent: Intent, *packets: np.ndarray) -> np.ndarray:
-    """In the last slice alone."""
-    return np.concatenate([sent(intent, int(packets[0]["time"][0]) / SECOND, tos=8)] * 2 * len(packets) + [*packets])
+    """In the last slice alone, after packets of another connection."""
+    return np.concatenate([sent(intent, int(packets[0]["time"][0]) / SECOND, sport=4001)] * 2 * len(packets) + [*packets])
 
 
 def test_every_slice_counts_its_own_rides() -> None:
