@@ -109,14 +109,13 @@ def typed_rows(
     """The arrays as step takes them without looking at their layout once more."""
 
 def set_off(
-    tables: Tables, ledgers: list[Ledger], mine: list[int], posts: list[Post], waitings: list[Post], desks: list[Desk],
-    wave: Wave, homes: np.ndarray, rides: np.ndarray, number: int, since: int, caching: bool, wants_born: bool,
-    gate: Gate | None,
+    tables: Tables, ledgers: list[Ledger], mine: list[int], waitings: list[Post], desks: list[Desk], wave: Wave,
+    homes: np.ndarray, rides: np.ndarray, number: int, since: int, caching: bool, wants_born: bool, gate: Gate | None,
 ) -> tuple[int, int, bool, bool] | None:
-    """What shards ``mine`` do before a wave's first leg, while threads that meet at the ``gate`` do it for the others: where
-    packets start (``homes`` of their endpoints; where that is HOME_NOT_KNOWN or there are headers by admitting them on trial),
-    and who may be trusted with a short cut; the others go into ``waitings``. ``rides``: RIDE_SIZE bytes for each packet, of each
-    shard. ``since``: when all waves before are over.
+    """What a thread does before a wave's first leg, all of it or as many slices as threads meet at the ``gate``: where packets
+    start (``homes`` of their endpoints; where that is HOME_NOT_KNOWN or there are headers by admitting them on trial), and who
+    may be trusted with a short cut. The others go into ``waitings``, of the first of the shards that are its own: ``mine``.
+    ``rides``: RIDE_SIZE bytes for each packet. ``since``: when all waves before are over.
 
     Returns the wave's earliest and latest time, whether packets may be trusted, and whether any packet of the wave is not at its
     end; None if another thread has given up.

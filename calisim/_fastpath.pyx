@@ -10,19 +10,21 @@ from cpython.buffer cimport PyBUF_SIMPLE, PyBUF_WRITABLE, PyBuffer_FillInfo, PyB
 from libc.string cimport memcpy, memmove, memset
 
 from calisim._vocabulary cimport *
+from calisim.datapath.stages.admit cimport NOT_KNOWN
 from calisim.datapath.stages.balance cimport affinity_of
 from calisim.datapath.stages.chance cimport stir
 from calisim.datapath.stages.deparse cimport Draft, Tunnels as TunnelDevices, pour, push_inner, push_outer, still_own
-from calisim.datapath.stages.flows cimport FLOW_SHARD, hash_of_key
+from calisim.datapath.stages.flows cimport FLOW_SHARD, hash_of_key, set_out as set_packets_out
 from calisim.datapath.stages.frames cimport CONNECTIONS_A_LEG, EVENTS_A_LEG, walk_frames
-from calisim.datapath.stages.muster cimport MOST_EVEN, NOT_KNOWN, is_even, muster, span_of, span_of_all, seek
+from calisim.datapath.stages.muster cimport (
+    MOST_EVEN, extend, furnish, hand_over, is_even, no_span, seek, slice_begins)
 from calisim.datapath.stages.noting cimport enter_flow
 from calisim.datapath.stages.tolls cimport settle_all
 from calisim.datapath.stages.track cimport index_again
-from calisim.datapath.stages.ties cimport ask_for_payment, pay_up
+from calisim.datapath.stages.ties cimport ask_for_payment, pay_up, rides_of
 from calisim.datapath.stages.types cimport (
-    FRAME_SIZE, MARK_COUNT, MOST_SHARDS, TIED, WATCHED, WAVE_BITS, Aside, Batch, Carry, Core, Flow, Notice, Recall, Ride, Route,
-    Span, Taken, Tie, Toll, Waiting)
+    FRAME_SIZE, MARK_COUNT, MOST_SHARDS, TIED, WATCHED, WAVE_BITS, Aside, Batch, Carry, Core, Flow, Notice, Origin, Recall, Ride,
+    Route, Span, Taken, Tie, Toll, Waiting)
 from calisim.datapath.stages.lookup cimport class_of, descend, resident, resolve
 from calisim.datapath.stages.police cimport Suspect, judge, suspect
 
@@ -146,7 +148,8 @@ cdef class Ledger:
         uint64_t index_count, const uint8_t[::1] shards not None, uint32_t shard, bint sourced,
         uint64_t[:, :, :, ::1] trial_links not None, uint64_t[:, ::1] trial_drops not None, uint64_t[::1] trial_verdicts not None,
     ):
-        cdef Py_ssize_t room = flows.shape[0] // <Py_ssize_t>sizeof(Flow), slots = taken.shape[0] // <Py_ssize_t>sizeof(Taken)
+        cdef Py_ssize_t room = tolls.shape[0] // <Py_ssize_t>sizeof(Toll), slots = taken.shape[0] // <Py_ssize_t>sizeof(Taken)
+        cdef Py_ssize_t slices = flows.shape[0] // (max(room, 1) * <Py_ssize_t>sizeof(Flow))
         if (index.shape[0] & (index.shape[0] - 1) or not LEAST_INDEX <= index.shape[0] <= 1 << 31
                 or not 0 < connections.shape[0] < 0x7FFFFFFF or connection_count > connections.shape[0]
                 or ties.shape[0] != connections.shape[0] * <Py_ssize_t>sizeof(Tie)
@@ -154,9 +157,10 @@ cdef class Ledger:
             raise ValueError("the connection table is not of a size that works")
         if affinities.shape[0] & (affinities.shape[0] - 1) or affinities.shape[0] < LEAST_AFFINITIES:
             raise ValueError("the table of affinities is not of a size that works")
-        if (not 0 < room < 0x7FFFFFFF or flows.shape[0] != room * <Py_ssize_t>sizeof(Flow)
+        if (not 0 < room < 0x7FFFFFFF or not 0 < slices <= MOST_SHARDS
+                or flows.shape[0] != slices * room * <Py_ssize_t>sizeof(Flow)
                 or asides.shape[0] != room * <Py_ssize_t>sizeof(Aside) or tolls.shape[0] != room * <Py_ssize_t>sizeof(Toll)
-                or flow_count > room or unsettled.shape[0] * 64 < room
+                or flow_count > room or unsettled.shape[0] % slices or unsettled.shape[0] // slices * 64 < room
                 or flow_index.shape[0] & (flow_index.shape[0] - 1) or flow_index.shape[0] < room * INDEX_PER_FLOW):
             raise ValueError("the flow cache is not of a size that works")
         if links.shape[1] != DEVICE_COUNT or links.shape[2] != 2 or links.shape[3] != 2 or ordinals.shape[1] != 2 \
@@ -185,7 +189,9 @@ cdef class Ledger:
         self.core.verdicts, self.core.hits = &verdicts[0], &hits[0]
         self.core.flows, self.core.asides, self.core.tolls = <Flow*> &flows[0], <Aside*> &asides[0], <Toll*> &tolls[0]
         self.core.flow_index, self.core.flow_index_mask = &flow_index[0], flow_index.shape[0] - 1
-        self.core.unsettled = &unsettled[0]
+        self.core.unsettled, self.core.unsettled_words, self.core.slices = &unsettled[0], unsettled.shape[0] // slices, slices
+        self.core.homes[shard].flows, self.core.homes[shard].asides, self.core.homes[shard].room = (
+            self.core.flows, self.core.asides, room)
         self.core.trial_links, self.core.trial_drops, self.core.trial_verdicts = (
             &trial_links[0, 0, 0, 0], &trial_drops[0, 0], &trial_verdicts[0])
         self.core.flow_count, self.core.flow_room = flow_count, room
@@ -341,6 +347,7 @@ cdef class Desk:
     cdef uint32_t called_count
     cdef Recall* recalls
     cdef uint32_t* called
+    cdef uint32_t* found             # of a slice, see stages/muster.pxd
     cdef uint32_t recall_count
     cdef uint32_t room
     cdef readonly bint calls         # some second legs of packets that were trusted have to be taken one by one
@@ -348,6 +355,7 @@ cdef class Desk:
     def __dealloc__(self):
         free(self.recalls)
         free(self.called)
+        free(self.found)
 
     cdef int clear(self, uint32_t rows) except -1:
         """For a wave of so many packets."""
@@ -356,8 +364,10 @@ cdef class Desk:
         if self.room < rows:
             free(self.recalls)
             free(self.called)
+            free(self.found)
+            self.found = <uint32_t*> malloc(rows * sizeof(uint32_t))
             self.recalls, self.called = <Recall*> malloc(rows * sizeof(Recall)), <uint32_t*> malloc(rows * sizeof(uint32_t))
-            self.room = rows if self.recalls is not NULL and self.called is not NULL else 0
+            self.room = rows if self.recalls is not NULL and self.called is not NULL and self.found is not NULL else 0
             if self.room < rows:
                 raise MemoryError
         return 0
@@ -394,8 +404,11 @@ cdef class Gate:
     """Where so many threads meet."""
 
     cdef gate_struct meeting
+    cdef uint32_t parties
+    cdef Span[MOST_SHARDS] spans         # of the slices of a wave: who comes late finds them though another wave has begun
 
-    def __cinit__(self, int parties):
+    def __cinit__(self, uint32_t parties):
+        self.parties = parties
         make_gate(&self.meeting, parties)
 
     def meet(self):
@@ -423,64 +436,70 @@ def typed_rows(
 
 def earliest(Wave wave not None):
     """Time of a wave that is not empty."""
-    cdef Span span
+    cdef Span span = no_span()
+    cdef uint32_t row
     with nogil:
-        span = span_of(wave.packets, 0, wave.size)
+        for row in range(wave.size):
+            extend(&span, wave.packets[row].time, 0)
     return span.earliest
 
 
 def set_off(
-    Tables tables not None, list ledgers not None, list mine not None, list posts not None, list waitings not None,
-    list desks not None, Wave wave not None, const uint8_t[::1] homes not None, uint8_t[::1] rides not None, uint32_t number,
-    uint64_t since, bint caching, bint wants_born, Gate gate,
+    Tables tables not None, list ledgers not None, list mine not None, list waitings not None, list desks not None,
+    Wave wave not None, const uint8_t[::1] homes not None, uint8_t[::1] rides not None, uint32_t number, uint64_t since,
+    bint caching, bint wants_born, Gate gate,
 ):
-    """How a wave sets off (stages/muster.pxd) as far as shards ``mine`` go; with a ``gate`` other threads do the others' part."""
+    """How a wave sets off (stages/muster.pxd). With a ``gate`` as many threads as meet there do a slice of it each, and have
+    shards in turn: ``mine`` are this one's."""
     cdef (Core*)[MOST_SHARDS] cores
-    cdef (Batch*)[MOST_SHARDS] slices
-    cdef (Batch*)[MOST_SHARDS] left
     cdef uint32_t[MOST_SHARDS] own
-    cdef uint32_t shards = len(ledgers), count = len(mine), size = wave.size, k, shard
+    cdef uint32_t shards = len(ledgers), count = len(mine), slices = gate.parties if gate is not None else 1
+    cdef uint32_t size = wave.size, k, first, last
     cdef gate_struct* meeting = &gate.meeting if gate is not None else NULL
     cdef bint even = False, met = True, unfinished = False
+    cdef Origin[MOST_SHARDS] origins
+    cdef const uint8_t* known
+    cdef uint32_t* found
+    cdef Batch* waiting
     cdef Core* core
     cdef Ledger ledger
     cdef Desk desk
     cdef Span span
-    if (size == 0 or not 0 < shards == len(posts) == len(waitings) == len(desks) <= MOST_SHARDS
-            or not 0 < count <= shards or (gate is None and count < shards)
+    if (size == 0 or not 0 < shards == len(waitings) == len(desks) <= MOST_SHARDS or not 0 < slices <= shards
             or (shards > 1 and homes.shape[0] != tables.core.fib.endpoint_count + 1)
-            or rides.shape[0] < (<Py_ssize_t>shards * size * <Py_ssize_t>sizeof(Ride) if caching and size <= MOST_EVEN else 0)):
+            or rides.shape[0] < (size * <Py_ssize_t>sizeof(Ride) if caching and size <= MOST_EVEN else 0)):
         raise ValueError("results and buffers do not fit the wave")
+    if not mine or mine != list(range(mine[0], shards, slices)) or mine[0] >= slices:
+        raise ValueError("the shards of a thread are some of all, one after the other")
     for k in range(shards):
         ledger = ledgers[k]
-        if (ledger.core.shard != k or ledger.shards > shards or ledger.routers != tables.core.fib.router_count + 1
-                or ledger.places != tables.places + 1):
+        if (ledger.core.shard != k or ledger.shards > shards or ledger.core.slices < slices
+                or ledger.routers != tables.core.fib.router_count + 1 or ledger.places != tables.places + 1):
             raise ValueError("this state belongs to another network")
-        cores[k], slices[k], left[k] = &ledger.core, (<Post?> posts[k]).batches, &(<Post?> waitings[k]).batches[k]
+        cores[k] = &ledger.core
+    first, last = slice_begins(size, mine[0], slices), slice_begins(size, mine[0] + 1, slices)
     for k in range(count):
-        shard = own[k] = mine[k]
-        if shard >= shards or (k and shard <= own[k - 1]):
-            raise ValueError("the shards of a thread are some of all, one after the other")
-        (<Post> posts[shard]).clear(sizeof(Waiting), shards, size // shards + 1, size)
-        (<Post> waitings[shard]).clear(sizeof(Waiting), shards, size, size)
-        desk = desks[shard]
+        own[k] = mine[k]
+        (<Post?> waitings[own[k]]).clear(sizeof(Waiting), shards, last - first if k == 0 else 0, size)
+        desk = desks[own[k]]
         desk.clear(size)
-        core = cores[shard]
+        core = cores[own[k]]
         core.fib, core.packets, core.results, core.headers = tables.core.fib, wave.packets, wave.results, wave.headers
         core.wave, core.caching, core.wants_born = number, caching and core.headers is NULL, wants_born
+    core, waiting, known = cores[own[0]], (<Post> waitings[own[0]]).batches, &homes[0] if shards > 1 else NULL
+    core.rides, found = <Ride*> &rides[0] if core.caching and size <= MOST_EVEN else NULL, (<Desk> desks[own[0]]).found
+    furnish(origins, cores, shards, own[0], waiting)
     with nogil:
-        for k in range(count):
-            seek(cores[own[k]], cores, shards, &homes[0] if shards > 1 else NULL, size, slices[own[k]])
+        span = seek(core, origins, known, first, last, found)
         if meeting is not NULL:
+            gate.spans[own[0]] = span
             met = pass_gate(meeting)
+            for k in range(slices if met else 0):
+                extend(&span, gate.spans[k].earliest, gate.spans[k].latest)
         if met:
-            span = span_of_all(cores, shards)
-            even = cores[own[0]].caching and is_even(&span, size, since)
-            for k in range(count):
-                core, shard = cores[own[k]], own[k]
-                core.even, core.rides = even, <Ride*> &rides[0] + <size_t>shard * size if even else NULL
-                muster(core, slices, shards, meeting is not NULL and shard & 1 and core.caching, left[shard])
-                unfinished |= left[shard].count > 0
+            even = core.even = core.caching and is_even(&span, size, since)
+            set_packets_out(core, origins, found, first, last)
+            unfinished = hand_over(origins, shards, waiting)
             if meeting is not NULL:
                 if unfinished:
                     leave_unfinished(meeting)
@@ -506,6 +525,7 @@ def pay_all(list ledgers not None, uint32_t wave):
         ledger.core.wave, ledger.core.lively, ledger.core.leg = wave, wave, AFTERWARDS
         for home in range(count):
             ledger.core.homes[home].flows = (<Ledger?> ledgers[home]).core.flows
+            ledger.core.homes[home].room = (<Ledger> ledgers[home]).core.flow_room
             ledger.core.homes[home].asides = (<Ledger> ledgers[home]).core.asides
     with nogil:
         for home in range(count):
@@ -516,7 +536,7 @@ def pay_all(list ledgers not None, uint32_t wave):
                         core = cores[cores[home].flows[number + AHEAD].flags >> FLOW_SHARD if leg else home]
                         for k in range(more.marks[leg] & MARK_COUNT):
                             ask_for_payment(core, more.touched[leg][k])
-                if not cores[home].flows[number].last.wave:
+                if not rides_of(cores[home], &cores[home].homes[home], number + 1, False).wave:
                     continue
                 more = &cores[home].asides[number]
                 for leg in range(2):
@@ -541,7 +561,7 @@ def step(
     cdef bint done
     if (not ledger.shards <= len(ledgers) == count <= MOST_SHARDS or core.shard != shard
             or desk.room < wave.size
-            or rides.shape[0] < (<Py_ssize_t>count * wave.size * <Py_ssize_t>sizeof(Ride) if even else 0)):
+            or rides.shape[0] < (wave.size * <Py_ssize_t>sizeof(Ride) if even else 0)):
         raise ValueError("results and buffers do not fit the wave")
     if (ledger.routers != tables.core.fib.router_count + 1 or ledger.places != tables.places + 1
             or ledger.objects != tables.objects + 1 or (tables.sticky and not core.sourced)):
@@ -551,8 +571,8 @@ def step(
         raise ValueError("the buffers of events and offspring are not of a size that works")
     for k in range(count):
         other = ledgers[k]
-        core.homes[k].flows, core.homes[k].asides, core.homes[k].tolls = (
-            other.core.flows, other.core.asides, other.core.tolls)
+        core.homes[k].flows, core.homes[k].room, core.homes[k].asides, core.homes[k].tolls = (
+            other.core.flows, other.core.flow_room, other.core.asides, other.core.tolls)
         batches[k] = &(<Post?> posts[k]).batches[shard]
         left += batches[k].count - batches[k].taken
         if (<Post> posts[k]).rows != wave.size or posts[k] is out:
@@ -570,9 +590,7 @@ def step(
         core.born_packets, core.born_headers, core.born = &born_packets[0], &born_headers[0], &born[0]
     core.born_count, core.born_room = born_count, born.shape[0]
     core.caching = not wants_events and core.headers is NULL
-    core.even, core.rides = even and core.caching, <Ride*> &rides[0] + <size_t>shard * wave.size if even else NULL
-    for k in range(count if even else 0):
-        core.homes[k].rides = <const Ride*> &rides[0] + <size_t>k * wave.size
+    core.even, core.rides = even and core.caching, <Ride*> &rides[0] if even else NULL
     core.desk, core.frame, core.frame_count = desk.carries, desk.frame, desk.frame_count
     core.recalls, core.recall_count, core.called, core.called_count = (
         desk.recalls, desk.recall_count, desk.called, desk.called_count)

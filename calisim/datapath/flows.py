@@ -13,16 +13,17 @@ _OCTETS, _WORDS = np.dtype(np.uint8), np.dtype(np.uint64)
 
 
 class FlowCache:
-    """``count`` flows in ``records``, what is seldom asked of them in ``asides``, what they mean to the counters in ``tolls``,
-    an open-addressing ``index`` over them; ``unsettled``: a bit for each with packets that the counters do not have yet."""
+    """Flows in ``records``, behind them copies for all ``slices`` of a wave but the first; what is seldom asked of them in
+    ``asides``, what they mean to the counters in ``tolls``, an open-addressing ``index`` over them; ``unsettled``: of each slice
+    a bit for each that has packets which the counters do not have yet."""
 
-    def __init__(self, room: int = _FIRST_ROOM) -> None:
-        self.room = room
-        self.records = zeros(room * FLOW_SIZE, _OCTETS)
+    def __init__(self, slices: int, room: int = _FIRST_ROOM) -> None:
+        self.slices, self.room = slices, room
+        self.records = zeros(slices * room * FLOW_SIZE, _OCTETS)
         self.asides = zeros(room * ASIDE_SIZE, _OCTETS)
         self.tolls = zeros(room * TOLL_SIZE, _OCTETS)
         self.index = zeros(room * INDEX_PER_FLOW, _WORDS)
-        self.unsettled = zeros(-(-room // 64), _WORDS)
+        self.unsettled = zeros(slices * -(-room // 64), _WORDS)
 
     def grown(self, count: int, more: int = 1) -> FlowCache:
         """Four times the room and so on, until there is some for so many ``more``, with the first ``count`` flows. It takes
@@ -30,10 +31,11 @@ class FlowCache:
         room = self.room
         while room < MOST and (room == self.room or room - count < more):
             room = min(4 * room, MOST)
-        other = FlowCache(room)
-        other.records[:count * FLOW_SIZE] = self.records[:count * FLOW_SIZE]
+        other = FlowCache(self.slices, room)
+        by_slice = self.slices, -1
+        other.records.reshape(by_slice)[:, :count * FLOW_SIZE] = self.records.reshape(by_slice)[:, :count * FLOW_SIZE]
         other.asides[:count * ASIDE_SIZE] = self.asides[:count * ASIDE_SIZE]
         other.tolls[:count * TOLL_SIZE] = self.tolls[:count * TOLL_SIZE]
-        other.unsettled[:len(self.unsettled)] = self.unsettled
+        other.unsettled.reshape(by_slice)[:, :len(self.unsettled) // self.slices] = self.unsettled.reshape(by_slice)
         reflow(other.records, count, other.index)
         return other

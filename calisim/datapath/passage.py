@@ -1,6 +1,7 @@
 """A wave passes through all shards of a state, leg by leg: of each leg every shard works the part at its own routers, in row
 order, and hands the packets that go on to the shards of their next routers. Shards are shared out to threads, which wait for each
-other between legs; nothing that one writes during a leg is read by another before it is over.
+other between legs; nothing that one writes during a leg is read by another before it is over. Before the first leg threads share
+out rows, in slices (``stages/muster.pxd``).
 """
 
 from __future__ import annotations
@@ -110,7 +111,7 @@ class Passage:
             return
         if len(shards) > 1:                        # nobody moves them during legs
             for part in mine:
-                part.shard.make_room_for_flows(part.shard.waiting.count(part.shard.number))
+                part.shard.make_room_for_flows(sum(post.count(part.shard.number) for post in posts))
         self._meet()
         while any(post.total for post in posts) or (leg == 2 and any(shard.desk.calls for shard in shards)):
             ledgers = [shard.ledger for shard in shards]
@@ -130,7 +131,7 @@ class Passage:
         state = self._state
         span = set_off(
             self._tables, [shard.ledger for shard in shards], [part.shard.number for part in mine],
-            [shard.rows for shard in shards], [shard.waiting for shard in shards], [shard.desk for shard in shards],
+            [shard.waiting for shard in shards], [shard.desk for shard in shards],
             self._wave, state.homes, self._rides, state.wave, state.latest, self._caching,
             self._wants_born, self._gate)
         if span is None:

@@ -81,23 +81,24 @@ def _on_sheet(count: int, dtype: np.dtype, *, blank: bool) -> np.ndarray:
 class Shard:
     """Connections (the first ones of ``records``, with an ``index`` over them), affinities (``sessions``), the flows that start
     here, and the counters of what happened here. How many there are of each the ``ledger`` knows, through which the compiled
-    code sees all of it. ``rows``, ``onward`` (in turn) and ``notes``: what it has for all shards, during a wave; ``waiting`` and
-    ``desk``: what it has for itself; ``trial``: counters that nobody reads."""
+    code sees all of it. ``waiting`` (of the slice of the wave that its thread sets off), ``onward`` (in turn) and ``notes``: what
+    it has for all shards, during a wave; ``desk``: what it has for itself; ``trial``: counters that nobody reads. ``slices``: of
+    a wave, at most."""
 
     records: np.ndarray
     ties: np.ndarray
     index: np.ndarray
     taken: np.ndarray
 
-    def __init__(self, number: int, common: Common, counters: Counters, trial: Counters) -> None:
+    def __init__(self, number: int, common: Common, counters: Counters, trial: Counters, slices: int = 1) -> None:
         self.number = number
         self._common = common
         self.counters, self.trial = counters, trial
         self._furnish(_FIRST_ROOM)
         self._lead(_on_sheet(LEAST_INDEX, _SLOTS, blank=True))
         self.sessions = zeros(LEAST_AFFINITIES, AFFINITY)             # an open-addressing table
-        self.flows = FlowCache()
-        self.rows, self.onward, self.notes, self.waiting, self.desk = Post(), (Post(), Post()), Post(), Post(), Desk()
+        self.flows = FlowCache(slices)
+        self.onward, self.notes, self.waiting, self.desk = (Post(), Post()), Post(), Post(), Desk()
         self._untidy = _FIRST_ROOM                                    # connections from which on it pays to look for dead ones
         self._bind(0, 0, 0, 0)
 
@@ -173,7 +174,7 @@ class Shard:
         """What they rest on has changed. Nothing may be owed to connections."""
         self.ledger.settle()
         connections, sessions, _, slots = self.ledger.counts
-        self.flows = FlowCache(self.flows.room)
+        self.flows = FlowCache(self.flows.slices, self.flows.room)
         self.ties[:connections * TIE_SIZE] = 0
         self.connections["wave"] &= ~np.uint32(TIED_BIT)
         self._bind(connections, sessions, 0, slots)
@@ -184,7 +185,7 @@ class Shard:
         sessions = self.ledger.counts[1]
         self._furnish(room)
         self.records[:len(connections)] = connections
-        self.flows = FlowCache(self.flows.room)
+        self.flows = FlowCache(self.flows.slices, self.flows.room)
         self._bind(len(connections), sessions, 0, 0)
         self.index_anew()
 

@@ -31,8 +31,8 @@ FLOW = np.dtype([("key", "u8", 3), ("longest", "u2"), ("shortest", "u1"), ("flag
 class Pair:
     """Two states of one network: one whose packets walk (who wants events sees every step), one with short cuts."""
 
-    def __init__(self, intent: Intent, *, offspring: bool = False) -> None:
-        self.engine, self.offspring = FastEngine(compile(intent)), offspring
+    def __init__(self, intent: Intent, *, offspring: bool = False, threads: int = 1) -> None:
+        self.engine, self.offspring, self.threads = FastEngine(compile(intent)), offspring, threads
         self.walking, self.cutting = self.engine.new_state(), self.engine.new_state()
 
     def change(self, intent: Intent) -> None:
@@ -41,7 +41,7 @@ class Pair:
 
     def forward(self, wave: np.ndarray, headers: np.ndarray | None = None) -> np.ndarray:
         walked = self.engine.forward(wave, self.walking, headers, events=True, offspring=self.offspring)
-        cut = self.engine.forward(wave, self.cutting, headers, offspring=self.offspring)
+        cut = self.engine.forward(wave, self.cutting, headers, offspring=self.offspring, threads=self.threads)
         same_rows("RESULT", cut.results, walked.results)
         if self.offspring:
             for part in ("packets", "headers", "causes"):

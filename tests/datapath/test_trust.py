@@ -484,8 +484,7 @@ def test_more_packets_may_be_recalled_than_anybody_has_reckoned_with() -> None:
 
 @pytest.mark.parametrize("row", range(6))
 def test_rides_are_taken_back_from_the_last_one_on_whoever_set_them_off(row: int) -> None:
-    """Every other thread begins with its last packet: those that die young know a connection once somebody has opened it, be it
-    in the middle of the wave."""
+    """Those that die young know a connection once somebody has opened it, be it in the middle of a slice of the wave."""
     intent = plain().build()
     crew, pair = Crew(intent), Pair(intent)
     with patch.object(passage, "_LEAST", 1):

@@ -1,5 +1,6 @@
 """Start: a packet leaves its endpoint. Everything that is wrong with it before any router has seen it is found here."""
-from libc.stdint cimport uint32_t
+from libc.stdint cimport uint8_t, uint32_t
+from libc.string cimport memset
 from calisim._vocabulary cimport *
 from calisim.datapath.stages.types cimport *
 from calisim.datapath.stages.emit cimport emit
@@ -10,7 +11,29 @@ from calisim.datapath.stages.lookup cimport neighbour, path_mtu
 from calisim.datapath.stages.verdict cimport drop, end, proceed, unknown
 
 cdef extern from "intrinsics.h":
-    ctypedef bint apart                # of a function that is not for all packets
+    ctypedef bint apart                # of a function that is not for all packets,
+    ctypedef int seldom "dead_end"     # and of one that hardly any come to
+
+
+cdef enum:
+    NOT_KNOWN = 255                  # no shard
+
+
+cdef inline void start(Core* core, Walk* w, Py_ssize_t row) noexcept nogil:
+    """A packet that has seen nothing yet."""
+    cdef const Packet* packet = &core.packets[row]
+    cdef Result* result = &core.results[row]
+    untouched(w)
+    w.id = 0
+    memset(&w.carry.trail, 0, sizeof(Trail))   # not the whole carry: what string instructions clear cannot be read for a while
+    memset(result, 0, sizeof(Result))
+    w.packet, w.result, w.carry.row, w.carry.tos = packet, result, row, packet.tos
+    w.carry.flow = w.carry.router = w.carry.sender = w.carry.class_of_dst = w.carry.class_of_src = w.carry.outer_length = 0
+    w.carry.outer_sport = w.carry.outer_dport = w.carry.outer_fragment = 0
+    w.carry.device = w.carry.encap = w.carry.outer_ttl = w.carry.outer_tos = w.carry.routed = 0
+    w.carry.trail.steady, w.carry.trail.slack, w.carry.trail.reach, w.carry.trail.home = core.caching, 0xFFFF, 0xFFFF, core.shard
+    result.src, result.dst, result.sport, result.dport = packet.src, packet.dst, packet.sport, packet.dport
+    result.ttl = packet.ttl
 
 
 cdef inline uint32_t shortest(uint32_t protocol, uint32_t fragment) noexcept nogil:
@@ -186,3 +209,23 @@ cdef inline bint admit(Core* core, Walk* w) noexcept nogil:
     w.carry.device = DEVICE_VETH
     emit(core, w, DEVICE_VETH, DIRECTION_IN, STAGE_ENDPOINT, packet.ingress, 0)
     return True
+
+
+cdef inline uint8_t home_of(const Core* core, const uint8_t* homes, uint32_t row) noexcept nogil:
+    """The shard of a packet's first router: by its endpoint (``homes``; NULL: there is one shard), and where that does not tell
+    by having it admitted on trial."""
+    cdef uint32_t ingress = core.packets[row].ingress
+    cdef uint8_t home
+    if homes is NULL:
+        return 0
+    home = homes[ingress if ingress <= core.fib.endpoint_count else 0]
+    return home if home != NOT_KNOWN and core.headers is NULL else <uint8_t>home_on_trial(core, row)
+
+
+cdef inline seldom home_on_trial(const Core* core, uint32_t row) noexcept nogil:
+    cdef Core trial = core[0]
+    cdef Walk w
+    trial.links, trial.drops, trial.verdicts = core.trial_links, core.trial_drops, core.trial_verdicts
+    trial.wants_events = trial.caching = False
+    start(&trial, &w, row)
+    return trial.shards[w.carry.router] if admit(&trial, &w) else 0

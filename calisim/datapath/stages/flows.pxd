@@ -12,11 +12,11 @@ A Flow is kept in the shard of its first router; what its second leg touches is 
 A journey that is new there leaves a Notice; a packet that has to walk there after all is taken off that shard's counters.
 """
 from libc.stdint cimport int64_t, uint8_t, uint16_t, uint32_t, uint64_t
-from libc.string cimport memcpy, memset
+from libc.string cimport memset
 from calisim._vocabulary cimport *
 from calisim.datapath.stages.types cimport *
 from calisim.datapath.stages.expiry cimport HISTORY_LAST, fabric_timeout, later, tcp_timeout, timeout, unacknowledged
-from calisim.datapath.stages.ties cimport EVEN, FLAGS_AT, TICK, look_at, mark, trust
+from calisim.datapath.stages.ties cimport EVEN, FLAGS_AT, TICK, copy_of, distrust, look_at, mark, trust
 from calisim.datapath.stages.tolls cimport count_end, enlist
 from calisim.datapath.stages.track cimport concerns, hash_of, home, inverse, led_to, same, tuple_of, unwatch
 
@@ -33,7 +33,7 @@ cdef enum:
     FLOW_SHARD = 4                   # bits from here on: in this shard
 
 cdef enum:
-    BEHIND = 24                      # packets between asking for memory and using it: more at once than a core can wait for
+    BEHIND = 24                      # packets between asking for memory and using it: no more than a core can wait for
 
 
 cdef inline Key key_of(const Packet* packet) noexcept nogil:
@@ -61,73 +61,89 @@ cdef inline bint fit(const Core* core, const Flow* f, const Packet* packet) noex
     return f.shortest <= packet.length <= f.longest and not (core.wants_born and f.flags & FLOW_COMPLAINED)
 
 
-cdef inline bint is_trusted(const Core* core, const Flow* f, const Ride* before, const Packet* packet) noexcept nogil:
-    """Nothing has to be asked: after the ride ``before`` this one its connections are alive, and nobody has done to them what
-    would make another journey of it."""
-    return core.even & f.trusted[0] & f.trusted[1] & (packet.time >> TICK < before.until)
+cdef inline bint is_trusted(const Core* core, const Flow* f, const Packet* packet) noexcept nogil:
+    """Nothing has to be asked: after the ride before this one its connections are alive, and nobody has done to them what would
+    make another journey of it."""
+    return core.even & f.trusted[0] & f.trusted[1] & (packet.time >> TICK < f.last.until)
 
 
-cdef inline uint32_t set_out(Core* core, const Waiting* found, uint32_t count, int step, Waiting* waiting) noexcept nogil:
-    """Packets whose Flows have been looked for: those that are trusted are at their end already. ``step``: 1 from each to the
-    next one; -1 from the last to the first, ``found`` and ``waiting`` being the last ones.      Sets  waiting: the others
-
-    Returns how many these are.
-    """
-    cdef int64_t size = count, i
-    cdef uint32_t left = 0
+cdef inline void set_out(
+    Core* core, Origin* origins, const uint32_t* found, uint32_t first, uint32_t last,
+) noexcept nogil:
+    """Packets of rows from ``first`` to ``last`` whose Flows have been looked for (``found``, see seek): those that are trusted
+    are at their end already.      Sets  origins: the others"""
+    cdef int64_t size = <int64_t>last - first, i
     for i in range(min(size, BEHIND)):
-        ask_for(core, &found[i * step], step)
+        ask_for(core, origins, found[i], first + <uint32_t>i)
     for i in range(size - BEHIND):
-        ask_for(core, &found[(i + BEHIND) * step], step)
-        go(core, &found[i * step], step, waiting, &left)
+        ask_for(core, origins, found[i + BEHIND], first + <uint32_t>i + BEHIND)
+        go(core, origins, found[i], first + <uint32_t>i)
     for i in range(max(0, size - BEHIND), size):
-        go(core, &found[i * step], step, waiting, &left)
-    return left
+        go(core, origins, found[i], first + <uint32_t>i)
 
 
-cdef inline built_in ask_for(const Core* core, const Waiting* found, int step) noexcept nogil:
-    """For the memory that its turn takes, and for the packet that comes then: where there is none nothing happens."""
-    if found.flow:
-        prefetch_write(&core.flows[found.flow - 1])
-        prefetch_write(&core.flows[found.flow - 1].result)
-    prefetch_read(&core.packets[found.row] + BEHIND * step)
-    prefetch_write(&core.results[found.row])
+cdef inline built_in ask_for(const Core* core, const Origin* origins, uint32_t found, uint32_t row) noexcept nogil:
+    """For the memory that a packet's turn takes."""
+    cdef const Flow* f = &origins[found & MOST_SHARDS - 1].flows[<int64_t>(found // MOST_SHARDS) - 1]
+    prefetch_write(f)                                  # where there is none nothing happens
+    prefetch_write(&f.result)
+    prefetch_write(&core.results[row])
 
 
-cdef inline built_in go(Core* core, const Waiting* found, int step, Waiting* waiting, uint32_t* left) noexcept nogil:
-    """A packet takes its short cut, if it is trusted with it; else it is one of those that wait."""
-    cdef uint32_t number = found.flow, row = found.row
+cdef inline built_in go(Core* core, Origin* origins, uint32_t found, uint32_t row) noexcept nogil:
+    """A packet takes the short cut, if it is trusted with it; else it waits."""
+    cdef Origin* origin = &origins[found & MOST_SHARDS - 1]
+    cdef uint32_t number = found // MOST_SHARDS
     cdef const Packet* packet = &core.packets[row]
     cdef Key key
-    cdef Ride* before
     cdef Flow* f
     if number:
         key = key_of(packet)
-        f = &core.flows[number - 1]
-        before = &core.rides[f.first] if step < 0 and f.stamp == core.wave else &f.last
+        f = &origin.flows[number - 1]
+        if origin.originals is not NULL and not f.trusted[0] & f.trusted[1]:
+            take_over(f, &origin.originals[number - 1])
         if not is_key(&f.key, &key) or not fit(core, f, packet):
             number = 0
-        elif is_trusted(core, f, before, packet):
-            ride(core, f, number, row, before)
-            f.first = f.first if step > 0 and f.stamp == core.wave else row
-            f.stamp = core.wave
+        elif is_trusted(core, f, packet):
+            ride(core, origin, f, number, row)
             return
-    waiting[<int64_t>left[0] * step].row, waiting[<int64_t>left[0] * step].flow = row, number
-    left[0] += 1
+    wait(origin, row, number)
 
 
-cdef inline void ride(Core* core, Flow* f, uint32_t number, uint32_t row, Ride* before) noexcept nogil:
-    """A packet takes the short cut on trust: RESULT, and what is owed for it. ``before``: where the ride before it stands, in the
-    Flow or, if there are rides after this one, in the first of these. Now it stands in this one's row, and this one there."""
+cdef inline void wait(Origin* origin, uint32_t row, uint32_t flow) noexcept nogil:
+    """A packet for whom somebody has to ask. ``flow``: 0, if it is none's."""
+    origin.waiting[origin.left].row, origin.waiting[origin.left].flow = row, flow
+    origin.left += 1
+
+
+cdef inline void take_over(Flow* f, const Flow* original) noexcept nogil:
+    """What a Flow says of packets; nobody changes it while a wave sets off. A slice's copy is not trusted when it has changed."""
+    f.key, f.longest, f.shortest, f.flags, f.reach = (
+        original.key, original.longest, original.shortest, original.flags, original.reach)
+    f.trusted, f.result = original.trusted, original.result
+
+
+cdef inline built_in copy_words(void* to, const void* source, size_t octets) noexcept nogil:
+    """Of an assignment gcc makes one for each field, of memcpy a loop that takes thirty cycles to begin."""
+    cdef size_t k
+    for k in range(octets // sizeof(uint64_t)):
+        (<uint64_t*> to)[k] = (<const uint64_t*> source)[k]
+
+
+cdef inline void ride(Core* core, const Origin* origin, Flow* f, uint32_t number, uint32_t row) noexcept nogil:
+    """A packet takes the short cut on trust: RESULT, and what is owed for it. Where the ride before it stood is now in this one's
+    row."""
     cdef const Packet* packet = &core.packets[row]
     cdef Result* result = &core.results[row]
-    memcpy(&core.rides[row], before, sizeof(Ride))
-    before.time, before.wave, before.row = packet.time, core.wave, row
-    before.until = <uint32_t>(packet.time >> TICK) + f.reach
+    copy_words(&core.rides[row], &f.last, sizeof(Ride))
+    f.last.time, f.last.wave, f.last.row = packet.time, core.wave, row
+    f.last.until = <uint32_t>(packet.time >> TICK) + f.reach
     f.last.rides += 1
-    memcpy(result, &f.result, sizeof(Result))              # of an assignment gcc makes one for each field
+    f.first = f.first if f.stamp == core.wave else row
+    f.stamp = core.wave
+    copy_words(result, &f.result, sizeof(Result))
     result.wire = f.result.wire + packet.length * (f.flags & FLOW_WIRED)
-    enlist(core, f, number, packet.length)
+    enlist(origin.unsettled, f, number, packet.length)
 
 
 cdef inline Tuple missed(const Core* core, uint32_t home_shard, uint32_t number, uint32_t leg) noexcept nogil:
@@ -217,7 +233,7 @@ cdef inline void found_to_hold(
     ``calm``."""
     cdef Flow* f = &core.homes[home_shard].flows[number - 1]
     if not calm:
-        f.trusted[leg] = False
+        distrust(core, &core.homes[home_shard], number, leg)
     elif not f.trusted[leg] and (not absent or keeps_place(core.homes[home_shard].asides[number - 1].marks[leg])
                                  or keep_place(core, home_shard, number, leg)):
         trust(core, home_shard, number, leg)
@@ -285,6 +301,7 @@ cdef inline bint first_leg(Core* core, const Carry* carry, Carry* onward, bint* 
     cdef const Aside* more = &core.asides[carry.flow - 1]
     cdef const Packet* packet = &core.packets[carry.row]
     cdef Result* result = &core.results[carry.row]
+    cdef uint32_t slice
     goes_on[0] = f.flags & FLOW_ONWARD != 0
     if not fit(core, f, packet):               # since it was looked up it may have become another journey
         return False
@@ -293,9 +310,11 @@ cdef inline bint first_leg(Core* core, const Carry* carry, Carry* onward, bint* 
         return False
     result[0] = f.result
     result.wire += packet.length if f.flags & FLOW_WIRED else 0
-    enlist(core, f, carry.flow, packet.length)
+    enlist(core.unsettled, f, carry.flow, packet.length)
     f.busy = core.wave
-    f.last.until = <uint32_t>(packet.time >> TICK) + f.reach if core.even else 0
+    for slice in range(core.slices):
+        copy_of(&core.homes[core.shard], carry.flow, slice).last.until = (
+            <uint32_t>(packet.time >> TICK) + f.reach if core.even else 0)
     if goes_on[0]:
         go_on(more, carry.row, carry.flow, core.shard, onward)
     return True
@@ -342,3 +361,4 @@ cdef inline void retreat(Core* core, const Carry* cut, Carry* carry) noexcept no
     if f.flags & FLOW_WIRED:
         core.results[row].wire += length
     f.longest = 0
+    distrust(core, &core.homes[cut.trail.home], cut.flow, 1)

@@ -1,9 +1,9 @@
 """Frames of packets: out of their endpoints, through a leg, and on to the shards of their next routers."""
 from libc.stdint cimport uint32_t
-from libc.string cimport memcpy, memset
+from libc.string cimport memcpy
 from calisim._vocabulary cimport *
 from calisim.datapath.stages.types cimport *
-from calisim.datapath.stages.admit cimport admit
+from calisim.datapath.stages.admit cimport admit, start
 from calisim.datapath.stages.exception cimport complain, hand_on
 from calisim.datapath.stages.flows cimport FLOW_SHARD, first_leg, go_on, retreat, second_leg
 from calisim.datapath.stages.glance cimport ask_for_sender, ask_for_senders_router, glance, resume
@@ -49,7 +49,7 @@ cdef inline bint walk_frames(Core* core, Batch** batches, uint32_t count, Py_ssi
         if not core.frame_count and left:
             core.frame = core.desk
             if at_endpoints:
-                left -= admit_frame(core, batches[core.shard], core.desk, &kept)
+                left -= admit_frame(core, first_of(batches), core.desk, &kept)
             else:
                 kept = collect(batches, count, core.desk, &core.frame)
                 left -= kept
@@ -115,6 +115,13 @@ cdef inline Py_ssize_t collect(Batch** batches, uint32_t count, Carry* merged, c
     for k in range(waiting):                           # once a frame: another shard's lies on the same cache line
         origins[k].taken = origins[k].count - <uint32_t>(ends[k] - next_ones[k])
     return kept
+
+
+cdef inline Batch* first_of(Batch** batches) noexcept nogil:
+    """The first in which something is left."""
+    while batches[0].taken == batches[0].count:
+        batches += 1
+    return batches[0]
 
 
 cdef inline Py_ssize_t admit_frame(Core* core, Batch* batch, Carry* onward, Py_ssize_t* kept) noexcept nogil:
@@ -234,20 +241,3 @@ cdef inline aside beget(Core* core, const Walk* w) noexcept nogil:
         hand_on(core, w)
     elif w.error and w.result.verdict == VERDICT_DROPPED:
         complain(core, w)
-
-
-cdef inline void start(Core* core, Walk* w, Py_ssize_t row) noexcept nogil:
-    """A packet that has seen nothing yet."""
-    cdef const Packet* packet = &core.packets[row]
-    cdef Result* result = &core.results[row]
-    untouched(w)
-    w.id = 0
-    memset(&w.carry.trail, 0, sizeof(Trail))   # not the whole carry: what string instructions clear cannot be read for a while
-    memset(result, 0, sizeof(Result))
-    w.packet, w.result, w.carry.row, w.carry.tos = packet, result, row, packet.tos
-    w.carry.flow = w.carry.router = w.carry.sender = w.carry.class_of_dst = w.carry.class_of_src = w.carry.outer_length = 0
-    w.carry.outer_sport = w.carry.outer_dport = w.carry.outer_fragment = 0
-    w.carry.device = w.carry.encap = w.carry.outer_ttl = w.carry.outer_tos = w.carry.routed = 0
-    w.carry.trail.steady, w.carry.trail.slack, w.carry.trail.reach, w.carry.trail.home = core.caching, 0xFFFF, 0xFFFF, core.shard
-    result.src, result.dst, result.sport, result.dport = packet.src, packet.dst, packet.sport, packet.dport
-    result.ttl = packet.ttl

@@ -100,7 +100,7 @@ struct gate { atomic_int parties, arrived, round, broken, unfinished; };
 #define take_a_breath() ((void)0)
 #endif
 
-enum { LOOKS = 200, YIELDS = 200 };
+enum { LOOKS = 200, YIELDS = 1000 };
 
 static inline void make_gate(struct gate* gate, int parties)
 {

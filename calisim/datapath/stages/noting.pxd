@@ -6,6 +6,7 @@ from calisim.datapath.stages.types cimport *
 from calisim.datapath.stages.admit cimport shortest
 from calisim.datapath.stages.flows cimport (
     FLOW_COMPLAINED, FLOW_ONWARD, FLOW_SHARD, FLOW_WIRED, hash_of_key, is_key, key_of)
+from calisim.datapath.stages.ties cimport distrust, is_ridden
 from calisim.datapath.stages.tolls cimport settle
 
 cdef extern from "intrinsics.h":
@@ -42,9 +43,10 @@ cdef inline uint32_t place_for(
             number = <uint32_t>core.flow_index[at]
             if not is_key(&core.flows[number - 1].key, key):
                 return 0                       # the index knows one of a hash
-            if core.flows[number - 1].stamp == core.wave or core.flows[number - 1].busy == core.wave:
+            if is_ridden(core, &core.homes[core.shard], number) or core.flows[number - 1].busy == core.wave:
                 return 0                       # who is under way on it may yet retreat
-            settle(core, &core.flows[number - 1], &core.tolls[number - 1])
+            settle(core, number)
+            distrust(core, &core.homes[core.shard], number, 0)
             if ties_stay(&core.asides[number - 1], first, last, leg):
                 return number
             core.flows[number - 1].longest = 0     # it still owes

@@ -84,6 +84,53 @@ cdef inline void touch(Core* core, Walk* w, const Connection* c, bint reply) noe
     trail.reach = min(trail.reach, reach_of(c))
 
 
+# ---- what slices of the wave know of a Flow ------------------------------------------------------------------
+
+cdef inline Flow* copy_of(const Home* home, uint32_t number, uint32_t slice) noexcept nogil:
+    """A slice's: of the first one it is the Flow itself."""
+    return &home.flows[slice * home.room + number - 1]
+
+
+cdef inline void distrust(const Core* core, const Home* home, uint32_t number, uint32_t leg) noexcept nogil:
+    """Nobody takes the Flow on trust until it is found to hold on its ``leg`` (0, 1)."""
+    cdef uint32_t slice
+    for slice in range(core.slices):
+        copy_of(home, number, slice).trusted[leg] = False
+
+
+cdef inline bint is_ridden(const Core* core, const Home* home, uint32_t number) noexcept nogil:
+    """In this wave packets have been trusted with the Flow."""
+    cdef uint32_t slice
+    for slice in range(core.slices):
+        if copy_of(home, number, slice).stamp == core.wave:
+            return True
+    return False
+
+
+cdef inline Ride no_rides() noexcept nogil:
+    cdef Ride rides
+    rides.time = rides.rides = rides.wave = rides.row = rides.until = 0
+    return rides
+
+
+cdef inline void add_up(Ride* rides, const Ride* ride) noexcept nogil:
+    """What is owed for the rides of several slices, one after the other: all of them, at the time of the last one."""
+    rides.rides += ride.rides
+    if ride.wave >= rides.wave:
+        rides.time, rides.wave, rides.row = ride.time, ride.wave, ride.row
+
+
+cdef inline Ride rides_of(const Core* core, const Home* home, uint32_t number, bint before) noexcept nogil:
+    """Where the rides of a Flow stand. ``before``: where they stood before this wave."""
+    cdef Ride rides = no_rides()
+    cdef const Flow* f
+    cdef uint32_t slice
+    for slice in range(core.slices):
+        f = copy_of(home, number, slice)
+        add_up(&rides, &core.rides[f.first] if before and f.stamp == core.wave else &f.last)
+    return rides
+
+
 # ---- rides that were taken too early -----------------------------------------------------------------------
 
 cdef inline void recall(Core* core, uint32_t row, uint32_t flow, uint32_t home) noexcept nogil:
@@ -128,29 +175,34 @@ cdef inline Ride second_legs(const Aside* more, const Ride* ride) noexcept nogil
     return rides
 
 
-cdef inline void take_back(Core* core, Flow* f, uint32_t number) noexcept nogil:
+cdef inline void take_back(Core* core, uint32_t number) noexcept nogil:
     """Rides after this packet's turn, which is on their first leg."""
-    cdef uint32_t row, rides
-    while f.last.wave == core.wave and f.last.row > core.row:
-        row, rides = f.last.row, f.last.rides
-        f.last = core.rides[row]
-        f.last.rides = rides - 1
-        f.packets -= 1
-        f.bytes -= core.packets[row].length
-        recall(core, row, number, core.shard)
+    cdef uint32_t slice, row
+    cdef Flow* f
+    for slice in range(core.slices):
+        f = copy_of(&core.homes[core.shard], number, slice)
+        while f.last.wave == core.wave and f.last.row > core.row:
+            row = f.last.row
+            f.last = core.rides[row]
+            f.packets -= 1
+            f.bytes -= core.packets[row].length
+            recall(core, row, number, core.shard)
 
 
-cdef inline void recall_after(Core* core, Flow* f, Aside* more, uint32_t link, int64_t row) noexcept nogil:
+cdef inline void recall_after(Core* core, Aside* more, uint32_t link, int64_t row) noexcept nogil:
     """The second legs of rides after this row, on whose leg it is."""
-    cdef Ride ride = f.last
-    cdef uint32_t count = 0
-    while ride.wave == core.wave and ride.row > row:
-        recall(core, ride.row, link >> LINK_NUMBER, link & MOST_SHARDS - 1)
-        count += 1
-        ride = core.homes[link & MOST_SHARDS - 1].rides[ride.row]
-        ride.rides = f.last.rides - count
+    cdef Ride rides = no_rides()
+    cdef const Ride* ride
+    cdef uint32_t slice, count = 0
+    for slice in range(core.slices):
+        ride = &copy_of(&core.homes[link & MOST_SHARDS - 1], link >> LINK_NUMBER, slice).last
+        while ride.wave == core.wave and ride.row > row:
+            recall(core, ride.row, link >> LINK_NUMBER, link & MOST_SHARDS - 1)
+            count += 1
+            ride = &core.rides[ride.row]
+        add_up(&rides, ride)
     if more.recalled != core.wave:
-        more.held, more.recalled = second_legs(more, &ride), core.wave
+        more.held, more.recalled = second_legs(more, &rides), core.wave
     more.direct += count
 
 
@@ -159,30 +211,32 @@ cdef inline void answer_calls(Core* core) noexcept nogil:
     cdef uint32_t i, link
     for i in range(core.called_count):
         link = core.called[i]
-        recall_after(
-            core, &core.homes[link & MOST_SHARDS - 1].flows[(link >> LINK_NUMBER) - 1],
-            &core.homes[link & MOST_SHARDS - 1].asides[(link >> LINK_NUMBER) - 1], link, -1)
+        recall_after(core, &core.homes[link & MOST_SHARDS - 1].asides[(link >> LINK_NUMBER) - 1], link, -1)
     core.called_count = 0
 
 
 cdef inline Ride due(Core* core, uint32_t link) noexcept nogil:
     """The rides that a connection must know of when this packet looks at it."""
-    cdef Flow* f = &core.homes[link & MOST_SHARDS - 1].flows[(link >> LINK_NUMBER) - 1]
-    cdef Aside* more = &core.homes[link & MOST_SHARDS - 1].asides[(link >> LINK_NUMBER) - 1]
-    cdef uint32_t leg = 1 + (link >> LINK_SLOT & 7) // TOUCHED
+    cdef const Home* home = &core.homes[link & MOST_SHARDS - 1]
+    cdef Aside* more = &home.asides[(link >> LINK_NUMBER) - 1]
+    cdef uint32_t leg = 1 + (link >> LINK_SLOT & 7) // TOUCHED, number = link >> LINK_NUMBER
+    cdef Ride rides
     if leg == 1:
         if core.leg <= 1:
-            take_back(core, f, link >> LINK_NUMBER)
-        return f.last
-    if f.stamp == core.wave and core.leg <= leg and more.recalled != core.wave:
+            take_back(core, number)
+        return rides_of(core, home, number, False)
+    if core.leg <= leg and more.recalled != core.wave and is_ridden(core, home, number):
         if core.leg == leg:
-            recall_after(core, f, more, link, core.row)
+            recall_after(core, more, link, core.row)
         else:                                          # another shard may be taking back rides: wait for it
-            more.held, more.recalled = second_legs(
-                more, &core.homes[link & MOST_SHARDS - 1].rides[f.first]), core.wave
+            rides = rides_of(core, home, number, True)
+            more.held, more.recalled = second_legs(more, &rides), core.wave
             core.called[core.called_count] = link
             core.called_count += 1
-    return more.held if more.recalled == core.wave else second_legs(more, &f.last)
+    if more.recalled == core.wave:
+        return more.held
+    rides = rides_of(core, home, number, False)
+    return second_legs(more, &rides)
 
 
 # ---- paying ------------------------------------------------------------------------------------------------
@@ -275,7 +329,7 @@ cdef inline aside look_at(Core* core, Connection* c, uint64_t time, bint stirrin
     while link:
         leg = (link >> LINK_SLOT & 7) // TOUCHED
         more = &core.homes[link & MOST_SHARDS - 1].asides[(link >> LINK_NUMBER) - 1]
-        core.homes[link & MOST_SHARDS - 1].flows[(link >> LINK_NUMBER) - 1].trusted[leg] = False
+        distrust(core, &core.homes[link & MOST_SHARDS - 1], link >> LINK_NUMBER, leg)
         link = more.next[leg][(link >> LINK_SLOT & 7) % TOUCHED]
 
 

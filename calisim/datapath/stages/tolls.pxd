@@ -12,9 +12,9 @@ cdef enum:
     HANDFUL = 64                     # flows that are settled together: the memory of each is asked for before its turn
 
 
-cdef inline void enlist(Core* core, Flow* f, uint32_t number, uint32_t length) noexcept nogil:
+cdef inline void enlist(uint64_t* unsettled, Flow* f, uint32_t number, uint32_t length) noexcept nogil:
     """A packet more for the counters."""
-    core.unsettled[number - 1 >> 6] |= <uint64_t>1 << (number - 1 & 63)
+    unsettled[number - 1 >> 6] |= <uint64_t>1 << (number - 1 & 63)
     f.packets += 1
     f.bytes += length
 
@@ -44,28 +44,40 @@ cdef inline void count_end(Core* core, const Flow* f, const Toll* toll, int64_t 
         core.drops[<size_t>f.result.where * DROP_COUNT + f.result.reason] += packets
 
 
-cdef inline void settle(Core* core, Flow* f, const Toll* toll) noexcept nogil:
+cdef inline void settle(Core* core, uint32_t number) noexcept nogil:
     """Into the counters: all packets that took the short cut since."""
+    cdef const Toll* toll = &core.tolls[number - 1]
+    cdef Flow* f
+    cdef int64_t packets = 0, octets = 0
+    cdef uint32_t slice
+    for slice in range(core.slices):
+        f = &core.flows[<size_t>slice * core.flow_room + number - 1]
+        packets += f.packets
+        octets += f.bytes
+        f.packets, f.bytes = 0, 0
+    f = &core.flows[number - 1]
     if toll.routers[1]:
-        count(core, f, toll, 0, f.packets, f.bytes)
-    count_end(core, f, toll, f.packets, f.bytes)
-    f.packets = 0
-    f.bytes = 0
+        count(core, f, toll, 0, packets, octets)
+    count_end(core, f, toll, packets, octets)
 
 
 cdef inline void settle_all(Core* core) noexcept nogil:
     """Of all Flows, in the order in which they lie."""
     cdef uint32_t[HANDFUL] numbers
-    cdef uint32_t count = 0, word
+    cdef uint32_t count = 0, word, slice
     cdef uint64_t bits
     for word in range((core.flow_count + 63) // 64):
-        bits = core.unsettled[word]
-        core.unsettled[word] = 0
+        bits = 0
+        for slice in range(core.slices):
+            bits |= core.unsettled[slice * core.unsettled_words + word]
+            core.unsettled[slice * core.unsettled_words + word] = 0
         while bits:
             numbers[count] = 64 * word + lowest_bit(bits)
-            prefetch_write(&core.flows[numbers[count]].result)
+            for slice in range(core.slices):
+                prefetch_write(&core.flows[<size_t>slice * core.flow_room + numbers[count]].result)
             prefetch_read(&core.tolls[numbers[count]])
             bits &= bits - 1
+            numbers[count] += 1
             count += 1
             if count == HANDFUL:
                 settle_some(core, numbers, count)
@@ -74,14 +86,14 @@ cdef inline void settle_all(Core* core) noexcept nogil:
 
 
 cdef inline void settle_some(Core* core, const uint32_t* numbers, uint32_t count) noexcept nogil:
-    """Of a handful of Flows, by number - 1."""
+    """Of a handful of Flows."""
     cdef uint32_t i, leg
     cdef size_t router
     for i in range(count):
         for leg in range(2):
-            router = core.tolls[numbers[i]].routers[leg]
+            router = core.tolls[numbers[i] - 1].routers[leg]
             prefetch_write(&core.links[router * DEVICE_COUNT * 4])
             prefetch_write(&core.links[router * DEVICE_COUNT * 4 + 8])
             prefetch_write(&core.links[router * DEVICE_COUNT * 4 + 16])
     for i in range(count):
-        settle(core, &core.flows[numbers[i]], &core.tolls[numbers[i]])
+        settle(core, numbers[i])

@@ -228,7 +228,7 @@ cdef struct Ride:
 
 
 # The journey of packets that are alike but for their length, time and payload: two cache lines, all that a short cut on trust
-# needs.
+# needs. In a slice's copy of it what is from ``last`` to ``first``, ``bytes`` and ``packets`` are the slice's own.
 cdef struct Flow:
     Key key
     uint16_t longest                 # lengths for which it holds: from shortest on
@@ -282,6 +282,18 @@ cdef struct Waiting:
     uint32_t flow
 
 
+# What a slice of the wave finds of a shard's flow cache, and what it leaves to the shard.
+cdef struct Origin:
+    const uint64_t* index
+    uint64_t mask
+    Flow* flows                      # the slice's copies
+    const Flow* originals            # NULL: they are the Flows themselves
+    uint64_t* unsettled
+    Waiting* waiting
+    uint64_t left                    # of these
+    uint64_t unused                  # a cache line is full: where the next one lies is computed faster
+
+
 # A packet that was trusted too early.
 cdef struct Recall:
     uint32_t row
@@ -306,10 +318,10 @@ cdef struct Batch:
 
 # A shard's flow cache: what belongs to second legs is written where these are.
 cdef struct Home:
-    Flow* flows
+    Flow* flows                      # [slice][number - 1], see stages/muster.pxd
+    size_t room                      # of a slice
     Aside* asides
     const Toll* tolls
-    const Ride* rides                # [row]
 
 
 # Packet times.
@@ -342,19 +354,21 @@ cdef struct Core:
     const Pmtu* paths                # what stacks have learnt of paths, sorted
     uint32_t path_count
     # the flow cache
-    Flow* flows                      # by number - 1
+    Flow* flows                      # by number - 1, behind them the copies of other slices than the first one
     Aside* asides
     Toll* tolls
     uint64_t* flow_index             # open addressing, tag << 32 | number
     uint64_t flow_index_mask
-    uint64_t* unsettled              # a bit for each that has packets which the counters do not have yet
+    uint64_t* unsettled              # [slice], a bit for each that has packets which the counters do not have yet
+    uint32_t unsettled_words         # of a slice
+    uint32_t slices                  # of flows
     uint32_t flow_count
     uint32_t flow_room
     bint caching                     # packets are plain and nobody wants events
     bint even                        # their times are in order as far as trust needs it (EVEN)
     uint32_t lively                  # the last wave in which short cuts were taken
     Home[MOST_SHARDS] homes          # all shards' flows
-    Ride* rides                      # [row]: its Flow's, before this packet was trusted with it (rides: one less than after it)
+    Ride* rides                      # [row]: its Flow's, before this packet was trusted with it
     Recall* recalls                  # a heap by row
     uint32_t recall_count
     uint32_t* called                 # Links whose Flows' rides of this wave are to be recalled when the second leg begins
@@ -367,7 +381,6 @@ cdef struct Core:
     const uint8_t* shards            # [router]
     uint32_t shard                   # this one
     Batch[MOST_SHARDS] out           # Carries
-    Span span                        # of the slice of the wave of which it tells where packets start
     # counters
     uint64_t* links                  # [router][device][direction][packets, bytes]
     uint64_t* drops                  # [place][reason]
