@@ -83,9 +83,10 @@ cdef inline void set_out(
 
 
 cdef inline built_in ask_for(const Core* core, const Origin* origins, uint32_t found, uint32_t row) noexcept nogil:
-    """For the memory that a packet's turn takes."""
+    """For the memory that a packet's turn takes, and for the packet that comes then: where there is none nothing happens."""
     cdef const Flow* f = &origins[found & MOST_SHARDS - 1].flows[<int64_t>(found // MOST_SHARDS) - 1]
-    prefetch_write(f)                                  # where there is none nothing happens
+    prefetch_read(&core.packets[row + BEHIND])
+    prefetch_write(f)
     prefetch_write(&f.result)
     prefetch_write(&core.results[row])
 
