@@ -498,7 +498,7 @@ def set_off(
                 extend(&span, gate.spans[k].earliest, gate.spans[k].latest)
         if met:
             even = core.even = core.caching and is_even(&span, size, since)
-            set_packets_out(core, origins, found, first, last)
+            set_packets_out(core, origins, found, first, last, shards == 1)
             unfinished = hand_over(origins, shards, waiting)
             if meeting is not NULL:
                 if unfinished:

@@ -12,7 +12,7 @@ A Flow is kept in the shard of its first router; what its second leg touches is 
 A journey that is new there leaves a Notice; a packet that has to walk there after all is taken off that shard's counters.
 """
 from libc.stdint cimport int64_t, uint8_t, uint16_t, uint32_t, uint64_t
-from libc.string cimport memset
+from libc.string cimport memcpy, memset
 from calisim._vocabulary cimport *
 from calisim.datapath.stages.types cimport *
 from calisim.datapath.stages.expiry cimport HISTORY_LAST, fabric_timeout, later, tcp_timeout, timeout, unacknowledged
@@ -68,32 +68,43 @@ cdef inline bint is_trusted(const Core* core, const Flow* f, const Packet* packe
 
 
 cdef inline void set_out(
-    Core* core, Origin* origins, const uint32_t* found, uint32_t first, uint32_t last,
+    Core* core, Origin* origins, const uint32_t* found, uint32_t first, uint32_t last, bint alone,
 ) noexcept nogil:
     """Packets of rows from ``first`` to ``last`` whose Flows have been looked for (``found``, see seek): those that are trusted
-    are at their end already.      Sets  origins: the others"""
+    are at their end already. ``alone``: there is one shard.      Sets  origins: the others"""
+    if alone:
+        set_each_out(core, origins, found, first, last, True)          # compiled on its own: it asks less
+    else:
+        set_each_out(core, origins, found, first, last, False)
+
+
+cdef inline built_in set_each_out(
+    Core* core, Origin* origins, const uint32_t* found, uint32_t first, uint32_t last, bint alone,
+) noexcept nogil:
     cdef int64_t size = <int64_t>last - first, i
     for i in range(min(size, BEHIND)):
-        ask_for(core, origins, found[i], first + <uint32_t>i)
+        ask_for(core, origins, found[i], first + <uint32_t>i, alone)
     for i in range(size - BEHIND):
-        ask_for(core, origins, found[i + BEHIND], first + <uint32_t>i + BEHIND)
-        go(core, origins, found[i], first + <uint32_t>i)
+        ask_for(core, origins, found[i + BEHIND], first + <uint32_t>i + BEHIND, alone)
+        go(core, origins, found[i], first + <uint32_t>i, alone)
     for i in range(max(0, size - BEHIND), size):
-        go(core, origins, found[i], first + <uint32_t>i)
+        go(core, origins, found[i], first + <uint32_t>i, alone)
 
 
-cdef inline built_in ask_for(const Core* core, const Origin* origins, uint32_t found, uint32_t row) noexcept nogil:
+cdef inline built_in ask_for(
+    const Core* core, const Origin* origins, uint32_t found, uint32_t row, bint alone,
+) noexcept nogil:
     """For the memory that a packet's turn takes, and for the packet that comes then: where there is none nothing happens."""
-    cdef const Flow* f = &origins[found & MOST_SHARDS - 1].flows[<int64_t>(found // MOST_SHARDS) - 1]
+    cdef const Flow* f = &origins[0 if alone else found & MOST_SHARDS - 1].flows[<int64_t>(found // MOST_SHARDS) - 1]
     prefetch_read(&core.packets[row + BEHIND])
     prefetch_write(f)
     prefetch_write(&f.result)
     prefetch_write(&core.results[row])
 
 
-cdef inline built_in go(Core* core, Origin* origins, uint32_t found, uint32_t row) noexcept nogil:
+cdef inline built_in go(Core* core, Origin* origins, uint32_t found, uint32_t row, bint alone) noexcept nogil:
     """A packet takes the short cut, if it is trusted with it; else it waits."""
-    cdef Origin* origin = &origins[found & MOST_SHARDS - 1]
+    cdef Origin* origin = &origins[0 if alone else found & MOST_SHARDS - 1]
     cdef uint32_t number = found // MOST_SHARDS
     cdef const Packet* packet = &core.packets[row]
     cdef Key key
@@ -101,7 +112,7 @@ cdef inline built_in go(Core* core, Origin* origins, uint32_t found, uint32_t ro
     if number:
         key = key_of(packet)
         f = &origin.flows[number - 1]
-        if origin.originals is not NULL and not f.trusted[0] & f.trusted[1]:
+        if not alone and origin.originals is not NULL and not f.trusted[0] & f.trusted[1]:
             take_over(f, &origin.originals[number - 1])
         if not is_key(&f.key, &key) or not fit(core, f, packet):
             number = 0
@@ -124,25 +135,18 @@ cdef inline void take_over(Flow* f, const Flow* original) noexcept nogil:
     f.trusted, f.result = original.trusted, original.result
 
 
-cdef inline built_in copy_words(void* to, const void* source, size_t octets) noexcept nogil:
-    """Of an assignment gcc makes one for each field, of memcpy a loop that takes thirty cycles to begin."""
-    cdef size_t k
-    for k in range(octets // sizeof(uint64_t)):
-        (<uint64_t*> to)[k] = (<const uint64_t*> source)[k]
-
-
 cdef inline void ride(Core* core, const Origin* origin, Flow* f, uint32_t number, uint32_t row) noexcept nogil:
     """A packet takes the short cut on trust: RESULT, and what is owed for it. Where the ride before it stood is now in this one's
     row."""
     cdef const Packet* packet = &core.packets[row]
     cdef Result* result = &core.results[row]
-    copy_words(&core.rides[row], &f.last, sizeof(Ride))
+    memcpy(&core.rides[row], &f.last, sizeof(Ride))        # of an assignment gcc makes one for each field
     f.last.time, f.last.wave, f.last.row = packet.time, core.wave, row
     f.last.until = <uint32_t>(packet.time >> TICK) + f.reach
     f.last.rides += 1
     f.first = f.first if f.stamp == core.wave else row
     f.stamp = core.wave
-    copy_words(result, &f.result, sizeof(Result))
+    memcpy(result, &f.result, sizeof(Result))
     result.wire = f.result.wire + packet.length * (f.flags & FLOW_WIRED)
     enlist(origin.unsettled, f, number, packet.length)
 
