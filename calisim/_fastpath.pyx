@@ -456,7 +456,7 @@ def set_off(
     cdef uint32_t shards = len(ledgers), count = len(mine), slices = gate.parties if gate is not None else 1
     cdef uint32_t size = wave.size, k, first, last
     cdef gate_struct* meeting = &gate.meeting if gate is not None else NULL
-    cdef bint even = False, met = True, unfinished = False
+    cdef bint even = False, met = True, unfinished = False, flows
     cdef Origin[MOST_SHARDS] origins
     cdef const uint8_t* known
     cdef uint32_t* found
@@ -488,9 +488,9 @@ def set_off(
         core.wave, core.caching, core.wants_born = number, caching and core.headers is NULL, wants_born
     core, waiting, known = cores[own[0]], (<Post> waitings[own[0]]).batches, &homes[0] if shards > 1 else NULL
     core.rides, found = <Ride*> &rides[0] if core.caching and size <= MOST_EVEN else NULL, (<Desk> desks[own[0]]).found
-    furnish(origins, cores, shards, own[0], waiting)
+    flows = furnish(origins, cores, shards, own[0], waiting)
     with nogil:
-        span = seek(core, origins, known, first, last, found)
+        span = seek(core, origins, known, first, last, flows, found)
         if meeting is not NULL:
             gate.spans[own[0]] = span
             met = pass_gate(meeting)

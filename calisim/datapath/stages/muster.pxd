@@ -55,10 +55,10 @@ cdef inline bint is_even(const Span* span, uint32_t size, uint64_t since) noexce
             and span.latest - span.earliest <= EVEN * <uint64_t>1000000000)
 
 
-cdef inline void furnish(Origin* origins, Core** cores, uint32_t shards, uint32_t slice, const Batch* waiting) noexcept nogil:
-    """Sets  origins: what a slice finds of all shards"""
+cdef inline bint furnish(Origin* origins, Core** cores, uint32_t shards, uint32_t slice, const Batch* waiting) noexcept nogil:
+    """There are Flows to be looked for.      Sets  origins: what a slice finds of all shards"""
     cdef Origin* origin
-    cdef uint32_t k
+    cdef uint32_t flows = 0, k
     for k in range(shards):
         origin = &origins[k]
         origin.index, origin.mask = cores[k].flow_index, cores[k].flow_index_mask
@@ -66,18 +66,21 @@ cdef inline void furnish(Origin* origins, Core** cores, uint32_t shards, uint32_
         origin.originals = cores[k].flows if slice else NULL
         origin.unsettled = cores[k].unsettled + <size_t>slice * cores[k].unsettled_words
         origin.waiting, origin.left = <Waiting*> waiting[k].first, 0
+        flows |= cores[k].flow_count
+    return flows > 0
 
 
 cdef inline Span seek(
-    const Core* core, const Origin* origins, const uint8_t* homes, uint32_t first, uint32_t last, uint32_t* found,
+    const Core* core, const Origin* origins, const uint8_t* homes, uint32_t first, uint32_t last, bint flows, uint32_t* found,
 ) noexcept nogil:
-    """Packets of a slice, from ``first`` to ``last``, look for their Flows. Returns their span. ``homes``: see home_of.
+    """Packets of a slice, from ``first`` to ``last``, look for their Flows. Returns their span. ``homes``: see home_of;
+    ``flows``: whether there are any.
 
     Sets  found, of each: the number of its Flow, 0 where there is none, and in the lowest bits the shard where it starts
     """
     cdef Span span = no_span()
     cdef uint32_t row
-    if not core.caching:
+    if not (core.caching and flows):
         for row in range(first, last):
             extend(&span, core.packets[row].time, core.packets[row].time)
             found[row - first] = home_of(core, homes, row)
