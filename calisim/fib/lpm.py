@@ -51,7 +51,8 @@ class Intervals:
 
 
 def build(starts: np.ndarray, classes: np.ndarray) -> np.ndarray:
-    """The table for intervals that begin at ``starts`` (ascending, the first is 0) and have these classes."""
+    """The table for intervals that begin at ``starts`` (ascending, the first is 0) and have these classes (integers of any
+    kind)."""
     wide, deep = _mixed(starts, _WIDE), _mixed(starts, _DEEP)
     spanning = -(-starts >> _WIDE) < np.append(starts[1:], 1 << 32) >> _WIDE      # intervals that hold whole /16s
     shared, which = numbered(classes[spanning])
@@ -61,7 +62,8 @@ def build(starts: np.ndarray, classes: np.ndarray) -> np.ndarray:
     whole[:] = np.repeat(shared, BRANCH)
     places = np.zeros(len(starts), np.int64)
     places[spanning] = ROOT + BRANCH * (wide + which)
-    _loops.fill(root, branches, leaves, starts, classes, places, ROOT, DEEPER | len(table) - len(leaves), _WIDE, _DEEP)
+    _loops.fill(root, branches, leaves, starts, classes.astype(np.int64, copy=False), places, ROOT,
+                DEEPER | len(table) - len(leaves), _WIDE, _DEEP)
     return table
 
 

@@ -107,3 +107,9 @@ def test_size_edges() -> None:
     assert len(table_of([Prefix(0x0A000000, 17)])) == root + 2 * branch
     assert len(table_of([Prefix(0x0A000000, 26), Prefix(0x0A000040, 26)])) == root + 2 * branch    # blocks need no leaf
     assert len(table_of([Prefix(0x0A000000, 27), Prefix(0x0A000008, 32)])) == root + 2 * branch + leaf
+
+
+def test_classes_may_be_integers_of_any_kind() -> None:
+    intervals = lpm.Intervals([Prefix(0x0A000000, 8), Prefix(0x0A010000, 26)])
+    wide = lpm.build(intervals.starts, intervals.matches + 1)
+    assert np.array_equal(wide, lpm.build(intervals.starts, (intervals.matches + 1).astype(np.uint32)))
