@@ -147,7 +147,8 @@ class Shard:
         return moved
 
     def grow(self, earliest: int) -> None:
-        """Make room for one frame more of whatever lacks it. Connections stay where they are."""
+        """Make room for one frame more of whatever lacks it but flows: during a leg others write to these. Connections stay where
+        they are."""
         connections, sessions, flows, slots = self.ledger.counts
         if len(self.records) - connections < CONNECTION_ROOM:
             known, ties = self.records.view(np.uint8)[:connections * CONNECTION.itemsize], self.ties[:connections * TIE_SIZE]
@@ -159,12 +160,10 @@ class Shard:
             self._lead(wider)              # what searches knew is looked up anew
         if sessions > len(self.sessions) // 2:
             sessions = self._seat(self.sessions[self.sessions["expires"] > earliest])
-        if self.flows.room - flows < FRAME and self.flows.room < MOST:
-            self.flows = self.flows.grown(flows)
         self._bind(connections, sessions, flows, slots)
 
     def make_room_for_flows(self, count: int) -> None:
-        """So many more, if there may be."""
+        """So many more, if there may be. Nobody else may hold the flows."""
         connections, sessions, flows, slots = self.ledger.counts
         if self.flows.room - flows < count and self.flows.room < MOST:
             self.flows = self.flows.grown(flows, count)

@@ -11,7 +11,7 @@ import pytest
 from calisim.control.intent import Intent
 from calisim.datapath import passage
 from calisim.traffic.batch import ACK, FIN, RST
-from tests.datapath.test_flows import FLOW, Pair, plain, sent
+from tests.datapath.test_flows import FLOW, Pair, at, plain, sent
 from tests.datapath.test_threads import fresh, pods_of
 from tests.datapath.test_trust import BACK
 from tests.generators import SECOND
@@ -42,6 +42,13 @@ def acquainted(intent: Intent, **fields: Any) -> Pair:
 def everywhere(*packets: np.ndarray) -> np.ndarray:
     """In each slice twice."""
     return np.concatenate([*packets] * 2 * SLICES)
+
+
+def varied(packet: np.ndarray, count: int) -> np.ndarray:
+    """As many from different ports."""
+    wave = np.repeat(packet, count)
+    wave["sport"] = 5000 + np.arange(count)
+    return wave
 
 
 def late(intent: Intent, *packets: np.ndarray) -> np.ndarray:
@@ -130,6 +137,25 @@ def test_flows_may_grow_while_slices_have_packets_that_the_counters_do_not() -> 
     for _ in range(2):
         pair.forward(np.concatenate([everywhere(sent(intent, 5)), crowd, everywhere(sent(intent, 5))]))
     assert max(shard.flows.room for shard in pair.cutting.shards) > room
+    pair.compare()
+
+
+@pytest.mark.parametrize("back", [False, True])
+def test_flows_stay_where_they_are_during_a_leg_whatever_grows(back: bool) -> None:
+    """On the second leg others write to them. Connections come in from the other shard while there is hardly room for flows."""
+    intent = plain().build()
+    pair = Pair(intent, threads=2)
+    one, other = (BACK, {}) if back else ({}, BACK)
+    known = sent(intent, 1, **one)
+    pair.forward(np.concatenate([known, sent(intent, 1, **other)] * 2))
+    pair.threads = 1                                  # one shard after the other
+    pair.forward(varied(sent(intent, 2, **{**one, "ttl": 1}), 200))
+    rooms = [len(shard.records) for shard in pair.cutting.shards]
+    pair.forward(np.concatenate([varied(sent(intent, 3, **other), 1400), at(3, known)]))
+    assert all(len(shard.records) > room for shard, room in zip(pair.cutting.shards, rooms, strict=True))
+    pair.forward(at(4, known))
+    assert waiting(pair) == 0                         # it has not been forgotten that the flow was found to hold
+    pair.forward(np.concatenate([sent(intent, 25, **{**one, "tos": 8}), at(25, known)]))
     pair.compare()
 
 
