@@ -182,11 +182,11 @@ class Shard:
             self.flows = self.flows.grown(flows, count)
             self._bind(connections, sessions, flows, slots)
 
-    def forget_flows(self) -> None:
-        """What they rest on has changed. Nothing may be owed to connections."""
+    def forget_flows(self, blank: FlowCache) -> None:
+        """What they rest on has changed: from now on they are in ``blank``. Nothing may be owed to connections."""
         self.ledger.settle()
         connections, sessions, _, slots = self.ledger.counts
-        self.flows = FlowCache(self.flows.slices, self.flows.room)
+        self.flows = blank
         self.ties[:connections * TIE_SIZE] = 0
         self.connections["wave"] &= ~np.uint32(TIED_BIT)
         self._bind(connections, sessions, 0, slots)
@@ -198,7 +198,7 @@ class Shard:
         with self._all_or_nothing():
             self._furnish(room)
             self.records[:len(connections)] = connections
-            self.flows = FlowCache(self.flows.slices, self.flows.room)
+            self.flows = self.flows.blank()
             self._bind(len(connections), sessions, 0, 0)
             self.index_anew()
 

@@ -10,6 +10,7 @@ import pytest
 
 from calisim.control.intent import Intent
 from calisim.datapath import passage
+from calisim.datapath.flows import FlowCache
 from calisim.traffic.batch import ACK, FIN, RST
 from tests.datapath.test_flows import FLOW, Pair, at, plain, sent
 from tests.datapath.test_threads import fresh, pods_of
@@ -170,4 +171,32 @@ def test_a_wave_is_uneven_for_all_slices(row: int, second: int) -> None:
     for again in (wave, np.concatenate([sent(intent, max(second, 5) + 1)] * 6)):
         pair.forward(again)
         assert waiting(pair) == 6
+    pair.compare()
+
+
+@pytest.mark.parametrize("fails", range(SLICES))
+def test_flows_are_forgotten_by_all_shards_or_by_none(fails: int) -> None:
+    """There is no memory for one shard's new cache. Links of a shard lead to flows of others."""
+    intent = plain().build()
+    pair = acquainted(intent)
+    rooms = [FlowCache(SLICES) for _ in range(fails)]
+    with patch("calisim.datapath.flows.FlowCache", side_effect=[*rooms, MemoryError]), pytest.raises(MemoryError):
+        pair.cutting.learn([(1, 2, 600, SECOND)])
+    pair.forward(everywhere(sent(intent, 5), sent(intent, 5, **BACK)))
+    assert waiting(pair) == 0
+    pair.forward(everywhere(sent(intent, 6, tos=8), sent(intent, 6, **BACK, tos=8)))
+    pair.compare()
+
+
+def test_a_shard_that_cannot_be_tidied_leaves_no_other_ones_flows_behind() -> None:
+    """Whose connections have moved."""
+    intent = plain().build()
+    pair = acquainted(intent)
+    for shard in pair.cutting.shards:
+        shard._untidy = 0
+    last = pair.cutting.shards[-1]
+    with patch.object(last, "tidy", side_effect=MemoryError), pytest.raises(MemoryError):
+        pair.cutting.tidy(0)
+    assert pair.cutting.counts[2] == 0
+    pair.forward(everywhere(sent(intent, 5), sent(intent, 5, **BACK)))
     pair.compare()
