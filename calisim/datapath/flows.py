@@ -25,7 +25,11 @@ class FlowCache:
         self.index = zeros(room * INDEX_PER_FLOW, _WORDS)
         self.unsettled = zeros(slices * -(-room // 64), _WORDS)
 
-    def grown(self, count: int, more: int = 1) -> FlowCache:
+    def blank(self) -> FlowCache:
+        """Another one of this size."""
+        return FlowCache(self.slices, self.room)
+
+    def grown(self, count: int, more: int) -> FlowCache:
         """Four times the room and so on, until there is some for so many ``more``, with the first ``count`` flows. It takes
         memory as it is written."""
         room = self.room

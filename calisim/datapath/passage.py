@@ -123,7 +123,7 @@ class Passage:
         if len(shards) > 1:
             for part in mine:
                 while not enter(part.shard.ledger, [shard.notes for shard in shards], part.shard.flows.room < MOST):
-                    part.shard.grow(self._earliest)
+                    part.shard.make_room_for_flows(1)
             self._meet()
 
     def _set_off(self, mine: list[_Part], shards: list[Shard]) -> bool:
@@ -156,6 +156,8 @@ class Passage:
             if done:
                 break
             shard.grow(self._earliest)
+            if len(posts) == 1:
+                shard.make_room_for_flows(FRAME)
             out.make_room(CARRY_SIZE)
             journal.make_room(EVENT_ROOM)
             nursery.make_room(FRAME)

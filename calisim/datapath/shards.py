@@ -4,6 +4,8 @@ time. Rooms grow here, never in the compiled code.
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import Self
 
@@ -111,6 +113,16 @@ class Shard:
             cache.index, cache.unsettled, flows, slots, common.shards, self.number, common.sourced, self.trial.links,
             self.trial.drops, self.trial.verdicts)
 
+    @contextmanager
+    def _all_or_nothing(self) -> Iterator[None]:
+        """Whoever cannot have all new arrays keeps the old ones: they are those of the ledger."""
+        before = dict(vars(self))
+        try:
+            yield
+        except BaseException:
+            vars(self).update(before)
+            raise
+
     @property
     def connections(self) -> np.ndarray:
         """Dead ones, too."""
@@ -147,34 +159,34 @@ class Shard:
         return moved
 
     def grow(self, earliest: int) -> None:
-        """Make room for one frame more of whatever lacks it. Connections stay where they are."""
+        """Make room for one frame more of whatever lacks it but flows: during a leg others write to these. Connections stay where
+        they are."""
         connections, sessions, flows, slots = self.ledger.counts
-        if len(self.records) - connections < CONNECTION_ROOM:
-            known, ties = self.records.view(np.uint8)[:connections * CONNECTION.itemsize], self.ties[:connections * TIE_SIZE]
-            self._furnish(_more(len(self.records)))
-            self.records.view(np.uint8)[:len(known)], self.ties[:len(ties)] = known, ties
-        if slots > len(self.index) // 8 * 5:
-            wider = _on_sheet(_GROWTH * len(self.index), _SLOTS, blank=True)
-            widen(self.index, wider)
-            self._lead(wider)              # what searches knew is looked up anew
-        if sessions > len(self.sessions) // 2:
-            sessions = self._seat(self.sessions[self.sessions["expires"] > earliest])
-        if self.flows.room - flows < FRAME and self.flows.room < MOST:
-            self.flows = self.flows.grown(flows)
-        self._bind(connections, sessions, flows, slots)
+        with self._all_or_nothing():
+            if len(self.records) - connections < CONNECTION_ROOM:
+                known, ties = self.records.view(np.uint8)[:connections * CONNECTION.itemsize], self.ties[:connections * TIE_SIZE]
+                self._furnish(_more(len(self.records)))
+                self.records.view(np.uint8)[:len(known)], self.ties[:len(ties)] = known, ties
+            if slots > len(self.index) // 8 * 5:
+                wider = _on_sheet(_GROWTH * len(self.index), _SLOTS, blank=True)
+                widen(self.index, wider)
+                self._lead(wider)              # what searches knew is looked up anew
+            if sessions > len(self.sessions) // 2:
+                sessions = self._seat(self.sessions[self.sessions["expires"] > earliest])
+            self._bind(connections, sessions, flows, slots)
 
     def make_room_for_flows(self, count: int) -> None:
-        """So many more, if there may be."""
+        """So many more, if there may be. Nobody else may hold the flows."""
         connections, sessions, flows, slots = self.ledger.counts
         if self.flows.room - flows < count and self.flows.room < MOST:
             self.flows = self.flows.grown(flows, count)
             self._bind(connections, sessions, flows, slots)
 
-    def forget_flows(self) -> None:
-        """What they rest on has changed. Nothing may be owed to connections."""
+    def forget_flows(self, blank: FlowCache) -> None:
+        """What they rest on has changed: from now on they are in ``blank``. Nothing may be owed to connections."""
         self.ledger.settle()
         connections, sessions, _, slots = self.ledger.counts
-        self.flows = FlowCache(self.flows.slices, self.flows.room)
+        self.flows = blank
         self.ties[:connections * TIE_SIZE] = 0
         self.connections["wave"] &= ~np.uint32(TIED_BIT)
         self._bind(connections, sessions, 0, slots)
@@ -183,11 +195,12 @@ class Shard:
         """These connections instead of all others, in a table of their own; flows are forgotten."""
         self.ledger.settle()
         sessions = self.ledger.counts[1]
-        self._furnish(room)
-        self.records[:len(connections)] = connections
-        self.flows = FlowCache(self.flows.slices, self.flows.room)
-        self._bind(len(connections), sessions, 0, 0)
-        self.index_anew()
+        with self._all_or_nothing():
+            self._furnish(room)
+            self.records[:len(connections)] = connections
+            self.flows = self.flows.blank()
+            self._bind(len(connections), sessions, 0, 0)
+            self.index_anew()
 
     def index_anew(self) -> None:
         """Over the same connections, by their sources, too, if these may be asked for. No flow may be known."""

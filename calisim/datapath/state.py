@@ -208,14 +208,18 @@ class State:
         untidy = [shard for shard in self.shards if shard.untidy]
         if untidy:
             self._pay()
-            moved = [shard.tidy(earliest) for shard in untidy]
-            if any(moved):
-                self._forget_flows()
+            moved = untidy                         # or who knows
+            try:
+                moved = [shard for shard in untidy if shard.tidy(earliest)]
+            finally:
+                if moved:
+                    self._forget_flows()
 
     def _forget_flows(self) -> None:
+        """All shards at once: a Link to a Flow that is another one by now might lead to itself."""
         self._pay()
-        for shard in self.shards:
-            shard.forget_flows()
+        for shard, blank in [(shard, shard.flows.blank()) for shard in self.shards]:
+            shard.forget_flows(blank)
 
     def fit(self, image: FibImage) -> None:
         """Take on the routers and places of another image: what is kept by router follows its key, new routers begin at 0.

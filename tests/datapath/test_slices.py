@@ -10,8 +10,9 @@ import pytest
 
 from calisim.control.intent import Intent
 from calisim.datapath import passage
+from calisim.datapath.flows import FlowCache
 from calisim.traffic.batch import ACK, FIN, RST
-from tests.datapath.test_flows import FLOW, Pair, plain, sent
+from tests.datapath.test_flows import FLOW, Pair, at, plain, sent
 from tests.datapath.test_threads import fresh, pods_of
 from tests.datapath.test_trust import BACK
 from tests.generators import SECOND
@@ -42,6 +43,13 @@ def acquainted(intent: Intent, **fields: Any) -> Pair:
 def everywhere(*packets: np.ndarray) -> np.ndarray:
     """In each slice twice."""
     return np.concatenate([*packets] * 2 * SLICES)
+
+
+def varied(packet: np.ndarray, count: int) -> np.ndarray:
+    """As many from different ports."""
+    wave = np.repeat(packet, count)
+    wave["sport"] = 5000 + np.arange(count)
+    return wave
 
 
 def late(intent: Intent, *packets: np.ndarray) -> np.ndarray:
@@ -133,6 +141,25 @@ def test_flows_may_grow_while_slices_have_packets_that_the_counters_do_not() -> 
     pair.compare()
 
 
+@pytest.mark.parametrize("back", [False, True])
+def test_flows_stay_where_they_are_during_a_leg_whatever_grows(back: bool) -> None:
+    """On the second leg others write to them. Connections come in from the other shard while there is hardly room for flows."""
+    intent = plain().build()
+    pair = Pair(intent, threads=2)
+    one, other = (BACK, {}) if back else ({}, BACK)
+    known = sent(intent, 1, **one)
+    pair.forward(np.concatenate([known, sent(intent, 1, **other)] * 2))
+    pair.threads = 1                                  # one shard after the other
+    pair.forward(varied(sent(intent, 2, **{**one, "ttl": 1}), 200))
+    rooms = [len(shard.records) for shard in pair.cutting.shards]
+    pair.forward(np.concatenate([varied(sent(intent, 3, **other), 1400), at(3, known)]))
+    assert all(len(shard.records) > room for shard, room in zip(pair.cutting.shards, rooms, strict=True))
+    pair.forward(at(4, known))
+    assert waiting(pair) == 0                         # it has not been forgotten that the flow was found to hold
+    pair.forward(np.concatenate([sent(intent, 25, **{**one, "tos": 8}), at(25, known)]))
+    pair.compare()
+
+
 @pytest.mark.parametrize("second", [1, 40])
 @pytest.mark.parametrize("row", [0, 3, 5])
 def test_a_wave_is_uneven_for_all_slices(row: int, second: int) -> None:
@@ -144,4 +171,32 @@ def test_a_wave_is_uneven_for_all_slices(row: int, second: int) -> None:
     for again in (wave, np.concatenate([sent(intent, max(second, 5) + 1)] * 6)):
         pair.forward(again)
         assert waiting(pair) == 6
+    pair.compare()
+
+
+@pytest.mark.parametrize("fails", range(SLICES))
+def test_flows_are_forgotten_by_all_shards_or_by_none(fails: int) -> None:
+    """There is no memory for one shard's new cache. Links of a shard lead to flows of others."""
+    intent = plain().build()
+    pair = acquainted(intent)
+    rooms = [FlowCache(SLICES) for _ in range(fails)]
+    with patch("calisim.datapath.flows.FlowCache", side_effect=[*rooms, MemoryError]), pytest.raises(MemoryError):
+        pair.cutting.learn([(1, 2, 600, SECOND)])
+    pair.forward(everywhere(sent(intent, 5), sent(intent, 5, **BACK)))
+    assert waiting(pair) == 0
+    pair.forward(everywhere(sent(intent, 6, tos=8), sent(intent, 6, **BACK, tos=8)))
+    pair.compare()
+
+
+def test_a_shard_that_cannot_be_tidied_leaves_no_other_ones_flows_behind() -> None:
+    """Whose connections have moved."""
+    intent = plain().build()
+    pair = acquainted(intent)
+    for shard in pair.cutting.shards:
+        shard._untidy = 0
+    last = pair.cutting.shards[-1]
+    with patch.object(last, "tidy", side_effect=MemoryError), pytest.raises(MemoryError):
+        pair.cutting.tidy(0)
+    assert pair.cutting.counts[2] == 0
+    pair.forward(everywhere(sent(intent, 5), sent(intent, 5, **BACK)))
     pair.compare()

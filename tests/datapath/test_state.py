@@ -1,5 +1,7 @@
 """Tables of the compiled engine's state that have grown or been tidied still lead to everything that they led to before."""
 
+from unittest.mock import patch
+
 import numpy as np
 import pytest
 
@@ -140,3 +142,22 @@ def test_counters_and_connections_go_on_with_other_tables(nodes: int, threads: i
     np.testing.assert_array_equal(state.verdicts - verdicts, apart.verdicts)
     np.testing.assert_array_equal(state.hits, apart.hits)
     assert len(state.links) == routers + nodes
+
+
+@pytest.mark.parametrize("change", ["grow", "tidy"])
+def test_a_table_for_which_there_is_no_memory_leaves_the_old_one_as_it_was(change: str) -> None:
+    intent = three_zones(pods=1).build()
+    engine = FastEngine(compile(intent))
+    state = engine.new_state()
+    wave = datagrams(intent, SECOND)[:1000]
+    engine.forward(wave[:700], state)
+    before = state.connections()
+    with patch("calisim.datapath.shards.zeros", side_effect=MemoryError), pytest.raises(MemoryError):
+        if change == "grow":
+            with patch("calisim.datapath.shards.CONNECTION_ROOM", 2000):
+                state.shards[0].grow(SECOND)
+        else:
+            state.shards[0].tidy(200 * SECOND)
+    np.testing.assert_array_equal(state.connections(), before)
+    np.testing.assert_array_equal(is_new(engine.forward(wave, state).results), np.arange(1000) >= 700)
+    assert len(state.connections()) == 1000
