@@ -78,24 +78,38 @@ def _on_sheet(count: int, dtype: np.dtype, *, blank: bool) -> np.ndarray:
     return in_line(np.frombuffer(memoryview(Sheet(room_for(count, dtype), blank)), np.uint8), count, dtype)
 
 
+def _furnished(room: int) -> tuple[np.ndarray, np.ndarray]:
+    """Empty tables for that many connections, and for what they have to do with flows."""
+    return _on_sheet(room, CONNECTION, blank=False), zeros(room * TIE_SIZE, _OCTETS)
+
+
+def _leading(index: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """The index, and room for which ports searches that it leads have found taken."""
+    return index, zeros(len(index) // SLOTS_PER_TAKEN * TAKEN_SIZE, _OCTETS)
+
+
+def _indexed(connections: np.ndarray, *, sourced: bool) -> tuple[np.ndarray, int]:
+    """An index over all of them, and how many of its slots are taken."""
+    room = LEAST_INDEX
+    while room // 8 * 5 < 3 * len(connections):          # two slots, and one of the source where it is translated
+        room *= 2
+    index = _on_sheet(room, _SLOTS, blank=True)
+    return index, reindex(connections, len(connections), index, sourced)
+
+
 class Shard:
-    """Connections (the first ones of ``records``, with an ``index`` over them), affinities (``sessions``), the flows that start
-    here, and the counters of what happened here. How many there are of each the ``ledger`` knows, through which the compiled
+    """Connections (the first ones of ``records``, with an ``index`` over them, open addressing; ``ties``: what they have to do with
+    flows, ``taken``: which ports searches have found taken), affinities (``sessions``), the flows that start here, and the counters of what happened here. How many there are of each the ``ledger`` knows, through which the compiled
     code sees all of it. ``waiting`` (of the slice of the wave that its thread sets off), ``onward`` (in turn) and ``notes``: what
     it has for all shards, during a wave; ``desk``: what it has for itself; ``trial``: counters that nobody reads. ``slices``: of
     a wave, at most."""
-
-    records: np.ndarray
-    ties: np.ndarray
-    index: np.ndarray
-    taken: np.ndarray
 
     def __init__(self, number: int, common: Common, counters: Counters, trial: Counters, slices: int = 1) -> None:
         self.number = number
         self._common = common
         self.counters, self.trial = counters, trial
-        self._furnish(_FIRST_ROOM)
-        self._lead(_on_sheet(LEAST_INDEX, _SLOTS, blank=True))
+        self.records, self.ties = _furnished(_FIRST_ROOM)
+        self.index, self.taken = _leading(_on_sheet(LEAST_INDEX, _SLOTS, blank=True))
         self.sessions = zeros(LEAST_AFFINITIES, AFFINITY)             # an open-addressing table
         self.flows = FlowCache(slices)
         self.onward, self.notes, self.waiting, self.desk = (Post(), Post()), Post(), Post(), Desk()
@@ -140,7 +154,7 @@ class Shard:
         moved = int(np.count_nonzero(~places)) * 4 >= len(sample)
         if moved:
             if not self._common.sourced:                 # whom those that go have superseded is known by then
-                self._indexed(sourced=True)
+                _indexed(connections, sourced=True)
             self._replace(connections[connections["expires"] > earliest], len(self.records))
         left = self.ledger.counts[0]
         self._untidy = left + left // 4 + _FIRST_ROOM
@@ -149,18 +163,20 @@ class Shard:
     def grow(self, earliest: int) -> None:
         """Make room for one frame more of whatever lacks it. Connections stay where they are."""
         connections, sessions, flows, slots = self.ledger.counts
-        if len(self.records) - connections < CONNECTION_ROOM:
-            known, ties = self.records.view(np.uint8)[:connections * CONNECTION.itemsize], self.ties[:connections * TIE_SIZE]
-            self._furnish(_more(len(self.records)))
-            self.records.view(np.uint8)[:len(known)], self.ties[:len(ties)] = known, ties
-        if slots > len(self.index) // 8 * 5:
-            wider = _on_sheet(_GROWTH * len(self.index), _SLOTS, blank=True)
-            widen(self.index, wider)
-            self._lead(wider)              # what searches knew is looked up anew
+        records, ties, index, taken, cache = self.records, self.ties, self.index, self.taken, self.flows
+        if len(records) - connections < CONNECTION_ROOM:
+            records, ties = _furnished(_more(len(records)))
+            for old, new, octets in ((self.records, records, CONNECTION.itemsize), (self.ties, ties, TIE_SIZE)):
+                new.view(np.uint8)[:connections * octets] = old.view(np.uint8)[:connections * octets]
+        if slots > len(index) // 8 * 5:
+            index, taken = _leading(_on_sheet(_GROWTH * len(index), _SLOTS, blank=True))      # ports are looked up anew
+            widen(self.index, index)
+        if cache.room - flows < FRAME and cache.room < MOST:
+            cache = cache.grown(flows)
         if sessions > len(self.sessions) // 2:
             sessions = self._seat(self.sessions[self.sessions["expires"] > earliest])
-        if self.flows.room - flows < FRAME and self.flows.room < MOST:
-            self.flows = self.flows.grown(flows)
+        # all of them or, where there is no memory, none
+        self.records, self.ties, self.index, self.taken, self.flows = records, ties, index, taken, cache
         self._bind(connections, sessions, flows, slots)
 
     def make_room_for_flows(self, count: int) -> None:
@@ -182,36 +198,20 @@ class Shard:
     def _replace(self, connections: np.ndarray, room: int) -> None:
         """These connections instead of all others, in a table of their own; flows are forgotten."""
         self.ledger.settle()
-        sessions = self.ledger.counts[1]
-        self._furnish(room)
-        self.records[:len(connections)] = connections
-        self.flows = FlowCache(self.flows.slices, self.flows.room)
-        self._bind(len(connections), sessions, 0, 0)
-        self.index_anew()
+        records, ties = _furnished(room)
+        records[:len(connections)] = connections
+        flows = FlowCache(self.flows.slices, self.flows.room)
+        index, slots = _indexed(records[:len(connections)], sourced=self._common.sourced)
+        self.index, self.taken = _leading(index)                   # from here on nothing asks for memory
+        self.records, self.ties, self.flows = records, ties, flows
+        self._bind(len(connections), self.ledger.counts[1], 0, slots)
 
     def index_anew(self) -> None:
         """Over the same connections, by their sources, too, if these may be asked for. No flow may be known."""
         connections, sessions, _, _ = self.ledger.counts
-        index, slots = self._indexed(sourced=self._common.sourced)
-        self._lead(index)
+        index, slots = _indexed(self.connections, sourced=self._common.sourced)
+        self.index, self.taken = _leading(index)
         self._bind(connections, sessions, 0, slots)
-
-    def _indexed(self, *, sourced: bool) -> tuple[np.ndarray, int]:
-        """An index over all connections, and how many of its slots are taken."""
-        count, room = len(self.connections), LEAST_INDEX
-        while room // 8 * 5 < 3 * count:                 # two slots, and one of the source where it is translated
-            room *= 2
-        index = _on_sheet(room, _SLOTS, blank=True)
-        return index, reindex(self.records, count, index, sourced)
-
-    def _furnish(self, room: int) -> None:
-        """Empty tables for that many connections; ``ties``: what they have to do with flows."""
-        self.records = _on_sheet(room, CONNECTION, blank=False)
-        self.ties = zeros(room * TIE_SIZE, _OCTETS)
-
-    def _lead(self, index: np.ndarray) -> None:
-        """By this index, open addressing, to the connections; ``taken``: which ports searches have found taken."""
-        self.index, self.taken = index, zeros(len(index) // SLOTS_PER_TAKEN * TAKEN_SIZE, _OCTETS)
 
     def _seat(self, sessions: np.ndarray) -> int:
         """A table with these affinities, at most a quarter full. Returns how many there are."""

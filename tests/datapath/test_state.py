@@ -1,10 +1,14 @@
 """Tables of the compiled engine's state that have grown or been tidied still lead to everything that they led to before."""
 
+from itertools import chain, repeat
+from unittest.mock import Mock
+
 import numpy as np
 import pytest
 
 from calisim._fastpath import widen
 from calisim.control.intent import Intent
+from calisim.datapath import shards
 from calisim.datapath.fast import FastEngine
 from calisim.fib.compiler import compile
 from calisim.traffic.batch import packet
@@ -140,3 +144,44 @@ def test_counters_and_connections_go_on_with_other_tables(nodes: int, threads: i
     np.testing.assert_array_equal(state.verdicts - verdicts, apart.verdicts)
     np.testing.assert_array_equal(state.hits, apart.hits)
     assert len(state.links) == routers + nodes
+
+
+def make_scarce(monkeypatch: pytest.MonkeyPatch, left: int) -> None:
+    """There is memory for so many tables more."""
+    sheets = chain([shards.Sheet] * left, repeat(Mock(side_effect=MemoryError)))
+    monkeypatch.setattr(shards, "Sheet", lambda *arguments: next(sheets)(*arguments))
+
+
+@pytest.mark.parametrize("left", [0, 1, 2])
+def test_where_there_is_no_memory_to_grow_what_was_known_still_is(monkeypatch: pytest.MonkeyPatch, left: int) -> None:
+    intent = three_zones(pods=1).build()
+    engine = FastEngine(compile(intent))
+    state, wave = engine.new_state(), datagrams(intent, SECOND)
+    known, before = engine.forward(wave[:1000], state).results, state.connections()
+    with monkeypatch.context() as patch, pytest.raises(MemoryError):
+        make_scarce(patch, left)
+        engine.forward(wave, state)
+    now = state.shards[0].connections
+    assert (now["created"] == SECOND).all() and (now["key"] == before["key"][0]).all()
+    again = engine.forward(wave, state).results
+    assert not is_new(again[:1000]).any() and (again[:1000]["sport"] == known["sport"]).all()
+    assert len(state.connections()) == FLOWS
+
+
+@pytest.mark.parametrize("left", [0, 1])
+def test_where_there_is_no_memory_to_tidy_what_was_known_still_is(monkeypatch: pytest.MonkeyPatch, left: int) -> None:
+    intent = three_zones(pods=1).build()
+    engine = FastEngine(compile(intent))
+    state, wave = engine.new_state(), datagrams(intent, SECOND)
+    wave["time"][10_000:] = 20 * SECOND
+    known, before = engine.forward(wave, state).results, state.shards[0].connections.copy()
+    with monkeypatch.context() as patch, pytest.raises(MemoryError):
+        make_scarce(patch, left)
+        state.tidy(35 * SECOND)
+    after = state.shards[0].connections
+    for name in ("src", "sport", "reply_dport", "created", "expires", "state"):
+        np.testing.assert_array_equal(before[name], after[name])
+    wave["time"] = 35 * SECOND
+    again = engine.forward(wave, state).results
+    assert not is_new(again[10_000:]).any() and (again[10_000:]["sport"] == known[10_000:]["sport"]).all()
+    assert is_new(again[:10_000]).all()
