@@ -98,11 +98,12 @@ def _indexed(connections: np.ndarray, *, sourced: bool) -> tuple[np.ndarray, int
 
 
 class Shard:
-    """Connections (the first ones of ``records``, with an ``index`` over them, open addressing; ``ties``: what they have to do with
-    flows, ``taken``: which ports searches have found taken), affinities (``sessions``), the flows that start here, and the counters of what happened here. How many there are of each the ``ledger`` knows, through which the compiled
-    code sees all of it. ``waiting`` (of the slice of the wave that its thread sets off), ``onward`` (in turn) and ``notes``: what
-    it has for all shards, during a wave; ``desk``: what it has for itself; ``trial``: counters that nobody reads. ``slices``: of
-    a wave, at most."""
+    """Connections (the first ones of ``records``, with an ``index`` over them, open addressing; ``ties``: what they have to do
+    with flows, ``taken``: which ports searches have found taken), affinities (``sessions``), the flows that start here, and the
+    counters of what happened here. How many there are of each the ``ledger`` knows, through which the compiled code sees all of
+    it. ``waiting`` (of the slice of the wave that its thread sets off), ``onward`` (in turn) and ``notes``: what it has for all
+    shards, during a wave; ``desk``: what it has for itself; ``trial``: counters that nobody reads. ``slices``: of a wave, at
+    most."""
 
     def __init__(self, number: int, common: Common, counters: Counters, trial: Counters, slices: int = 1) -> None:
         self.number = number
