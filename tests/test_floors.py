@@ -24,10 +24,9 @@ ALWAYS_LAZY = "calisim"              # whose __init__ may name any floor
 def modules() -> dict[str, Path]:
     """Dotted name → file of every module of the package."""
     found = {}
-    for path in sorted((ROOT / "calisim").rglob("*.py")):
+    for path in sorted([*(ROOT / "calisim").rglob("*.py"), *(ROOT / "calisim").rglob("*.pyi")]):       # compiled ones, too
         parts = path.relative_to(ROOT).with_suffix("").parts
         found[".".join(parts[:-1] if parts[-1] == "__init__" else parts)] = path
-    found["calisim._fastpath"] = ROOT / "calisim" / "_fastpath.pyi"
     return found
 
 

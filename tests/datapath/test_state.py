@@ -1,12 +1,14 @@
 """Tables of the compiled engine's state that have grown or been tidied still lead to everything that they led to before."""
 
-from unittest.mock import patch
+from itertools import chain, repeat
+from unittest.mock import Mock, patch
 
 import numpy as np
 import pytest
 
 from calisim._fastpath import widen
 from calisim.control.intent import Intent
+from calisim.datapath import shards
 from calisim.datapath.fast import FastEngine
 from calisim.fib.compiler import compile
 from calisim.traffic.batch import packet
@@ -161,3 +163,44 @@ def test_a_table_for_which_there_is_no_memory_leaves_the_old_one_as_it_was(chang
     np.testing.assert_array_equal(state.connections(), before)
     np.testing.assert_array_equal(is_new(engine.forward(wave, state).results), np.arange(1000) >= 700)
     assert len(state.connections()) == 1000
+
+
+def make_scarce(monkeypatch: pytest.MonkeyPatch, left: int) -> None:
+    """There is memory for so many tables more."""
+    sheets = chain([shards.Sheet] * left, repeat(Mock(side_effect=MemoryError)))
+    monkeypatch.setattr(shards, "Sheet", lambda *arguments: next(sheets)(*arguments))
+
+
+@pytest.mark.parametrize("left", [0, 1, 2])
+def test_where_there_is_no_memory_to_grow_what_was_known_still_is(monkeypatch: pytest.MonkeyPatch, left: int) -> None:
+    intent = three_zones(pods=1).build()
+    engine = FastEngine(compile(intent))
+    state, wave = engine.new_state(), datagrams(intent, SECOND)
+    known, before = engine.forward(wave[:1000], state).results, state.connections()
+    with monkeypatch.context() as scarcity, pytest.raises(MemoryError):
+        make_scarce(scarcity, left)
+        engine.forward(wave, state)
+    now = state.shards[0].connections
+    assert (now["created"] == SECOND).all() and (now["key"] == before["key"][0]).all()
+    again = engine.forward(wave, state).results
+    assert not is_new(again[:1000]).any() and (again[:1000]["sport"] == known["sport"]).all()
+    assert len(state.connections()) == FLOWS
+
+
+@pytest.mark.parametrize("left", [0, 1])
+def test_where_there_is_no_memory_to_tidy_what_was_known_still_is(monkeypatch: pytest.MonkeyPatch, left: int) -> None:
+    intent = three_zones(pods=1).build()
+    engine = FastEngine(compile(intent))
+    state, wave = engine.new_state(), datagrams(intent, SECOND)
+    wave["time"][10_000:] = 20 * SECOND
+    known, before = engine.forward(wave, state).results, state.shards[0].connections.copy()
+    with monkeypatch.context() as scarcity, pytest.raises(MemoryError):
+        make_scarce(scarcity, left)
+        state.tidy(35 * SECOND)
+    after = state.shards[0].connections
+    for name in ("src", "sport", "reply_dport", "created", "expires", "state"):
+        np.testing.assert_array_equal(before[name], after[name])
+    wave["time"] = 35 * SECOND
+    again = engine.forward(wave, state).results
+    assert not is_new(again[10_000:]).any() and (again[10_000:]["sport"] == known[10_000:]["sport"]).all()
+    assert is_new(again[:10_000]).all()
