@@ -11,6 +11,7 @@ from calisim.control.intent import Intent
 from calisim.datapath import shards
 from calisim.datapath.fast import FastEngine
 from calisim.fib.compiler import compile
+from calisim.fib.image import FibImage
 from calisim.traffic.batch import packet
 from calisim.vocabulary import ResultFlag
 from tests.generators import SECOND
@@ -204,3 +205,27 @@ def test_where_there_is_no_memory_to_tidy_what_was_known_still_is(monkeypatch: p
     again = engine.forward(wave, state).results
     assert not is_new(again[10_000:]).any() and (again[10_000:]["sport"] == known[10_000:]["sport"]).all()
     assert is_new(again[:10_000]).all()
+
+
+def test_counters_of_what_is_new_begin_at_0_whatever_was_in_their_memory(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A node, a VPC."""
+    cluster = three_zones()
+    old = compile(cluster.build())
+    cluster.node("10.0.1.14", subnet=1)
+    cluster.subnet("10.9.0.0/24", vpc=2)
+    state, new, real = FastEngine(old).new_state(), compile(cluster.build()), shards.Counters.room
+
+    def used(image: FibImage) -> shards.Counters:
+        room = real(image)
+        for array in (room.links, room.drops, room.verdicts, room.hits):
+            array[...] = 7
+        return room
+
+    monkeypatch.setattr(shards.Counters, "room", used)
+    state.shards[0].counters.links[1:] = state.shards[0].counters.drops[1:len(old.routers)] = 5
+    state.fit(new)
+    counters, nodes = state.shards[0].counters, len(old.routers)
+    assert len(counters.links) == nodes + 1 and len(counters.drops) > old.places + 2
+    assert (counters.links[1:nodes] == 5).all() and (counters.drops[1:nodes] == 5).all()
+    assert not any(array.any() for array in (
+        counters.links[nodes:], counters.drops[nodes:], counters.verdicts, counters.hits))

@@ -9,7 +9,7 @@ import pytest
 from calisim.errors import StaleBuildError, UsageError
 from calisim.fib import lpm
 from calisim.fib.compiler import compile
-from calisim.fib.image import FibImage
+from calisim.fib.image import FibImage, freeze
 from calisim.vocabulary import EndpointKind
 from tests.balancing import served
 from tests.intents import three_zones
@@ -67,9 +67,29 @@ def test_check_wants_nobody_as_endpoint_0(image: FibImage) -> None:
 
 def test_check_wants_every_router_to_be_an_endpoint(image: FibImage) -> None:
     """A router's id is its node's: who meets one looks into the endpoints."""
-    routers = np.concatenate([image.routers, np.zeros(len(image.endpoints), image.routers.dtype)])
+    routers = np.zeros(len(image.endpoints) + 1, image.routers.dtype)          # one too many
+    routers[:len(image.routers)] = image.routers
     with pytest.raises(UsageError, match=r"inconsistent \(nodes\)"):
         FibImage(**{**image.arrays, "routers": routers}, places=len(routers), objects=image.objects).check()
+
+
+def test_what_is_frozen_nobody_writes_to_by_another_name() -> None:
+    octets = np.zeros(64, np.uint8)
+    table = freeze(octets[16:].view("<u4"))
+    for array in (table, octets):
+        with pytest.raises(ValueError, match="read-only"):
+            array[0] = 1
+
+
+def test_a_table_is_looked_through_again_as_long_as_its_memory_may_change(image: FibImage) -> None:
+    memory = image.residents.copy()
+    residents = memory[:]
+    residents.flags.writeable = False
+    again = FibImage(**{**image.arrays, "residents": residents}, places=image.places, objects=image.objects)
+    again.check()
+    memory[-1] = len(image.endpoints)
+    with pytest.raises(UsageError, match=r"inconsistent \(residents\)"):
+        again.check()
 
 
 @pytest.mark.parametrize(("table", "field"), [

@@ -1,11 +1,14 @@
 """The compiler's loops write to nothing but what they are handed, whatever they are handed."""
 
 from collections.abc import Callable
+from importlib import reload
 from typing import Any
 
 import numpy as np
 import pytest
 
+from calisim import fib
+from calisim.errors import StaleBuildError
 from calisim.fib import _loops
 from calisim.fib.lpm import BRANCH, DEEPER, LEAF, ROOT
 from calisim.vocabulary import ENDPOINT, EndpointKind
@@ -98,3 +101,9 @@ def test_the_door_rejects(name: str) -> None:
     loop, arguments = WRONG[name]
     with pytest.raises(ValueError, match="do not belong together"):
         loop(*arguments)
+
+
+def test_loops_of_another_vocabulary_are_not_run(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(_loops, "VOCABULARY", "another")
+    with pytest.raises(StaleBuildError, match="another vocabulary: run pip install"):
+        reload(fib)
