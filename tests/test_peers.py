@@ -18,3 +18,11 @@ def test_what_is_missing_is_said_in_one_line(peer: str) -> None:
     code = f"{lost}; from benchmarks.peers import {peer}; {peer}.main()"
     done = subprocess.run([sys.executable, "-c", code], cwd=ROOT, capture_output=True, text=True, timeout=60, check=False)
     assert done.returncode == 0 and done.stdout.startswith("skipped: ") and done.stdout.count("\n") == 1, done.stderr
+
+
+@pytest.mark.parametrize("source", ["dpdk.c", "masquerade.c"])
+def test_what_a_peer_is_compiled_from_is_there_and_in_the_repository(source: str) -> None:
+    peers = Path(__file__).parents[1] / "benchmarks" / "peers"
+    assert (peers / source).read_text()
+    ignored = subprocess.run(["git", "check-ignore", "-q", source], cwd=peers, check=False).returncode
+    assert ignored != 0
