@@ -22,7 +22,7 @@ def test_what_is_missing_is_said_in_one_line(peer: str) -> None:
 
 @pytest.mark.parametrize("source", ["dpdk.c", "masquerade.c"])
 def test_what_a_peer_is_compiled_from_is_there_and_in_the_repository(source: str) -> None:
-    peers = Path(__file__).parents[1] / "benchmarks" / "peers"
+    peers = ROOT / "benchmarks" / "peers"
     assert (peers / source).read_text()
     ignored = subprocess.run(["git", "check-ignore", "-q", source], cwd=peers, check=False).returncode
     assert ignored != 0
